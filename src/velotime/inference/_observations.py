@@ -1,0 +1,59 @@
+"""What a method is given: counts of two layers and the depth of each cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from scipy import sparse
+
+from velotime._types import FloatArray, IntArray
+
+#: Counts or values of one layer, ``(cells, genes)``.
+Matrix: TypeAlias = "sparse.csr_array | FloatArray"
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Unspliced and spliced values of the genes to fit, with size factors.
+
+    Attributes
+    ----------
+    unspliced, spliced
+        Counts (or normalised values, for Gaussian noise), ``(cells, genes)``, CSR or dense.
+    size_unspliced, size_spliced
+        Size factors, ``(cells,)``, relative: their mean is 1. All ones for normalised values.
+    """
+
+    unspliced: Matrix
+    spliced: Matrix
+    size_unspliced: FloatArray
+    size_spliced: FloatArray
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return int(self.unspliced.shape[0])
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes."""
+        return int(self.unspliced.shape[1])
+
+    def select_cells(self, cells: IntArray) -> Observations:
+        """Keep these cells, in this order; size factors are kept as they are."""
+        return Observations(
+            self.unspliced[cells], self.spliced[cells], self.size_unspliced[cells], self.size_spliced[cells]
+        )
+
+    def select_genes(self, genes: IntArray) -> Observations:
+        """Keep these genes, in this order."""
+        return Observations(
+            self.unspliced[:, genes], self.spliced[:, genes], self.size_unspliced, self.size_spliced
+        )
+
+
+def mean_per_gene(values: Matrix) -> FloatArray:
+    """Mean of each gene over cells, ``(genes,)``, in float64."""
+    return np.asarray(values.mean(axis=0, dtype=np.float64)).ravel()
