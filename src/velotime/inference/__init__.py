@@ -1,1 +1,29 @@
-"""placeholder, filled by its owner."""
+"""Fitting: methods, noise models, priors; arrays in, results out."""
+
+from __future__ import annotations
+
+from velotime.inference._em import Progress, Trace, Watcher
+from velotime.inference._noise import Gaussian, NegativeBinomial, Poisson
+from velotime.inference._observations import Observations
+from velotime.inference._params import natural_rates
+from velotime.inference._priors import FixedPrior, LearnedPrior, UniformPrior
+from velotime.inference._soft import Arrow, SoftEM, SoftFit
+from velotime.inference._starts import Geometry
+
+__all__ = [
+    "Arrow",
+    "FixedPrior",
+    "Gaussian",
+    "Geometry",
+    "LearnedPrior",
+    "NegativeBinomial",
+    "Observations",
+    "Poisson",
+    "Progress",
+    "SoftEM",
+    "SoftFit",
+    "Trace",
+    "UniformPrior",
+    "Watcher",
+    "natural_rates",
+]

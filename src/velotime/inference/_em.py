@@ -1,0 +1,174 @@
+"""The loop of expectation-maximisation and its monitor: the only ones, for every method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+
+from velotime._status import FitError, Status
+from velotime._types import FloatArray
+
+P = TypeVar("P")
+S = TypeVar("S")
+
+
+class Problem(Protocol[P, S]):
+    """A model of some data, as the loop sees it."""
+
+    def expect(self, parameters: P, temperature: float) -> tuple[S, float]:
+        """E-step: statistics under the posterior, and the bound (log-likelihood and log prior) a cell."""
+
+    def maximise(self, parameters: P, statistics: S, iteration: int) -> P:
+        """M-step: parameters that raise the bound given the statistics."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long the loop runs, and how hot.
+
+    Parameters
+    ----------
+    annealing
+        Iterations over which the temperature falls from ``hottest`` to 1, evenly in its logarithm.
+    hottest
+        Temperature of the first iteration. With hundreds of genes the posterior of time is so narrow that cells
+        hardly move; heat makes it wide.
+    longest
+        Iterations at temperature 1 after which the loop stops anyhow.
+    tolerance
+        Converged when the bound a cell changes by less than this twice in a row, in nats.
+    """
+
+    annealing: int
+    hottest: float
+    longest: int
+    tolerance: float
+
+    @property
+    def n_iterations(self) -> int:
+        """Iterations at most."""
+        return self.annealing + self.longest
+
+    def temperature(self, iteration: int) -> float:
+        """Temperature of the E-step that closes iteration ``iteration`` (from 0)."""
+        if iteration >= self.annealing:
+            return 1.0
+        return float(self.hottest ** (1.0 - iteration / self.annealing))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One iteration, for a progress bar."""
+
+    iteration: int
+    n_iterations: int
+    bound: float
+    temperature: float
+
+
+#: Called once an iteration.
+Watcher = Callable[[Progress], None]
+
+
+def watch_nothing(progress: Progress) -> None:
+    """Show nothing."""
+
+
+@dataclass
+class Monitor:
+    """Watches the bound a cell once the temperature is 1.
+
+    Parameters
+    ----------
+    tolerance
+        Smaller changes count as none.
+    patience
+        Iterations in a row without change, or below the best, that settle the matter.
+    """
+
+    tolerance: float
+    patience: int = 2
+    best: float = -np.inf
+    _last: float = field(default=-np.inf, repr=False)
+    _still: int = field(default=0, repr=False)
+    _below: int = field(default=0, repr=False)
+
+    def record(self, bound: float) -> Status | None:
+        """Take in the bound of one iteration; a status when the loop should end."""
+        if not np.isfinite(bound):
+            raise FitError(
+                "the log-likelihood is not finite, so the fit cannot go on. "
+                "Check the input for extreme values, or try noise=Poisson()."
+            )
+        self._still = self._still + 1 if abs(bound - self._last) < self.tolerance else 0
+        self._below = self._below + 1 if bound < self.best - self.tolerance else 0
+        self._last = bound
+        self.best = max(self.best, bound)
+        if self._below > self.patience:
+            return Status.BOUND_FELL
+        if self._still >= self.patience:
+            return Status.CONVERGED
+        return None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Record of a run, one entry an iteration.
+
+    Attributes
+    ----------
+    bound
+        Log-likelihood plus log prior a cell, at that iteration's temperature, in nats.
+    temperature
+        What the log-likelihoods were divided by.
+    """
+
+    bound: FloatArray
+    temperature: FloatArray
+
+
+@dataclass(frozen=True)
+class Run(Generic[P, S]):
+    """End of a run: the best parameters, and statistics and bound of an E-step at temperature 1 with just these."""
+
+    parameters: P
+    statistics: S
+    bound: float
+    status: Status
+    trace: Trace
+
+
+def run_em(
+    problem: Problem[P, S], parameters: P, statistics: S, schedule: Schedule, watch: Watcher = watch_nothing
+) -> Run[P, S]:
+    """Alternate M- and E-steps from ``statistics`` on until the bound stands still.
+
+    Every iteration ends with an E-step, so parameters and statistics that come back belong together.
+    """
+    monitor = Monitor(schedule.tolerance)
+    bounds: list[float] = []
+    temperatures: list[float] = []
+    best: tuple[P, S, float] | None = None
+    status = None
+    for iteration in range(schedule.n_iterations):
+        parameters = problem.maximise(parameters, statistics, iteration)
+        temperature = schedule.temperature(iteration)
+        statistics, bound = problem.expect(parameters, temperature)
+        bounds.append(bound)
+        temperatures.append(temperature)
+        watch(Progress(iteration + 1, schedule.n_iterations, bound, temperature))
+        if temperature > 1.0:
+            continue
+        status = monitor.record(bound)
+        if best is None or bound > best[2]:
+            best = parameters, statistics, bound
+        if status is not None:
+            break
+    if best is None:
+        statistics, bound = problem.expect(parameters, 1.0)
+        best = parameters, statistics, bound
+    trace = Trace(np.array(bounds), np.array(temperatures))
+    return Run(*best, status or Status.MAX_ITER, trace)

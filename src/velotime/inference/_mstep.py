@@ -1,0 +1,262 @@
+"""The M-step: every gene's parameters given sums over cells, by Levenberg-Marquardt in batches.
+
+For one gene with curve mu(theta), sums Y_j, n_j and variance function V the gradient of the expected log-likelihood is
+``sum_j (Y_j - n_j mu_j)/V_j dmu_j`` and its expected second derivative (Fisher's) ``-sum_j n_j/V_j dmu_j dmu_j^T``;
+the damped Newton step with these two, both layers added and the prior on top, is taken where it helps the gene.
+Genes are independent, so they are cut into slices small enough for the cache, which run on all cores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from velotime._types import FloatArray, IntArray
+from velotime.inference._noise import Noise, StateSums
+from velotime.inference._params import States
+from velotime.inference._priors import RatePrior
+
+SLICE = 96  # genes a task
+LONGEST_STEP = 1.0  # largest move of a log-parameter in one step
+COARSE = 16  # times a lineage on which shapes are screened
+SCREEN_STEPS = 4  # steps each shape is given before the best are picked
+FINALISTS = 3  # shapes a gene that go on
+POLISH_STEPS = 6  # steps these are given
+
+
+@dataclass(frozen=True)
+class GeneProblem:
+    """What is fitted in the M-step: curves on states to sums of both layers.
+
+    Attributes
+    ----------
+    states
+        The states of the cells.
+    noise
+        The noise model.
+    prior
+        Prior of the parameters.
+    unspliced, spliced
+        Sums over cells.
+    unspliced_scatter, spliced_scatter
+        The noise model's parameter, ``(genes,)``.
+    """
+
+    states: States
+    noise: Noise
+    prior: RatePrior
+    unspliced: StateSums
+    spliced: StateSums
+    unspliced_scatter: FloatArray
+    spliced_scatter: FloatArray
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes."""
+        return int(self.unspliced_scatter.shape[0])
+
+    def genes(self, index: IntArray | slice) -> GeneProblem:
+        """The problem of these genes."""
+        return GeneProblem(
+            self.states,
+            self.noise,
+            self.prior,
+            self.unspliced.genes(index),
+            self.spliced.genes(index),
+            self.unspliced_scatter[index],
+            self.spliced_scatter[index],
+        )
+
+    def coarse(self) -> GeneProblem:
+        """The same on about ``COARSE`` times a lineage, each the middle of those it stands for."""
+        n_times = len(self.states.times)
+        factor = max(1, n_times // COARSE)
+        starts = np.arange(0, n_times, factor)
+        width = np.diff(np.append(starts, n_times))
+        times = np.add.reduceat(self.states.times, starts) / width
+        return GeneProblem(
+            States(times, self.states.layout),
+            self.noise,
+            self.prior,
+            self.unspliced.merge(n_times, factor),
+            self.spliced.merge(n_times, factor),
+            self.unspliced_scatter,
+            self.spliced_scatter,
+        )
+
+    def log_likelihood(self, means: tuple[FloatArray, FloatArray]) -> FloatArray:
+        """Expected log-likelihood of each gene without its constant, ``(genes,)``."""
+        return self.noise.log_likelihood(
+            self.unspliced, means[0], self.unspliced_scatter
+        ) + self.noise.log_likelihood(self.spliced, means[1], self.spliced_scatter)
+
+    def loss(self, theta: FloatArray) -> FloatArray:
+        """Minus the log posterior density of each gene up to a constant, ``(genes,)``."""
+        return self.prior.penalty(theta) - self.log_likelihood(self.states.means(theta))
+
+    def information(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Gradient of the log-likelihood ``(genes, parameters)`` and Fisher information of all parameters."""
+        n_parameters = self.states.layout.n_parameters
+        gradient = np.zeros((theta.shape[0], n_parameters))
+        fisher = np.zeros((theta.shape[0], n_parameters, n_parameters))
+        n_times = len(self.states.times)
+        for lineage, (u, s, ju, js) in enumerate(self.states.jacobians(theta)):
+            columns = self.states.layout.columns(lineage)
+            own = slice(lineage * n_times, (lineage + 1) * n_times)
+            for sums, means, jacobian, scatter in (
+                (self.unspliced, u, ju, self.unspliced_scatter),
+                (self.spliced, s, js, self.spliced_scatter),
+            ):
+                variance = np.maximum(self.noise.variance(means, scatter, sums.mean_size[own]), 1e-12)
+                residual = (sums.value[:, own] - sums.size[own] * means) / variance
+                gradient[:, columns] += (jacobian @ residual[..., None])[..., 0]
+                weighted = jacobian * (sums.size[own] / variance)[:, None]
+                fisher[:, columns[:, None], columns] += weighted @ jacobian.transpose(0, 2, 1)
+        return gradient, fisher
+
+
+@dataclass(frozen=True)
+class GeneFit:
+    """Where the optimiser stands: parameters, their loss, and the damping to go on with."""
+
+    theta: FloatArray
+    loss: FloatArray
+    damping: FloatArray
+
+
+def improve(problem: GeneProblem, fit: GeneFit, steps: int) -> GeneFit:
+    """Take ``steps`` Levenberg-Marquardt steps in every gene, on all cores; no gene's loss rises."""
+    pieces = _over_slices(problem, lambda part, at: _improve(part, _slice(fit, at), steps))
+    return _join(pieces)
+
+
+def begin(problem: GeneProblem, theta: FloatArray) -> GeneFit:
+    """Stand at ``theta``."""
+    pieces = _over_slices(problem, lambda part, at: GeneFit(theta[at], part.loss(theta[at]), np.full(len(theta[at]), 1e-2)))
+    return _join(pieces)
+
+
+def restart(problem: GeneProblem, theta: FloatArray | None) -> GeneFit:
+    """Try every shape a gene can have from scratch, and keep it where it beats ``theta``.
+
+    Shapes are screened on a coarse time grid; the best few of each gene go on, the best one is polished on the full
+    grid. The loss has many local optima (a pulse is no small change of a dip), and no step finds its way between them.
+    """
+    coarse = problem.coarse()
+
+    def task(part: GeneProblem, at: slice) -> GeneFit:
+        fresh = _best_shape(coarse.genes(at), part)
+        return fresh if theta is None else _better(fresh, _improve(part, _at(part, theta[at]), 1))
+
+    return _join(_over_slices(problem, task))
+
+
+def _over_slices(problem: GeneProblem, task: Callable[[GeneProblem, slice], GeneFit]) -> list[GeneFit]:
+    slices = [slice(first, first + SLICE) for first in range(0, problem.n_genes, SLICE)]
+    with ThreadPoolExecutor(max_workers=min(len(slices), os.cpu_count() or 1)) as pool:
+        return list(pool.map(lambda at: task(problem.genes(at), at), slices))
+
+
+def _slice(fit: GeneFit, at: slice | IntArray) -> GeneFit:
+    return GeneFit(fit.theta[at], fit.loss[at], fit.damping[at])
+
+
+def _join(pieces: list[GeneFit]) -> GeneFit:
+    return GeneFit(
+        np.concatenate([piece.theta for piece in pieces]),
+        np.concatenate([piece.loss for piece in pieces]),
+        np.concatenate([piece.damping for piece in pieces]),
+    )
+
+
+def _at(problem: GeneProblem, theta: FloatArray) -> GeneFit:
+    return GeneFit(theta, problem.loss(theta), np.full(theta.shape[0], 1e-2))
+
+
+def _better(one: GeneFit, other: GeneFit) -> GeneFit:
+    wins = one.loss < other.loss
+    return GeneFit(
+        np.where(wins[:, None], one.theta, other.theta),
+        np.where(wins, one.loss, other.loss),
+        np.where(wins, one.damping, other.damping),
+    )
+
+
+def _improve(problem: GeneProblem, fit: GeneFit, steps: int) -> GeneFit:
+    for _ in range(steps):
+        gradient, fisher = problem.information(fit.theta)
+        gradient -= problem.prior.gradient(fit.theta)
+        hessian = fisher + problem.prior.hessian
+        diagonal = np.einsum("gpp->gp", hessian)
+        diagonal += diagonal * fit.damping[:, None]  # a view: this writes to the hessian
+        step = np.linalg.solve(hessian, gradient[..., None])[..., 0]
+        theta = np.clip(
+            fit.theta + np.clip(step, -LONGEST_STEP, LONGEST_STEP), problem.prior.lower, problem.prior.upper
+        )
+        loss = problem.loss(theta)
+        good = loss < fit.loss
+        fit = GeneFit(
+            np.where(good[:, None], theta, fit.theta),
+            np.where(good, loss, fit.loss),
+            np.clip(np.where(good, fit.damping * 0.3, fit.damping * 4.0), 1e-6, 1e4),
+        )
+    return fit
+
+
+def _best_shape(coarse: GeneProblem, problem: GeneProblem) -> GeneFit:
+    """Best of all shapes for each gene of a slice."""
+    shapes = np.stack(list(_shapes(coarse)))
+    n_shapes, n_genes, _ = shapes.shape
+    screened = _improve_stack(coarse, shapes, SCREEN_STEPS)
+    order = np.argsort(screened.loss.reshape(n_shapes, n_genes), axis=0)[:FINALISTS]
+    chosen = screened.theta.reshape(shapes.shape)[order, np.arange(n_genes)]
+    polished = _improve_stack(coarse, chosen, POLISH_STEPS)
+    best = polished.loss.reshape(-1, n_genes).argmin(axis=0)
+    theta = polished.theta.reshape(-1, n_genes, shapes.shape[2])[best, np.arange(n_genes)]
+    return _improve(problem, _at(problem, theta), 3)
+
+
+def _improve_stack(problem: GeneProblem, thetas: FloatArray, steps: int) -> GeneFit:
+    """Improve ``(starts, genes, parameters)`` as one batch; rows come back start by start."""
+    n_starts, n_genes, n_parameters = thetas.shape
+    repeated = problem.genes(np.tile(np.arange(n_genes), n_starts))
+    return _improve(repeated, _at(repeated, thetas.reshape(-1, n_parameters)), steps)
+
+
+def _shapes(problem: GeneProblem) -> Iterator[FloatArray]:
+    """Starting values: induction, repression, pulse and dip at several onsets; then one lineage apart.
+
+    ``high`` and ``low`` are twice and a tenth of the gene's mean spliced count, beta 8 and gamma 5, so that half-lives
+    are around a tenth of the clock.
+    """
+    layout = problem.states.layout
+    spliced = problem.spliced.value.sum(axis=1) / problem.spliced.size.sum()
+    unspliced = problem.unspliced.value.sum(axis=1) / problem.unspliced.size.sum()
+    high, low = np.log(spliced * 2.0 + 1e-6), np.log(spliced * 0.1 + 1e-6)
+    base = np.zeros((problem.n_genes, layout.n_parameters))
+    base[:, 0], base[:, 1] = 2.1, 1.6
+    base[:, 5] = np.log((unspliced * 8.0 + 1e-9) / (spliced * 5.0 + 1e-9))
+
+    def shape(levels: tuple[FloatArray, FloatArray], last: list[FloatArray], onset: float, duration: float) -> FloatArray:
+        theta = base.copy()
+        theta[:, 2], theta[:, 3], theta[:, 4] = onset, levels[0], levels[1]
+        theta[:, layout.durations] = np.log(duration)
+        theta[:, layout.last_levels] = np.stack(last, axis=1)
+        return np.clip(theta, problem.prior.lower, problem.prior.upper)
+
+    every = layout.n_lineages
+    for onset in (0.0, 0.35, 0.65):
+        yield shape((low, high), [high] * every, onset, 0.5)
+        yield shape((high, low), [low] * every, onset, 0.5)
+        for duration in (0.2, 0.5):
+            yield shape((low, high), [low] * every, onset, duration)
+            yield shape((high, low), [high] * every, onset, duration)
+    for odd in range(every if every > 1 else 0):
+        rest = [low if k != odd else high + 1.0 for k in range(every)]
+        yield shape((low, low), rest, 0.1, 0.5)
+        rest = [high if k != odd else low for k in range(every)]
+        yield shape((low, high), rest, 0.1, 0.5)

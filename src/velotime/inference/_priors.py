@@ -1,0 +1,173 @@
+"""Priors: where cells are on the clock, and what rates are plausible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from velotime._status import InputError
+from velotime._types import FloatArray
+from velotime.inference._params import Layout, States
+
+
+class TimePrior(Protocol):
+    """Prior of a cell's state; one row for each group of cells that has a prior of its own."""
+
+    @property
+    def by(self) -> str | None:
+        """The obs column whose labels have a prior each, or None for one prior for all."""
+
+    def initial(self, states: States, n_rows: int) -> FloatArray:
+        """Prior before the first posterior, ``(rows, states)``."""
+
+    def update(self, weight: FloatArray, states: States) -> FloatArray:
+        """Prior from the summed posterior ``(rows, states)`` of each group."""
+
+
+def _uniform(states: States, n_rows: int) -> FloatArray:
+    return np.full((n_rows, states.n_states), 1.0 / states.n_states)
+
+
+@dataclass(frozen=True)
+class UniformPrior:
+    """Every state is as likely as any other, and stays so."""
+
+    by = None
+
+    def initial(self, states: States, n_rows: int) -> FloatArray:
+        """``1 / states``."""
+        return _uniform(states, n_rows)
+
+    def update(self, weight: FloatArray, states: States) -> FloatArray:
+        """``1 / states``."""
+        return _uniform(states, weight.shape[0])
+
+
+@dataclass(frozen=True)
+class LearnedPrior:
+    """The density of cells over the states, learned with the rest: the Dirichlet-MAP estimate.
+
+    ``pi_j = (n_j + concentration) / sum``, with n_j the expected number of cells in state j.
+
+    Parameters
+    ----------
+    concentration
+        Cells that every state is credited with. The default, 1, keeps empty stretches of the clock reachable and is
+        small beside the cells of a populated one.
+    by
+        An obs column: cells of each of its labels have a prior of their own.
+    """
+
+    concentration: float = 1.0
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.concentration >= 0:
+            raise InputError(f"LearnedPrior(concentration={self.concentration}): must be 0 or more. The default is 1.")
+
+    def initial(self, states: States, n_rows: int) -> FloatArray:
+        """``1 / states``."""
+        return _uniform(states, n_rows)
+
+    def update(self, weight: FloatArray, states: States) -> FloatArray:
+        """``(n_j + concentration) / sum``."""
+        raised = weight[:, : states.n_states] + self.concentration + 1e-12
+        return raised / raised.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class FixedPrior:
+    """A density of cells over latent time that is known and stays as given.
+
+    Parameters
+    ----------
+    weights
+        The density at evenly spaced times from 0 to 1, any number of them from two on; it is interpolated on the
+        time grid and shared equally between lineages. Need not sum to 1.
+    """
+
+    weights: tuple[float, ...] = field(default=(1.0, 1.0))
+    by = None
+
+    def __post_init__(self) -> None:
+        weights = np.asarray(self.weights, dtype=float)
+        if weights.ndim != 1 or len(weights) < 2 or not np.all(weights >= 0) or not 0 < weights.sum() < np.inf:
+            raise InputError(
+                f"FixedPrior(weights={self.weights!r}): must be two or more numbers, none negative, not all zero."
+            )
+        object.__setattr__(self, "weights", tuple(weights.tolist()))
+
+    def initial(self, states: States, n_rows: int) -> FloatArray:
+        """The weights on the grid."""
+        given = np.asarray(self.weights)
+        on_grid = np.interp(states.time, np.linspace(0, 1, len(given)), given)
+        return np.repeat((on_grid / on_grid.sum())[None], n_rows, axis=0)
+
+    def update(self, weight: FloatArray, states: States) -> FloatArray:
+        """The weights on the grid."""
+        return self.initial(states, weight.shape[0])
+
+
+@dataclass(frozen=True)
+class RatePrior:
+    """Weak normal priors of a gene's log-parameters, and the box they stay in.
+
+    The unit of time is the whole clock: a rate of 8 means a half-life of a twelfth of it. Rates are held within
+    0.5 to 100, as a slower gene is linear in time and a faster one follows its steady state, and neither rate would
+    be seen in the data. Levels are in counts at size factor 1.
+    """
+
+    layout: Layout
+
+    @property
+    def mean(self) -> FloatArray:
+        """Prior means, ``(parameters,)``."""
+        return self.layout.spread([2.0, 1.5, 0.3, -1.0, -1.0, 0.0], [-0.7, -1.0])
+
+    @property
+    def precision(self) -> FloatArray:
+        """Inverse prior variances, ``(parameters,)``."""
+        return self.layout.spread([1.0, 1.0, 1.0, 4.0, 4.0, 2.0], [1.0, 4.0]) ** -2.0
+
+    @property
+    def lower(self) -> FloatArray:
+        """Least values, ``(parameters,)``."""
+        rate = np.log(0.5)
+        return self.layout.spread([rate, rate, -0.3, -12.0, -12.0, -8.0], [np.log(0.03), -12.0])
+
+    @property
+    def upper(self) -> FloatArray:
+        """Largest values, ``(parameters,)``."""
+        rate = np.log(100.0)
+        return self.layout.spread([rate, rate, 1.0, 14.0, 14.0, 8.0], [np.log(2.0), 14.0])
+
+    @property
+    def coupling(self) -> FloatArray:
+        """Quadratic form that pulls the last switches of a gene's lineages together, ``(parameters, parameters)``.
+
+        Log-durations are pulled to their mean over lineages with sd 0.5, log-levels with sd 2: nothing for one
+        lineage.
+        """
+        k = self.layout.n_lineages
+        form = np.zeros((self.layout.n_parameters, self.layout.n_parameters))
+        centring = np.eye(k) - 1.0 / k
+        form[self.layout.durations, self.layout.durations] = centring / 0.5**2
+        form[self.layout.last_levels, self.layout.last_levels] = centring / 2.0**2
+        return form
+
+    def penalty(self, theta: FloatArray) -> FloatArray:
+        """Minus log prior density up to a constant, ``(genes,)``."""
+        away = theta - self.mean
+        own = 0.5 * (away**2 @ self.precision)
+        return np.asarray(own + 0.5 * np.einsum("gp,pq,gq->g", theta, self.coupling, theta))
+
+    def gradient(self, theta: FloatArray) -> FloatArray:
+        """Gradient of the penalty, ``(genes, parameters)``."""
+        return np.asarray((theta - self.mean) * self.precision + theta @ self.coupling)
+
+    @property
+    def hessian(self) -> FloatArray:
+        """Second derivative of the penalty, ``(parameters, parameters)``."""
+        return np.diag(self.precision) + self.coupling

@@ -1,0 +1,280 @@
+"""The soft EM as a problem for the loop: posterior over states, sums over cells, curves to sums."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from velotime._types import BoolArray, FloatArray, IntArray
+from velotime.backends import (
+    Layer,
+    LayerStatistics,
+    ScoreTables,
+    SweepModel,
+    accumulate,
+    pad_states,
+    posterior,
+)
+from velotime.inference._mstep import GeneFit, GeneProblem, begin, improve, restart
+from velotime.inference._noise import LayerData, Noise, StateSums
+from velotime.inference._observations import Observations
+from velotime.inference._params import States
+from velotime.inference._priors import RatePrior, TimePrior
+
+N_LEVELS = 32  # steps of the ladder that size factors are rounded to
+STEPS = 2  # Levenberg-Marquardt steps an M-step
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a fit, in the order that the sweep likes: by size factor.
+
+    Attributes
+    ----------
+    order
+        ``order[k]`` is the caller's index of the k-th cell here.
+    unspliced, spliced
+        What does not change during a fit, of each layer.
+    prior_row
+        Row of the time prior of each cell, int32.
+    """
+
+    order: IntArray
+    unspliced: LayerData
+    spliced: LayerData
+    prior_row: IntArray
+
+    @classmethod
+    def of(cls, observations: Observations, group: IntArray, noise: Noise) -> Cells:
+        """Round size factors, sort the cells by them and read both layers."""
+        n_levels = N_LEVELS if noise.counts else 1
+        u = LayerData.of(observations.unspliced, observations.size_unspliced, n_levels)
+        s = LayerData.of(observations.spliced, observations.size_spliced, n_levels)
+        order = np.lexsort((u.level, s.level))
+        return cls(order, _reorder(u, order), _reorder(s, order), group[order].astype(np.int32))
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return len(self.order)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, Layer]:
+        """Both layers as the sweep reads them."""
+        u, s = self.unspliced, self.spliced
+        return Layer.of(u.values, u.level, u.size), Layer.of(s.values, s.level, s.size)
+
+    def given_order(self, values: FloatArray) -> FloatArray:
+        """Put one value a cell back into the caller's order."""
+        out = np.empty_like(values)
+        out[self.order] = values
+        return out
+
+
+def _reorder(data: LayerData, order: IntArray) -> LayerData:
+    return LayerData(data.values[order], data.levels, data.level[order])
+
+
+@dataclass(frozen=True)
+class SoftParameters:
+    """Everything the soft EM learns.
+
+    Attributes
+    ----------
+    genes
+        Curves: parameters of each gene, their loss and damping.
+    unspliced_scatter, spliced_scatter
+        The noise model's parameter, ``(genes,)``.
+    prior
+        Time prior, ``(groups, states)``.
+    """
+
+    genes: GeneFit
+    unspliced_scatter: FloatArray
+    spliced_scatter: FloatArray
+    prior: FloatArray
+
+    @property
+    def theta(self) -> FloatArray:
+        """Parameters of each gene, ``(genes, parameters)``."""
+        return self.genes.theta
+
+
+@dataclass(frozen=True)
+class SoftStatistics:
+    """Sums over cells under the posterior: of both layers, and of the posterior itself ``(groups, states)``."""
+
+    unspliced: LayerStatistics
+    spliced: LayerStatistics
+    weight: FloatArray
+
+
+class _Scores(NamedTuple):
+    """Tables of one layer and the part of the log-likelihood that they leave out."""
+
+    tables: ScoreTables
+    rest: float
+
+
+@dataclass(frozen=True)
+class SoftProblem:
+    """E- and M-step of the soft EM on given cells.
+
+    Attributes
+    ----------
+    cells
+        The cells.
+    states
+        Their possible states.
+    noise, time_prior, rate_prior
+        The model.
+    restarts
+        Iterations in which every gene is tried again from scratch.
+    """
+
+    cells: Cells
+    states: States
+    noise: Noise
+    time_prior: TimePrior
+    rate_prior: RatePrior
+    restarts: frozenset[int] = frozenset()
+
+    # ------------------------------------------------------------------ E-step
+    def expect(self, parameters: SoftParameters, temperature: float) -> tuple[SoftStatistics, float]:
+        """Sums under the posterior, and the bound a cell (at a higher temperature, its heated counterpart)."""
+        model, rest = self.sweep_model(parameters, temperature)
+        result = accumulate(
+            *self.cells.layers, model, self.cells.prior_row, with_size=self.noise.learns_scatter
+        )
+        evidence = temperature * float(result.log_evidence.sum(dtype=np.float64))
+        bound = evidence + rest - float(self.rate_prior.penalty(parameters.theta).sum())
+        weight = result.weight[:, : self.states.n_states]
+        return SoftStatistics(result.unspliced, result.spliced, weight), bound / self.cells.n_cells
+
+    def expect_by(self, parameters: SoftParameters, genes: BoolArray, temperature: float) -> SoftStatistics:
+        """Sums of all genes under the posterior that ``genes`` alone give; the parameters are those of ``genes``."""
+        model, _ = self.sweep_model(parameters, temperature, genes)
+        result = accumulate(
+            *self.cells.layers, model, self.cells.prior_row, with_size=self.noise.learns_scatter
+        )
+        weight = result.weight[:, : self.states.n_states]
+        return SoftStatistics(result.unspliced, result.spliced, weight)
+
+    def posterior(self, model: SweepModel, cells: slice) -> tuple[FloatArray, FloatArray]:
+        """Posterior ``(cells, states)`` and log evidence of a run of cells, in the sweep's order."""
+        q, evidence = posterior(*self.cells.layers, model, self.cells.prior_row, cells=cells)
+        return q[:, : self.states.n_states], evidence
+
+    def sweep_model(
+        self, parameters: SoftParameters, temperature: float = 1.0, genes: BoolArray | None = None
+    ) -> tuple[SweepModel, float]:
+        """Tables for the sweep, and the log-likelihood that they leave out.
+
+        With ``genes`` the scores come from these alone and the second value has no meaning.
+        """
+        u_means, s_means = self.states.means(parameters.theta)
+        u = self._scores(self.cells.unspliced, u_means, parameters.unspliced_scatter, genes)
+        s = self._scores(self.cells.spliced, s_means, parameters.spliced_scatter, genes)
+        n_states = self.states.n_states
+        log_prior = np.full((len(parameters.prior), pad_states(n_states)), -np.inf, dtype=np.float32)
+        log_prior[:, :n_states] = np.log(parameters.prior)
+        return SweepModel(u.tables, s.tables, log_prior, temperature), u.rest + s.rest
+
+    def _scores(
+        self, data: LayerData, means: FloatArray, scatter: FloatArray, genes: BoolArray | None
+    ) -> _Scores:
+        """Tables with their mean over states taken off, which float32 would spend its digits on."""
+        extra = pad_states(means.shape[1]) - means.shape[1]
+        padded = np.pad(means, ((0, 0), (0, extra)), mode="edge")
+        tables = _threaded_tables(self.noise, padded, scatter, data.levels)
+        slope, offset = tables.slope, tables.offset
+        if genes is not None:
+            wide = np.zeros((len(data.levels), data.n_genes, padded.shape[1]), dtype=np.float32)
+            wide[:, genes] = slope
+            return _Scores(ScoreTables(wide, (offset - offset.mean(axis=1, keepdims=True)).astype(np.float32)), 0.0)
+        centre = slope.mean(axis=2, dtype=np.float64)
+        slope -= centre[..., None].astype(np.float32)
+        middle = offset.mean(axis=1)
+        left_out = float((centre.astype(np.float32) * data.value_per_level).sum() - middle @ data.cells_per_level)
+        rest = left_out + float(self.noise.constant(data, scatter).sum())
+        return _Scores(ScoreTables(slope, (offset - middle[:, None]).astype(np.float32)), rest)
+
+    # ------------------------------------------------------------------ M-step
+    def first(self, statistics: SoftStatistics) -> SoftParameters:
+        """Parameters from statistics alone: every shape of every gene is tried."""
+        scatter = tuple(self.noise.initial_scatter(d) for d in (self.cells.unspliced, self.cells.spliced))
+        genes = restart(self._gene_problem(statistics, *scatter), None)
+        return self._rest_of_m_step(statistics, genes, *scatter)
+
+    def maximise(self, parameters: SoftParameters, statistics: SoftStatistics, iteration: int) -> SoftParameters:
+        """Curves, then scatter, then time prior."""
+        scatter = parameters.unspliced_scatter, parameters.spliced_scatter
+        problem = self._gene_problem(statistics, *scatter)
+        if iteration in self.restarts:
+            genes = restart(problem, parameters.theta)
+        else:
+            here = begin(problem, parameters.theta)
+            genes = improve(problem, GeneFit(here.theta, here.loss, parameters.genes.damping), STEPS)
+        return self._rest_of_m_step(statistics, genes, *scatter)
+
+    def _rest_of_m_step(
+        self, statistics: SoftStatistics, genes: GeneFit, u_scatter: FloatArray, s_scatter: FloatArray
+    ) -> SoftParameters:
+        u_means, s_means = self.states.means(genes.theta)
+        return SoftParameters(
+            genes,
+            self.noise.update_scatter(u_scatter, statistics.unspliced, u_means, self.cells.unspliced),
+            self.noise.update_scatter(s_scatter, statistics.spliced, s_means, self.cells.spliced),
+            self.time_prior.update(statistics.weight, self.states),
+        )
+
+    def _gene_problem(
+        self, statistics: SoftStatistics, u_scatter: FloatArray, s_scatter: FloatArray
+    ) -> GeneProblem:
+        n = self.states.n_states
+        return GeneProblem(
+            self.states,
+            self.noise,
+            self.rate_prior,
+            StateSums.of(statistics.unspliced, n),
+            StateSums.of(statistics.spliced, n),
+            u_scatter,
+            s_scatter,
+        )
+
+    def gene_problem(self, parameters: SoftParameters, statistics: SoftStatistics) -> GeneProblem:
+        """The M-step's problem at these parameters, for looking at single genes."""
+        return self._gene_problem(statistics, parameters.unspliced_scatter, parameters.spliced_scatter)
+
+    def statistics_of(self, assignment: FloatArray) -> SoftStatistics:
+        """Sums under a given posterior ``(cells, states)``, in the caller's order of cells."""
+        q = assignment[self.cells.order]
+        weight = np.zeros((int(self.cells.prior_row.max()) + 1, self.states.n_states))
+        np.add.at(weight, self.cells.prior_row, q)
+        return SoftStatistics(_layer_sums(self.cells.unspliced, q), _layer_sums(self.cells.spliced, q), weight)
+
+
+def _layer_sums(data: LayerData, q: FloatArray) -> LayerStatistics:
+    size = data.size
+    weighted = q * size[:, None]
+    return LayerStatistics(
+        size @ q,
+        size**2 @ q,
+        np.asarray(data.values.T @ q, dtype=np.float64),
+        np.asarray(data.values.T @ weighted, dtype=np.float64),
+    )
+
+
+def _threaded_tables(noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
+    """``noise.tables``, a few levels at a time on all cores."""
+    pieces = np.array_split(levels, min(len(levels), 4))
+    with ThreadPoolExecutor(max_workers=min(len(pieces), os.cpu_count() or 1)) as pool:
+        tables = list(pool.map(lambda piece: noise.tables(means, scatter, piece), pieces))
+    return ScoreTables(
+        np.concatenate([table.slope for table in tables]), np.concatenate([table.offset for table in tables])
+    )

@@ -1,0 +1,165 @@
+"""What a fit says of each cell and each gene."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from velotime._types import FloatArray
+from velotime.inference._em import Run
+from velotime.inference._noise import StateSums
+from velotime.inference._soft_problem import SoftParameters, SoftProblem, SoftStatistics
+
+BLOCK_OF_CELLS = 4096
+FREE_BINS = 20  # pieces of the clock with a mean of their own in the saturated model
+
+
+@dataclass(frozen=True)
+class CellTable:
+    """Posterior of each cell's time and what follows from it; all in the caller's order of cells.
+
+    Attributes
+    ----------
+    mean, sd
+        ``sum_j q_j t_j`` and the square root of ``sum_j q_j (t_j - mean)^2``, ``(cells,)``.
+    q05, q95
+        Quantiles of the posterior, linear between grid times, ``(cells,)``.
+    entropy
+        ``-sum_j q_j log q_j``, nats, ``(cells,)``.
+    unspliced, spliced
+        Fitted means ``sum_j q_j mu_j`` at size factor 1, ``(cells, genes)``, float32.
+    velocity_u, velocity
+        Posterior means of du/dt and ds/dt, ``(cells, genes)``, float32, relative units.
+    """
+
+    mean: FloatArray
+    sd: FloatArray
+    q05: FloatArray
+    q95: FloatArray
+    entropy: FloatArray
+    unspliced: FloatArray
+    spliced: FloatArray
+    velocity_u: FloatArray
+    velocity: FloatArray
+
+
+@dataclass(frozen=True)
+class GeneTable:
+    """What the fit says of each gene.
+
+    Attributes
+    ----------
+    log_likelihood
+        Expected log-likelihood of the gene's counts given the posterior, nats, ``(genes,)``.
+    deviance_explained
+        ``(kinetics - constant)/(free - constant)`` in log-likelihood, where "free" has a mean of its own in each of
+        20 pieces of the clock, ``(genes,)``. 1: the curve says all that the clock can say of this gene. NaN where a
+        free mean says nothing either.
+    standard_errors
+        Of the parameters, ``(genes, parameters)``: inverse square roots of the Fisher information (with the prior's),
+        given the clock and the posterior.
+    """
+
+    log_likelihood: FloatArray
+    deviance_explained: FloatArray
+    standard_errors: FloatArray
+
+
+def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[slice, FloatArray]]:
+    """Posterior of all cells, a block at a time, in the sweep's order."""
+    model, _ = problem.sweep_model(parameters)
+    for first in range(0, problem.cells.n_cells, BLOCK_OF_CELLS):
+        cells = slice(first, min(first + BLOCK_OF_CELLS, problem.cells.n_cells))
+        yield cells, problem.posterior(model, cells)[0]
+
+
+def cell_table(problem: SoftProblem, parameters: SoftParameters) -> CellTable:
+    """Posterior summaries and expectations of every cell."""
+    n_cells, n_genes = problem.cells.n_cells, parameters.theta.shape[0]
+    curves = [
+        np.ascontiguousarray(curve.T, dtype=np.float32)
+        for curve in (*problem.states.means(parameters.theta), *problem.states.velocities(parameters.theta))
+    ]
+    layers = [np.empty((n_cells, n_genes), dtype=np.float32) for _ in curves]
+    columns = [np.empty(n_cells) for _ in range(5)]
+    for cells, q in blocks(problem, parameters):
+        into = problem.cells.order[cells]
+        for layer, curve in zip(layers, curves, strict=True):
+            layer[into] = q @ curve
+        for column, values in zip(columns, summarise(q.astype(np.float64), problem), strict=True):
+            column[into] = values
+    return CellTable(*columns, *layers)
+
+
+def summarise(q: FloatArray, problem: SoftProblem) -> tuple[FloatArray, ...]:
+    """Mean, sd, 5 % and 95 % quantile and entropy of a posterior ``(cells, states)``."""
+    time = problem.states.time
+    mean = q @ time
+    sd = np.sqrt((q * (time - mean[:, None]) ** 2).sum(axis=1))
+    entropy = -(q * np.log(np.maximum(q, 1e-300))).sum(axis=1)
+    by_time = q.reshape(len(q), problem.states.layout.n_lineages, -1).sum(axis=1)
+    low, high = (quantile(by_time, problem.states.times, level) for level in (0.05, 0.95))
+    return mean, sd, low, high, entropy
+
+
+def quantile(q: FloatArray, times: FloatArray, level: float) -> FloatArray:
+    """Quantile of a posterior on a grid, each grid time standing for the cell around it, ``(cells,)``."""
+    edges = np.concatenate([[times[0]], 0.5 * (times[1:] + times[:-1]), [times[-1]]])
+    below = np.concatenate([np.zeros((len(q), 1)), np.cumsum(q, axis=1)], axis=1)
+    below /= below[:, -1:]
+    k = np.clip((below <= level).sum(axis=1) - 1, 0, len(times) - 1)
+    row = np.arange(len(q))
+    share = (level - below[row, k]) / np.maximum(below[row, k + 1] - below[row, k], 1e-300)
+    return np.asarray(edges[k] + np.clip(share, 0, 1) * (edges[k + 1] - edges[k]))
+
+
+def gene_log_likelihood(problem: SoftProblem, run: Run[SoftParameters, SoftStatistics]) -> FloatArray:
+    """Expected log-likelihood of each gene's counts given the posterior, ``(genes,)``."""
+    return _gene_log_likelihood(problem, run.parameters, run.statistics)
+
+
+def _gene_log_likelihood(
+    problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics
+) -> FloatArray:
+    gene_problem = problem.gene_problem(parameters, statistics)
+    constant = problem.noise.constant(
+        problem.cells.unspliced, parameters.unspliced_scatter
+    ) + problem.noise.constant(problem.cells.spliced, parameters.spliced_scatter)
+    return gene_problem.log_likelihood(problem.states.means(parameters.theta)) + constant
+
+
+def gene_table(problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics) -> GeneTable:
+    """Fit and standard errors of every gene."""
+    genes = problem.gene_problem(parameters, statistics)
+    _, fisher = genes.information(parameters.theta)
+    covariance = np.linalg.inv(fisher + problem.rate_prior.hessian)
+    errors = np.sqrt(np.einsum("gpp->gp", covariance))
+    n_times = len(problem.states.times)
+    kinetics = free = constant = np.zeros(genes.n_genes)
+    means = problem.states.means(parameters.theta)
+    for sums, curve, scatter in (
+        (genes.unspliced, means[0], genes.unspliced_scatter),
+        (genes.spliced, means[1], genes.spliced_scatter),
+    ):
+        kinetics = kinetics + problem.noise.log_likelihood(sums, curve, scatter)
+        binned = sums.merge(n_times, max(1, n_times // FREE_BINS))
+        free = free + problem.noise.log_likelihood(sums, _spread(_ratio(binned), n_times, sums), scatter)
+        flat = sums.value.sum(axis=1, keepdims=True) / sums.size.sum()
+        constant = constant + problem.noise.log_likelihood(sums, np.repeat(flat, curve.shape[1], axis=1), scatter)
+    gap = free - constant
+    explained = np.where(gap > 1e-9, (kinetics - constant) / np.where(gap > 1e-9, gap, 1.0), np.nan)
+    return GeneTable(_gene_log_likelihood(problem, parameters, statistics), explained, errors)
+
+
+def _ratio(sums: StateSums) -> FloatArray:
+    return np.where(sums.size > 0, sums.value / np.maximum(sums.size, 1e-300), 0.0)
+
+
+def _spread(binned: FloatArray, n_times: int, sums: StateSums) -> FloatArray:
+    """Give each state the mean of its piece of the clock."""
+    n_lineages = sums.size.shape[0] // n_times
+    pieces = binned.reshape(binned.shape[0], n_lineages, -1)
+    factor = max(1, n_times // FREE_BINS)
+    return np.repeat(pieces, factor, axis=2)[:, :, :n_times].reshape(binned.shape[0], -1)

@@ -1,0 +1,40 @@
+"""Where cells lie, for the starts: principal components and diffusion map of some of them."""
+
+from __future__ import annotations
+
+import warnings
+
+import anndata as ad
+import numpy as np
+import scanpy as sc
+from numpy.random import Generator
+from scipy import sparse
+
+from velotime.inference import Geometry, Observations
+
+MOST_CELLS = 3000  # placed at most: enough for the axes, and short fits use some of them anyhow
+N_COMPONENTS = 20
+N_DIFFUSION = 10
+N_NEIGHBORS = 30
+
+
+def place_cells(observations: Observations, rng: Generator) -> Geometry:
+    """Diffusion map of at most 3,000 cells, from log-normalised spliced counts.
+
+    Scanpy does the work on a copy; the caller's object is not touched.
+    """
+    n_cells = observations.n_cells
+    cells = np.sort(rng.permutation(n_cells)[:MOST_CELLS])
+    spliced = sparse.csr_matrix(observations.spliced[cells], dtype=np.float32)
+    copy = ad.AnnData(sparse.diags(1.0 / observations.size_spliced[cells], dtype=np.float32) @ spliced)
+    sc.pp.log1p(copy)
+    smaller = min(len(cells), observations.n_genes) - 1
+    seed = int(rng.integers(2**31 - 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of scanpy's own making, about its dependencies
+        sc.pp.pca(copy, n_comps=min(N_COMPONENTS, smaller), random_state=seed)
+        sc.pp.neighbors(copy, n_neighbors=min(N_NEIGHBORS, len(cells) - 1), method="gauss", random_state=seed)
+        sc.tl.diffmap(copy, n_comps=min(N_DIFFUSION, len(cells) - 2), random_state=seed)
+    value = np.clip(np.asarray(copy.uns["diffmap_evals"][1:], dtype=np.float64), 0.0, 1.0 - 1e-6)
+    vectors = np.asarray(copy.obsm["X_diffmap"][:, 1:], dtype=np.float64)
+    return Geometry(cells, vectors * (value / (1.0 - value)), np.asarray(copy.obsm["X_pca"], dtype=np.float64))
