@@ -1,1 +1,31 @@
-"""placeholder, filled by its owner."""
+"""Kinetics of transcription, splicing and degradation: pure functions of arrays."""
+
+from __future__ import annotations
+
+from velotime.kinetics._divided import exp1, exp2
+from velotime.kinetics._inverse import time_from_spliced, time_from_unspliced
+from velotime.kinetics._splicing import (
+    SwitchParameter,
+    spliced,
+    steady_state,
+    switch_jacobian,
+    switch_means,
+    switch_velocity,
+    unspliced,
+    velocity,
+)
+
+__all__ = [
+    "SwitchParameter",
+    "exp1",
+    "exp2",
+    "spliced",
+    "steady_state",
+    "switch_jacobian",
+    "switch_means",
+    "switch_velocity",
+    "time_from_spliced",
+    "time_from_unspliced",
+    "unspliced",
+    "velocity",
+]
