@@ -153,11 +153,8 @@ class LayerStatistics:
         ``sum_i q_ij l_i^2``, ``(states,)``.
     value
         ``sum_i q_ij x_ig``, ``(genes, states)``.
-    value_size
-        ``sum_i q_ij l_i x_ig``, ``(genes, states)``.
     """
 
     size: FloatArray
     size_squared: FloatArray
     value: FloatArray
-    value_size: FloatArray

@@ -182,14 +182,6 @@ def _add_genes(sums: Any, entries: Any, chunk: int, matrix: Any, narrow: bool, a
 
 
 @_jit
-def _scale_rows(out: Any, matrix: Any, factor: Any) -> None:
-    for i in range(factor.shape[0]):
-        f = factor[i]
-        for j in range(matrix.shape[1]):
-            out[i, j] = matrix[i, j] * f
-
-
-@_jit
 def _add_weights(weight: Any, sizes: Any, q: Any, prior_row: Any, u_size: Any, s_size: Any) -> None:
     """Add a chunk's posterior to the sums without counts: q, q l and q l^2 of both layers."""
     for k in range(u_size.shape[0]):
@@ -206,14 +198,13 @@ def _add_weights(weight: Any, sizes: Any, q: Any, prior_row: Any, u_size: Any, s
 
 @_jit
 def _accumulate_part(
-    u: Any, s: Any, model: Any, prior_row: Any, chunks: Any, with_size: bool, evidence: Any, sums: Any
+    u: Any, s: Any, model: Any, prior_row: Any, chunks: Any, evidence: Any, sums: Any
 ) -> None:
     """Fill the sums of one part of the cells, the chunks ``chunks[0]`` to ``chunks[1]``."""
-    weight, sizes, u_value, s_value, u_value_size, s_value_size = sums
+    weight, sizes, u_value, s_value = sums
     u_entries, u_size, s_entries, s_size = u[2], u[3], s[2], s[3]
     n_cells, n_states = evidence.shape[0], u_value.shape[1]
     q = np.empty((CHUNK, n_states), dtype=np.float32)
-    scaled = np.empty_like(q)
     active = np.empty((CHUNK, n_states // BLOCK), dtype=np.int64)
     n_active = np.empty(CHUNK, dtype=np.int64)
     for chunk in range(chunks[0], chunks[1]):
@@ -226,11 +217,6 @@ def _accumulate_part(
         _add_weights(weight, sizes, rows, prior_row[first:last], lu, ls)
         _add_genes(u_value, u_entries, chunk, q, narrow, active, n_active)
         _add_genes(s_value, s_entries, chunk, q, narrow, active, n_active)
-        if with_size:
-            _scale_rows(scaled, rows, lu)
-            _add_genes(u_value_size, u_entries, chunk, scaled, narrow, active, n_active)
-            _scale_rows(scaled, rows, ls)
-            _add_genes(s_value_size, s_entries, chunk, scaled, narrow, active, n_active)
 
 
 def _tuple(entries: Entries) -> _EntriesTuple:
@@ -253,7 +239,7 @@ def _model_tuple(model: SweepModel) -> tuple[Any, ...]:
 
 
 def accumulate(
-    unspliced: Layer, spliced: Layer, model: SweepModel, prior_row: IntArray, *, with_size: bool
+    unspliced: Layer, spliced: Layer, model: SweepModel, prior_row: IntArray
 ) -> SweepResult:
     """Posterior of every cell's state, summed up in one pass; cells x states is never stored.
 
@@ -265,8 +251,6 @@ def accumulate(
         Tables, prior and temperature.
     prior_row
         Which row of ``model.log_prior`` a cell uses, ``(cells,)``, int32.
-    with_size
-        Also sum ``l x`` (for dispersions); otherwise ``value_size`` is empty.
     """
     n_cells, n_states = unspliced.n_cells, model.log_prior.shape[1]
     n_genes = model.unspliced.slope.shape[1]
@@ -278,17 +262,17 @@ def accumulate(
     def one_part(part: int) -> tuple[FloatArray, ...]:
         sums = tuple(
             np.zeros((rows, n_states))
-            for rows in (len(model.log_prior), 4, n_genes, n_genes, *(2 * [n_genes if with_size else 0]))
+            for rows in (len(model.log_prior), 4, n_genes, n_genes)
         )
-        _accumulate_part(u, s, packed, prior_row, bounds[part : part + 2], with_size, evidence, sums)
+        _accumulate_part(u, s, packed, prior_row, bounds[part : part + 2], evidence, sums)
         return sums
 
-    weight, size, u_value, s_value, u_value_size, s_value_size = _ordered_sum(one_part, len(bounds) - 1)
+    weight, size, u_value, s_value = _ordered_sum(one_part, len(bounds) - 1)
     return SweepResult(
         log_evidence=evidence,
         weight=weight,
-        unspliced=LayerStatistics(size[0], size[1], u_value, u_value_size),
-        spliced=LayerStatistics(size[2], size[3], s_value, s_value_size),
+        unspliced=LayerStatistics(size[0], size[1], u_value),
+        spliced=LayerStatistics(size[2], size[3], s_value),
     )
 
 

@@ -20,7 +20,7 @@ from velotime.inference._noise import Noise, StateSums
 from velotime.inference._params import States
 from velotime.inference._priors import RatePrior
 
-SLICE = 96  # genes a task
+SLICE = 480  # genes a task
 LONGEST_STEP = 1.0  # largest move of a log-parameter in one step
 COARSE = 16  # times a lineage on which shapes are screened
 SCREEN_STEPS = 4  # steps each shape is given before the best are picked

@@ -172,10 +172,6 @@ class Noise(Protocol):
     def counts(self) -> bool:
         """Whether values must be whole numbers, and size factors are used."""
 
-    @property
-    def learns_scatter(self) -> bool:
-        """Whether the scatter is updated from the sums that carry size factors."""
-
     def initial_scatter(self, data: LayerData) -> FloatArray:
         """Scatter before any curve is known."""
 
@@ -192,17 +188,9 @@ class Noise(Protocol):
         """The part of each gene's log-likelihood that depends on no curve, ``(genes,)``."""
 
     def update_scatter(
-        self, scatter: FloatArray, statistics: LayerStatistics, means: FloatArray, data: LayerData
+        self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData
     ) -> FloatArray:
-        """Scatter that explains the expected squared residuals."""
-
-
-def squared_residuals(statistics: LayerStatistics, means: FloatArray, data: LayerData) -> FloatArray:
-    """``sum_ij q_ij (x_ig - l_i mu_gj)^2`` of each gene, ``(genes,)``."""
-    n_states = means.shape[1]
-    cross = np.einsum("gj,gj->g", statistics.value_size[:, :n_states], means)
-    return data.square - 2 * cross + (means**2) @ statistics.size_squared[:n_states]
-
+        """Scatter that raises the expected log-likelihood at these means."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +209,6 @@ class NegativeBinomial:
     most: float = 20.0
 
     counts = True
-    learns_scatter = True
 
     def initial_scatter(self, data: LayerData) -> FloatArray:
         """Return a dispersion of 0.1 for every gene, low so that the first curves are not all flat."""
@@ -261,14 +248,29 @@ class NegativeBinomial:
         return np.bincount(gene, gammas * times, minlength=data.n_genes) + data.count_constant
 
     def update_scatter(
-        self, scatter: FloatArray, statistics: LayerStatistics, means: FloatArray, data: LayerData
+        self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData
     ) -> FloatArray:
-        """Method of moments, half of the way a step: ``phi = sum q [(x - l mu)^2 - l mu] / sum q (l mu)^2``."""
-        n_states = means.shape[1]
-        excess = squared_residuals(statistics, means, data) - means @ statistics.size[:n_states]
-        scale = (means**2) @ statistics.size_squared[:n_states]
-        target = np.clip(excess / np.maximum(scale, 1e-300), self.least, self.most)
-        return np.sqrt(scatter * target)
+        """One safeguarded Newton step in log phi towards the maximum of the expected log-likelihood.
+
+        The likelihood of phi needs the counts' histogram and the sums, no further pass over the cells. (The method
+        of moments is simpler, but the log-likelihood falls under it.)
+        """
+
+        def value(log_phi: FloatArray) -> FloatArray:
+            phi = np.exp(log_phi)
+            return self.log_likelihood(sums, means, phi) + self.constant(data, phi)
+
+        here = np.log(scatter)
+        step, low, high = 0.2, np.log(self.least), np.log(self.most)
+        tried = [here, np.clip(here - step, low, high), np.clip(here + step, low, high)]
+        heights = [value(at) for at in tried]
+        slope = (heights[2] - heights[1]) / (2 * step)
+        curvature = (heights[2] - 2 * heights[0] + heights[1]) / step**2
+        newton = np.where(curvature < 0, slope / np.maximum(-curvature, 1e-12), np.sign(slope))
+        tried.append(np.clip(here + np.clip(newton, -1.0, 1.0), low, high))
+        heights.append(value(tried[3]))
+        best = np.argmax(heights, axis=0)
+        return np.exp(np.choose(best, tried))
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,6 @@ class Poisson:
     """Counts with variance equal to their mean: the limit of no dispersion. Overconfident on real data."""
 
     counts = True
-    learns_scatter = False
 
     def initial_scatter(self, data: LayerData) -> FloatArray:
         """No dispersion."""
@@ -304,7 +305,7 @@ class Poisson:
         return data.count_constant
 
     def update_scatter(
-        self, scatter: FloatArray, statistics: LayerStatistics, means: FloatArray, data: LayerData
+        self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData
     ) -> FloatArray:
         """Nothing to learn."""
         return scatter
@@ -323,7 +324,6 @@ class Gaussian:
     least: float = 0.01
 
     counts = False
-    learns_scatter = True
 
     def initial_scatter(self, data: LayerData) -> FloatArray:
         """Variance over all cells."""
@@ -349,10 +349,11 @@ class Gaussian:
         return -0.5 * data.square / scatter - 0.5 * n_cells * np.log(2 * np.pi * scatter)
 
     def update_scatter(
-        self, scatter: FloatArray, statistics: LayerStatistics, means: FloatArray, data: LayerData
+        self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData
     ) -> FloatArray:
         """Mean squared residual."""
-        variance = squared_residuals(statistics, means, data) / data.values.shape[0]
+        squares = data.square - 2 * (sums.value * means).sum(axis=1) + means**2 @ sums.size
+        variance = squares / data.values.shape[0]
         return np.maximum(variance, self.least * np.maximum(_variance(data), 1e-12))
 
 

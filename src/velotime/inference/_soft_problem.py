@@ -148,9 +148,7 @@ class SoftProblem:
     def expect(self, parameters: SoftParameters, temperature: float) -> tuple[SoftStatistics, float]:
         """Sums under the posterior, and the bound a cell (at a higher temperature, its heated counterpart)."""
         model, rest = self.sweep_model(parameters, temperature)
-        result = accumulate(
-            *self.cells.layers, model, self.cells.prior_row, with_size=self.noise.learns_scatter
-        )
+        result = accumulate(*self.cells.layers, model, self.cells.prior_row)
         evidence = temperature * float(result.log_evidence.sum(dtype=np.float64))
         bound = evidence + rest - float(self.rate_prior.penalty(parameters.theta).sum())
         weight = result.weight[:, : self.states.n_states]
@@ -159,9 +157,7 @@ class SoftProblem:
     def expect_by(self, parameters: SoftParameters, genes: BoolArray, temperature: float) -> SoftStatistics:
         """Sums of all genes under the posterior that ``genes`` alone give; the parameters are those of ``genes``."""
         model, _ = self.sweep_model(parameters, temperature, genes)
-        result = accumulate(
-            *self.cells.layers, model, self.cells.prior_row, with_size=self.noise.learns_scatter
-        )
+        result = accumulate(*self.cells.layers, model, self.cells.prior_row)
         weight = result.weight[:, : self.states.n_states]
         return SoftStatistics(result.unspliced, result.spliced, weight)
 
@@ -226,10 +222,12 @@ class SoftProblem:
         self, statistics: SoftStatistics, genes: GeneFit, u_scatter: FloatArray, s_scatter: FloatArray
     ) -> SoftParameters:
         u_means, s_means = self.states.means(genes.theta)
+        n = self.states.n_states
+        u_sums, s_sums = StateSums.of(statistics.unspliced, n), StateSums.of(statistics.spliced, n)
         return SoftParameters(
             genes,
-            self.noise.update_scatter(u_scatter, statistics.unspliced, u_means, self.cells.unspliced),
-            self.noise.update_scatter(s_scatter, statistics.spliced, s_means, self.cells.spliced),
+            self.noise.update_scatter(u_scatter, u_sums, u_means, self.cells.unspliced),
+            self.noise.update_scatter(s_scatter, s_sums, s_means, self.cells.spliced),
             self.time_prior.update(statistics.weight, self.states),
         )
 
@@ -261,13 +259,7 @@ class SoftProblem:
 
 def _layer_sums(data: LayerData, q: FloatArray) -> LayerStatistics:
     size = data.size
-    weighted = q * size[:, None]
-    return LayerStatistics(
-        size @ q,
-        size**2 @ q,
-        np.asarray(data.values.T @ q, dtype=np.float64),
-        np.asarray(data.values.T @ weighted, dtype=np.float64),
-    )
+    return LayerStatistics(size @ q, size**2 @ q, np.asarray(data.values.T @ q, dtype=np.float64))
 
 
 def _threaded_tables(noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:

@@ -3,8 +3,8 @@ r"""Divided differences of the exponential: the only home of ``beta = gamma`` an
 With ``exp[x] = e^x`` and ``exp[x, ..., y, z] = (exp[..., y, z] - exp[x, ..., y]) / (z - x)``, extended by continuity
 where arguments coincide. They are symmetric in their arguments and positive.
 
-Far apart, the recursion over the farthest pair loses no more than a digit. Close together (spread under ``CLOSE``)
-the Taylor series about the mean m takes its place: with deviations d_i of the n + 1 arguments from m
+Far apart, the recursion over the farthest pair loses no more than a digit. Close together the Taylor series about the
+mean m takes its place: with deviations d_i of the n + 1 arguments from m
 
     exp[x_0, ..., x_n] = e^m sum_k h_k(d) / (k + n)!
 
@@ -21,8 +21,16 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
-CLOSE = 0.5  # spread of the arguments under which the series is used
-TERMS = 14  # of the series: (CLOSE 3/4)^14 / 14! is below 1e-16
+
+class _Series(NamedTuple):
+    """When the Taylor series is used, and how much of it."""
+
+    spread: float  # of the arguments, below which it is used
+    terms: int
+
+
+EXACT = _Series(0.5, 14)  # (0.5 * 2/3)^14 / 14! is below 1e-16
+BRIEF = _Series(0.1, 8)  # for derivatives in float64: 1e-12 from either side, at half the work
 
 
 def exp1(x: Any, y: Any) -> Any:
@@ -43,22 +51,24 @@ def exp2(x: Any, y: Any, z: Any) -> Any:
     low, high = xp.minimum(low, z), xp.maximum(high, z)
     spread = high - low
     far = (exp1(middle, high) - exp1(low, middle)) / xp.where(spread > 0, spread, xp.ones_like(spread))
-    return _with_series(far, spread, low, middle, high)
+    return _near(EXACT, far, spread, low, middle, high)
 
 
-def _with_series(far: Any, spread: Any, *arguments: Any) -> Any:
-    """``far`` where the arguments are spread out, the Taylor series elsewhere."""
+def _near(series: _Series, far: Any, spread: Any, *arguments: Any) -> Any:
+    """``far`` where the arguments are spread out, the Taylor series where they are close, its first term at one point."""
     xp = array_namespace(far)
-    close = spread < CLOSE
+    at_one_point = spread == 0
+    value = xp.where(at_one_point, xp.exp(arguments[0]) / factorial(len(arguments) - 1), far)
+    close = (spread < series.spread) & ~at_one_point
     if not bool(xp.any(close)):
-        return far
-    if far.ndim == 0:
-        return _series(*arguments)
-    far[close] = _series(*(argument[close] for argument in arguments))
-    return far
+        return value
+    if value.ndim == 0:
+        return _series(series.terms, *arguments)
+    value[close] = _series(series.terms, *(argument[close] for argument in arguments))
+    return value
 
 
-def _series(*arguments: Any) -> Any:
+def _series(terms: int, *arguments: Any) -> Any:
     """Divided difference of exp for arguments close together."""
     xp = array_namespace(*arguments)
     order = len(arguments) - 1
@@ -66,7 +76,7 @@ def _series(*arguments: Any) -> Any:
     e2, e3, e4 = _elementary([argument - mean for argument in arguments])
     h = [xp.ones_like(mean), xp.zeros_like(mean), -e2]
     total = h[0] / factorial(order) + h[2] / factorial(order + 2)
-    for k in range(3, TERMS):
+    for k in range(3, terms):
         term = e3 * h[k - 3] - e2 * h[k - 2]
         if order == 3 and k >= 4:
             term = term - e4 * h[k - 4]
@@ -112,20 +122,22 @@ def differences(p: Any, q: Any) -> Differences:
     ep, eq = xp.exp(p), xp.exp(q)
     op, oq, pq = _from_zero(xp, p), _from_zero(xp, q), exp1(p, q)
 
+    series = BRIEF if p.dtype == xp.float64 else EXACT
+
     def over(numerator: Any, gap: Any) -> Any:
         return numerator / xp.where(gap == 0, one, gap)
 
     gap, abs_p, abs_q = q - p, -p, -q
     spread = xp.abs(gap)
-    opp = _with_series(over(ep - op, p), abs_p, zero, p, p)
-    oqq = _with_series(over(eq - oq, q), abs_q, zero, q, q)
-    ppq = _with_series(over(pq - ep, gap), spread, p, p, q)
-    pqq = _with_series(over(eq - pq, gap), spread, p, q, q)
+    opp = _near(series, over(ep - op, p), abs_p, zero, p, p)
+    oqq = _near(series, over(eq - oq, q), abs_q, zero, q, q)
+    ppq = _near(series, over(pq - ep, gap), spread, p, p, q)
+    pqq = _near(series, over(eq - pq, gap), spread, p, q, q)
     q_lower = q < p
     lowest = xp.minimum(p, q)
-    opq = _with_series(over(pq - xp.where(q_lower, op, oq), lowest), -lowest, zero, p, q)
-    oppq = _with_series(over(ppq - xp.where(q_lower, opp, opq), lowest), -lowest, zero, p, p, q)
-    opqq = _with_series(over(pqq - xp.where(q_lower, opq, oqq), lowest), -lowest, zero, p, q, q)
+    opq = _near(series, over(pq - xp.where(q_lower, op, oq), lowest), -lowest, zero, p, q)
+    oppq = _near(series, over(ppq - xp.where(q_lower, opp, opq), lowest), -lowest, zero, p, p, q)
+    opqq = _near(series, over(pqq - xp.where(q_lower, opq, oqq), lowest), -lowest, zero, p, q, q)
     return Differences(ep, eq, op, pq, opq, opp, ppq, pqq, oppq, opqq)
 
 
