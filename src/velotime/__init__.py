@@ -3,3 +3,32 @@
 from __future__ import annotations
 
 __version__ = "0.1.0"
+
+from velotime import pp, simulation, tl
+from velotime._status import FitError, InputError, Status, VelotimeError
+from velotime.inference import (
+    FixedPrior,
+    Gaussian,
+    LearnedPrior,
+    NegativeBinomial,
+    Poisson,
+    SoftEM,
+    UniformPrior,
+)
+
+__all__ = [
+    "FitError",
+    "FixedPrior",
+    "Gaussian",
+    "InputError",
+    "LearnedPrior",
+    "NegativeBinomial",
+    "Poisson",
+    "SoftEM",
+    "Status",
+    "UniformPrior",
+    "VelotimeError",
+    "pp",
+    "simulation",
+    "tl",
+]

@@ -1,1 +1,22 @@
-"""placeholder, filled by its owner."""
+"""Where AnnData ends and arrays begin: files, layers, slots."""
+
+from __future__ import annotations
+
+from velotime.data import _keys as keys
+from velotime.data._files import check_output, read_file, write_file
+from velotime.data._reading import Reading, find_layers, gene_status, read_layer, read_observations, tally
+from velotime.data._results import write_soft_fit
+
+__all__ = [
+    "Reading",
+    "check_output",
+    "find_layers",
+    "gene_status",
+    "keys",
+    "read_file",
+    "read_layer",
+    "read_observations",
+    "tally",
+    "write_file",
+    "write_soft_fit",
+]

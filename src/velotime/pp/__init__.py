@@ -1,1 +1,7 @@
-"""placeholder, filled by its owner."""
+"""Preprocessing: what happens to counts before a fit."""
+
+from __future__ import annotations
+
+from velotime.pp._filter_genes import filter_genes
+
+__all__ = ["filter_genes"]

@@ -1,0 +1,134 @@
+"""Files: read .h5ad and .loom, write .h5ad so that a killed run leaves the old file or none."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from velotime._status import InputError
+
+READABLE = (".h5ad", ".loom")
+
+
+def read_file(path: str | Path) -> AnnData:
+    """Read an ``.h5ad`` or ``.loom`` file.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, its kind is unknown, or it cannot be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist.")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give a file: {' or '.join(READABLE)}.")
+    if path.suffix not in READABLE:
+        raise InputError(f"{path}: cannot read {path.suffix or 'a file without suffix'!r}; known: {', '.join(READABLE)}.")
+    try:
+        return ad.read_h5ad(path) if path.suffix == ".h5ad" else _read_loom(path)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path} cannot be read as {path.suffix}: {_first_line(error)}") from error
+
+
+def _read_loom(path: Path) -> AnnData:
+    """A loom file is HDF5 with genes in rows: the main matrix, layers alike, and attributes of rows and columns."""
+    with h5py.File(path, "r") as file:
+        if "matrix" not in file:
+            raise InputError(f"{path} is no loom file: it has no dataset 'matrix'.")
+        layers = {name: _sparse_cells(dataset) for name, dataset in file.get("layers", {}).items()}
+        obs, obs_names = _attributes(file.get("col_attrs", {}), ("CellID", "obs_names", "cell_names"))
+        var, var_names = _attributes(file.get("row_attrs", {}), ("Gene", "var_names", "gene_names"))
+        adata = AnnData(_sparse_cells(file["matrix"]), obs=obs, var=var, layers=layers)
+    if obs_names is not None:
+        adata.obs_names = obs_names
+    if var_names is not None:
+        adata.var_names = var_names
+    return adata
+
+
+def _sparse_cells(dataset: Any, rows: int = 2048) -> sparse.csr_matrix:
+    """A genes x cells dataset as cells x genes, read some genes at a time."""
+    blocks = [sparse.csr_matrix(dataset[k : k + rows]) for k in range(0, dataset.shape[0], rows)]
+    return sparse.vstack(blocks).T.tocsr()
+
+
+def _attributes(group: Any, index: tuple[str, ...]) -> tuple[pd.DataFrame, Any]:
+    table: dict[str, Any] = {}
+    for name, dataset in group.items():
+        if dataset.ndim == 1:
+            values = dataset.asstr()[:] if dataset.dtype.kind in "OS" else dataset[:]
+            table[name] = np.asarray(values)
+    names = next((table.pop(name) for name in index if name in table), None)
+    frame = pd.DataFrame(table)
+    frame.index = frame.index.astype(str)
+    return frame, names
+
+
+def check_output(path: str | Path, *, force: bool = False) -> None:
+    """See to it, before a long fit, that ``path`` can be written.
+
+    Raises
+    ------
+    InputError
+        If the file exists and ``force`` is not given, its folder does not exist or cannot be written, or it is no
+        ``.h5ad``.
+    """
+    path = Path(path)
+    if path.suffix != ".h5ad":
+        raise InputError(f"{path}: results are written as .h5ad; give an output that ends in .h5ad.")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give a file.")
+    if path.exists() and not force:
+        raise InputError(f"{path} exists. Give another output, or --force to replace it.")
+    if not path.parent.is_dir():
+        raise InputError(f"the folder {path.parent} does not exist; create it first.")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"the folder {path.parent} cannot be written.")
+
+
+def write_file(adata: AnnData, path: str | Path, *, force: bool = False) -> None:
+    """Write ``.h5ad`` beside the target and move it there when it is whole.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_output`, or if writing fails.
+    """
+    path = Path(path)
+    check_output(path, force=force)
+    handle, name = tempfile.mkstemp(suffix=".h5ad.part", prefix=f".{path.stem}-", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        adata.write_h5ad(part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.chmod(0o666 & ~_umask())
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {_first_line(error)}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """Permissions that new files go without; can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,46 @@
+"""Every slot name, once. scVelo's where it has one."""
+
+from __future__ import annotations
+
+# layers
+UNSPLICED_NAMES = ("unspliced", "nascent", "Unspliced")
+SPLICED_NAMES = ("spliced", "mature", "Spliced")
+MS = "Ms"
+MU = "Mu"
+VELOCITY = "velocity"
+VELOCITY_U = "velocity_u"
+FIT_T = "fit_t"
+
+# var
+FIT_ALPHA = "fit_alpha"
+FIT_ALPHA_0 = "fit_alpha_0"
+FIT_ALPHA_2 = "fit_alpha_2"
+FIT_BETA = "fit_beta"
+FIT_GAMMA = "fit_gamma"
+FIT_T_ON = "fit_t_on"
+FIT_T_OFF = "fit_t_"
+FIT_SCALING = "fit_scaling"
+FIT_LIKELIHOOD = "fit_likelihood"
+FIT_DISPERSION_U = "fit_dispersion_u"
+FIT_DISPERSION_S = "fit_dispersion_s"
+FIT_DEVIANCE_EXPLAINED = "fit_deviance_explained"
+FIT_STATUS = "fit_status"
+VELOCITY_GENES = "velocity_genes"
+
+# obs
+LATENT_TIME = "latent_time"
+LATENT_TIME_SD = "latent_time_sd"
+LATENT_TIME_Q05 = "latent_time_q05"
+LATENT_TIME_Q95 = "latent_time_q95"
+LATENT_TIME_ENTROPY = "latent_time_entropy"
+SIZE_UNSPLICED = "initial_size_unspliced"
+SIZE_SPLICED = "initial_size_spliced"
+
+# uns
+RECOVER_DYNAMICS = "recover_dynamics"
+TIME_PRIOR = "time_prior"
+TIME_ARROW = "time_arrow"
+VELOCITY_PARAMS = "velocity_params"
+FILTER_GENES = "filter_genes"
+
+FITTED = "fitted"

@@ -1,0 +1,115 @@
+"""Keep the genes that carry enough counts to be fitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from anndata import AnnData
+
+from velotime._status import InputError
+from velotime._types import FloatArray
+from velotime.data import find_layers, keys, read_layer
+
+
+def filter_genes(
+    adata: AnnData,
+    *,
+    min_cells: int | None = None,
+    min_shared_counts: int = 20,
+    n_top_genes: int | None = None,
+    unspliced: str | None = None,
+    spliced: str | None = None,
+) -> None:
+    """Keep genes that enough cells show in both layers; optionally the most variable of them.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes with raw counts of both layers; subset in place.
+    min_cells
+        Cells with a count, in each layer, that a gene needs. By default 1.5 % of the cells and at least 10, so that
+        there are counts on every stretch of a gene's curve.
+    min_shared_counts
+        Counts that a gene needs, over cells that have it in both layers (scVelo's criterion and default).
+    n_top_genes
+        Keep at most so many, those with the largest variance over mean of log-normalised spliced counts. All by
+        default: genes that vary little cost time but do no harm.
+    unspliced, spliced
+        Layer names; found by themselves by default.
+
+    Returns
+    -------
+    Nothing; subsets ``adata`` and writes
+
+    ``obs["initial_size_unspliced"]``, ``obs["initial_size_spliced"]``
+        Each cell's total over all genes, before filtering. float.
+    ``uns["filter_genes"]``
+        How many genes were kept, and how many went, by reason. dict.
+
+    Raises
+    ------
+    InputError
+        If a layer is missing or no gene is left; ``adata`` is as it was.
+    """
+    for name, value in (("min_cells", min_cells), ("n_top_genes", n_top_genes)):
+        if value is not None and value < 1:
+            raise InputError(f"{name}={value}: must be 1 or more.")
+    names = find_layers(adata, unspliced, spliced)
+    u, s = (read_layer(adata, name, counts=True) for name in names)
+    least = max(10, int(np.ceil(0.015 * adata.n_obs))) if min_cells is None else min_cells
+    shared = _shared_counts(u, s)
+    reasons = {
+        f"unspliced in fewer than {least} cells": _detected(u) < least,
+        f"spliced in fewer than {least} cells": _detected(s) < least,
+        f"fewer than {min_shared_counts} shared counts": shared < min_shared_counts,
+    }
+    keep = ~np.any(list(reasons.values()), axis=0)
+    went = _first_reasons(reasons)
+    if not keep.any():
+        raise InputError(
+            f"no gene is left of {adata.n_vars}: {', '.join(f'{n} {why}' for why, n in went.items())}. "
+            "Lower min_cells or min_shared_counts, or check that the layers hold raw counts."
+        )
+    if n_top_genes is not None and keep.sum() > n_top_genes:
+        top = np.flatnonzero(keep)[np.argsort(-_dispersion(s[:, keep]), kind="stable")[:n_top_genes]]
+        went["not among the most variable"] = int(keep.sum()) - n_top_genes
+        keep = np.isin(np.arange(adata.n_vars), top)
+    for column, layer in ((keys.SIZE_UNSPLICED, u), (keys.SIZE_SPLICED, s)):
+        if column not in adata.obs:
+            adata.obs[column] = np.asarray(layer.sum(axis=1, dtype=np.float64)).ravel()
+    adata._inplace_subset_var(keep)
+    adata.uns[keys.FILTER_GENES] = {"kept": int(keep.sum()), "left_out": went}
+
+
+def _detected(layer: Any) -> FloatArray:
+    return np.asarray((layer > 0).sum(axis=0)).ravel()
+
+
+def _shared_counts(u: Any, s: Any) -> FloatArray:
+    """Counts of both layers over the cells that have the gene in both, ``(genes,)``."""
+    both = (u > 0).multiply(s > 0)
+    return np.asarray((u + s).multiply(both).sum(axis=0)).ravel()
+
+
+def _first_reasons(reasons: dict[str, Any]) -> dict[str, int]:
+    """Count each gene once, under the first reason that it meets."""
+    seen: Any = False
+    out = {}
+    for reason, meets in reasons.items():
+        n = int((meets & ~np.asarray(seen)).sum())
+        seen = seen | meets
+        if n:
+            out[reason] = n
+    return out
+
+
+def _dispersion(s: Any) -> FloatArray:
+    """Variance over mean of log-normalised counts, ``(genes,)``."""
+    total = np.asarray(s.sum(axis=1)).ravel()
+    scale = np.median(total) / np.maximum(total, 1)
+    normal = s.multiply(scale[:, None]).tocsr()
+    normal.data = np.log1p(normal.data)
+    mean = np.asarray(normal.mean(axis=0)).ravel()
+    variance = np.asarray(normal.multiply(normal).mean(axis=0)).ravel() - mean**2
+    return np.asarray(variance / np.maximum(mean, 0.05))

@@ -1,0 +1,23 @@
+"""Cells from known rates: the oracle of the tests and the data of the demo."""
+
+from __future__ import annotations
+
+from velotime.simulation._genes import Branches, GeneMix, LogNormalRates
+from velotime.simulation._noise import GaussianValues, LogNormalDepth, NegativeBinomialCounts, PoissonCounts
+from velotime.simulation._simulate import simulate
+from velotime.simulation._times import ClumpedTimes, ExponentialTimes, GappedTimes, UniformTimes
+
+__all__ = [
+    "Branches",
+    "ClumpedTimes",
+    "ExponentialTimes",
+    "GappedTimes",
+    "GaussianValues",
+    "GeneMix",
+    "LogNormalDepth",
+    "LogNormalRates",
+    "NegativeBinomialCounts",
+    "PoissonCounts",
+    "UniformTimes",
+    "simulate",
+]

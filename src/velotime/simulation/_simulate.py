@@ -1,0 +1,164 @@
+"""Cells from known rates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.random import Generator
+from scipy import sparse
+
+from velotime._status import InputError
+from velotime._types import FloatArray
+from velotime.kinetics import SwitchParameter, switch_means, switch_velocity
+from velotime.simulation._genes import CLASSES, Branches, GeneMix, LogNormalRates, branch_theta, draw_lineages, draw_theta
+from velotime.simulation._noise import Counts, LogNormalDepth, NegativeBinomialCounts
+from velotime.simulation._times import Times, UniformTimes
+
+EXPRESSION_SD = 0.8  # of the log mean expression over genes
+BLOCK = 512  # cells whose curves are evaluated at a time
+
+
+def simulate(
+    n_cells: int = 2000,
+    n_genes: int = 500,
+    *,
+    rng: Generator,
+    times: Times = UniformTimes(),  # noqa: B008 - frozen
+    genes: GeneMix = GeneMix(),  # noqa: B008
+    rates: LogNormalRates = LogNormalRates(),  # noqa: B008
+    noise: Counts = NegativeBinomialCounts(),  # noqa: B008
+    depth: LogNormalDepth = LogNormalDepth(),  # noqa: B008
+    branches: Branches | None = None,
+    mean_unspliced: float = 0.3,
+    mean_spliced: float = 1.0,
+) -> AnnData:
+    """Simulate cells along a process with known truth.
+
+    Parameters
+    ----------
+    n_cells, n_genes
+        Size of the data.
+    rng
+        Where every random number comes from.
+    times
+        Distribution of the cells over the clock, [0, 1].
+    genes
+        Shares of the classes of genes.
+    rates
+        Distribution of beta and gamma, per total time.
+    noise
+        How counts scatter around their means; negative-binomial by default, as real ones.
+    depth
+        Size factors of the cells, shared by both layers.
+    branches
+        Lineages, none by default.
+    mean_unspliced, mean_spliced
+        Mean counts of a gene, over genes and cells.
+
+    Returns
+    -------
+    AnnData with layers ``unspliced`` and ``spliced`` (CSR, float32) and ``true_velocity`` (ds/dt at size factor 1);
+    obs ``true_time``, ``true_depth``, ``true_lineage``; var ``true_class``, ``true_beta``, ``true_gamma``,
+    ``true_t_on``, ``true_t_off``, ``true_level_0`` to ``_2``, ``true_scaling`` (of lineage 0 where lineages differ);
+    with branches also varm ``true_t_off`` and ``true_level_2``, ``(genes, lineages)``.
+    """
+    if n_cells < 1 or n_genes < 1:
+        raise InputError(f"simulate(n_cells={n_cells}, n_genes={n_genes}): both must be 1 or more.")
+    if not (mean_unspliced > 0 and mean_spliced > 0):
+        raise InputError(f"mean counts must be positive, not {mean_unspliced} and {mean_spliced}.")
+    classes = genes.draw(n_genes, rng)
+    theta = draw_theta(classes, rates, rng)[None]
+    time = times.draw(n_cells, rng)
+    lineage = np.zeros(n_cells, dtype=int)
+    if branches is not None:
+        theta = branch_theta(theta[0], branches, rng)
+        lineage = draw_lineages(time, branches, rng)
+    theta = _set_expression(theta, time, lineage, (mean_unspliced, mean_spliced), rng)
+    unspliced, spliced = _evaluate(switch_means, theta, time, lineage)
+    size = depth.draw(n_cells, rng)
+    layers = {
+        name: noise.draw(means * size[:, None], rng) for name, means in (("unspliced", unspliced), ("spliced", spliced))
+    }
+    velocity = _evaluate(switch_velocity, theta, time, lineage)[1]
+    return _annotate(layers, velocity, theta, time, lineage, size, classes, branches)
+
+
+def _evaluate(curve: Any, theta: FloatArray, time: FloatArray, lineage: Any) -> tuple[FloatArray, FloatArray]:
+    """Both layers of a curve at each cell's own time and lineage, each ``(cells, genes)``."""
+    out = np.empty((2, len(time), theta.shape[1]))
+    for k in range(theta.shape[0]):
+        cells = np.flatnonzero(lineage == k)
+        for first in range(0, len(cells), BLOCK):
+            some = cells[first : first + BLOCK]
+            unspliced, spliced = curve(theta[k], time[some])
+            out[0, some], out[1, some] = unspliced.T, spliced.T
+    return out[0], out[1]
+
+
+def _set_expression(
+    theta: FloatArray, time: FloatArray, lineage: Any, means: tuple[float, float], rng: Generator
+) -> FloatArray:
+    """Spread expression over genes and set the mean counts of both layers."""
+    p = SwitchParameter
+    theta = theta.copy()
+    wanted = rng.lognormal(-0.5 * EXPRESSION_SD**2, EXPRESSION_SD, theta.shape[1])
+    levels = [p.LOG_LEVEL_0, p.LOG_LEVEL_1, p.LOG_LEVEL_2]
+    _, spliced = _evaluate(switch_means, theta, time, lineage)
+    shift = np.log(means[1] * wanted / wanted.mean() / spliced.mean(axis=0))
+    theta[:, :, levels] += shift[None, :, None]
+    unspliced, _ = _evaluate(switch_means, theta, time, lineage)
+    theta[:, :, p.LOG_SCALING] += np.log(means[0] / unspliced.mean())
+    return theta
+
+
+def _annotate(
+    layers: dict[str, FloatArray],
+    velocity: FloatArray,
+    theta: FloatArray,
+    time: FloatArray,
+    lineage: Any,
+    size: FloatArray,
+    classes: list[str],
+    branches: Branches | None,
+) -> AnnData:
+    p = SwitchParameter
+    value = np.exp(theta)
+    t_off = theta[:, :, p.T_ON] + value[:, :, p.LOG_DURATION]
+    obs = pd.DataFrame(
+        {
+            "true_time": time,
+            "true_depth": size,
+            "true_lineage": pd.Categorical(lineage.astype(str)),
+        },
+        index=[f"cell_{i}" for i in range(len(time))],
+    )
+    if branches is not None:
+        on_trunk = time < min(branches.times)
+        obs["true_branch"] = pd.Categorical(np.where(on_trunk, "trunk", lineage.astype(str)))
+    var = pd.DataFrame(
+        {
+            "true_class": pd.Categorical(classes, categories=list(CLASSES)),
+            "true_beta": value[0, :, p.LOG_BETA],
+            "true_gamma": value[0, :, p.LOG_GAMMA],
+            "true_t_on": theta[0, :, p.T_ON],
+            "true_t_off": t_off[0],
+            "true_level_0": value[0, :, p.LOG_LEVEL_0],
+            "true_level_1": value[0, :, p.LOG_LEVEL_1],
+            "true_level_2": value[0, :, p.LOG_LEVEL_2],
+            "true_scaling": value[0, :, p.LOG_SCALING],
+        },
+        index=[f"gene_{g}" for g in range(theta.shape[1])],
+    )
+    spliced = sparse.csr_matrix(layers["spliced"])
+    adata = AnnData(spliced.copy(), obs=obs, var=var)
+    adata.layers["unspliced"] = sparse.csr_matrix(layers["unspliced"])
+    adata.layers["spliced"] = spliced
+    adata.layers["true_velocity"] = velocity.astype(np.float32)
+    if branches is not None:
+        adata.varm["true_t_off"] = t_off.T
+        adata.varm["true_level_2"] = value[:, :, p.LOG_LEVEL_2].T
+        adata.uns["branches"] = {"times": np.asarray(branches.times)}
+    return adata

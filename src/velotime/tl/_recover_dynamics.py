@@ -1,0 +1,93 @@
+"""Fit the dynamics of an AnnData."""
+
+from __future__ import annotations
+
+import numpy as np
+from anndata import AnnData
+
+from velotime.data import read_observations, write_soft_fit
+from velotime.inference import SoftEM
+from velotime.tl._geometry import place_cells
+from velotime.tl._progress import ProgressBar
+
+
+def recover_dynamics(
+    adata: AnnData,
+    *,
+    method: SoftEM | None = None,
+    unspliced: str | None = None,
+    spliced: str | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> None:
+    """Infer rates of every gene and latent time of every cell.
+
+    Each gene follows ``du/dt = alpha(t) - beta u``, ``ds/dt = beta u - gamma s`` with alpha constant between two
+    switches, on a clock that all genes share; see :class:`velotime.SoftEM`. Time and rates are relative: the clock
+    runs from 0 to 1. Genes that cannot be fitted (no counts in a layer, constant) are left out, with NaN in their rows.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes with raw counts of both layers (or normalised values, with ``noise=vt.Gaussian()``). Changed in
+        place when the fit is done, and not at all if it fails.
+    method
+        The method and its settings, ``vt.SoftEM()`` by default.
+    unspliced, spliced
+        Names of the layers. By default the names of the common quantifiers are tried: spliced and unspliced,
+        or mature and nascent.
+    seed
+        The same seed gives the same result.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    Nothing; writes, with shapes (cells, genes) for layers,
+
+    ``layers["velocity"]``, ``layers["velocity_u"]``
+        Posterior means of ds/dt and du/dt, counts at size factor 1 per relative time. float32.
+    ``layers["Ms"]``, ``layers["Mu"]``
+        Fitted means of spliced and unspliced under the posterior, at size factor 1. These are not smoothed counts:
+        they bear the names under which scVelo and CellRank look for the state that goes with the velocity. float32.
+    ``layers["fit_t"]``
+        Latent time, the same for all genes, where the gene was fitted. float32.
+    ``var["fit_alpha"]``, ``["fit_beta"]``, ``["fit_gamma"]``
+        Transcription between the switches, splicing and degradation rate, relative. float.
+    ``var["fit_alpha_0"]``, ``["fit_alpha_2"]``
+        Transcription before the first and after the last switch. float.
+    ``var["fit_t_on"]``, ``["fit_t_"]``
+        Times of the first and the last switch. float.
+    ``var["fit_scaling"]``
+        Capture of unspliced relative to spliced. float.
+    ``var["fit_dispersion_u"]``, ``["fit_dispersion_s"]``
+        Dispersion (counts) or variance (Gaussian) of each layer. float.
+    ``var["fit_likelihood"]``
+        Geometric mean likelihood of a cell's two counts. float.
+    ``var["fit_deviance_explained"]``
+        What the curve explains of what a free mean along the clock would. float.
+    ``var["fit_beta_se"]`` and the like
+        Standard errors of log beta, log gamma, t_on and the last switch, given the fitted clock. float.
+    ``var["fit_status"]``
+        "fitted", or why not. category.
+    ``var["velocity_genes"]``
+        Fitted, and the curve explains something. bool.
+    ``obs["latent_time"]``, ``["latent_time_sd"]``, ``["latent_time_q05"]``, ``["latent_time_q95"]``, ``["latent_time_entropy"]``
+        Posterior mean, sd, quantiles and entropy of each cell's time. float.
+    ``uns["recover_dynamics"]``, ``["time_prior"]``, ``["time_arrow"]``, ``["velocity_params"]``
+        Settings, status and record of the run; the time prior; evidence for the direction of time.
+
+    Raises
+    ------
+    InputError
+        If the input cannot be used: the message says why and what to do.
+    FitError
+        If no fit came out.
+    """
+    method = SoftEM() if method is None else method
+    reading = read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.noise.counts)
+    rng = np.random.default_rng(seed)
+    geometry = place_cells(reading.observations, rng)
+    with ProgressBar(show=progress) as bar:
+        fit = method.fit(reading.observations, geometry, rng=rng, watch=bar)
+    write_soft_fit(adata, reading, method, fit, seed=seed)
