@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from velotime import pp, simulation, tl
+from velotime import pl, pp, simulation, tl
 from velotime._status import FitError, InputError, Status, VelotimeError
 from velotime.inference import (
     FixedPrior,
@@ -28,6 +28,7 @@ __all__ = [
     "Status",
     "UniformPrior",
     "VelotimeError",
+    "pl",
     "pp",
     "simulation",
     "tl",

@@ -24,6 +24,7 @@ FIT_LIKELIHOOD = "fit_likelihood"
 FIT_DISPERSION_U = "fit_dispersion_u"
 FIT_DISPERSION_S = "fit_dispersion_s"
 FIT_DEVIANCE_EXPLAINED = "fit_deviance_explained"
+FIT_GAIN = "fit_gain"
 FIT_STATUS = "fit_status"
 VELOCITY_GENES = "velocity_genes"
 

@@ -73,6 +73,7 @@ def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
         keys.FIT_DISPERSION_U: fit.parameters.unspliced_scatter,
         keys.FIT_DISPERSION_S: fit.parameters.spliced_scatter,
         keys.FIT_LIKELIHOOD: np.exp(fit.genes.log_likelihood / n_counts),
+        keys.FIT_GAIN: fit.genes.gain,
         keys.FIT_DEVIANCE_EXPLAINED: fit.genes.deviance_explained,
         f"{keys.FIT_BETA}_se": errors[:, 0],
         f"{keys.FIT_GAMMA}_se": errors[:, 1],

@@ -53,6 +53,8 @@ class GeneTable:
     ----------
     log_likelihood
         Expected log-likelihood of the gene's counts given the posterior, nats, ``(genes,)``.
+    gain
+        Log-likelihood over that of a constant mean, nats, ``(genes,)``: how much the gene tells of time.
     deviance_explained
         ``(kinetics - constant)/(free - constant)`` in log-likelihood, where "free" has a mean of its own in each of
         20 pieces of the clock, ``(genes,)``. 1: the curve says all that the clock can say of this gene. NaN where a
@@ -63,6 +65,7 @@ class GeneTable:
     """
 
     log_likelihood: FloatArray
+    gain: FloatArray
     deviance_explained: FloatArray
     standard_errors: FloatArray
 
@@ -150,7 +153,7 @@ def gene_table(problem: SoftProblem, parameters: SoftParameters, statistics: Sof
         constant = constant + problem.noise.log_likelihood(sums, np.repeat(flat, curve.shape[1], axis=1), scatter)
     gap = free - constant
     explained = np.where(gap > 1e-9, (kinetics - constant) / np.where(gap > 1e-9, gap, 1.0), np.nan)
-    return GeneTable(_gene_log_likelihood(problem, parameters, statistics), explained, errors)
+    return GeneTable(_gene_log_likelihood(problem, parameters, statistics), kinetics - constant, explained, errors)
 
 
 def _ratio(sums: StateSums) -> FloatArray:

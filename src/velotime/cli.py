@@ -1,0 +1,193 @@
+"""The command line: ``velotime run`` and ``velotime demo``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from velotime._status import FitError, InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from velotime.inference import SoftEM
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn errors into one line and an exit code: 1 the fit failed, 2 bad input, 130 interrupted."""
+    try:
+        yield
+    except InputError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(BAD_INPUT)
+    except FitError as error:
+        click.echo(f"The fit failed: {error}", err=True)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        click.echo("Interrupted; nothing was written.", err=True)
+        sys.exit(INTERRUPTED)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="velotime")
+def main() -> None:
+    """Latent time and RNA velocity from unspliced and spliced counts."""
+
+
+@main.command()
+@click.argument("input_path", metavar="IN", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write; default: IN_velotime.h5ad beside IN.")
+@click.option("--force", is_flag=True, help="Replace an existing output.")
+@click.option(
+    "--noise",
+    type=click.Choice(["negative-binomial", "poisson", "gaussian"]),
+    default="negative-binomial",
+    show_default=True,
+    help="How counts scatter; gaussian is for normalised values.",
+)
+@click.option("--unspliced", metavar="LAYER", help="Layer of the unspliced counts; found by itself by default.")
+@click.option("--spliced", metavar="LAYER", help="Layer of the spliced counts; found by itself by default.")
+@click.option("--min-cells", type=click.IntRange(1), help="Cells, in each layer, that a gene needs. [default: 1.5 %, at least 10]")
+@click.option("--n-top-genes", type=click.IntRange(2), help="Keep at most so many genes, the most variable. [default: all]")
+@click.option("--max-iterations", type=click.IntRange(1), default=40, show_default=True, help="At temperature 1.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same result.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def run(
+    input_path: Path,
+    output: Path | None,
+    force: bool,
+    noise: str,
+    unspliced: str | None,
+    spliced: str | None,
+    min_cells: int | None,
+    n_top_genes: int | None,
+    max_iterations: int,
+    seed: int,
+    quiet: bool,
+) -> None:
+    """Fit the cells of IN (.h5ad or .loom) and write them with latent time, rates and velocity.
+
+    Exit codes: 0 done, 1 the fit failed, 2 bad input or usage.
+    """
+    with exit_codes():
+        from velotime import SoftEM, data, pp
+
+        output = input_path.with_name(f"{input_path.stem}_velotime.h5ad") if output is None else output
+        data.check_output(output, force=force)
+        method = SoftEM(noise=_noise(noise), max_iterations=max_iterations)
+        began = time.perf_counter()
+        adata = data.read_file(input_path)
+        if method.noise.counts:
+            pp.filter_genes(
+                adata, min_cells=min_cells, n_top_genes=n_top_genes, unspliced=unspliced, spliced=spliced
+            )
+        layers = {"unspliced": unspliced, "spliced": spliced}
+        _fit(adata, method, layers, seed=seed, quiet=quiet)
+        data.write_file(adata, output, force=force)
+        click.echo(summary(adata, seconds=time.perf_counter() - began))
+        click.echo(f"\nWrote {output}")
+
+
+@main.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("velotime_demo"), show_default=True)
+@click.option("--cells", type=click.IntRange(50), default=2000, show_default=True)
+@click.option("--genes", type=click.IntRange(20), default=300, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def demo(output: Path, cells: int, genes: int, seed: int, quiet: bool) -> None:
+    """Simulate cells, fit them, compare with the truth; figures and an .h5ad go to a folder."""
+    with exit_codes():
+        import numpy as np
+
+        from velotime import SoftEM, data, simulation
+
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"the folder {output} cannot be made: {error.strerror}.") from error
+        began = time.perf_counter()
+        adata = simulation.simulate(cells, genes, rng=np.random.default_rng(seed))
+        _fit(adata, SoftEM(), {}, seed=seed, quiet=quiet)
+        data.write_file(adata, output / "demo.h5ad", force=True)
+        figures = _demo_figures(adata, output)
+        click.echo(summary(adata, seconds=time.perf_counter() - began))
+        click.echo(f"\nSpearman correlation of latent time with the true time: {_spearman(adata):.3f}")
+        click.echo("Wrote " + ", ".join(str(path) for path in [output / "demo.h5ad", *figures]))
+
+
+def _noise(name: str) -> Any:
+    from velotime import Gaussian, NegativeBinomial, Poisson
+
+    return {"negative-binomial": NegativeBinomial, "poisson": Poisson, "gaussian": Gaussian}[name]()
+
+
+def _fit(adata: AnnData, method: SoftEM, layers: dict[str, str | None], *, seed: int, quiet: bool) -> None:
+    from velotime import tl
+
+    tl.recover_dynamics(adata, method=method, seed=seed, progress=not quiet and sys.stderr.isatty(), **layers)
+
+
+def _spearman(adata: AnnData) -> float:
+    return float(adata.obs[["latent_time", "true_time"]].corr("spearman").iloc[0, 1])
+
+
+def _demo_figures(adata: AnnData, folder: Path) -> list[Path]:
+    """Latent against true time, and phase portraits of the four best genes."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from velotime import pl
+
+    paths = [folder / "latent_time.png", folder / "phase_portraits.png"]
+    pl.time_against(adata, "true_time", save=paths[0], show=False)
+    figure, axes = plt.subplots(2, 2, figsize=(8, 6.4), layout="constrained")
+    for ax, gene in zip(axes.ravel(), best_genes(adata, 4), strict=False):
+        pl.phase_portrait(adata, gene, ax=ax, show=False)
+    figure.savefig(paths[1], dpi=150)
+    plt.close("all")
+    return paths
+
+
+def best_genes(adata: AnnData, n: int) -> list[str]:
+    """The genes that tell most of time: largest gain over a constant mean, in nats."""
+    from velotime.data import keys
+
+    explained = adata.var[keys.FIT_DEVIANCE_EXPLAINED]
+    gain = adata.var[keys.FIT_GAIN].where(explained.notna())
+    return [str(name) for name in gain.sort_values(ascending=False).dropna().index[:n]]
+
+
+def summary(adata: AnnData, *, seconds: float) -> str:
+    """What a run did, as a table of text."""
+    from velotime.data import keys
+
+    record, arrow = adata.uns[keys.RECOVER_DYNAMICS], adata.uns[keys.TIME_ARROW]
+    went = dict(adata.uns.get(keys.FILTER_GENES, {}).get("left_out", {})) | dict(record["left_out"])
+    margin = f"{arrow['log_likelihood_margin']:,.0f} nats over the best fit backwards on {arrow['n_cells']:,} cells"
+    rows = [
+        ("cells", f"{record['n_cells']:,}"),
+        ("genes fitted", f"{record['n_genes']:,}"),
+        *[("genes left out", f"{n:,} {reason}") for reason, n in went.items()],
+        ("method", f"{record['method']}, {record['settings']['noise']['name']} noise, {record['settings']['prior']['name']}"),
+        ("iterations", f"{record['iterations']} after the starts"),
+        ("status", f"{record['status']}: {record['status_text']}"),
+        ("log-likelihood", f"{record['log_likelihood']:,.0f} nats"),
+        ("direction", f"{arrow['verdict']}: {margin}; {arrow['share_of_genes']:.0%} of genes agree"),
+        ("time and rates", "relative: the clock runs from 0 to 1"),
+        ("best genes", ", ".join(best_genes(adata, 10))),
+        ("time taken", f"{seconds:.1f} s, of which {record['seconds_starts']:.1f} s starts and "
+                       f"{record['seconds'] - record['seconds_starts']:.1f} s fit"),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
