@@ -45,7 +45,12 @@ def main() -> None:
 
 @main.command()
 @click.argument("input_path", metavar="IN", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write; default: IN_velotime.h5ad beside IN.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to write; default: IN_velotime.h5ad beside IN.",
+)
 @click.option("--force", is_flag=True, help="Replace an existing output.")
 @click.option(
     "--noise",
@@ -56,8 +61,16 @@ def main() -> None:
 )
 @click.option("--unspliced", metavar="LAYER", help="Layer of the unspliced counts; found by itself by default.")
 @click.option("--spliced", metavar="LAYER", help="Layer of the spliced counts; found by itself by default.")
-@click.option("--min-cells", type=click.IntRange(1), help="Cells, in each layer, that a gene needs. [default: 1.5 %, at least 10]")
-@click.option("--n-top-genes", type=click.IntRange(2), help="Keep at most so many genes, the most variable. [default: all]")
+@click.option(
+    "--min-cells",
+    type=click.IntRange(1),
+    help="Cells, in each layer, that a gene needs. [default: 1.5 %, at least 10]",
+)
+@click.option(
+    "--n-top-genes",
+    type=click.IntRange(2),
+    help="Keep at most so many genes, the most variable. [default: all]",
+)
 @click.option("--max-iterations", type=click.IntRange(1), default=40, show_default=True, help="At temperature 1.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same result.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
@@ -87,9 +100,7 @@ def run(
         began = time.perf_counter()
         adata = data.read_file(input_path)
         if method.noise.counts:
-            pp.filter_genes(
-                adata, min_cells=min_cells, n_top_genes=n_top_genes, unspliced=unspliced, spliced=spliced
-            )
+            pp.filter_genes(adata, min_cells=min_cells, n_top_genes=n_top_genes, unspliced=unspliced, spliced=spliced)
         layers = {"unspliced": unspliced, "spliced": spliced}
         _fit(adata, method, layers, seed=seed, quiet=quiet)
         data.write_file(adata, output, force=force)
@@ -179,15 +190,21 @@ def summary(adata: AnnData, *, seconds: float) -> str:
         ("cells", f"{record['n_cells']:,}"),
         ("genes fitted", f"{record['n_genes']:,}"),
         *[("genes left out", f"{n:,} {reason}") for reason, n in went.items()],
-        ("method", f"{record['method']}, {record['settings']['noise']['name']} noise, {record['settings']['prior']['name']}"),
+        (
+            "method",
+            f"{record['method']}, {record['settings']['noise']['name']} noise, {record['settings']['prior']['name']}",
+        ),
         ("iterations", f"{record['iterations']} after the starts"),
         ("status", f"{record['status']}: {record['status_text']}"),
         ("log-likelihood", f"{record['log_likelihood']:,.0f} nats"),
         ("direction", f"{arrow['verdict']}: {margin}; {arrow['share_of_genes']:.0%} of genes agree"),
         ("time and rates", "relative: the clock runs from 0 to 1"),
         ("best genes", ", ".join(best_genes(adata, 10))),
-        ("time taken", f"{seconds:.1f} s, of which {record['seconds_starts']:.1f} s starts and "
-                       f"{record['seconds'] - record['seconds_starts']:.1f} s fit"),
+        (
+            "time taken",
+            f"{seconds:.1f} s, of which {record['seconds_starts']:.1f} s starts and "
+            f"{record['seconds'] - record['seconds_starts']:.1f} s fit",
+        ),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

@@ -58,8 +58,7 @@ class Case:
 
     def model(self, temperature):
         tables = [
-            self.noise.tables(m, s, d.levels)
-            for m, s, d in zip(self.means, self.scatter, self.data, strict=True)
+            self.noise.tables(m, s, d.levels) for m, s, d in zip(self.means, self.scatter, self.data, strict=True)
         ]
         tables = [type(t)(t.slope, t.offset.astype(np.float32)) for t in tables]
         return SweepModel(*tables, np.log(self.prior).astype(np.float32), temperature)
@@ -81,7 +80,10 @@ def twin(case: Case, temperature: float) -> dict[str, np.ndarray]:
             q[i, j] = total / temperature + np.log(case.prior[case.group[i], j])
     q = np.exp(q - q.max(axis=1, keepdims=True))
     q /= q.sum(axis=1, keepdims=True)
-    out = {"posterior": q, "weight": np.stack([q[case.group == g].sum(axis=0) for g in range(len(case.prior))])}
+    out = {
+        "posterior": q,
+        "weight": np.stack([q[case.group == g].sum(axis=0) for g in range(len(case.prior))]),
+    }
     for name, values, data in zip(("unspliced", "spliced"), case.values, case.data, strict=True):
         size = data.size
         out[name] = {
@@ -108,7 +110,11 @@ def test_sweep_agrees_with_its_twin(noise, dense, temperature):
         for field, expected in truth[name].items():
             scale = np.abs(expected).max()
             np.testing.assert_allclose(
-                getattr(getattr(result, name), field), expected, rtol=1e-5, atol=1e-5 * scale, err_msg=f"{name} {field}"
+                getattr(getattr(result, name), field),
+                expected,
+                rtol=1e-5,
+                atol=1e-5 * scale,
+                err_msg=f"{name} {field}",
             )
 
 
@@ -136,9 +142,7 @@ def test_states_without_prior_get_nothing():
     model = case.model(1.0)
     log_prior = model.log_prior.copy()
     log_prior[:, 5:] = -np.inf
-    result = accumulate(
-        *case.layers(), SweepModel(model.unspliced, model.spliced, log_prior, 1.0), case.group
-    )
+    result = accumulate(*case.layers(), SweepModel(model.unspliced, model.spliced, log_prior, 1.0), case.group)
     assert np.all(result.weight[:, 5:] == 0)
     assert np.all(result.spliced.value[:, 5:] == 0)
     np.testing.assert_allclose(result.weight.sum(), N_CELLS, rtol=1e-6)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
 
 from velotime._types import FloatArray, IntArray
 
-#: Values of one layer, ``(cells, genes)``.
-Matrix: TypeAlias = "sparse.csr_array | FloatArray"
+#: Values of one layer, ``(cells, genes)``: a ``scipy.sparse.csr_array`` or a dense array.
+Matrix: TypeAlias = Any
 
 CHUNK = 512  # cells whose posterior is held at a time
 

@@ -146,7 +146,15 @@ def _normalise(score: Any, active: Any) -> Any:
 
 @_jit
 def _fill_posterior(
-    out: Any, evidence: Any, active: Any, n_active: Any, first: int, u: Any, s: Any, model: Any, prior_row: Any
+    out: Any,
+    evidence: Any,
+    active: Any,
+    n_active: Any,
+    first: int,
+    u: Any,
+    s: Any,
+    model: Any,
+    prior_row: Any,
 ) -> None:
     """Posterior of the cells from ``first`` on, one a row of ``out``."""
     u_entries, u_level, s_entries, s_level = u[0], u[1], s[0], s[1]
@@ -197,9 +205,7 @@ def _add_weights(weight: Any, sizes: Any, q: Any, prior_row: Any, u_size: Any, s
 
 
 @_jit
-def _accumulate_part(
-    u: Any, s: Any, model: Any, prior_row: Any, chunks: Any, evidence: Any, sums: Any
-) -> None:
+def _accumulate_part(u: Any, s: Any, model: Any, prior_row: Any, chunks: Any, evidence: Any, sums: Any) -> None:
     """Fill the sums of one part of the cells, the chunks ``chunks[0]`` to ``chunks[1]``."""
     weight, sizes, u_value, s_value = sums
     u_entries, u_size, s_entries, s_size = u[2], u[3], s[2], s[3]
@@ -238,9 +244,7 @@ def _model_tuple(model: SweepModel) -> tuple[Any, ...]:
     )
 
 
-def accumulate(
-    unspliced: Layer, spliced: Layer, model: SweepModel, prior_row: IntArray
-) -> SweepResult:
+def accumulate(unspliced: Layer, spliced: Layer, model: SweepModel, prior_row: IntArray) -> SweepResult:
     """Posterior of every cell's state, summed up in one pass; cells x states is never stored.
 
     Parameters
@@ -260,10 +264,7 @@ def accumulate(
     u, s, packed = _layer_tuple(unspliced), _layer_tuple(spliced), _model_tuple(model)
 
     def one_part(part: int) -> tuple[FloatArray, ...]:
-        sums = tuple(
-            np.zeros((rows, n_states))
-            for rows in (len(model.log_prior), 4, n_genes, n_genes)
-        )
+        sums = tuple(np.zeros((rows, n_states)) for rows in (len(model.log_prior), 4, n_genes, n_genes))
         _accumulate_part(u, s, packed, prior_row, bounds[part : part + 2], evidence, sums)
         return sums
 

@@ -33,7 +33,9 @@ def read_file(path: str | Path) -> AnnData:
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a file: {' or '.join(READABLE)}.")
     if path.suffix not in READABLE:
-        raise InputError(f"{path}: cannot read {path.suffix or 'a file without suffix'!r}; known: {', '.join(READABLE)}.")
+        raise InputError(
+            f"{path}: cannot read {path.suffix or 'a file without suffix'!r}; known: {', '.join(READABLE)}."
+        )
     try:
         return ad.read_h5ad(path) if path.suffix == ".h5ad" else _read_loom(path)
     except InputError:

@@ -62,7 +62,9 @@ def _find_layer(adata: AnnData, given: str | None, known: Iterable[str], kind: s
         if name in available:
             return name
     if given is not None:
-        raise InputError(f"layer {given!r} not found in adata.layers; available: {available}. Pass {kind}= one of these.")
+        raise InputError(
+            f"layer {given!r} not found in adata.layers; available: {available}. Pass {kind}= one of these."
+        )
     raise InputError(
         f"no {kind} layer found in adata.layers: looked for {list(known)}; available: {available}. "
         f"Pass {kind}='...' with the name of the layer that holds the {kind} counts "
@@ -96,7 +98,9 @@ def read_observations(
     status = gene_status(u, s)
     genes = np.flatnonzero(status == keys.FITTED)
     if len(genes) == 0:
-        raise InputError(f"no gene can be fitted: {_tally(status)}. Check that the layers {names} hold the right counts.")
+        raise InputError(
+            f"no gene can be fitted: {_tally(status)}. Check that the layers {names} hold the right counts."
+        )
     sizes = [
         _size_factors(adata, layer, column) if counts else np.ones(adata.n_obs)
         for layer, column in ((u, keys.SIZE_UNSPLICED), (s, keys.SIZE_SPLICED))
@@ -168,7 +172,8 @@ def gene_status(u: Any, s: Any) -> Any:
 
 
 def _is_zero(layer: Any) -> BoolArray:
-    return np.asarray(abs(layer).sum(axis=0)).ravel() == 0
+    total: BoolArray = np.asarray(abs(layer).sum(axis=0)).ravel() == 0
+    return total
 
 
 def _is_constant(layer: Any) -> BoolArray:
@@ -183,14 +188,16 @@ def _size_factors(adata: AnnData, layer: Any, column: str) -> FloatArray:
     if column in adata.obs:
         total = np.asarray(adata.obs[column], dtype=np.float64)
         if not (np.all(np.isfinite(total)) and np.all(total >= 0) and total.sum() > 0):
-            raise InputError(f"adata.obs[{column!r}] must hold each cell's total count: finite, 0 or more. Delete it to use sums.")
+            raise InputError(
+                f"adata.obs[{column!r}] must hold each cell's total count: finite, 0 or more. Delete it to use sums."
+            )
     else:
         total = np.asarray(layer.sum(axis=1, dtype=np.float64)).ravel()
-    return np.maximum(total / total.mean(), SMALLEST_SIZE)
+    return np.asarray(np.maximum(total / total.mean(), SMALLEST_SIZE))
 
 
 def _check_cells(adata: AnnData, u: Any, s: Any) -> None:
-    empty = np.asarray((u.sum(axis=1) + s.sum(axis=1))).ravel() == 0
+    empty = np.asarray(u.sum(axis=1) + s.sum(axis=1)).ravel() == 0
     if empty.any():
         raise InputError(
             f"{int(empty.sum())} cells have no counts in the genes to fit, e.g. {list(adata.obs_names[empty][:3])}. "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, is_dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-import velotime
 from velotime._types import FloatArray, IntArray
 from velotime.data import _keys as keys
 from velotime.data._reading import Reading, tally
@@ -125,7 +125,7 @@ def _uns(adata: AnnData, reading: Reading, method: SoftEM, fit: SoftFit, seed: i
             "seed": seed,
             "starts": starts,
             "units": "relative",
-            "version": velotime.__version__,
+            "version": version("velotime"),
         },
         keys.TIME_PRIOR: {"times": fit.states.times, "weights": fit.parameters.prior},
         keys.TIME_ARROW: {

@@ -90,9 +90,9 @@ class GeneProblem:
 
     def log_likelihood(self, means: tuple[FloatArray, FloatArray]) -> FloatArray:
         """Expected log-likelihood of each gene without its constant, ``(genes,)``."""
-        return self.noise.log_likelihood(
-            self.unspliced, means[0], self.unspliced_scatter
-        ) + self.noise.log_likelihood(self.spliced, means[1], self.spliced_scatter)
+        return self.noise.log_likelihood(self.unspliced, means[0], self.unspliced_scatter) + self.noise.log_likelihood(
+            self.spliced, means[1], self.spliced_scatter
+        )
 
     def loss(self, theta: FloatArray) -> FloatArray:
         """Minus the log posterior density of each gene up to a constant, ``(genes,)``."""
@@ -136,7 +136,9 @@ def improve(problem: GeneProblem, fit: GeneFit, steps: int) -> GeneFit:
 
 def begin(problem: GeneProblem, theta: FloatArray) -> GeneFit:
     """Stand at ``theta``."""
-    pieces = _over_slices(problem, lambda part, at: GeneFit(theta[at], part.loss(theta[at]), np.full(len(theta[at]), 1e-2)))
+    pieces = _over_slices(
+        problem, lambda part, at: GeneFit(theta[at], part.loss(theta[at]), np.full(len(theta[at]), 1e-2))
+    )
     return _join(pieces)
 
 
@@ -241,7 +243,9 @@ def _shapes(problem: GeneProblem) -> Iterator[FloatArray]:
     base[:, 0], base[:, 1] = 2.1, 1.6
     base[:, 5] = np.log((unspliced * 8.0 + 1e-9) / (spliced * 5.0 + 1e-9))
 
-    def shape(levels: tuple[FloatArray, FloatArray], last: list[FloatArray], onset: float, duration: float) -> FloatArray:
+    def shape(
+        levels: tuple[FloatArray, FloatArray], last: list[FloatArray], onset: float, duration: float
+    ) -> FloatArray:
         theta = base.copy()
         theta[:, 2], theta[:, 3], theta[:, 4] = onset, levels[0], levels[1]
         theta[:, layout.durations] = np.log(duration)

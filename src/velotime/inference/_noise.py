@@ -96,8 +96,8 @@ class LayerData:
         """Sum of the squared values of each gene, ``(genes,)``."""
         if sparse.issparse(self.values):
             data = self.values.data.astype(np.float64)
-            return np.bincount(self.values.indices, data**2, minlength=self.n_genes)
-        return np.einsum("ig,ig->g", self.values, self.values, dtype=np.float64)
+            return np.asarray(np.bincount(self.values.indices, data**2, minlength=self.n_genes), dtype=np.float64)
+        return np.asarray(np.einsum("ig,ig->g", self.values, self.values, dtype=np.float64))
 
     @cached_property
     def histogram(self) -> tuple[IntArray, FloatArray, FloatArray]:
@@ -187,9 +187,7 @@ class Noise(Protocol):
     def constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
         """The part of each gene's log-likelihood that depends on no curve, ``(genes,)``."""
 
-    def update_scatter(
-        self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData
-    ) -> FloatArray:
+    def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Scatter that raises the expected log-likelihood at these means."""
 
 
@@ -247,9 +245,7 @@ class NegativeBinomial:
         gammas = gammaln(count + r[gene]) - gammaln(r[gene]) + count * np.log(scatter[gene])
         return np.bincount(gene, gammas * times, minlength=data.n_genes) + data.count_constant
 
-    def update_scatter(
-        self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData
-    ) -> FloatArray:
+    def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
         """One safeguarded Newton step in log phi towards the maximum of the expected log-likelihood.
 
         The likelihood of phi needs the counts' histogram and the sums, no further pass over the cells. (The method
@@ -270,7 +266,7 @@ class NegativeBinomial:
         tried.append(np.clip(here + np.clip(newton, -1.0, 1.0), low, high))
         heights.append(value(tried[3]))
         best = np.argmax(heights, axis=0)
-        return np.exp(np.choose(best, tried))
+        return np.asarray(np.exp(np.choose(best, tried)))
 
 
 @dataclass(frozen=True)
@@ -287,7 +283,8 @@ class Poisson:
         """``slope = log mu``, ``offset = l sum_g mu``."""
         slope = np.log(np.maximum(means, MEAN_FLOOR)).astype(np.float32)
         return ScoreTables(
-            np.repeat(slope[None], len(levels), axis=0), levels[:, None] * np.maximum(means, MEAN_FLOOR).sum(axis=0)
+            np.repeat(slope[None], len(levels), axis=0),
+            levels[:, None] * np.maximum(means, MEAN_FLOOR).sum(axis=0),
         )
 
     def variance(self, means: FloatArray, scatter: FloatArray, mean_size: FloatArray) -> FloatArray:
@@ -304,9 +301,7 @@ class Poisson:
         """``sum_i x log l - log x!``."""
         return data.count_constant
 
-    def update_scatter(
-        self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData
-    ) -> FloatArray:
+    def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Nothing to learn."""
         return scatter
 
@@ -327,7 +322,7 @@ class Gaussian:
 
     def initial_scatter(self, data: LayerData) -> FloatArray:
         """Variance over all cells."""
-        return np.maximum(_variance(data), 1e-12)
+        return np.asarray(np.maximum(_variance(data), 1e-12))
 
     def tables(self, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
         """``slope = mu / sigma^2``, ``offset = sum_g mu^2 / (2 sigma^2)``."""
@@ -348,13 +343,11 @@ class Gaussian:
         n_cells = data.values.shape[0]
         return -0.5 * data.square / scatter - 0.5 * n_cells * np.log(2 * np.pi * scatter)
 
-    def update_scatter(
-        self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData
-    ) -> FloatArray:
+    def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Mean squared residual."""
         squares = data.square - 2 * (sums.value * means).sum(axis=1) + means**2 @ sums.size
         variance = squares / data.values.shape[0]
-        return np.maximum(variance, self.least * np.maximum(_variance(data), 1e-12))
+        return np.asarray(np.maximum(variance, self.least * np.maximum(_variance(data), 1e-12)))
 
 
 def _variance(data: LayerData) -> FloatArray:

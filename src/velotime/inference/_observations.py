@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
-
-import numpy as np
-from scipy import sparse
 
 from velotime._types import FloatArray, IntArray
-
-#: Counts or values of one layer, ``(cells, genes)``.
-Matrix: TypeAlias = "sparse.csr_array | FloatArray"
+from velotime.backends import Matrix
 
 
 @dataclass(frozen=True)
@@ -49,11 +43,4 @@ class Observations:
 
     def select_genes(self, genes: IntArray) -> Observations:
         """Keep these genes, in this order."""
-        return Observations(
-            self.unspliced[:, genes], self.spliced[:, genes], self.size_unspliced, self.size_spliced
-        )
-
-
-def mean_per_gene(values: Matrix) -> FloatArray:
-    """Mean of each gene over cells, ``(genes,)``, in float64."""
-    return np.asarray(values.mean(axis=0, dtype=np.float64)).ravel()
+        return Observations(self.unspliced[:, genes], self.spliced[:, genes], self.size_unspliced, self.size_spliced)

@@ -74,7 +74,7 @@ class LearnedPrior:
     def update(self, weight: FloatArray, states: States) -> FloatArray:
         """``(n_j + concentration) / sum``."""
         raised = weight[:, : states.n_states] + self.concentration + 1e-12
-        return raised / raised.sum(axis=1, keepdims=True)
+        return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
 
 from velotime._status import InputError, Status
-from velotime._types import BoolArray, FloatArray, IntArray
+from velotime._types import BoolArray, IntArray
 from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference._noise import NegativeBinomial, Noise
 from velotime.inference._observations import Observations
@@ -18,7 +18,7 @@ from velotime.inference._params import States
 from velotime.inference._priors import LearnedPrior, RatePrior, TimePrior
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference._starts import Geometry, Trial, halve, orderings, reversed_trial
-from velotime.inference._summary import CellTable, GeneTable, cell_table, gene_table, gene_log_likelihood
+from velotime.inference._summary import CellTable, GeneTable, cell_table, gene_log_likelihood, gene_table
 
 CLEAR_MARGIN = 10.0  # nats by which the best direction must win to be called clear
 CLEAR_SHARE = 0.5  # share of genes that must prefer it
@@ -114,8 +114,8 @@ class SoftEM:
         Size of the short fits that choose root and direction.
     """
 
-    noise: Noise = NegativeBinomial()
-    prior: TimePrior = LearnedPrior()
+    noise: Noise = field(default_factory=NegativeBinomial)
+    prior: TimePrior = field(default_factory=LearnedPrior)
     n_times: int = 64
     hottest: float = 10.0
     annealing: int = 16
@@ -126,7 +126,13 @@ class SoftEM:
     start_times: int = 32
 
     def __post_init__(self) -> None:
-        for name, least in (("n_times", 8), ("max_iterations", 1), ("start_cells", 20), ("start_genes", 2), ("start_times", 8)):
+        for name, least in (
+            ("n_times", 8),
+            ("max_iterations", 1),
+            ("start_cells", 20),
+            ("start_genes", 2),
+            ("start_times", 8),
+        ):
             value = getattr(self, name)
             if not (isinstance(value, int) and value >= least):
                 raise InputError(f"SoftEM({name}={value!r}): must be a whole number, {least} or more.")
@@ -221,7 +227,7 @@ class _Search:
         """All trials, best first, and the best one given the same chances backwards."""
         trials = halve(self.problem, list(orderings(self.geometry)), lambda: None)
         when = cell_table(self.problem, trials[0].run.parameters).mean
-        backwards = reversed_trial(self.problem, trials[0], when, lambda: None)
+        backwards = reversed_trial(self.problem, when, self.geometry.cells, lambda: None)
         if backwards.bound > trials[0].bound:
             return [backwards, *trials], trials[0]
         return trials, backwards

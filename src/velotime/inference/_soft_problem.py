@@ -181,9 +181,7 @@ class SoftProblem:
         log_prior[:, :n_states] = np.log(parameters.prior)
         return SweepModel(u.tables, s.tables, log_prior, temperature), u.rest + s.rest
 
-    def _scores(
-        self, data: LayerData, means: FloatArray, scatter: FloatArray, genes: BoolArray | None
-    ) -> _Scores:
+    def _scores(self, data: LayerData, means: FloatArray, scatter: FloatArray, genes: BoolArray | None) -> _Scores:
         """Tables with their mean over states taken off, which float32 would spend its digits on."""
         extra = pad_states(means.shape[1]) - means.shape[1]
         padded = np.pad(means, ((0, 0), (0, extra)), mode="edge")
@@ -231,9 +229,7 @@ class SoftProblem:
             self.time_prior.update(statistics.weight, self.states),
         )
 
-    def _gene_problem(
-        self, statistics: SoftStatistics, u_scatter: FloatArray, s_scatter: FloatArray
-    ) -> GeneProblem:
+    def _gene_problem(self, statistics: SoftStatistics, u_scatter: FloatArray, s_scatter: FloatArray) -> GeneProblem:
         n = self.states.n_states
         return GeneProblem(
             self.states,

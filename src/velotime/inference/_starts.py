@@ -108,7 +108,7 @@ def arc_length(rank: FloatArray, components: FloatArray) -> FloatArray:
     path = gaussian_filter1d(means, 1.5, axis=0, mode="nearest")
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     even = (length / max(length[-1], 1e-12)) * 0.9 + 0.1 * np.linspace(0, 1, n_bins)
-    return np.interp(rank, (np.arange(n_bins) + 0.5) / n_bins, even)
+    return np.asarray(np.interp(rank, (np.arange(n_bins) + 0.5) / n_bins, even))
 
 
 def assignment(time: FloatArray, states: States) -> FloatArray:
@@ -134,9 +134,9 @@ def halve(problem: SoftProblem, starts: list[Start], tick: Callable[[], None]) -
     return going + out
 
 
-def reversed_trial(problem: SoftProblem, trial: Trial, time: FloatArray, tick: Callable[[], None]) -> Trial:
-    """Give the best fit's ordering the same chances backwards; ``time`` is its time of each placed cell."""
-    last = int(np.argmax(time))
+def reversed_trial(problem: SoftProblem, time: FloatArray, cells: IntArray, tick: Callable[[], None]) -> Trial:
+    """Give the best fit's ordering, ``time`` of each placed cell, the same chances backwards."""
+    last = int(cells[np.argmax(time)])
     backwards = _begin(problem, Start(last, "reversed", 1.0 - time), tick)
     return _go_on(problem, backwards, tick)
 

@@ -123,13 +123,11 @@ def gene_log_likelihood(problem: SoftProblem, run: Run[SoftParameters, SoftStati
     return _gene_log_likelihood(problem, run.parameters, run.statistics)
 
 
-def _gene_log_likelihood(
-    problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics
-) -> FloatArray:
+def _gene_log_likelihood(problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics) -> FloatArray:
     gene_problem = problem.gene_problem(parameters, statistics)
-    constant = problem.noise.constant(
-        problem.cells.unspliced, parameters.unspliced_scatter
-    ) + problem.noise.constant(problem.cells.spliced, parameters.spliced_scatter)
+    constant = problem.noise.constant(problem.cells.unspliced, parameters.unspliced_scatter) + problem.noise.constant(
+        problem.cells.spliced, parameters.spliced_scatter
+    )
     return gene_problem.log_likelihood(problem.states.means(parameters.theta)) + constant
 
 

@@ -55,7 +55,7 @@ def exp2(x: Any, y: Any, z: Any) -> Any:
 
 
 def _near(series: _Series, far: Any, spread: Any, *arguments: Any) -> Any:
-    """``far`` where the arguments are spread out, the Taylor series where they are close, its first term at one point."""
+    """``far`` where the arguments are spread out, the Taylor series where close, its first term at one point."""
     xp = array_namespace(far)
     at_one_point = spread == 0
     value = xp.where(at_one_point, xp.exp(arguments[0]) / factorial(len(arguments) - 1), far)
@@ -113,8 +113,8 @@ class Differences(NamedTuple):
 def differences(p: Any, q: Any) -> Differences:
     """Every divided difference that a step of the kinetics and its derivatives need, for ``p, q <= 0``.
 
-    One evaluation shares what the single functions would compute again and again. Far from the series the third-order
-    ones follow from those of second order by the recursion over the farthest pair, which is 0 and the lesser of p and q.
+    One evaluation shares what the single functions would compute again and again. Far from the series those of
+    third order follow from those of second order by the recursion over the farthest pair, 0 and the lesser of p and q.
     """
     xp = array_namespace(p, q)
     p, q = xp.broadcast_arrays(p, q)

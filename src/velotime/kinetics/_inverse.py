@@ -27,9 +27,7 @@ def time_from_unspliced(u: Any, u0: Any, alpha: Any, beta: Any, *, longest: floa
     return _decay_time((u - u_inf), (u0 - u_inf), beta, longest)
 
 
-def time_from_spliced(
-    u: Any, s: Any, u0: Any, s0: Any, alpha: Any, beta: Any, gamma: Any, *, longest: float
-) -> Any:
+def time_from_spliced(u: Any, s: Any, u0: Any, s0: Any, alpha: Any, beta: Any, gamma: Any, *, longest: float) -> Any:
     """Time since the switch, read off both abundances through the auxiliary variable; arguments broadcast.
 
     In ``w = (gamma - beta) s - beta u`` the terms of e^(-beta tau) cancel: ``w' = -gamma w - alpha beta``, so

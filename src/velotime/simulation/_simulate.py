@@ -13,7 +13,15 @@ from scipy import sparse
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.kinetics import SwitchParameter, switch_means, switch_velocity
-from velotime.simulation._genes import CLASSES, Branches, GeneMix, LogNormalRates, branch_theta, draw_lineages, draw_theta
+from velotime.simulation._genes import (
+    CLASSES,
+    Branches,
+    GeneMix,
+    LogNormalRates,
+    branch_theta,
+    draw_lineages,
+    draw_theta,
+)
 from velotime.simulation._noise import Counts, LogNormalDepth, NegativeBinomialCounts
 from velotime.simulation._times import Times, UniformTimes
 

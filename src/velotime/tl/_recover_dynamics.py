@@ -74,7 +74,7 @@ def recover_dynamics(
         "fitted", or why not. category.
     ``var["velocity_genes"]``
         Fitted, and the curve explains something. bool.
-    ``obs["latent_time"]``, ``["latent_time_sd"]``, ``["latent_time_q05"]``, ``["latent_time_q95"]``, ``["latent_time_entropy"]``
+    ``obs["latent_time"]`` and, with this name before them, ``_sd``, ``_q05``, ``_q95``, ``_entropy``
         Posterior mean, sd, quantiles and entropy of each cell's time. float.
     ``uns["recover_dynamics"]``, ``["time_prior"]``, ``["time_arrow"]``, ``["velocity_params"]``
         Settings, status and record of the run; the time prior; evidence for the direction of time.
