@@ -341,7 +341,7 @@ class Gaussian:
     def constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
         """``-sum_i x^2 / (2 sigma^2) - N/2 log(2 pi sigma^2)``."""
         n_cells = data.values.shape[0]
-        return -0.5 * data.square / scatter - 0.5 * n_cells * np.log(2 * np.pi * scatter)
+        return np.asarray(-0.5 * data.square / scatter - 0.5 * n_cells * np.log(2 * np.pi * scatter))
 
     def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Mean squared residual."""
