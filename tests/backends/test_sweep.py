@@ -103,7 +103,7 @@ def noise(request):
 @pytest.mark.parametrize("temperature", [1.0, 30.0])
 def test_sweep_agrees_with_its_twin(noise, dense, temperature):
     case = Case(noise, dense)
-    result = accumulate(*case.layers(), case.model(temperature), case.group)
+    result = accumulate(*case.layers(), case.model(temperature), case.group, case.group)
     truth = twin(case, temperature)
     np.testing.assert_allclose(result.weight, truth["weight"], rtol=1e-5, atol=1e-5)
     for name in ("unspliced", "spliced"):
@@ -123,7 +123,7 @@ def test_posterior_of_a_block_agrees_with_the_twin(noise, dense):
     case = Case(noise, dense)
     q, evidence = posterior(*case.layers(), case.model(1.0), case.group, cells=slice(5, 60))
     np.testing.assert_allclose(q, twin(case, 1.0)["posterior"][5:60], atol=1e-5)
-    whole = accumulate(*case.layers(), case.model(1.0), case.group)
+    whole = accumulate(*case.layers(), case.model(1.0), case.group, case.group)
     np.testing.assert_array_equal(evidence, whole.log_evidence[5:60])
 
 
@@ -132,8 +132,8 @@ def test_log_evidence_is_the_log_sum(noise):
     case = Case(noise, dense=False)
     cold = case.model(1.0)
     halved = SweepModel(cold.unspliced, cold.spliced, cold.log_prior - np.float32(np.log(2.0)), 1.0)
-    one = accumulate(*case.layers(), cold, case.group).log_evidence
-    other = accumulate(*case.layers(), halved, case.group).log_evidence
+    one = accumulate(*case.layers(), cold, case.group, case.group).log_evidence
+    other = accumulate(*case.layers(), halved, case.group, case.group).log_evidence
     np.testing.assert_allclose(one - other, np.log(2.0), atol=1e-4)
 
 
@@ -151,9 +151,9 @@ def test_states_without_prior_get_nothing():
 def test_same_bits_whatever_the_number_of_threads(monkeypatch):
     case = Case(NegativeBinomial(), dense=False)
     layers, model = case.layers(), case.model(1.0)
-    many = accumulate(*layers, model, case.group)
+    many = accumulate(*layers, model, case.group, case.group)
     monkeypatch.setattr("velotime.backends._numba.numba.get_num_threads", lambda: 1)
-    one = accumulate(*layers, model, case.group)
+    one = accumulate(*layers, model, case.group, case.group)
     np.testing.assert_array_equal(many.spliced.value, one.spliced.value)
     np.testing.assert_array_equal(many.unspliced.size_squared, one.unspliced.size_squared)
     np.testing.assert_array_equal(many.log_evidence, one.log_evidence)
@@ -165,8 +165,8 @@ def test_order_of_cells_does_not_matter():
     model = case.model(1.0)
     shuffle = np.random.default_rng(0).permutation(N_CELLS)
     moved = [Layer.of(d.values[shuffle], d.level[shuffle], d.size[shuffle]) for d in case.data]
-    one = accumulate(*case.layers(), model, case.group)
-    other = accumulate(*moved, model, case.group[shuffle])
+    one = accumulate(*case.layers(), model, case.group, case.group)
+    other = accumulate(*moved, model, case.group[shuffle], case.group[shuffle])
     np.testing.assert_allclose(one.spliced.value, other.spliced.value, rtol=1e-6, atol=1e-6)
 
 

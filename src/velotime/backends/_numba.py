@@ -46,7 +46,7 @@ class SweepResult:
     log_evidence
         ``log sum_j exp(score_ij / temperature) pi_ij`` a cell, without terms free of j, ``(cells,)``.
     weight
-        ``sum_i q_ij`` over the cells of each prior row, ``(prior rows, states)``.
+        ``sum_i q_ij`` over the cells of each group, ``(groups, states)``.
     unspliced, spliced
         Sums of each layer.
     """
@@ -190,11 +190,11 @@ def _add_genes(sums: Any, entries: Any, chunk: int, matrix: Any, narrow: bool, a
 
 
 @_jit
-def _add_weights(weight: Any, sizes: Any, q: Any, prior_row: Any, u_size: Any, s_size: Any) -> None:
+def _add_weights(weight: Any, sizes: Any, q: Any, group: Any, u_size: Any, s_size: Any) -> None:
     """Add a chunk's posterior to the sums without counts: q, q l and q l^2 of both layers."""
     for k in range(u_size.shape[0]):
         lu, ls = np.float64(u_size[k]), np.float64(s_size[k])
-        row = weight[prior_row[k]]
+        row = weight[group[k]]
         for j in range(q.shape[1]):
             p = np.float64(q[k, j])
             row[j] += p
@@ -205,7 +205,9 @@ def _add_weights(weight: Any, sizes: Any, q: Any, prior_row: Any, u_size: Any, s
 
 
 @_jit
-def _accumulate_part(u: Any, s: Any, model: Any, prior_row: Any, chunks: Any, evidence: Any, sums: Any) -> None:
+def _accumulate_part(
+    u: Any, s: Any, model: Any, prior_row: Any, group: Any, chunks: Any, evidence: Any, sums: Any
+) -> None:
     """Fill the sums of one part of the cells, the chunks ``chunks[0]`` to ``chunks[1]``."""
     weight, sizes, u_value, s_value = sums
     u_entries, u_size, s_entries, s_size = u[2], u[3], s[2], s[3]
@@ -220,7 +222,7 @@ def _accumulate_part(u: Any, s: Any, model: Any, prior_row: Any, chunks: Any, ev
         _fill_posterior(q, evidence[first:last], active, n_active, first, u, s, model, prior_row)
         narrow = n_active[:n].sum() < NARROW * n * active.shape[1]
         rows, lu, ls = q[:n], u_size[first:last], s_size[first:last]
-        _add_weights(weight, sizes, rows, prior_row[first:last], lu, ls)
+        _add_weights(weight, sizes, rows, group[first:last], lu, ls)
         _add_genes(u_value, u_entries, chunk, q, narrow, active, n_active)
         _add_genes(s_value, s_entries, chunk, q, narrow, active, n_active)
 
@@ -244,7 +246,9 @@ def _model_tuple(model: SweepModel) -> tuple[Any, ...]:
     )
 
 
-def accumulate(unspliced: Layer, spliced: Layer, model: SweepModel, prior_row: IntArray) -> SweepResult:
+def accumulate(
+    unspliced: Layer, spliced: Layer, model: SweepModel, prior_row: IntArray, group: IntArray
+) -> SweepResult:
     """Posterior of every cell's state, summed up in one pass; cells x states is never stored.
 
     Parameters
@@ -255,17 +259,19 @@ def accumulate(unspliced: Layer, spliced: Layer, model: SweepModel, prior_row: I
         Tables, prior and temperature.
     prior_row
         Which row of ``model.log_prior`` a cell uses, ``(cells,)``, int32.
+    group
+        Under which group its posterior is summed, ``(cells,)``, int32, from 0.
     """
     n_cells, n_states = unspliced.n_cells, model.log_prior.shape[1]
-    n_genes = model.unspliced.slope.shape[1]
+    n_genes, n_groups = model.unspliced.slope.shape[1], int(group.max()) + 1
     n_chunks = -(-n_cells // CHUNK)
     bounds = np.linspace(0, n_chunks, min(PARTS, n_chunks) + 1).astype(np.int64)
     evidence = np.empty(n_cells, dtype=np.float32)
     u, s, packed = _layer_tuple(unspliced), _layer_tuple(spliced), _model_tuple(model)
 
     def one_part(part: int) -> tuple[FloatArray, ...]:
-        sums = tuple(np.zeros((rows, n_states)) for rows in (len(model.log_prior), 4, n_genes, n_genes))
-        _accumulate_part(u, s, packed, prior_row, bounds[part : part + 2], evidence, sums)
+        sums = tuple(np.zeros((rows, n_states)) for rows in (n_groups, 4, n_genes, n_genes))
+        _accumulate_part(u, s, packed, prior_row, group, bounds[part : part + 2], evidence, sums)
         return sums
 
     weight, size, u_value, s_value = _ordered_sum(one_part, len(bounds) - 1)

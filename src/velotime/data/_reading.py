@@ -14,7 +14,7 @@ from scipy import sparse
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.data import _keys as keys
-from velotime.inference import Observations
+from velotime.inference import CellLabels, Observations
 
 LEAST_CELLS = 20
 SMALLEST_SIZE = 0.05  # size factors are floored here: a nearly empty cell must not count for nothing
@@ -203,6 +203,27 @@ def _check_cells(adata: AnnData, u: Any, s: Any) -> None:
             f"{int(empty.sum())} cells have no counts in the genes to fit, e.g. {list(adata.obs_names[empty][:3])}. "
             "Remove them, for example with scanpy.pp.filter_cells(adata, min_counts=1), or keep more genes."
         )
+
+
+def read_labels(adata: AnnData, columns: Iterable[str]) -> CellLabels:
+    """Cell names and some obs columns.
+
+    Raises
+    ------
+    InputError
+        If a column is not there or has missing values.
+    """
+    found = {}
+    for column in columns:
+        if column not in adata.obs:
+            raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}.")
+        if adata.obs[column].isna().any():
+            n = int(adata.obs[column].isna().sum())
+            raise InputError(
+                f"column {column!r} of adata.obs has {n} missing values; fill them or leave these cells out."
+            )
+        found[column] = np.asarray(adata.obs[column])
+    return CellLabels(np.asarray(adata.obs_names), found)
 
 
 def tally(status: Any) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from velotime.inference._em import Progress, Trace, Watcher
+from velotime.inference._knowledge import CellLabels, Root, Terminals
 from velotime.inference._noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference._observations import Observations
 from velotime.inference._params import natural_rates
@@ -12,6 +13,7 @@ from velotime.inference._starts import Geometry
 
 __all__ = [
     "Arrow",
+    "CellLabels",
     "FixedPrior",
     "Gaussian",
     "Geometry",
@@ -20,8 +22,10 @@ __all__ = [
     "Observations",
     "Poisson",
     "Progress",
+    "Root",
     "SoftEM",
     "SoftFit",
+    "Terminals",
     "Trace",
     "UniformPrior",
     "Watcher",

@@ -10,14 +10,16 @@ import pandas as pd
 from numpy.random import Generator
 
 from velotime._status import InputError, Status
-from velotime._types import BoolArray, IntArray
+from velotime._types import BoolArray
 from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
+from velotime.inference._knowledge import CellLabels, Knowledge, PriorRows, Root, Terminals, label_groups
 from velotime.inference._noise import NegativeBinomial, Noise
 from velotime.inference._observations import Observations
 from velotime.inference._params import States
 from velotime.inference._priors import LearnedPrior, RatePrior, TimePrior
+from velotime.inference._search import Outcome, Search, most_variable, some_cells
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem, SoftStatistics
-from velotime.inference._starts import Geometry, Trial, halve, orderings, reversed_trial
+from velotime.inference._starts import Geometry
 from velotime.inference._summary import CellTable, GeneTable, cell_table, gene_log_likelihood, gene_table
 
 CLEAR_MARGIN = 10.0  # nats by which the best direction must win to be called clear
@@ -79,6 +81,7 @@ class SoftFit:
     parameters: SoftParameters
     cells: CellTable
     genes: GeneTable
+    lineage_names: tuple[str, ...]
     starts: pd.DataFrame
     arrow: Arrow
     seconds_starts: float
@@ -124,6 +127,9 @@ class SoftEM:
     start_cells: int = 1500
     start_genes: int = 300
     start_times: int = 32
+    n_lineages: int = 1
+    lineages: Terminals | None = None
+    root: Root | None = None
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -145,7 +151,7 @@ class SoftEM:
         geometry: Geometry,
         *,
         rng: Generator,
-        group: IntArray | None = None,
+        labels: CellLabels | None = None,
         watch: Watcher = watch_nothing,
     ) -> SoftFit:
         """Fit the model.
@@ -158,19 +164,20 @@ class SoftEM:
             Where some of the cells lie; the starts come from there.
         rng
             Draws the cells of the short fits.
-        group
-            Row of the time prior of each cell, ``(cells,)``; one for all by default.
+        labels
+            Names of the cells and the obs columns in ``columns``; may be left out if there are none.
         watch
             Called once an iteration.
         """
         began = time.perf_counter()
-        group = np.zeros(observations.n_cells, dtype=np.int32) if group is None else group
-        search = _Search.of(self, observations, geometry, group, rng)
-        trials, backwards = search.run()
+        labels = CellLabels.plain(observations.n_cells) if labels is None else labels
+        rows = PriorRows.of(label_groups(labels, self.prior.by), self._knowledge, labels)
+        search = self._search(observations, geometry, rows, labels, rng)
+        n_lineages = self._n_lineages
+        outcome = search.run(n_lineages)
         seconds_starts = time.perf_counter() - began
-        problem = self._problem(Cells.of(observations, group, self.noise), self.n_times)
-        run = self._main_run(problem, search, trials[0], watch)
-        cells = cell_table(problem, run.parameters)
+        problem = self._problem(Cells.of(observations, rows, self.noise), n_lineages)
+        run = self._main_run(problem, search.genes, outcome, watch)
         return SoftFit(
             status=run.status,
             trace=run.trace,
@@ -178,87 +185,75 @@ class SoftEM:
             + float(problem.rate_prior.penalty(run.parameters.theta).sum()),
             states=problem.states,
             parameters=run.parameters,
-            cells=cells,
+            cells=cell_table(problem, run.parameters),
             genes=gene_table(problem, run.parameters, run.statistics),
-            starts=_table(trials, backwards, search.problem.cells.n_cells),
-            arrow=_arrow(search.problem, trials[0], backwards),
+            lineage_names=self._lineage_names,
+            starts=search.table(outcome),
+            arrow=_arrow(outcome),
             seconds_starts=seconds_starts,
             seconds=time.perf_counter() - began,
         )
 
-    def _problem(self, cells: Cells, n_times: int, restarts: frozenset[int] = frozenset()) -> SoftProblem:
-        states = States.grid(n_times)
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The obs columns that the settings refer to."""
+        pieces = (*self._knowledge, *(() if self.root is None else (self.root,)))
+        by = () if self.prior.by is None else (self.prior.by,)
+        return tuple(dict.fromkeys((*by, *(column for piece in pieces for column in piece.columns))))
+
+    @property
+    def _knowledge(self) -> tuple[Knowledge, ...]:
+        return () if self.lineages is None else (self.lineages,)
+
+    @property
+    def _n_lineages(self) -> int:
+        return self.n_lineages if self.lineages is None else len(self.lineages.labels)
+
+    @property
+    def _lineage_names(self) -> tuple[str, ...]:
+        if self.lineages is not None:
+            return self.lineages.labels
+        return tuple(str(k) for k in range(self._n_lineages))
+
+    def _search(
+        self, observations: Observations, geometry: Geometry, rows: PriorRows, labels: CellLabels, rng: Generator
+    ) -> Search:
+        geometry = geometry.take(some_cells(geometry, self.start_cells, rng))
+        some = observations.select_cells(geometry.cells)
+        genes = most_variable(some, self.start_genes)
+        return Search(
+            cells=Cells.of(some.select_genes(np.flatnonzero(genes)), rows.take(geometry.cells), self.noise),
+            geometry=geometry,
+            labels=labels.take(geometry.cells),
+            genes=genes,
+            noise=self.noise,
+            prior=self.prior,
+            n_times=self.start_times,
+            root=self.root,
+            terminals=self.lineages,
+            rng=rng,
+        )
+
+    def _problem(self, cells: Cells, n_lineages: int) -> SoftProblem:
+        states = States.grid(self.n_times, n_lineages)
+        restarts = frozenset({self.annealing // 2, self.annealing})
         return SoftProblem(cells, states, self.noise, self.prior, RatePrior(states.layout), restarts)
 
     def _main_run(
-        self, problem: SoftProblem, search: _Search, trial: Trial, watch: Watcher
+        self, problem: SoftProblem, genes: BoolArray, outcome: Outcome, watch: Watcher
     ) -> Run[SoftParameters, SoftStatistics]:
-        schedule = Schedule(self.annealing, self.hottest, self.max_iterations, self.tolerance)
-        handover = replace(problem, states=search.problem.states)
-        coarse = handover.expect_by(trial.run.parameters, search.genes, self.hottest / 2)
-        first = handover.first(coarse)
+        """All cells and genes from the winner of the search on, which knows some of the genes on a coarser clock."""
+        handover = replace(problem, states=outcome.problem.states)
+        first = handover.first(handover.expect_by(outcome.best.run.parameters, genes, self.hottest / 2))
         first = replace(first, prior=problem.time_prior.initial(problem.states, len(first.prior)))
         statistics, _ = problem.expect(first, self.hottest)
-        problem = replace(problem, restarts=frozenset({self.annealing // 2, self.annealing}))
+        schedule = Schedule(self.annealing, self.hottest, self.max_iterations, self.tolerance)
         return run_em(problem, first, statistics, schedule, watch)
 
 
-@dataclass(frozen=True)
-class _Search:
-    """Short fits on some cells and genes."""
-
-    problem: SoftProblem
-    geometry: Geometry
-    genes: BoolArray
-
-    @classmethod
-    def of(
-        cls, method: SoftEM, observations: Observations, geometry: Geometry, group: IntArray, rng: Generator
-    ) -> _Search:
-        n = len(geometry.cells)
-        keep = np.sort(rng.permutation(n)[: method.start_cells])
-        geometry = Geometry(geometry.cells[keep], geometry.diffusion[keep], geometry.components[keep])
-        some = observations.select_cells(geometry.cells)
-        genes = most_variable(some, method.start_genes)
-        cells = Cells.of(some.select_genes(np.flatnonzero(genes)), group[geometry.cells], method.noise)
-        return cls(method._problem(cells, method.start_times), geometry, genes)
-
-    def run(self) -> tuple[list[Trial], Trial]:
-        """All trials, best first, and the best one given the same chances backwards."""
-        trials = halve(self.problem, list(orderings(self.geometry)), lambda: None)
-        when = cell_table(self.problem, trials[0].run.parameters).mean
-        backwards = reversed_trial(self.problem, when, self.geometry.cells, lambda: None)
-        if backwards.bound > trials[0].bound:
-            return [backwards, *trials], trials[0]
-        return trials, backwards
-
-
-def most_variable(observations: Observations, n_genes: int) -> BoolArray:
-    """Mark the ``n_genes`` genes whose normalised spliced counts vary most for their mean, ``(genes,)``."""
-    normal = observations.spliced / np.maximum(observations.size_spliced, 1e-12)[:, None]
-    mean = np.asarray(normal.mean(axis=0)).ravel()
-    square = np.asarray((normal * normal).mean(axis=0)).ravel()
-    excess = (square - mean**2) / np.maximum(mean, 0.05)
-    keep = np.zeros(len(mean), dtype=bool)
-    keep[np.argsort(-excess, kind="stable")[:n_genes]] = True
-    return keep
-
-
-def _table(trials: list[Trial], backwards: Trial, n_cells: int) -> pd.DataFrame:
-    every = trials if backwards in trials else [*trials, backwards]
-    best = max(trial.bound for trial in every)
-    return pd.DataFrame(
-        {
-            "root_cell": [trial.start.root for trial in every],
-            "start": [trial.start.spacing for trial in every],
-            "log_likelihood": [(trial.bound - best) * n_cells for trial in every],
-        }
-    )
-
-
-def _arrow(problem: SoftProblem, best: Trial, backwards: Trial) -> Arrow:
-    n_cells = problem.cells.n_cells
-    gains = gene_log_likelihood(problem, best.run) - gene_log_likelihood(problem, backwards.run)
-    margin, share = (best.bound - backwards.bound) * n_cells, float((gains > 0).mean())
+def _arrow(outcome: Outcome) -> Arrow:
+    n_cells = outcome.problem.cells.n_cells
+    ahead, behind = (gene_log_likelihood(outcome.problem, t.run) for t in (outcome.best, outcome.backwards))
+    margin, share = (outcome.best.bound - outcome.backwards.bound) * n_cells, float((ahead > behind).mean())
     clear = margin > CLEAR_MARGIN and share > CLEAR_SHARE
     return Arrow(margin, n_cells, share, "clear" if clear else "unclear")

@@ -20,6 +20,7 @@ from velotime.backends import (
     pad_states,
     posterior,
 )
+from velotime.inference._knowledge import PriorRows
 from velotime.inference._mstep import GeneFit, GeneProblem, begin, improve, restart
 from velotime.inference._noise import LayerData, Noise, StateSums
 from velotime.inference._observations import Observations
@@ -40,23 +41,23 @@ class Cells:
         ``order[k]`` is the caller's index of the k-th cell here.
     unspliced, spliced
         What does not change during a fit, of each layer.
-    prior_row
-        Row of the time prior of each cell, int32.
+    prior_rows
+        Groups of cells with a time prior of their own, and what is known of each cell.
     """
 
     order: IntArray
     unspliced: LayerData
     spliced: LayerData
-    prior_row: IntArray
+    prior_rows: PriorRows
 
     @classmethod
-    def of(cls, observations: Observations, group: IntArray, noise: Noise) -> Cells:
+    def of(cls, observations: Observations, prior_rows: PriorRows, noise: Noise) -> Cells:
         """Round size factors, sort the cells by them and read both layers."""
         n_levels = N_LEVELS if noise.counts else 1
         u = LayerData.of(observations.unspliced, observations.size_unspliced, n_levels)
         s = LayerData.of(observations.spliced, observations.size_spliced, n_levels)
         order = np.lexsort((u.level, s.level))
-        return cls(order, _reorder(u, order), _reorder(s, order), group[order].astype(np.int32))
+        return cls(order, _reorder(u, order), _reorder(s, order), prior_rows.take(order))
 
     @property
     def n_cells(self) -> int:
@@ -69,11 +70,15 @@ class Cells:
         u, s = self.unspliced, self.spliced
         return Layer.of(u.values, u.level, u.size), Layer.of(s.values, s.level, s.size)
 
-    def given_order(self, values: FloatArray) -> FloatArray:
-        """Put one value a cell back into the caller's order."""
-        out = np.empty_like(values)
-        out[self.order] = values
-        return out
+    @cached_property
+    def prior_row(self) -> IntArray:
+        """Row of the prior of each cell, ``(cells,)``, int32."""
+        return self.prior_rows.row.astype(np.int32)
+
+    @cached_property
+    def group(self) -> IntArray:
+        """Group of each cell, ``(cells,)``, int32."""
+        return self.prior_rows.group[self.prior_rows.row].astype(np.int32)
 
 
 def _reorder(data: LayerData, order: IntArray) -> LayerData:
@@ -148,7 +153,7 @@ class SoftProblem:
     def expect(self, parameters: SoftParameters, temperature: float) -> tuple[SoftStatistics, float]:
         """Sums under the posterior, and the bound a cell (at a higher temperature, its heated counterpart)."""
         model, rest = self.sweep_model(parameters, temperature)
-        result = accumulate(*self.cells.layers, model, self.cells.prior_row)
+        result = accumulate(*self.cells.layers, model, self.cells.prior_row, self.cells.group)
         evidence = temperature * float(result.log_evidence.sum(dtype=np.float64))
         bound = evidence + rest - float(self.rate_prior.penalty(parameters.theta).sum())
         weight = result.weight[:, : self.states.n_states]
@@ -157,7 +162,7 @@ class SoftProblem:
     def expect_by(self, parameters: SoftParameters, genes: BoolArray, temperature: float) -> SoftStatistics:
         """Sums of all genes under the posterior that ``genes`` alone give; the parameters are those of ``genes``."""
         model, _ = self.sweep_model(parameters, temperature, genes)
-        result = accumulate(*self.cells.layers, model, self.cells.prior_row)
+        result = accumulate(*self.cells.layers, model, self.cells.prior_row, self.cells.group)
         weight = result.weight[:, : self.states.n_states]
         return SoftStatistics(result.unspliced, result.spliced, weight)
 
@@ -177,8 +182,9 @@ class SoftProblem:
         u = self._scores(self.cells.unspliced, u_means, parameters.unspliced_scatter, genes)
         s = self._scores(self.cells.spliced, s_means, parameters.spliced_scatter, genes)
         n_states = self.states.n_states
-        log_prior = np.full((len(parameters.prior), pad_states(n_states)), -np.inf, dtype=np.float32)
-        log_prior[:, :n_states] = np.log(parameters.prior)
+        known = self.cells.prior_rows.log_prior(parameters.prior, self.states)
+        log_prior = np.full((len(known), pad_states(n_states)), -np.inf, dtype=np.float32)
+        log_prior[:, :n_states] = known
         return SweepModel(u.tables, s.tables, log_prior, temperature), u.rest + s.rest
 
     def _scores(self, data: LayerData, means: FloatArray, scatter: FloatArray, genes: BoolArray | None) -> _Scores:
@@ -248,8 +254,8 @@ class SoftProblem:
     def statistics_of(self, assignment: FloatArray) -> SoftStatistics:
         """Sums under a given posterior ``(cells, states)``, in the caller's order of cells."""
         q = assignment[self.cells.order]
-        weight = np.zeros((int(self.cells.prior_row.max()) + 1, self.states.n_states))
-        np.add.at(weight, self.cells.prior_row, q)
+        weight = np.zeros((self.cells.prior_rows.n_groups, self.states.n_states))
+        np.add.at(weight, self.cells.group, q)
         return SoftStatistics(_layer_sums(self.cells.unspliced, q), _layer_sums(self.cells.spliced, q), weight)
 
 

@@ -1,30 +1,31 @@
-"""Where a fit begins: orderings of the cells from geometry, judged by short fits.
+"""Where a fit can begin: orderings of the cells, and lineages, from geometry.
 
 The diffusion map finds the axes of the data but not which end came first; the likelihood knows (unspliced leads
 spliced) but does not find the axis. So candidate roots are the tips of the diffusion map, each gives an ordering by
-diffusion distance, every ordering is spaced by rank and by arc length, and short fits on some of the genes are run
-in rounds, of which the better half goes on (successive halving).
+diffusion distance, and every ordering is spaced by rank and by arc length; short fits choose (``_search``).
+Lineages start from clusters of the late cells of an ordering, early cells shared alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
+from scipy.cluster.vq import kmeans2
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import rankdata, spearmanr
 
+from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
-from velotime.inference._em import Run, Schedule, run_em
 from velotime.inference._params import States
-from velotime.inference._soft_problem import SoftParameters, SoftProblem, SoftStatistics
 
 TIP_COMPONENTS = 3  # diffusion components whose two ends are tried as roots
 SAME_ORDER = 0.95  # Spearman correlation above which two orderings count as one
 WIDTH = 0.06  # sd of the posterior that an ordering starts with, as a share of the clock
-ROUND = Schedule(annealing=8, hottest=30.0, longest=1, tolerance=0.0)
-LATER = Schedule(annealing=5, hottest=8.0, longest=3, tolerance=0.0)
+LATE = 0.6  # share of the cells that come before the late ones
+SMALLEST_GROUP = 0.02  # share of the late cells that a lineage's group must hold
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class Geometry:
     diffusion: FloatArray
     components: FloatArray
 
+    def take(self, which: IntArray) -> Geometry:
+        """Keep these of the placed cells."""
+        return Geometry(self.cells[which], self.diffusion[which], self.components[which])
+
 
 @dataclass(frozen=True)
 class Start:
@@ -54,45 +59,47 @@ class Start:
     Attributes
     ----------
     root
-        The root cell, an index into all cells.
-    spacing
-        How the ordering was turned into times: "rank", "arc length", or "reversed" for the best one backwards.
+        The root, an index into the placed cells.
+    how
+        How times came about: ordering by "rank" or "arc length", "one lineage" for those of a fit with one lineage,
+        "reversed" for the best fit's backwards.
     time
         Time of each placed cell, from 0 to 1.
+    membership
+        Lineage weights of each placed cell, ``(placed, lineages)``; None shares every cell alike.
     """
 
     root: int
-    spacing: str
+    how: str
     time: FloatArray
+    membership: FloatArray | None = None
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A start and the short fit from it."""
-
-    start: Start
-    run: Run[SoftParameters, SoftStatistics]
-
-    @property
-    def bound(self) -> float:
-        """Bound a cell at temperature 1."""
-        return self.run.bound
-
-
-def orderings(geometry: Geometry) -> Iterator[Start]:
-    """Every start from a tip of the diffusion map; tips that give the same ordering count once."""
+def orderings(geometry: Geometry, roots: IntArray) -> Iterator[Start]:
+    """Every start from these roots; roots that give the same ordering count once."""
     seen: list[FloatArray] = []
-    for axis in range(min(TIP_COMPONENTS, geometry.diffusion.shape[1])):
-        for pick in (np.argmin, np.argmax):
-            tip = int(pick(geometry.diffusion[:, axis]))
-            distance = np.linalg.norm(geometry.diffusion - geometry.diffusion[tip], axis=1)
-            if any(spearmanr(distance, other).statistic > SAME_ORDER for other in seen):
-                continue
-            seen.append(distance)
-            rank = (rankdata(distance) - 0.5) / len(distance)
-            root = int(geometry.cells[tip])
-            yield Start(root, "rank", rank)
-            yield Start(root, "arc length", arc_length(rank, geometry.components))
+    for root in roots:
+        distance = np.linalg.norm(geometry.diffusion - geometry.diffusion[root], axis=1)
+        if any(spearmanr(distance, other).statistic > SAME_ORDER for other in seen):
+            continue
+        seen.append(distance)
+        rank = (rankdata(distance) - 0.5) / len(distance)
+        yield Start(int(root), "rank", rank)
+        yield Start(int(root), "arc length", arc_length(rank, geometry.components))
+
+
+def tips(geometry: Geometry) -> IntArray:
+    """Both ends of the first diffusion components."""
+    axes = geometry.diffusion[:, :TIP_COMPONENTS].T
+    return np.array([pick(axis) for axis in axes for pick in (np.argmin, np.argmax)], dtype=np.int64)
+
+
+def farthest(geometry: Geometry, candidates: IntArray) -> int:
+    """The candidate that lies farthest from all cells: the tip of its kind."""
+    squares = (geometry.diffusion**2).sum(axis=1)
+    mean = geometry.diffusion.mean(axis=0)
+    spread = squares[candidates] - 2 * geometry.diffusion[candidates] @ mean
+    return int(candidates[np.argmax(spread)])
 
 
 def arc_length(rank: FloatArray, components: FloatArray) -> FloatArray:
@@ -111,46 +118,57 @@ def arc_length(rank: FloatArray, components: FloatArray) -> FloatArray:
     return np.asarray(np.interp(rank, (np.arange(n_bins) + 0.5) / n_bins, even))
 
 
-def assignment(time: FloatArray, states: States) -> FloatArray:
-    """A posterior around given times, alike in every lineage, ``(cells, states)``, float32."""
-    log_weight = -0.5 * ((time[:, None] - states.time) / WIDTH) ** 2
-    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
-    return np.asarray(weight / weight.sum(axis=1, keepdims=True), dtype=np.float32)
+def late_groups(time: FloatArray, components: FloatArray, n_lineages: int, rng: Generator) -> FloatArray:
+    """Lineage weights from k-means of the late cells' principal components, ``(cells, lineages)``.
 
+    A cell belongs to the group with the nearest centre, the more firmly the later it is; early cells are shared alike.
 
-def halve(problem: SoftProblem, starts: list[Start], tick: Callable[[], None]) -> list[Trial]:
-    """Short fits from every start; the better half of them goes on until two are left. Best first.
-
-    Starts that fell out come back with the fit they had, behind those that went on.
+    Raises
+    ------
+    InputError
+        If the late cells do not fall into so many groups.
     """
-    going = [_begin(problem, start, tick) for start in starts]
-    out: list[Trial] = []
-    while len(going) > 2:
-        going.sort(key=lambda trial: -trial.bound)
-        half = (len(going) + 1) // 2
-        out = going[half:] + out
-        going = [_go_on(problem, trial, tick) for trial in going[:half]]
-    going.sort(key=lambda trial: -trial.bound)
-    return going + out
+    late = time > np.quantile(time, LATE)
+    if late.sum() < n_lineages:
+        raise InputError(
+            f"n_lineages={n_lineages}, but there are only {int(late.sum())} late cells. Ask for fewer lineages."
+        )
+    centres, nearest = _k_means(components[late], n_lineages, rng)
+    sizes = np.bincount(nearest, minlength=n_lineages)
+    found = int((sizes >= SMALLEST_GROUP * late.sum()).sum())
+    if found < n_lineages:
+        raise InputError(
+            f"n_lineages={n_lineages}, but the late cells fall into {found} distinct groups only. "
+            f"Ask for n_lineages={max(found, 1)} or fewer, or name the terminal cells with lineages=Terminals(...)."
+        )
+    distance = ((components[:, None] - centres) ** 2).sum(axis=2)
+    return share_early(time, np.eye(n_lineages)[distance.argmin(axis=1)])
 
 
-def reversed_trial(problem: SoftProblem, time: FloatArray, cells: IntArray, tick: Callable[[], None]) -> Trial:
-    """Give the best fit's ordering, ``time`` of each placed cell, the same chances backwards."""
-    last = int(cells[np.argmax(time)])
-    backwards = _begin(problem, Start(last, "reversed", 1.0 - time), tick)
-    return _go_on(problem, backwards, tick)
+def share_early(time: FloatArray, membership: FloatArray) -> FloatArray:
+    """Blend lineage weights from alike, for early cells, to the given ones, for late cells."""
+    firm = np.clip((time - np.median(time) + 0.15) / 0.3, 0, 1)[:, None]
+    return np.asarray(firm * membership + (1 - firm) / membership.shape[1])
 
 
-def _begin(problem: SoftProblem, start: Start, tick: Callable[[], None]) -> Trial:
-    statistics = problem.statistics_of(assignment(start.time, problem.states))
-    run = run_em(problem, problem.first(statistics), statistics, ROUND)
-    tick()
-    return Trial(start, run)
+def _k_means(points: FloatArray, k: int, rng: Generator, tries: int = 8) -> tuple[FloatArray, IntArray]:
+    """Best of several k-means runs."""
+    best = None
+    for _ in range(tries):
+        centres, nearest = kmeans2(points, k, minit="++", rng=rng, missing="warn", iter=30)
+        loss = ((points - centres[nearest]) ** 2).sum()
+        if best is None or loss < best[0]:
+            best = loss, centres, nearest
+    assert best is not None
+    return best[1], best[2]
 
 
-def _go_on(problem: SoftProblem, trial: Trial, tick: Callable[[], None]) -> Trial:
-    heated = replace(problem, restarts=frozenset({0}))
-    statistics, _ = heated.expect(trial.run.parameters, LATER.hottest)
-    run = run_em(heated, trial.run.parameters, statistics, LATER)
-    tick()
-    return Trial(trial.start, run if run.bound > trial.bound else trial.run)
+def assignment(start: Start, states: States) -> FloatArray:
+    """A posterior around the times of a start, ``(cells, states)``, float32."""
+    k = states.layout.n_lineages
+    log_weight = -0.5 * ((start.time[:, None] - states.times) / WIDTH) ** 2
+    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+    weight /= weight.sum(axis=1, keepdims=True)
+    membership = np.full((len(weight), k), 1.0 / k) if start.membership is None else start.membership
+    both = membership[:, :, None] * weight[:, None, :]
+    return np.asarray(both.reshape(len(weight), -1), dtype=np.float32)

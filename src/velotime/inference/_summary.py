@@ -28,6 +28,8 @@ class CellTable:
         Quantiles of the posterior, linear between grid times, ``(cells,)``.
     entropy
         ``-sum_j q_j log q_j``, nats, ``(cells,)``.
+    lineages
+        Posterior over lineages, ``(cells, lineages)``.
     unspliced, spliced
         Fitted means ``sum_j q_j mu_j`` at size factor 1, ``(cells, genes)``, float32.
     velocity_u, velocity
@@ -39,6 +41,7 @@ class CellTable:
     q05: FloatArray
     q95: FloatArray
     entropy: FloatArray
+    lineages: FloatArray
     unspliced: FloatArray
     spliced: FloatArray
     velocity_u: FloatArray
@@ -93,7 +96,18 @@ def cell_table(problem: SoftProblem, parameters: SoftParameters) -> CellTable:
             layer[into] = q @ curve
         for column, values in zip(columns, summarise(q.astype(np.float64), problem), strict=True):
             column[into] = values
-    return CellTable(*columns, *layers)
+    return CellTable(*columns, time_and_lineage(problem, parameters)[1], *layers)
+
+
+def time_and_lineage(problem: SoftProblem, parameters: SoftParameters) -> tuple[FloatArray, FloatArray]:
+    """Posterior mean time ``(cells,)`` and posterior over lineages ``(cells, lineages)``, in the caller's order."""
+    n_cells, n_lineages = problem.cells.n_cells, problem.states.layout.n_lineages
+    time, lineages = np.empty(n_cells), np.empty((n_cells, n_lineages))
+    for cells, q in blocks(problem, parameters):
+        into = problem.cells.order[cells]
+        time[into] = q @ problem.states.time
+        lineages[into] = q.reshape(len(q), n_lineages, -1).sum(axis=2)
+    return time, lineages
 
 
 def summarise(q: FloatArray, problem: SoftProblem) -> tuple[FloatArray, ...]:

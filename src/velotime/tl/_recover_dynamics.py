@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from anndata import AnnData
 
-from velotime.data import read_observations, write_soft_fit
+from velotime.data import read_labels, read_observations, write_soft_fit
 from velotime.inference import SoftEM
 from velotime.tl._geometry import place_cells
 from velotime.tl._progress import ProgressBar
@@ -89,7 +89,8 @@ def recover_dynamics(
     method = SoftEM() if method is None else method
     reading = read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.noise.counts)
     rng = np.random.default_rng(seed)
+    labels = read_labels(adata, method.columns)
     geometry = place_cells(reading.observations, rng)
     with ProgressBar(show=progress) as bar:
-        fit = method.fit(reading.observations, geometry, rng=rng, watch=bar)
+        fit = method.fit(reading.observations, geometry, labels=labels, rng=rng, watch=bar)
     write_soft_fit(adata, reading, method, fit, seed=seed)

@@ -1,0 +1,212 @@
+"""The search for root, direction and lineages: short fits on some of the cells and genes, successive halving."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.random import Generator
+
+from velotime._types import BoolArray, FloatArray, IntArray
+from velotime.inference._em import Run, Schedule, run_em
+from velotime.inference._knowledge import CellLabels, Root, Terminals
+from velotime.inference._noise import Noise
+from velotime.inference._observations import Observations
+from velotime.inference._params import States
+from velotime.inference._priors import RatePrior, TimePrior
+from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem, SoftStatistics
+from velotime.inference._starts import Geometry, Start, assignment, farthest, late_groups, orderings, share_early, tips
+from velotime.inference._summary import time_and_lineage
+
+FIRST_ROUND = Schedule(annealing=8, hottest=30.0, longest=1, tolerance=0.0)
+LATER_ROUNDS = Schedule(annealing=5, hottest=8.0, longest=3, tolerance=0.0)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A start and the short fit from it."""
+
+    start: Start
+    run: Run[SoftParameters, SoftStatistics]
+
+    @property
+    def bound(self) -> float:
+        """Bound a cell at temperature 1."""
+        return self.run.bound
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search found.
+
+    Attributes
+    ----------
+    problem
+        The problem of the short fits.
+    trials
+        One a start, best first.
+    backwards
+        The best one's times run backwards, given the same chances. If it wins, it is first of ``trials`` and this is
+        the one that it beat.
+    """
+
+    problem: SoftProblem
+    trials: list[Trial]
+    backwards: Trial
+
+    @property
+    def best(self) -> Trial:
+        """The winner."""
+        return self.trials[0]
+
+
+@dataclass(frozen=True)
+class Search:
+    """Short fits on some cells and genes.
+
+    Attributes
+    ----------
+    cells
+        Their cells, of which ``geometry.cells`` are the indices.
+    geometry
+        Where they lie.
+    labels
+        What is known of them.
+    genes
+        Which genes they use, ``(genes,)``.
+    noise, prior, n_times
+        Of the method.
+    root, terminals
+        What the user knows.
+    rng
+        Draws the seeds of the k-means.
+    """
+
+    cells: Cells
+    geometry: Geometry
+    labels: CellLabels
+    genes: BoolArray
+    noise: Noise
+    prior: TimePrior
+    n_times: int
+    root: Root | None
+    terminals: Terminals | None
+    rng: Generator
+
+    def problem(self, n_lineages: int) -> SoftProblem:
+        """The short fits' problem."""
+        states = States.grid(self.n_times, n_lineages)
+        return SoftProblem(self.cells, states, self.noise, self.prior, RatePrior(states.layout))
+
+    @cached_property
+    def first_trials(self) -> list[Trial]:
+        """One-lineage fits from every root and spacing, one round each."""
+        roots = tips(self.geometry)
+        if self.root is not None:
+            roots = np.array([farthest(self.geometry, self.root.candidates(self.labels))])
+        problem = self.problem(1)
+        return [begin_trial(problem, start) for start in orderings(self.geometry, roots)]
+
+    def run(self, n_lineages: int, *, most_roots: int | None = None) -> Outcome:
+        """All starts with ``n_lineages``, halved until the best is left, which is then tried backwards."""
+        problem = self.problem(n_lineages)
+        trials = self.first_trials
+        if n_lineages > 1:
+            trials = [begin_trial(problem, start) for start in self._lineage_starts(n_lineages, most_roots)]
+        trials = halve(problem, trials)
+        backwards = self._reverse(problem, trials[0])
+        if backwards.bound > trials[0].bound and self.root is None:
+            return Outcome(problem, [backwards, *trials], trials[0])
+        return Outcome(problem, trials, backwards)
+
+    def _lineage_starts(self, n_lineages: int, most_roots: int | None) -> list[Start]:
+        """Two starts a root: times of its best one-lineage fit, and its bare ordering."""
+        by_root: dict[int, Trial] = {}
+        for trial in self.first_trials:
+            best = by_root.get(trial.start.root)
+            if best is None or trial.bound > best.bound:
+                by_root[trial.start.root] = trial
+        chosen = sorted(by_root.values(), key=lambda trial: -trial.bound)[:most_roots]
+        starts = []
+        for trial in chosen:
+            fitted = self._times(self.problem(1), trial)
+            for how, time in (("one lineage", fitted), (trial.start.how, trial.start.time)):
+                starts.append(Start(trial.start.root, how, time, self._membership(time, n_lineages)))
+        return starts
+
+    def _membership(self, time: FloatArray, n_lineages: int) -> FloatArray | None:
+        if n_lineages == 1:
+            return None
+        if self.terminals is None:
+            return late_groups(time, self.geometry.components, n_lineages, self.rng)
+        row = self.terminals.rows(self.labels)
+        own = np.eye(n_lineages)[np.maximum(row - 1, 0)]
+        return share_early(time, np.where(row[:, None] > 0, own, 1.0 / n_lineages))
+
+    def _reverse(self, problem: SoftProblem, best: Trial) -> Trial:
+        time = 1.0 - self._times(problem, best)
+        root = int(np.argmin(time))
+        start = Start(root, "reversed", time, self._membership(time, problem.states.layout.n_lineages))
+        return go_on(problem, begin_trial(problem, start))
+
+    def _times(self, problem: SoftProblem, trial: Trial) -> FloatArray:
+        return time_and_lineage(problem, trial.run.parameters)[0]
+
+    def table(self, outcome: Outcome) -> pd.DataFrame:
+        """Root, how it was started, and log-likelihood below the best, a row a trial."""
+        trials = outcome.trials
+        if outcome.backwards not in trials:
+            trials = [*trials, outcome.backwards]
+        n_cells = outcome.problem.cells.n_cells
+        best = max(trial.bound for trial in trials)
+        return pd.DataFrame(
+            {
+                "root_cell": [int(self.geometry.cells[trial.start.root]) for trial in trials],
+                "start": [trial.start.how for trial in trials],
+                "log_likelihood": [(trial.bound - best) * n_cells for trial in trials],
+            }
+        )
+
+
+def begin_trial(problem: SoftProblem, start: Start) -> Trial:
+    """A first round from a start."""
+    statistics = problem.statistics_of(assignment(start, problem.states))
+    return Trial(start, run_em(problem, problem.first(statistics), statistics, FIRST_ROUND))
+
+
+def go_on(problem: SoftProblem, trial: Trial) -> Trial:
+    """Another round: heat up, try every gene afresh, cool down; the better of before and after."""
+    heated = replace(problem, restarts=frozenset({0}))
+    statistics, _ = heated.expect(trial.run.parameters, LATER_ROUNDS.hottest)
+    run = run_em(heated, trial.run.parameters, statistics, LATER_ROUNDS)
+    return Trial(trial.start, run if run.bound > trial.bound else trial.run)
+
+
+def halve(problem: SoftProblem, trials: list[Trial]) -> list[Trial]:
+    """Let the better half go on until two are left; best first, those that fell out behind."""
+    going = list(trials)
+    out: list[Trial] = []
+    while len(going) > 2:
+        going.sort(key=lambda trial: -trial.bound)
+        half = (len(going) + 1) // 2
+        out = going[half:] + out
+        going = [go_on(problem, trial) for trial in going[:half]]
+    return sorted(going, key=lambda trial: -trial.bound) + out
+
+
+def most_variable(observations: Observations, n_genes: int) -> BoolArray:
+    """Mark the ``n_genes`` genes whose normalised spliced counts vary most for their mean, ``(genes,)``."""
+    normal = observations.spliced / np.maximum(observations.size_spliced, 1e-12)[:, None]
+    mean = np.asarray(normal.mean(axis=0)).ravel()
+    square = np.asarray((normal * normal).mean(axis=0)).ravel()
+    excess = (square - mean**2) / np.maximum(mean, 0.05)
+    keep = np.zeros(len(mean), dtype=bool)
+    keep[np.argsort(-excess, kind="stable")[:n_genes]] = True
+    return keep
+
+
+def some_cells(geometry: Geometry, n_cells: int, rng: Generator) -> IntArray:
+    """Draw up to ``n_cells`` of the placed cells, in their order."""
+    return np.sort(rng.permutation(len(geometry.cells))[:n_cells])
