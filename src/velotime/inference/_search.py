@@ -20,8 +20,9 @@ from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem,
 from velotime.inference._starts import Geometry, Start, assignment, farthest, late_groups, orderings, share_early, tips
 from velotime.inference._summary import time_and_lineage
 
-FIRST_ROUND = Schedule(annealing=8, hottest=30.0, longest=1, tolerance=0.0)
-LATER_ROUNDS = Schedule(annealing=5, hottest=8.0, longest=3, tolerance=0.0)
+# Genes are tried afresh midway and when cold: without that, the ranking after the first round misleads.
+FIRST_ROUND, FIRST_RESTARTS = Schedule(annealing=12, hottest=30.0, longest=2, tolerance=0.0), frozenset({6, 12})
+LATER_ROUNDS, LATER_RESTARTS = Schedule(annealing=10, hottest=10.0, longest=2, tolerance=0.0), frozenset({0})
 
 
 @dataclass(frozen=True)
@@ -172,13 +173,14 @@ class Search:
 
 def begin_trial(problem: SoftProblem, start: Start) -> Trial:
     """A first round from a start."""
-    statistics = problem.statistics_of(assignment(start, problem.states))
-    return Trial(start, run_em(problem, problem.first(statistics), statistics, FIRST_ROUND))
+    heated = replace(problem, restarts=FIRST_RESTARTS)
+    statistics = heated.statistics_of(assignment(start, problem.states))
+    return Trial(start, run_em(heated, heated.first(statistics), statistics, FIRST_ROUND))
 
 
 def go_on(problem: SoftProblem, trial: Trial) -> Trial:
     """Another round: heat up, try every gene afresh, cool down; the better of before and after."""
-    heated = replace(problem, restarts=frozenset({0}))
+    heated = replace(problem, restarts=LATER_RESTARTS)
     statistics, _ = heated.expect(trial.run.parameters, LATER_ROUNDS.hottest)
     run = run_em(heated, trial.run.parameters, statistics, LATER_ROUNDS)
     return Trial(trial.start, run if run.bound > trial.bound else trial.run)
