@@ -84,8 +84,8 @@ class Terminals:
     labels
         Its labels that are terminal, two or more; lineage k ends in ``labels[k]``.
     strength
-        Prior probability that a cell of a terminal label belongs to its lineage. The default, 0.95, lets counts overrule
-        a wrong label and settles what they leave open.
+        Prior probability that a cell of a terminal label belongs to its lineage. The default, 0.95, lets counts
+        overrule a wrong label and settles what they leave open.
     """
 
     column: str
@@ -140,9 +140,7 @@ class Root:
     def __post_init__(self) -> None:
         by_label = self.column is not None and self.label is not None
         if by_label == (self.cell is not None) or (self.column is None) != (self.label is None):
-            raise InputError(
-                f"{self}: give a column and a label, Root('clusters', 'Ductal'), or a cell, Root(cell='...')."
-            )
+            raise InputError(f"{self}: give a column and a label, Root('clusters', 'Ductal'), or Root(cell='...').")
 
     @property
     def columns(self) -> tuple[str, ...]:

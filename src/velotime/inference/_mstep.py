@@ -9,7 +9,7 @@ Genes are independent, so they are cut into slices small enough for the cache, w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,13 +19,13 @@ from velotime._types import FloatArray, IntArray
 from velotime.inference._noise import Noise, StateSums
 from velotime.inference._params import States
 from velotime.inference._priors import RatePrior
+from velotime.inference._shapes import best_shapes
 
 SLICE = 480  # genes a task
 LONGEST_STEP = 1.0  # largest move of a log-parameter in one step
 COARSE = 16  # times a lineage on which shapes are screened
-SCREEN_STEPS = 4  # steps each shape is given before the best are picked
 FINALISTS = 3  # shapes a gene that go on
-POLISH_STEPS = 6  # steps these are given
+POLISH_STEPS = 5  # steps these are given
 
 
 @dataclass(frozen=True)
@@ -211,15 +211,12 @@ def _improve(problem: GeneProblem, fit: GeneFit, steps: int) -> GeneFit:
 
 def _best_shape(coarse: GeneProblem, problem: GeneProblem) -> GeneFit:
     """Best of all shapes for each gene of a slice."""
-    shapes = np.stack(list(_shapes(coarse)))
-    n_shapes, n_genes, _ = shapes.shape
-    screened = _improve_stack(coarse, shapes, SCREEN_STEPS)
-    order = np.argsort(screened.loss.reshape(n_shapes, n_genes), axis=0)[:FINALISTS]
-    chosen = screened.theta.reshape(shapes.shape)[order, np.arange(n_genes)]
+    chosen = best_shapes(coarse, FINALISTS)
     polished = _improve_stack(coarse, chosen, POLISH_STEPS)
+    n_genes = chosen.shape[1]
     best = polished.loss.reshape(-1, n_genes).argmin(axis=0)
-    theta = polished.theta.reshape(-1, n_genes, shapes.shape[2])[best, np.arange(n_genes)]
-    return _improve(problem, _at(problem, theta), 3)
+    theta = polished.theta.reshape(chosen.shape)[best, np.arange(n_genes)]
+    return _improve(problem, _at(problem, theta), 2)
 
 
 def _improve_stack(problem: GeneProblem, thetas: FloatArray, steps: int) -> GeneFit:
@@ -227,40 +224,3 @@ def _improve_stack(problem: GeneProblem, thetas: FloatArray, steps: int) -> Gene
     n_starts, n_genes, n_parameters = thetas.shape
     repeated = problem.genes(np.tile(np.arange(n_genes), n_starts))
     return _improve(repeated, _at(repeated, thetas.reshape(-1, n_parameters)), steps)
-
-
-def _shapes(problem: GeneProblem) -> Iterator[FloatArray]:
-    """Starting values: induction, repression, pulse and dip at several onsets; then one lineage apart.
-
-    ``high`` and ``low`` are twice and a tenth of the gene's mean spliced count, beta 8 and gamma 5, so that half-lives
-    are around a tenth of the clock.
-    """
-    layout = problem.states.layout
-    spliced = problem.spliced.value.sum(axis=1) / problem.spliced.size.sum()
-    unspliced = problem.unspliced.value.sum(axis=1) / problem.unspliced.size.sum()
-    high, low = np.log(spliced * 2.0 + 1e-6), np.log(spliced * 0.1 + 1e-6)
-    base = np.zeros((problem.n_genes, layout.n_parameters))
-    base[:, 0], base[:, 1] = 2.1, 1.6
-    base[:, 5] = np.log((unspliced * 8.0 + 1e-9) / (spliced * 5.0 + 1e-9))
-
-    def shape(
-        levels: tuple[FloatArray, FloatArray], last: list[FloatArray], onset: float, duration: float
-    ) -> FloatArray:
-        theta = base.copy()
-        theta[:, 2], theta[:, 3], theta[:, 4] = onset, levels[0], levels[1]
-        theta[:, layout.durations] = np.log(duration)
-        theta[:, layout.last_levels] = np.stack(last, axis=1)
-        return np.clip(theta, problem.prior.lower, problem.prior.upper)
-
-    every = layout.n_lineages
-    for onset in (0.0, 0.35, 0.65):
-        yield shape((low, high), [high] * every, onset, 0.5)
-        yield shape((high, low), [low] * every, onset, 0.5)
-        for duration in (0.2, 0.5):
-            yield shape((low, high), [low] * every, onset, duration)
-            yield shape((high, low), [high] * every, onset, duration)
-    for odd in range(every if every > 1 else 0):
-        rest = [low if k != odd else high + 1.0 for k in range(every)]
-        yield shape((low, low), rest, 0.1, 0.5)
-        rest = [high if k != odd else low for k in range(every)]
-        yield shape((low, high), rest, 0.1, 0.5)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.random import Generator
 
+from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.inference._em import Run, Schedule, run_em
 from velotime.inference._knowledge import CellLabels, Root, Terminals
@@ -17,12 +18,22 @@ from velotime.inference._observations import Observations
 from velotime.inference._params import States
 from velotime.inference._priors import RatePrior, TimePrior
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem, SoftStatistics
-from velotime.inference._starts import Geometry, Start, assignment, farthest, late_groups, orderings, share_early, tips
+from velotime.inference._starts import (
+    Geometry,
+    Start,
+    assignment,
+    farthest,
+    late_groups,
+    orderings,
+    share_early,
+    tips,
+    towards_tips,
+)
 from velotime.inference._summary import time_and_lineage
 
 # Genes are tried afresh midway and when cold: without that, the ranking after the first round misleads.
-FIRST_ROUND, FIRST_RESTARTS = Schedule(annealing=12, hottest=30.0, longest=2, tolerance=0.0), frozenset({6, 12})
-LATER_ROUNDS, LATER_RESTARTS = Schedule(annealing=10, hottest=10.0, longest=2, tolerance=0.0), frozenset({0})
+FIRST_ROUND, FIRST_RESTARTS = Schedule(annealing=16, hottest=10.0, longest=2, tolerance=0.0), frozenset({8, 16})
+LATER_ROUNDS, LATER_RESTARTS = Schedule(annealing=10, hottest=5.0, longest=2, tolerance=0.0), frozenset({0, 5, 10})
 
 
 @dataclass(frozen=True)
@@ -123,18 +134,26 @@ class Search:
         return Outcome(problem, trials, backwards)
 
     def _lineage_starts(self, n_lineages: int, most_roots: int | None) -> list[Start]:
-        """Two starts a root: times of its best one-lineage fit, and its bare ordering."""
+        """Three starts a root: towards the farthest tips, times of its best one-lineage fit, and its bare ordering."""
         by_root: dict[int, Trial] = {}
         for trial in self.first_trials:
             best = by_root.get(trial.start.root)
             if best is None or trial.bound > best.bound:
                 by_root[trial.start.root] = trial
         chosen = sorted(by_root.values(), key=lambda trial: -trial.bound)[:most_roots]
-        starts = []
+        starts, refusal = [], None
         for trial in chosen:
+            root = trial.start.root
             fitted = self._times(self.problem(1), trial)
             for how, time in (("one lineage", fitted), (trial.start.how, trial.start.time)):
-                starts.append(Start(trial.start.root, how, time, self._membership(time, n_lineages)))
+                try:
+                    starts.append(Start(root, how, time, self._membership(time, n_lineages)))
+                except InputError as error:  # from this root there are not so many groups; from another there may be
+                    refusal = error
+            if self.terminals is None:
+                starts.append(Start(root, "tips", *towards_tips(self.geometry, root, n_lineages)))
+        if refusal is not None and all(start.how == "tips" for start in starts):
+            raise refusal
         return starts
 
     def _membership(self, time: FloatArray, n_lineages: int) -> FloatArray | None:
@@ -149,8 +168,15 @@ class Search:
     def _reverse(self, problem: SoftProblem, best: Trial) -> Trial:
         time = 1.0 - self._times(problem, best)
         root = int(np.argmin(time))
-        start = Start(root, "reversed", time, self._membership(time, problem.states.layout.n_lineages))
+        start = Start(root, "reversed", time, self._backward_membership(time, problem.states.layout.n_lineages))
         return go_on(problem, begin_trial(problem, start))
+
+    def _backward_membership(self, time: FloatArray, n_lineages: int) -> FloatArray | None:
+        """Lineages of the reversed clock; alike for all cells if its late cells do not fall into groups."""
+        try:
+            return self._membership(time, n_lineages)
+        except InputError:
+            return None
 
     def _times(self, problem: SoftProblem, trial: Trial) -> FloatArray:
         return time_and_lineage(problem, trial.run.parameters)[0]

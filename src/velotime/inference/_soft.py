@@ -124,9 +124,9 @@ class SoftEM:
     annealing: int = 16
     max_iterations: int = 40
     tolerance: float = 2e-3
-    start_cells: int = 1500
+    start_cells: int = 2000
     start_genes: int = 300
-    start_times: int = 32
+    start_times: int = 48
     n_lineages: int = 1
     lineages: Terminals | None = None
     root: Root | None = None

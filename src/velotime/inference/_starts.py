@@ -145,6 +145,26 @@ def late_groups(time: FloatArray, components: FloatArray, n_lineages: int, rng: 
     return share_early(time, np.eye(n_lineages)[distance.argmin(axis=1)])
 
 
+def towards_tips(geometry: Geometry, root: int, n_lineages: int) -> tuple[FloatArray, FloatArray]:
+    """Time and lineage weights from the farthest tips: ``(cells,)`` from 0 to 1, and ``(cells, lineages)``.
+
+    Tips are picked one by one, each the farthest from the root and from those before it. A cell's progress is its
+    distance from the root relative to that plus the distance to its nearest tip, so that short branches end as late
+    as long ones; an ordering by distance from the root alone puts the end of a short branch in the middle.
+    """
+    points = geometry.diffusion[:, : max(TIP_COMPONENTS, n_lineages)]
+    from_root = np.linalg.norm(points - points[root], axis=1)
+    nearest, distances = from_root, []
+    for _ in range(n_lineages):
+        tip = int(np.argmax(nearest))
+        distances.append(np.linalg.norm(points - points[tip], axis=1))
+        nearest = np.minimum(nearest, distances[-1])
+    to_tips = np.stack(distances, axis=1)
+    progress = from_root / np.maximum(from_root + to_tips.min(axis=1), 1e-12)
+    time = (rankdata(progress) - 0.5) / len(progress)
+    return time, share_early(time, np.eye(n_lineages)[to_tips.argmin(axis=1)])
+
+
 def share_early(time: FloatArray, membership: FloatArray) -> FloatArray:
     """Blend lineage weights from alike, for early cells, to the given ones, for late cells."""
     firm = np.clip((time - np.median(time) + 0.15) / 0.3, 0, 1)[:, None]

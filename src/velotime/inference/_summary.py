@@ -96,7 +96,9 @@ def cell_table(problem: SoftProblem, parameters: SoftParameters) -> CellTable:
             layer[into] = q @ curve
         for column, values in zip(columns, summarise(q.astype(np.float64), problem), strict=True):
             column[into] = values
-    return CellTable(*columns, time_and_lineage(problem, parameters)[1], *layers)
+    mean, sd, low, high, entropy = columns
+    lineages = time_and_lineage(problem, parameters)[1]
+    return CellTable(mean, sd, low, high, entropy, lineages, *layers)
 
 
 def time_and_lineage(problem: SoftProblem, parameters: SoftParameters) -> tuple[FloatArray, FloatArray]:
