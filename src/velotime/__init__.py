@@ -5,14 +5,16 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 from velotime import pl, pp, simulation, tl
-from velotime._status import FitError, InputError, Status, VelotimeError
+from velotime._status import FitError, InputError, Status, UnclearWarning, VelotimeError
 from velotime.inference import (
     FixedPrior,
     Gaussian,
     LearnedPrior,
     NegativeBinomial,
     Poisson,
+    Root,
     SoftEM,
+    Terminals,
     UniformPrior,
 )
 
@@ -24,8 +26,11 @@ __all__ = [
     "LearnedPrior",
     "NegativeBinomial",
     "Poisson",
+    "Root",
     "SoftEM",
     "Status",
+    "Terminals",
+    "UnclearWarning",
     "UniformPrior",
     "VelotimeError",
     "pl",

@@ -39,5 +39,9 @@ class InputError(VelotimeError, ValueError):
     """The input cannot be used as it is; the message says why and names the cure."""
 
 
+class UnclearWarning(UserWarning):
+    """The data do not settle something that the result states."""
+
+
 class FitError(VelotimeError, RuntimeError):
     """The input was fine but no fit came out of it."""

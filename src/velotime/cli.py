@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from velotime._status import FitError, InputError
+from velotime._status import FitError, InputError, UnclearWarning
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -71,6 +72,9 @@ def main() -> None:
     type=click.IntRange(2),
     help="Keep at most so many genes, the most variable. [default: all]",
 )
+@click.option("--lineages", metavar="K", default="1", show_default=True, help='Number of lineages, or "auto".')
+@click.option("--terminals", metavar="COLUMN:LABEL,LABEL", help="Terminal labels of an obs column, one lineage each.")
+@click.option("--root", metavar="COLUMN:LABEL", help="Label in which time begins; searched for by default.")
 @click.option("--max-iterations", type=click.IntRange(1), default=40, show_default=True, help="At temperature 1.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same result.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
@@ -83,6 +87,9 @@ def run(
     spliced: str | None,
     min_cells: int | None,
     n_top_genes: int | None,
+    lineages: str,
+    terminals: str | None,
+    root: str | None,
     max_iterations: int,
     seed: int,
     quiet: bool,
@@ -96,7 +103,13 @@ def run(
 
         output = input_path.with_name(f"{input_path.stem}_velotime.h5ad") if output is None else output
         data.check_output(output, force=force)
-        method = SoftEM(noise=_noise(noise), max_iterations=max_iterations)
+        method = SoftEM(
+            noise=_noise(noise),
+            max_iterations=max_iterations,
+            n_lineages=_n_lineages(lineages),
+            lineages=_terminals(terminals),
+            root=_root(root),
+        )
         began = time.perf_counter()
         adata = data.read_file(input_path)
         if method.noise.counts:
@@ -141,10 +154,49 @@ def _noise(name: str) -> Any:
     return {"negative-binomial": NegativeBinomial, "poisson": Poisson, "gaussian": Gaussian}[name]()
 
 
+def _n_lineages(given: str) -> Any:
+    if given == "auto":
+        return given
+    try:
+        return int(given)
+    except ValueError:
+        raise InputError(f'--lineages {given}: give a whole number or "auto".') from None
+
+
+def _column_and_labels(option: str, given: str) -> tuple[str, list[str]]:
+    column, _, labels = given.partition(":")
+    if not (column and labels):
+        raise InputError(f"{option} {given}: give COLUMN:LABEL, e.g. clusters:Alpha.")
+    return column, labels.split(",")
+
+
+def _terminals(given: str | None) -> Any:
+    from velotime import Terminals
+
+    if given is None:
+        return None
+    column, labels = _column_and_labels("--terminals", given)
+    return Terminals(column, tuple(labels))
+
+
+def _root(given: str | None) -> Any:
+    from velotime import Root
+
+    if given is None:
+        return None
+    column, labels = _column_and_labels("--root", given)
+    return Root(column, ",".join(labels))
+
+
 def _fit(adata: AnnData, method: SoftEM, layers: dict[str, str | None], *, seed: int, quiet: bool) -> None:
     from velotime import tl
 
-    tl.recover_dynamics(adata, method=method, seed=seed, progress=not quiet and sys.stderr.isatty(), **layers)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UnclearWarning)
+        tl.recover_dynamics(adata, method=method, seed=seed, progress=not quiet and sys.stderr.isatty(), **layers)
+    for warning in caught:
+        if issubclass(warning.category, UnclearWarning):
+            click.echo(f"Warning: {warning.message}", err=True)
 
 
 def _spearman(adata: AnnData) -> float:
@@ -179,6 +231,35 @@ def best_genes(adata: AnnData, n: int) -> list[str]:
     return [str(name) for name in gain.sort_values(ascending=False).dropna().index[:n]]
 
 
+def lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
+    """Rows of the summary on lineages; none if there is but one."""
+    from velotime.data import keys
+
+    record = adata.uns[keys.LINEAGES]
+    rows = []
+    if "choice" in record:
+        for row in record["choice"].itertuples():
+            rows.append(
+                ("held-out", f"{row.n_lineages} lineages: {row.behind:+.3f} (SE {row.standard_error:.3f}) nats a cell")
+            )
+    if len(record["names"]) > 1:
+        shares = zip(record["names"], record["shares"], strict=True)
+        rows.append(("lineages", ", ".join(f"{name} {share:.0%}" for name, share in shares)))
+        ratio = adata.var[keys.FIT_LINEAGE_RATIO].sort_values(ascending=False)
+        rows.append(("fate genes", ", ".join(str(name) for name in ratio.dropna().index[:10])))
+    starts = adata.uns[keys.RECOVER_DYNAMICS]["starts"]
+    best = starts.iloc[0]
+    rows.append(("root", f"{best['root_cell']} ({best['start']}); {_second_root(starts)}"))
+    return rows
+
+
+def _second_root(starts: Any) -> str:
+    others = starts[(starts["root_cell"] != starts["root_cell"].iloc[0]) & (starts["start"] != "reversed")]
+    if len(others) == 0:
+        return "no other root was tried"
+    return f"the next best root is {-others['log_likelihood'].max():,.0f} nats behind"
+
+
 def summary(adata: AnnData, *, seconds: float) -> str:
     """What a run did, as a table of text."""
     from velotime.data import keys
@@ -198,6 +279,7 @@ def summary(adata: AnnData, *, seconds: float) -> str:
         ("status", f"{record['status']}: {record['status_text']}"),
         ("log-likelihood", f"{record['log_likelihood']:,.0f} nats"),
         ("direction", f"{arrow['verdict']}: {margin}; {arrow['share_of_genes']:.0%} of genes agree"),
+        *lineage_rows(adata),
         ("time and rates", "relative: the clock runs from 0 to 1"),
         ("best genes", ", ".join(best_genes(adata, 10))),
         (

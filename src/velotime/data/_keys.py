@@ -25,6 +25,7 @@ FIT_DISPERSION_U = "fit_dispersion_u"
 FIT_DISPERSION_S = "fit_dispersion_s"
 FIT_DEVIANCE_EXPLAINED = "fit_deviance_explained"
 FIT_GAIN = "fit_gain"
+FIT_LINEAGE_RATIO = "fit_lineage_ratio"
 FIT_STATUS = "fit_status"
 VELOCITY_GENES = "velocity_genes"
 
@@ -37,7 +38,15 @@ LATENT_TIME_ENTROPY = "latent_time_entropy"
 SIZE_UNSPLICED = "initial_size_unspliced"
 SIZE_SPLICED = "initial_size_spliced"
 
+LINEAGE = "lineage"
+
+# obsm, varm
+LINEAGE_POSTERIOR = "lineage_posterior"
+LINEAGE_T_OFF = "fit_lineage_t"
+LINEAGE_ALPHA = "fit_lineage_alpha"
+
 # uns
+LINEAGES = "lineages"
 RECOVER_DYNAMICS = "recover_dynamics"
 TIME_PRIOR = "time_prior"
 TIME_ARROW = "time_arrow"

@@ -24,11 +24,14 @@ def write_soft_fit(adata: AnnData, reading: Reading, method: SoftEM, fit: SoftFi
     var = _var(adata, reading, fit)
     obs = _obs(fit)
     uns = _uns(adata, reading, method, fit, seed)
+    varm = _varm(adata, reading, fit)
     adata.layers.update(layers)
     for name, column in var.items():
         adata.var[name] = column
     for name, values in obs.items():
         adata.obs[name] = values
+    adata.obsm[keys.LINEAGE_POSTERIOR] = fit.cells.lineages
+    adata.varm.update(varm)
     adata.uns.update(uns)
 
 
@@ -73,6 +76,7 @@ def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
         keys.FIT_DISPERSION_U: fit.parameters.unspliced_scatter,
         keys.FIT_DISPERSION_S: fit.parameters.spliced_scatter,
         keys.FIT_LIKELIHOOD: np.exp(fit.genes.log_likelihood / n_counts),
+        keys.FIT_LINEAGE_RATIO: fit.genes.lineage_ratio,
         keys.FIT_GAIN: fit.genes.gain,
         keys.FIT_DEVIANCE_EXPLAINED: fit.genes.deviance_explained,
         f"{keys.FIT_BETA}_se": errors[:, 0],
@@ -89,9 +93,22 @@ def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
     return out
 
 
-def _obs(fit: SoftFit) -> dict[str, FloatArray]:
-    cells = fit.cells
+def _varm(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, FloatArray]:
+    """Last switch and transcription after it, of each gene in each lineage."""
+    theta, layout = fit.parameters.theta, fit.states.layout
+    t_off = theta[:, [2]] + np.exp(theta[:, layout.durations])
+    alpha = np.exp(theta[:, layout.last_levels] + theta[:, [1]])
     return {
+        name: np.ascontiguousarray(_all_genes(values.T, reading.genes, adata.n_vars).T)
+        for name, values in ((keys.LINEAGE_T_OFF, t_off), (keys.LINEAGE_ALPHA, alpha))
+    }
+
+
+def _obs(fit: SoftFit) -> dict[str, Any]:
+    cells = fit.cells
+    names = list(fit.lineage_names)
+    return {
+        keys.LINEAGE: pd.Categorical.from_codes(cells.lineages.argmax(axis=1), names),
         keys.LATENT_TIME: cells.mean,
         keys.LATENT_TIME_SD: cells.sd,
         keys.LATENT_TIME_Q05: cells.q05,
@@ -127,6 +144,7 @@ def _uns(adata: AnnData, reading: Reading, method: SoftEM, fit: SoftFit, seed: i
             "units": "relative",
             "version": version("velotime"),
         },
+        keys.LINEAGES: _lineages(fit),
         keys.TIME_PRIOR: {"times": fit.states.times, "weights": fit.parameters.prior},
         keys.TIME_ARROW: {
             "direction": "forward",
@@ -142,6 +160,17 @@ def _uns(adata: AnnData, reading: Reading, method: SoftEM, fit: SoftFit, seed: i
             "perc": np.array([5, 95]),
         },
     }
+
+
+def _lineages(fit: SoftFit) -> dict[str, Any]:
+    """Names and shares of the lineages, and the table by which their number was chosen."""
+    out: dict[str, Any] = {
+        "names": np.array(fit.lineage_names, dtype=object),
+        "shares": fit.cells.lineages.mean(axis=0),
+    }
+    if fit.lineage_choice is not None:
+        out["choice"] = fit.lineage_choice.set_axis(fit.lineage_choice.index.astype(str))
+    return out
 
 
 def _plain(value: Any) -> Any:

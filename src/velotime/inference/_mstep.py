@@ -17,7 +17,7 @@ import numpy as np
 
 from velotime._types import FloatArray, IntArray
 from velotime.inference._noise import Noise, StateSums
-from velotime.inference._params import States
+from velotime.inference._params import Layout, States
 from velotime.inference._priors import RatePrior
 from velotime.inference._shapes import best_shapes
 
@@ -84,6 +84,20 @@ class GeneProblem:
             self.prior,
             self.unspliced.merge(n_times, factor),
             self.spliced.merge(n_times, factor),
+            self.unspliced_scatter,
+            self.spliced_scatter,
+        )
+
+    def without_lineages(self) -> GeneProblem:
+        """The same cells on one lineage."""
+        states = States(self.states.times, Layout(1))
+        k = self.states.layout.n_lineages
+        return GeneProblem(
+            states,
+            self.noise,
+            RatePrior(states.layout),
+            self.unspliced.over_lineages(k),
+            self.spliced.over_lineages(k),
             self.unspliced_scatter,
             self.spliced_scatter,
         )

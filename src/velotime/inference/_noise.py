@@ -116,6 +116,24 @@ class LayerData:
         factorials = np.bincount(gene, gammaln(count + 1) * times, minlength=self.n_genes)
         return np.log(self.levels) @ self.value_per_level - factorials
 
+    @cached_property
+    def entries(self) -> tuple[FloatArray, IntArray]:
+        """Value and gene of each non-zero entry, cell by cell."""
+        values = self.values if sparse.issparse(self.values) else sparse.csr_array(self.values)
+        return values.data.astype(np.float64), values.indices
+
+    def cell_sums(self, terms: FloatArray) -> FloatArray:
+        """Sum one term an entry over the entries of each cell, ``(cells,)``."""
+        values = self.values if sparse.issparse(self.values) else sparse.csr_array(self.values)
+        cell = np.repeat(np.arange(values.shape[0]), np.diff(values.indptr))
+        return np.asarray(np.bincount(cell, terms, minlength=values.shape[0]), dtype=np.float64)
+
+    @cached_property
+    def cell_count_constant(self) -> FloatArray:
+        """``sum_g x log l - log x!`` of each cell, ``(cells,)``."""
+        x, _ = self.entries
+        return self.cell_sums(x) * np.log(self.size) - self.cell_sums(gammaln(x + 1))
+
 
 def _as_array(matrix: Matrix) -> FloatArray:
     dense = matrix.toarray() if sparse.issparse(matrix) else matrix
@@ -160,6 +178,13 @@ class StateSums:
             np.where(size > 0, weighted / np.maximum(size, 1e-300), 1.0),
         )
 
+    def over_lineages(self, n_lineages: int) -> StateSums:
+        """Sum the states of one time over lineages."""
+        size = self.size.reshape(n_lineages, -1).sum(axis=0)
+        weighted = (self.size * self.mean_size).reshape(n_lineages, -1).sum(axis=0)
+        value = self.value.reshape(self.value.shape[0], n_lineages, -1).sum(axis=1)
+        return StateSums(value, size, np.where(size > 0, weighted / np.maximum(size, 1e-300), 1.0))
+
     def genes(self, index: IntArray | slice) -> StateSums:
         """These genes only."""
         return StateSums(self.value[index], self.size, self.mean_size)
@@ -186,6 +211,9 @@ class Noise(Protocol):
 
     def constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
         """The part of each gene's log-likelihood that depends on no curve, ``(genes,)``."""
+
+    def cell_constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
+        """Return the same part, of each cell, ``(cells,)``."""
 
     def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Scatter that raises the expected log-likelihood at these means."""
@@ -245,6 +273,12 @@ class NegativeBinomial:
         gammas = gammaln(count + r[gene]) - gammaln(r[gene]) + count * np.log(scatter[gene])
         return np.bincount(gene, gammas * times, minlength=data.n_genes) + data.count_constant
 
+    def cell_constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
+        """Sum of the same terms over genes."""
+        x, gene = data.entries
+        r = 1.0 / scatter[gene]
+        return data.cell_sums(gammaln(x + r) - gammaln(r) + x * np.log(scatter[gene])) + data.cell_count_constant
+
     def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
         """One safeguarded Newton step in log phi towards the maximum of the expected log-likelihood.
 
@@ -301,6 +335,10 @@ class Poisson:
         """``sum_i x log l - log x!``."""
         return data.count_constant
 
+    def cell_constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
+        """``sum_g x log l - log x!``."""
+        return data.cell_count_constant
+
     def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Nothing to learn."""
         return scatter
@@ -342,6 +380,11 @@ class Gaussian:
         """``-sum_i x^2 / (2 sigma^2) - N/2 log(2 pi sigma^2)``."""
         n_cells = data.values.shape[0]
         return np.asarray(-0.5 * data.square / scatter - 0.5 * n_cells * np.log(2 * np.pi * scatter))
+
+    def cell_constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
+        """``-sum_g x^2 / (2 sigma^2) + log(2 pi sigma^2)/2``."""
+        x, gene = data.entries
+        return data.cell_sums(-0.5 * x**2 / scatter[gene]) - 0.5 * float(np.log(2 * np.pi * scatter).sum())
 
     def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Mean squared residual."""

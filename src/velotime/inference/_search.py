@@ -12,7 +12,8 @@ from numpy.random import Generator
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.inference._em import Run, Schedule, run_em
-from velotime.inference._knowledge import CellLabels, Root, Terminals
+from velotime.inference._heldout import ThinnedCounts, compare, heldout_log_likelihood
+from velotime.inference._knowledge import CellLabels, PriorRows, Root, Terminals
 from velotime.inference._noise import Noise
 from velotime.inference._observations import Observations
 from velotime.inference._params import States
@@ -84,7 +85,7 @@ class Search:
         Their cells, of which ``geometry.cells`` are the indices.
     geometry
         Where they lie.
-    labels
+    labels, prior_rows
         What is known of them.
     genes
         Which genes they use, ``(genes,)``.
@@ -99,6 +100,7 @@ class Search:
     cells: Cells
     geometry: Geometry
     labels: CellLabels
+    prior_rows: PriorRows
     genes: BoolArray
     noise: Noise
     prior: TimePrior
@@ -121,26 +123,29 @@ class Search:
         problem = self.problem(1)
         return [begin_trial(problem, start) for start in orderings(self.geometry, roots)]
 
-    def run(self, n_lineages: int, *, most_roots: int | None = None) -> Outcome:
-        """All starts with ``n_lineages``, halved until the best is left, which is then tried backwards."""
+    def run(self, n_lineages: int, *, roots: list[int] | None = None) -> Outcome:
+        """All starts with ``n_lineages``, halved until the best is left, which is then tried backwards.
+
+        ``roots`` limits the starts with several lineages to these.
+        """
         problem = self.problem(n_lineages)
         trials = self.first_trials
         if n_lineages > 1:
-            trials = [begin_trial(problem, start) for start in self._lineage_starts(n_lineages, most_roots)]
+            trials = [begin_trial(problem, start) for start in self._lineage_starts(n_lineages, roots)]
         trials = halve(problem, trials)
         backwards = self._reverse(problem, trials[0])
         if backwards.bound > trials[0].bound and self.root is None:
             return Outcome(problem, [backwards, *trials], trials[0])
         return Outcome(problem, trials, backwards)
 
-    def _lineage_starts(self, n_lineages: int, most_roots: int | None) -> list[Start]:
+    def _lineage_starts(self, n_lineages: int, roots: list[int] | None) -> list[Start]:
         """Three starts a root: towards the farthest tips, times of its best one-lineage fit, and its bare ordering."""
         by_root: dict[int, Trial] = {}
         for trial in self.first_trials:
             best = by_root.get(trial.start.root)
             if best is None or trial.bound > best.bound:
                 by_root[trial.start.root] = trial
-        chosen = sorted(by_root.values(), key=lambda trial: -trial.bound)[:most_roots]
+        chosen = [trial for root, trial in by_root.items() if roots is None or root in roots]
         starts, refusal = [], None
         for trial in chosen:
             root = trial.start.root
@@ -195,6 +200,45 @@ class Search:
                 "log_likelihood": [(trial.bound - best) * n_cells for trial in trials],
             }
         )
+
+
+def choose_n_lineages(
+    search: Search, observations: Observations, most: int, rng: Generator
+) -> tuple[int, pd.DataFrame]:
+    """Smallest number of lineages whose held-out log-likelihood is within one standard error of the best.
+
+    Numbers are tried from 1 on, each from the two best roots of the one before, until one does no better.
+
+    Parameters
+    ----------
+    search
+        The search on all counts of ``observations``.
+    observations
+        Cells and genes of the search.
+    most
+        Largest number that is tried.
+    rng
+        Thins the counts.
+    """
+    parts = ThinnedCounts.of(observations, rng)
+    thinned = replace(search, cells=Cells.of(parts.train, search.prior_rows, search.noise))
+    scores: dict[str, FloatArray] = {}
+    roots: list[int] | None = None
+    for k in range(1, most + 1):
+        try:
+            outcome = thinned.run(k, roots=roots)
+        except InputError:  # the late cells fall into fewer groups
+            break
+        scores[str(k)] = heldout_log_likelihood(outcome.problem, outcome.best.run.parameters, parts.test)
+        if k > 1:
+            roots = list(dict.fromkeys(trial.start.root for trial in outcome.trials if trial.start.how != "reversed"))[
+                :2
+            ]
+            if scores[str(k)].mean() < scores[str(k - 1)].mean():
+                break
+    table = compare(scores).rename(columns={"model": "n_lineages"})
+    table["n_lineages"] = table["n_lineages"].astype(int)
+    return int(table.loc[table["behind"] >= -table["standard_error"], "n_lineages"].min()), table
 
 
 def begin_trial(problem: SoftProblem, start: Start) -> Trial:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from velotime.inference._noise import NegativeBinomial, Noise
 from velotime.inference._observations import Observations
 from velotime.inference._params import States
 from velotime.inference._priors import LearnedPrior, RatePrior, TimePrior
-from velotime.inference._search import Outcome, Search, most_variable, some_cells
+from velotime.inference._search import Outcome, Search, choose_n_lineages, most_variable, some_cells
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference._starts import Geometry
 from velotime.inference._summary import CellTable, GeneTable, cell_table, gene_log_likelihood, gene_table
@@ -66,6 +67,10 @@ class SoftFit:
         Curves, scatter and time prior.
     cells, genes
         Results a cell and a gene.
+    lineage_names
+        One a lineage.
+    lineage_choice
+        Held-out log-likelihood by number of lineages, where the data chose it.
     starts
         Table of the starts tried: root cell, spacing, log-likelihood on the cells of the starts below the best.
     arrow
@@ -82,6 +87,7 @@ class SoftFit:
     cells: CellTable
     genes: GeneTable
     lineage_names: tuple[str, ...]
+    lineage_choice: pd.DataFrame | None
     starts: pd.DataFrame
     arrow: Arrow
     seconds_starts: float
@@ -114,7 +120,15 @@ class SoftEM:
     tolerance
         Converged when the bound a cell changes by less, in nats.
     start_cells, start_genes, start_times
-        Size of the short fits that choose root and direction.
+        Size of the short fits that choose root, direction and lineages.
+    n_lineages
+        Number of lineages, 1 by default; "auto" chooses it on held-out counts.
+    most_lineages
+        Bound for "auto", 5 by default: real data go on gaining a little with every lineage.
+    lineages
+        ``Terminals(column, labels)``: one lineage for each of these labels; goes before ``n_lineages``.
+    root
+        ``Root(column, label)`` or ``Root(cell=name)``, where time begins; searched for by default.
     """
 
     noise: Noise = field(default_factory=NegativeBinomial)
@@ -127,7 +141,8 @@ class SoftEM:
     start_cells: int = 2000
     start_genes: int = 300
     start_times: int = 48
-    n_lineages: int = 1
+    n_lineages: int | Literal["auto"] = 1
+    most_lineages: int = 5
     lineages: Terminals | None = None
     root: Root | None = None
 
@@ -142,6 +157,8 @@ class SoftEM:
             value = getattr(self, name)
             if not (isinstance(value, int) and value >= least):
                 raise InputError(f"SoftEM({name}={value!r}): must be a whole number, {least} or more.")
+        if self.n_lineages != "auto" and not (isinstance(self.n_lineages, int) and self.n_lineages >= 1):
+            raise InputError(f'SoftEM(n_lineages={self.n_lineages!r}): must be a whole number, 1 or more, or "auto".')
         if not self.hottest >= 1:
             raise InputError(f"SoftEM(hottest={self.hottest!r}): must be 1 or more; 1 means no annealing.")
 
@@ -173,7 +190,7 @@ class SoftEM:
         labels = CellLabels.plain(observations.n_cells) if labels is None else labels
         rows = PriorRows.of(label_groups(labels, self.prior.by), self._knowledge, labels)
         search = self._search(observations, geometry, rows, labels, rng)
-        n_lineages = self._n_lineages
+        n_lineages, choice = self._choose_lineages(observations, search, rng)
         outcome = search.run(n_lineages)
         seconds_starts = time.perf_counter() - began
         problem = self._problem(Cells.of(observations, rows, self.noise), n_lineages)
@@ -187,7 +204,8 @@ class SoftEM:
             parameters=run.parameters,
             cells=cell_table(problem, run.parameters),
             genes=gene_table(problem, run.parameters, run.statistics),
-            lineage_names=self._lineage_names,
+            lineage_names=self._lineage_names(n_lineages),
+            lineage_choice=choice,
             starts=search.table(outcome),
             arrow=_arrow(outcome),
             seconds_starts=seconds_starts,
@@ -205,15 +223,23 @@ class SoftEM:
     def _knowledge(self) -> tuple[Knowledge, ...]:
         return () if self.lineages is None else (self.lineages,)
 
-    @property
-    def _n_lineages(self) -> int:
-        return self.n_lineages if self.lineages is None else len(self.lineages.labels)
+    def _choose_lineages(
+        self, observations: Observations, search: Search, rng: Generator
+    ) -> tuple[int, pd.DataFrame | None]:
+        """Number of lineages: given, or the smallest within one standard error of the best on held-out counts."""
+        if self.lineages is not None:
+            return len(self.lineages.labels), None
+        if self.n_lineages != "auto":
+            return self.n_lineages, None
+        if not self.noise.counts:
+            raise InputError('n_lineages="auto" compares held-out counts, which Gaussian noise has not; give a number.')
+        some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
+        return choose_n_lineages(search, some, self.most_lineages, rng)
 
-    @property
-    def _lineage_names(self) -> tuple[str, ...]:
+    def _lineage_names(self, n_lineages: int) -> tuple[str, ...]:
         if self.lineages is not None:
             return self.lineages.labels
-        return tuple(str(k) for k in range(self._n_lineages))
+        return tuple(str(k) for k in range(n_lineages))
 
     def _search(
         self, observations: Observations, geometry: Geometry, rows: PriorRows, labels: CellLabels, rng: Generator
@@ -225,6 +251,7 @@ class SoftEM:
             cells=Cells.of(some.select_genes(np.flatnonzero(genes)), rows.take(geometry.cells), self.noise),
             geometry=geometry,
             labels=labels.take(geometry.cells),
+            prior_rows=rows.take(geometry.cells),
             genes=genes,
             noise=self.noise,
             prior=self.prior,

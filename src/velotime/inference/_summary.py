@@ -9,6 +9,7 @@ import numpy as np
 
 from velotime._types import FloatArray
 from velotime.inference._em import Run
+from velotime.inference._mstep import GeneProblem, improve, restart
 from velotime.inference._noise import StateSums
 from velotime.inference._soft_problem import SoftParameters, SoftProblem, SoftStatistics
 
@@ -65,12 +66,17 @@ class GeneTable:
     standard_errors
         Of the parameters, ``(genes, parameters)``: inverse square roots of the Fisher information (with the prior's),
         given the clock and the posterior.
+    lineage_ratio
+        Likelihood-ratio statistic of "the last switches of this gene's lineages differ", ``(genes,)``: twice the gain
+        over the best curve that is one for all lineages, at the same posterior; it ranks fate genes. 0 with one
+        lineage.
     """
 
     log_likelihood: FloatArray
     gain: FloatArray
     deviance_explained: FloatArray
     standard_errors: FloatArray
+    lineage_ratio: FloatArray
 
 
 def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[slice, FloatArray]]:
@@ -167,7 +173,22 @@ def gene_table(problem: SoftProblem, parameters: SoftParameters, statistics: Sof
         constant = constant + problem.noise.log_likelihood(sums, np.repeat(flat, curve.shape[1], axis=1), scatter)
     gap = free - constant
     explained = np.where(gap > 1e-9, (kinetics - constant) / np.where(gap > 1e-9, gap, 1.0), np.nan)
-    return GeneTable(_gene_log_likelihood(problem, parameters, statistics), kinetics - constant, explained, errors)
+    return GeneTable(
+        _gene_log_likelihood(problem, parameters, statistics),
+        kinetics - constant,
+        explained,
+        errors,
+        _lineage_ratio(genes, kinetics),
+    )
+
+
+def _lineage_ratio(genes: GeneProblem, log_likelihood: FloatArray) -> FloatArray:
+    if genes.states.layout.n_lineages == 1:
+        return np.zeros(genes.n_genes)
+    alike = genes.without_lineages()
+    theta = improve(alike, restart(alike, None), 8).theta
+    gain = log_likelihood - alike.log_likelihood(alike.states.means(theta))
+    return 2 * np.maximum(gain, 0.0)
 
 
 def _ratio(sums: StateSums) -> FloatArray:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from anndata import AnnData
 
+from velotime._status import UnclearWarning
 from velotime.data import read_labels, read_observations, write_soft_fit
-from velotime.inference import SoftEM
+from velotime.inference import SoftEM, SoftFit
 from velotime.tl._geometry import place_cells
 from velotime.tl._progress import ProgressBar
+
+LEAST_SHARE = 0.01  # of the cells, below which a lineage is warned about
 
 
 def recover_dynamics(
@@ -76,6 +81,15 @@ def recover_dynamics(
         Fitted, and the curve explains something. bool.
     ``obs["latent_time"]`` and, with this name before them, ``_sd``, ``_q05``, ``_q95``, ``_entropy``
         Posterior mean, sd, quantiles and entropy of each cell's time. float.
+    ``obs["lineage"]``, ``obsm["lineage_posterior"]``
+        Most probable lineage and posterior over lineages, (cells, lineages). category, float.
+    ``varm["fit_lineage_t"]``, ``varm["fit_lineage_alpha"]``
+        Last switch and transcription after it in each lineage, (genes, lineages). float. In ``var`` stand those of the
+        first lineage.
+    ``var["fit_lineage_ratio"]``
+        Likelihood-ratio statistic of "the lineages of this gene differ": ranks fate genes. float.
+    ``uns["lineages"]``
+        Names and shares of the lineages, and with ``n_lineages="auto"`` the table that chose their number.
     ``uns["recover_dynamics"]``, ``["time_prior"]``, ``["time_arrow"]``, ``["velocity_params"]``
         Settings, status and record of the run; the time prior; evidence for the direction of time.
 
@@ -94,3 +108,23 @@ def recover_dynamics(
     with ProgressBar(show=progress) as bar:
         fit = method.fit(reading.observations, geometry, labels=labels, rng=rng, watch=bar)
     write_soft_fit(adata, reading, method, fit, seed=seed)
+    _warn(fit)
+
+
+def _warn(fit: SoftFit) -> None:
+    """Say loudly what a reader must not overlook."""
+    if fit.arrow.verdict != "clear":
+        warnings.warn(
+            "the direction of time is not clear: the best fit backwards is nearly as good. Settle it with a root, "
+            "e.g. method=vt.SoftEM(root=vt.Root('clusters', 'progenitors')).",
+            UnclearWarning,
+            stacklevel=3,
+        )
+    shares = fit.cells.lineages.mean(axis=0)
+    for name, share in zip(fit.lineage_names, shares, strict=True):
+        if share < LEAST_SHARE:
+            warnings.warn(
+                f"lineage {name!r} holds {share:.1%} of the cells only; ask for fewer unless it is known to exist.",
+                UnclearWarning,
+                stacklevel=3,
+            )
