@@ -238,10 +238,10 @@ def lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
     record = adata.uns[keys.LINEAGES]
     rows = []
     if "choice" in record:
-        for row in record["choice"].itertuples():
-            rows.append(
-                ("held-out", f"{row.n_lineages} lineages: {row.behind:+.3f} (SE {row.standard_error:.3f}) nats a cell")
-            )
+        rows.extend(
+            ("held-out", f"{row.n_lineages} lineages: {row.behind:+.3f} (SE {row.standard_error:.3f}) nats a cell")
+            for row in record["choice"].itertuples()
+        )
     if len(record["names"]) > 1:
         shares = zip(record["names"], record["shares"], strict=True)
         rows.append(("lineages", ", ".join(f"{name} {share:.0%}" for name, share in shares)))

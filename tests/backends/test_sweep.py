@@ -142,7 +142,9 @@ def test_states_without_prior_get_nothing():
     model = case.model(1.0)
     log_prior = model.log_prior.copy()
     log_prior[:, 5:] = -np.inf
-    result = accumulate(*case.layers(), SweepModel(model.unspliced, model.spliced, log_prior, 1.0), case.group)
+    result = accumulate(
+        *case.layers(), SweepModel(model.unspliced, model.spliced, log_prior, 1.0), case.group, case.group
+    )
     assert np.all(result.weight[:, 5:] == 0)
     assert np.all(result.spliced.value[:, 5:] == 0)
     np.testing.assert_allclose(result.weight.sum(), N_CELLS, rtol=1e-6)

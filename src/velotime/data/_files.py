@@ -50,14 +50,10 @@ def _read_loom(path: Path) -> AnnData:
         if "matrix" not in file:
             raise InputError(f"{path} is no loom file: it has no dataset 'matrix'.")
         layers = {name: _sparse_cells(dataset) for name, dataset in file.get("layers", {}).items()}
-        obs, obs_names = _attributes(file.get("col_attrs", {}), ("CellID", "obs_names", "cell_names"))
-        var, var_names = _attributes(file.get("row_attrs", {}), ("Gene", "var_names", "gene_names"))
-        adata = AnnData(_sparse_cells(file["matrix"]), obs=obs, var=var, layers=layers)
-    if obs_names is not None:
-        adata.obs_names = obs_names
-    if var_names is not None:
-        adata.var_names = var_names
-    return adata
+        n_genes, n_cells = file["matrix"].shape
+        obs = _attributes(file.get("col_attrs", {}), ("CellID", "obs_names", "cell_names"), n_cells)
+        var = _attributes(file.get("row_attrs", {}), ("Gene", "var_names", "gene_names"), n_genes)
+        return AnnData(_sparse_cells(file["matrix"]), obs=obs, var=var, layers=layers)
 
 
 def _sparse_cells(dataset: Any, rows: int = 2048) -> sparse.csr_matrix:
@@ -66,16 +62,14 @@ def _sparse_cells(dataset: Any, rows: int = 2048) -> sparse.csr_matrix:
     return sparse.vstack(blocks).T.tocsr()
 
 
-def _attributes(group: Any, index: tuple[str, ...]) -> tuple[pd.DataFrame, Any]:
+def _attributes(group: Any, index: tuple[str, ...], length: int) -> pd.DataFrame:
+    """One-dimensional attributes as a table; the first of ``index`` that is there becomes its index."""
     table: dict[str, Any] = {}
     for name, dataset in group.items():
         if dataset.ndim == 1:
-            values = dataset.asstr()[:] if dataset.dtype.kind in "OS" else dataset[:]
-            table[name] = np.asarray(values)
-    names = next((table.pop(name) for name in index if name in table), None)
-    frame = pd.DataFrame(table)
-    frame.index = frame.index.astype(str)
-    return frame, names
+            table[name] = np.asarray(dataset.asstr()[:] if dataset.dtype.kind in "OS" else dataset[:])
+    names = next((table.pop(name) for name in index if name in table), np.arange(length))
+    return pd.DataFrame(table, index=names.astype(str))
 
 
 def check_output(path: str | Path, *, force: bool = False) -> None:

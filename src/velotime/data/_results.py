@@ -106,7 +106,7 @@ def _varm(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, FloatArra
 
 def _obs(fit: SoftFit) -> dict[str, Any]:
     cells = fit.cells
-    names = list(fit.lineage_names)
+    names: Any = list(fit.lineage_names)
     return {
         keys.LINEAGE: pd.Categorical.from_codes(cells.lineages.argmax(axis=1), names),
         keys.LATENT_TIME: cells.mean,

@@ -50,7 +50,9 @@ class CellLabels:
         values = self.columns[column].astype(str)
         found = np.flatnonzero(values == str(label))
         if len(found) == 0:
-            raise InputError(f"label {label!r} not found in obs[{column!r}]; available: {sorted(set(values))}.")
+            raise InputError(
+                f"label {label!r} not found in obs[{column!r}]; available: {sorted(set(values.tolist()))}."
+            )
         if len(found) < LEAST_LABELLED:
             raise InputError(
                 f"label {label!r} of obs[{column!r}] has {len(found)} cells, too few to go by: at least "
@@ -159,7 +161,7 @@ class Root:
             return labels.find(str(self.column), str(self.label))
         found = np.flatnonzero(labels.names == self.cell)
         if len(found) == 0:
-            raise InputError(f"root cell {self.cell!r} not found; cell names look like {list(labels.names[:3])}.")
+            raise InputError(f"root cell {self.cell!r} not found; cell names look like {labels.names[:3].tolist()}.")
         return found
 
 

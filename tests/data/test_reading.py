@@ -1,0 +1,161 @@
+"""Reading: every bad input has a clear error, and nothing is changed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import velotime as vt
+from velotime import InputError
+from velotime.data import find_layers, read_labels, read_observations
+
+
+def fingerprint(adata):
+    return (
+        sorted(adata.layers),
+        sorted(adata.obs),
+        sorted(adata.var),
+        sorted(adata.uns),
+        {name: (type(layer), layer.sum(dtype=float)) for name, layer in adata.layers.items()},
+    )
+
+
+def with_layer(adata, name, change):
+    layer = adata.layers[name].toarray().astype(float)
+    change(layer)
+    adata.layers[name] = sparse.csr_matrix(layer)
+    return adata
+
+
+def put(value):
+    def change(layer):
+        layer[3, 4] = value
+
+    return change
+
+
+def misname(adata):
+    adata.layers["other"] = adata.layers.pop("unspliced")
+
+
+BAD = {
+    "misnamed layer": (
+        misname,
+        r"no unspliced layer.*available: \['spliced', 'true_velocity', 'other'\].*unspliced='...'",
+    ),
+    "negative": (lambda a: with_layer(a, "spliced", put(-1.0)), "negative values"),
+    "nan": (lambda a: with_layer(a, "spliced", put(np.nan)), "NaN or infinite"),
+    "infinite": (lambda a: with_layer(a, "unspliced", put(np.inf)), "NaN or infinite"),
+    "not whole": (lambda a: with_layer(a, "unspliced", put(0.5)), r"not whole numbers.*Gaussian"),
+    "empty cell": (
+        lambda a: [with_layer(a, n, lambda x: x.__setitem__(7, 0)) for n in ("unspliced", "spliced")],
+        r"1 cells have no counts.*cell_7.*filter_cells",
+    ),
+    "duplicate cells": (lambda a: setattr(a, "obs_names", ["x"] * a.n_obs), "obs_names are not unique.*make_unique"),
+    "duplicate genes": (lambda a: setattr(a, "var_names", ["x"] * a.n_vars), "var_names are not unique.*make_unique"),
+    "no gene": (
+        lambda a: with_layer(a, "spliced", lambda x: x.fill(0)),
+        "no gene can be fitted: 60 genes with no spliced",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_and_left_alone(small, case):
+    spoil, message = BAD[case]
+    spoil(small)
+    before = fingerprint(small)
+    with pytest.raises(InputError, match=f"(?s){message}"):
+        vt.tl.recover_dynamics(small, progress=False)
+    after = fingerprint(small)
+    assert str(before) == str(after)  # as text, since NaN differs from itself
+
+
+def test_too_few_cells(small):
+    with pytest.raises(InputError, match="only 19 cells"):
+        read_observations(small[:19].copy())
+
+
+def test_a_layer_that_was_named_but_is_not_there(small):
+    with pytest.raises(InputError, match=r"layer 'counts' not found.*available.*Pass spliced="):
+        read_observations(small, spliced="counts")
+
+
+def test_shapes_must_be_alike(small):
+    from velotime.data._reading import read_layer
+
+    class Misshapen:
+        shape = small.shape
+        layers = {"spliced": np.zeros((3, 3))}  # noqa: RUF012
+
+    with pytest.raises(InputError, match=r"is \(3, 3\), but adata is \(250, 60\)"):
+        read_layer(Misshapen(), "spliced", counts=True)
+
+
+def test_names_of_the_common_quantifiers_are_found(small):
+    assert find_layers(small) == ("unspliced", "spliced")
+    small.layers["nascent"], small.layers["mature"] = small.layers.pop("unspliced"), small.layers.pop("spliced")
+    small.layers["ambiguous"] = small.layers["mature"].copy()
+    assert find_layers(small) == ("nascent", "mature")
+    assert find_layers(small, spliced="ambiguous") == ("nascent", "ambiguous")
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        sparse.csc_matrix,
+        sparse.csr_array,
+        lambda m: m.toarray(),
+        lambda m: m.astype(np.int64),
+        lambda m: m.astype(np.float64),
+    ],
+    ids=["csc", "csr_array", "dense", "int", "float64"],
+)
+def test_every_container_reads_alike(small, convert):
+    expected = read_observations(small).observations
+    for name in ("unspliced", "spliced"):
+        small.layers[name] = convert(small.layers[name])
+    found = read_observations(small).observations
+    assert found.spliced.dtype == np.float32
+    assert (found.spliced != expected.spliced).nnz == 0
+    assert (found.unspliced != expected.unspliced).nnz == 0
+    np.testing.assert_allclose(found.size_spliced, expected.size_spliced)
+
+
+def test_a_view_reads_like_its_copy(small):
+    view = small[10:200, 5:50]
+    assert view.is_view
+    one, other = read_observations(view).observations, read_observations(view.copy()).observations
+    assert (one.spliced != other.spliced).nnz == 0
+    assert view.is_view
+
+
+def test_genes_that_cannot_be_fitted_are_left_out_with_a_reason(small):
+    layer = small.layers["spliced"].toarray()
+    layer[:, 2] = 0
+    layer[:, 3] = 4
+    small.layers["spliced"] = sparse.csr_matrix(layer)
+    reading = read_observations(small)
+    assert reading.fit_status[2] == "no spliced counts"
+    assert reading.fit_status[3] == "constant spliced"
+    assert 2 not in reading.genes
+    assert len(reading.genes) == 58
+    assert reading.observations.n_genes == 58
+
+
+def test_size_factors_come_from_before_filtering_where_they_are_known(small):
+    small.obs["initial_size_spliced"] = np.arange(1.0, small.n_obs + 1)
+    size = read_observations(small).observations.size_spliced
+    assert size.argmax() == small.n_obs - 1
+    small.obs["initial_size_spliced"] = -1.0
+    with pytest.raises(InputError, match="initial_size_spliced"):
+        read_observations(small)
+
+
+def test_labels_must_exist_and_be_complete(small):
+    with pytest.raises(InputError, match=r"column 'stage' not found.*available"):
+        read_labels(small, ["stage"])
+    small.obs["stage"] = ["a", None] * 125
+    with pytest.raises(InputError, match="125 missing values"):
+        read_labels(small, ["stage"])

@@ -1,0 +1,126 @@
+"""The command line as a user runs it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import anndata as ad
+import pytest
+from click.testing import CliRunner
+
+from velotime.cli import main
+
+
+@pytest.fixture
+def cells(small, tmp_path):
+    path = tmp_path / "cells.h5ad"
+    small.write_h5ad(path)
+    return path
+
+
+def velotime(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "velotime", *map(str, arguments)], capture_output=True, text=True, check=False, **options
+    )
+
+
+def test_run_writes_a_fitted_file_and_a_table(cells):
+    done = velotime("run", cells)
+    assert done.returncode == 0, done.stderr
+    for word in ("cells", "250", "genes fitted", "iterations", "status", "direction", "best genes", "time taken"):
+        assert word in done.stdout
+    fitted = ad.read_h5ad(cells.with_name("cells_velotime.h5ad"))
+    assert fitted.obs["latent_time"].between(0, 1).all()
+    assert fitted.layers["velocity"].shape == fitted.shape
+    assert fitted.uns["recover_dynamics"]["status"] in ("converged", "max_iter", "bound_fell")
+
+
+def test_lineages_and_root_from_the_command_line(cells, tmp_path):
+    out = tmp_path / "out.h5ad"
+    done = CliRunner().invoke(
+        main, ["run", str(cells), "-o", str(out), "--lineages", "2", "-q", "--max-iterations", "3"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "fate genes" in done.output
+    assert ad.read_h5ad(out).obsm["lineage_posterior"].shape == (250, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.h5ad"], "does not exist"),
+        (["{cells}", "--spliced", "mature"], "layer 'mature' not found"),
+        (["{cells}", "-o", "out.csv"], "ends in .h5ad"),
+        (["{cells}", "-o", "no/such/folder/out.h5ad"], "does not exist"),
+        (["{cells}", "-o", "{cells}"], "--force"),
+        (["{cells}", "--lineages", "many"], "whole number"),
+        (["{cells}", "--lineages", "0"], "1 or more"),
+        (["{cells}", "--terminals", "clusters"], "COLUMN:LABEL"),
+        (["{cells}", "--terminals", "stage:A,B"], "column 'stage' not found"),
+        (["{cells}", "--root", "true_lineage:9"], "label '9' not found"),
+        (["{cells}", "--min-cells", "100000"], "no gene is left"),
+        (["{cells}", "--noise", "cauchy"], "Invalid value"),
+        ([], "Missing argument"),
+    ],
+)
+def test_bad_input_is_exit_2_with_one_clear_line(cells, arguments, message):
+    before = cells.read_bytes()
+    arguments = [argument.format(cells=cells) for argument in arguments]
+    done = CliRunner().invoke(main, ["run", *arguments])
+    assert done.exit_code == 2, done.output
+    assert message in done.output
+    assert "Traceback" not in done.output
+    assert cells.read_bytes() == before
+
+
+def test_a_failed_fit_is_exit_1(cells, monkeypatch):
+    from velotime import FitError, tl
+
+    def fail(*_, **__):
+        raise FitError("it would not")
+
+    monkeypatch.setattr(tl, "recover_dynamics", fail)
+    done = CliRunner().invoke(main, ["run", str(cells)])
+    assert done.exit_code == 1
+    assert "The fit failed: it would not" in done.output
+
+
+def test_force_replaces(cells, tmp_path):
+    out = tmp_path / "out.h5ad"
+    out.write_text("old")
+    done = CliRunner().invoke(main, ["run", str(cells), "-o", str(out), "--force", "-q", "--max-iterations", "2"])
+    assert done.exit_code == 0, done.output
+    assert ad.read_h5ad(out).n_obs == 250
+
+
+def test_ctrl_c_leaves_no_file(cells):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "velotime", "run", str(cells), "--max-iterations", "100000", "--lineages", "3"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    if process.returncode != 0:  # on a fast machine it may have been done
+        assert process.returncode == 130
+        assert "nothing was written" in err
+        assert [path.name for path in cells.parent.iterdir()] == ["cells.h5ad"]
+
+
+def test_demo_needs_nothing(tmp_path):
+    out = tmp_path / "demo"
+    done = CliRunner().invoke(main, ["demo", "-o", str(out), "--cells", "300", "--genes", "60", "-q"])
+    assert done.exit_code == 0, done.output
+    assert "Spearman correlation" in done.output
+    names = {path.name for path in out.iterdir()}
+    assert {"demo.h5ad", "latent_time.png", "phase_portraits.png"} <= names
+
+
+def test_help_and_version():
+    assert "--lineages" in CliRunner().invoke(main, ["run", "--help"]).output
+    assert "version" in CliRunner().invoke(main, ["--version"]).output
