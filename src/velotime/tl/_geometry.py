@@ -18,16 +18,17 @@ N_DIFFUSION = 10
 N_NEIGHBORS = 30
 
 
-def place_cells(observations: Observations, rng: Generator) -> Geometry:
-    """Diffusion map of at most 3,000 cells, from log-normalised spliced counts.
+def place_cells(observations: Observations, rng: Generator, *, counts: bool = True) -> Geometry:
+    """Diffusion map of at most 3,000 cells, from spliced: log-normalised if they are counts, else as they are.
 
     Scanpy does the work on a copy; the caller's object is not touched.
     """
     n_cells = observations.n_cells
     cells = np.sort(rng.permutation(n_cells)[:MOST_CELLS])
     spliced = sparse.csr_matrix(observations.spliced[cells], dtype=np.float32)
-    copy = ad.AnnData(sparse.diags(1.0 / observations.size_spliced[cells], dtype=np.float32) @ spliced)
-    sc.pp.log1p(copy)
+    if counts:
+        spliced = (sparse.diags(1.0 / observations.size_spliced[cells], dtype=np.float32) @ spliced).log1p()
+    copy = ad.AnnData(spliced)
     smaller = min(len(cells), observations.n_genes) - 1
     seed = int(rng.integers(2**31 - 1))
     with warnings.catch_warnings():

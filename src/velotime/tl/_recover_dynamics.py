@@ -104,7 +104,7 @@ def recover_dynamics(
     reading = read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.noise.counts)
     rng = np.random.default_rng(seed)
     labels = read_labels(adata, method.columns)
-    geometry = place_cells(reading.observations, rng)
+    geometry = place_cells(reading.observations, rng, counts=method.noise.counts)
     with ProgressBar(show=progress) as bar:
         fit = method.fit(reading.observations, geometry, labels=labels, rng=rng, watch=bar)
     write_soft_fit(adata, reading, method, fit, seed=seed)

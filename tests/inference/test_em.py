@@ -1,0 +1,73 @@
+"""The loop and its monitor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from velotime import FitError, Status
+from velotime.inference._em import Monitor, Schedule, run_em
+
+
+@dataclass
+class Script:
+    """A problem whose bounds are written down; parameters count the M-steps."""
+
+    bounds: list[float]
+    seen: list[float] = field(default_factory=list)
+
+    def expect(self, parameters, temperature):
+        self.seen.append(temperature)
+        return parameters, self.bounds[min(parameters, len(self.bounds)) - 1]
+
+    def maximise(self, parameters, statistics, iteration):
+        assert statistics == parameters
+        return parameters + 1
+
+
+def run(bounds, **schedule):
+    settings = {"annealing": 0, "hottest": 1.0, "longest": len(bounds), "tolerance": 0.01} | schedule
+    return run_em(Script(bounds), 0, 0, Schedule(**settings))
+
+
+def test_converged_when_the_bound_stands_still():
+    done = run([-10, -5, -4, -3.999, -3.998, -3.997])
+    assert done.status is Status.CONVERGED
+    assert done.parameters == 5
+    assert len(done.trace.bound) == 5
+
+
+def test_max_iter_while_it_still_rises():
+    done = run([-10, -8, -6, -4])
+    assert done.status is Status.MAX_ITER
+    assert done.bound == -4
+
+
+def test_a_bound_that_fell_returns_the_best():
+    done = run([-10, -5, -6, -7, -8, -9, -9.5])
+    assert done.status is Status.BOUND_FELL
+    assert done.parameters == 2
+    assert done.statistics == 2
+    assert done.bound == -5
+
+
+def test_hot_iterations_do_not_count():
+    done = run([-1.0, -1.0, -1.0, -9, -8, -7], annealing=3, hottest=8.0, longest=3)
+    assert done.bound == -7
+    np.testing.assert_allclose(done.trace.temperature, [8, 4, 2, 1, 1, 1])
+
+
+def test_a_bound_that_is_not_finite_is_an_error():
+    with pytest.raises(FitError, match="not finite"):
+        run([-10, float("nan")])
+
+
+def test_every_status_has_a_text():
+    assert all(len(status.text) > 20 for status in Status)
+
+
+def test_monitor_forgives_one_dip():
+    monitor = Monitor(tolerance=0.1)
+    assert [monitor.record(b) for b in (-5, -4, -4.5, -3, -2)] == [None] * 5

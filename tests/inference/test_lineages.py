@@ -1,0 +1,133 @@
+"""Lineages: found, named, chosen, and refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+import velotime as vt
+from velotime import InputError
+from velotime import simulation as sim
+from velotime.inference._knowledge import CellLabels, PriorRows, Terminals
+from velotime.inference._params import States
+from velotime.inference._starts import Geometry, late_groups, towards_tips
+
+
+@pytest.fixture(scope="module")
+def branching():
+    adata = sim.simulate(
+        700, 100, rng=np.random.default_rng(3), branches=sim.Branches((0.35,)), mean_unspliced=1.0, mean_spliced=3.0
+    )
+    late = adata.obs["true_time"] > 0.7
+    adata.obs["stage"] = np.where(late, "end " + adata.obs["true_lineage"].astype(str), "trunk")
+    adata.obs.loc[adata.obs["true_time"] < 0.15, "stage"] = "root"
+    return adata
+
+
+def late_agreement(adata):
+    """Share of late cells in the majority lineage of their own true lineage, which must differ."""
+    late = adata.obs[adata.obs["true_time"] > 0.7]
+    table = pd.crosstab(late["true_lineage"], late["lineage"])
+    assert len(set(table.idxmax(axis=1))) == len(table)
+    return table.max(axis=1).sum() / table.to_numpy().sum()
+
+
+def test_two_lineages_are_told_apart(branching):
+    adata = branching.copy()
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=2), progress=False)
+    assert spearmanr(adata.obs["latent_time"], adata.obs["true_time"]).statistic > 0.95
+    assert late_agreement(adata) > 0.95
+    np.testing.assert_allclose(adata.obsm["lineage_posterior"].sum(axis=1), 1.0, atol=1e-5)
+    fate = np.ptp(adata.varm["true_level_2"], axis=1) > 1e-9
+    ratio = adata.var["fit_lineage_ratio"].to_numpy()
+    assert fate[np.argsort(-ratio)[: fate.sum() // 2]].mean() > 0.9
+    assert adata.varm["fit_lineage_t"].shape == (100, 2)
+
+
+def test_terminal_labels_name_the_lineages(branching):
+    adata = branching.copy()
+    method = vt.SoftEM(lineages=vt.Terminals("stage", ("end 0", "end 1")), root=vt.Root("stage", "root"))
+    vt.tl.recover_dynamics(adata, method=method, progress=False)
+    assert list(adata.obs["lineage"].cat.categories) == ["end 0", "end 1"]
+    late = adata.obs[adata.obs["true_time"] > 0.7]
+    assert (late["lineage"].astype(str) == late["stage"]).mean() > 0.95
+    root = adata.uns["recover_dynamics"]["starts"]["root_cell"].iloc[0]
+    assert adata.obs.loc[root, "stage"] == "root"
+
+
+@pytest.mark.long
+def test_the_number_of_lineages_is_chosen(branching):
+    adata = branching.copy()
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages="auto", most_lineages=3), progress=False)
+    choice = adata.uns["lineages"]["choice"]
+    assert len(adata.uns["lineages"]["names"]) == 2
+    assert list(choice["n_lineages"])[:2] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lineages": vt.Terminals("stage", ("end 0", "end 7"))}, r"'end 7' not found.*available"),
+        ({"lineages": vt.Terminals("fate", ("a", "b"))}, r"column 'fate' not found"),
+        ({"root": vt.Root("stage", "start")}, "'start' not found"),
+        ({"root": vt.Root(cell="nobody")}, "root cell 'nobody' not found"),
+        ({"n_lineages": 90}, "n_lineages=90, but"),
+        ({"n_lineages": "auto", "noise": vt.Gaussian()}, "held-out counts"),
+    ],
+)
+def test_bad_lineages_and_roots(branching, settings, message):
+    with pytest.raises(InputError, match=message):
+        vt.tl.recover_dynamics(branching, method=vt.SoftEM(**settings), progress=False)
+    assert "latent_time" not in branching.obs
+
+
+def test_labels_with_too_few_cells(branching):
+    adata = branching.copy()
+    adata.obs["rare"] = ["x"] * 9 + ["y"] * (adata.n_obs - 9)
+    with pytest.raises(InputError, match=r"'x' .*has 9 cells, too few.*at least 10"):
+        vt.tl.recover_dynamics(adata, method=vt.SoftEM(lineages=vt.Terminals("rare", ("x", "y"))), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: vt.Terminals("c", ("a",)), "two or more"),
+        (lambda: vt.Terminals("c", ("a", "a")), "each once"),
+        (lambda: vt.Terminals("c", ("a", "b"), strength=1.0), "between 0 and 1"),
+        (lambda: vt.Root(), "give a column and a label"),
+        (lambda: vt.Root("c"), "give a column and a label"),
+        (lambda: vt.Root("c", "a", cell="x"), "give a column and a label"),
+    ],
+)
+def test_knowledge_says_what_it_needs(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def test_terminals_weigh_lineages_by_their_strength():
+    labels = CellLabels(np.arange(30).astype(str), {"c": np.array(["a"] * 10 + ["b"] * 10 + ["-"] * 10)})
+    terminals, states = Terminals("c", ("a", "b"), strength=0.9), States.grid(8, 2)
+    rows = PriorRows.of(np.zeros(30, dtype=int), (terminals,), labels)
+    prior = np.exp(rows.log_prior(np.full((1, 16), 1 / 16), states))[rows.row]
+    np.testing.assert_allclose(prior.sum(axis=1), 1.0)
+    np.testing.assert_allclose(prior[:10, :8].sum(axis=1), 0.9)
+    np.testing.assert_allclose(prior[10:20, 8:].sum(axis=1), 0.9)
+    np.testing.assert_allclose(prior[20:, :8].sum(axis=1), 0.5)
+
+
+def test_starts_towards_tips_end_every_branch_late():
+    """A long and a short branch, in two dimensions."""
+    along = np.linspace(0, 1, 200)
+    trunk, long, short = np.c_[along, 0 * along], np.c_[1 + 2 * along, 2 * along], np.c_[1 + along, -along]
+    points = np.concatenate([trunk, long, short])
+    geometry = Geometry(np.arange(600), points, points)
+    time, weight = towards_tips(geometry, 0, 2)
+    assert time[399] > 0.98
+    assert time[599] > 0.95
+    assert time[0] < 0.01
+    assert weight[399].argmax() != weight[599].argmax()
+    np.testing.assert_allclose(weight[0], 0.5)
+    groups = late_groups(time, points, 2, np.random.default_rng(0))
+    assert groups[399].argmax() != groups[599].argmax()
