@@ -2,8 +2,8 @@
 
     python benchmarks/truth.py [--data FOLDER] [--seeds 5]
 
-Simulated: 2,000 cells x 500 genes, mean 0.3 unspliced and 1 spliced counts a gene, negative-binomial. Correlations are of
-logs, over genes that change.
+Simulated: 2,000 cells x 500 genes, mean 0.3 unspliced and 1 spliced counts a gene, negative-binomial. Correlations are
+of logs, over genes that change.
 """
 
 from __future__ import annotations

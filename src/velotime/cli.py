@@ -123,12 +123,12 @@ def run(
 
 @main.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("velotime_demo"), show_default=True)
-@click.option("--cells", type=click.IntRange(50), default=2000, show_default=True)
-@click.option("--genes", type=click.IntRange(20), default=300, show_default=True)
+@click.option("--cells", type=click.IntRange(50), default=1500, show_default=True)
+@click.option("--genes", type=click.IntRange(20), default=200, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def demo(output: Path, cells: int, genes: int, seed: int, quiet: bool) -> None:
-    """Simulate cells, fit them, compare with the truth; figures and an .h5ad go to a folder."""
+    """Simulate a process with two fates, fit it, compare with the truth; figures and an .h5ad go to a folder."""
     with exit_codes():
         import numpy as np
 
@@ -139,8 +139,9 @@ def demo(output: Path, cells: int, genes: int, seed: int, quiet: bool) -> None:
         except OSError as error:
             raise InputError(f"the folder {output} cannot be made: {error.strerror}.") from error
         began = time.perf_counter()
-        adata = simulation.simulate(cells, genes, rng=np.random.default_rng(seed))
-        _fit(adata, SoftEM(), {}, seed=seed, quiet=quiet)
+        branches = simulation.Branches(times=(0.4,))
+        adata = simulation.simulate(cells, genes, rng=np.random.default_rng(seed), branches=branches)
+        _fit(adata, SoftEM(n_lineages=branches.n_lineages), {}, seed=seed, quiet=quiet)
         data.write_file(adata, output / "demo.h5ad", force=True)
         figures = _demo_figures(adata, output)
         click.echo(summary(adata, seconds=time.perf_counter() - began))

@@ -60,7 +60,7 @@ def test_count_noises(noise):
 
 
 def test_gaussian_noise_on_dense_values():
-    adata = simulated(noise=sim.GaussianValues(0.3))
+    adata = simulated(noise=sim.GaussianValues(0.3), depth=sim.LogNormalDepth(0.0))
     for name in ("unspliced", "spliced"):
         adata.layers[name] = adata.layers[name].toarray()
     vt.tl.recover_dynamics(adata, method=vt.SoftEM(noise=vt.Gaussian()), progress=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from velotime.kinetics._divided import exp1, exp2
+from velotime.kinetics._divided import exp1, exp2, exp3
 from velotime.kinetics._inverse import time_from_spliced, time_from_unspliced
 from velotime.kinetics._splicing import (
     SwitchParameter,
@@ -19,6 +19,7 @@ __all__ = [
     "SwitchParameter",
     "exp1",
     "exp2",
+    "exp3",
     "spliced",
     "steady_state",
     "switch_jacobian",

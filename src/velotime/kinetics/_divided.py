@@ -3,8 +3,8 @@ r"""Divided differences of the exponential: the only home of ``beta = gamma`` an
 With ``exp[x] = e^x`` and ``exp[x, ..., y, z] = (exp[..., y, z] - exp[x, ..., y]) / (z - x)``, extended by continuity
 where arguments coincide. They are symmetric in their arguments and positive.
 
-Far apart, the recursion over the farthest pair loses no more than a digit. Close together the Taylor series about the
-mean m takes its place: with deviations d_i of the n + 1 arguments from m
+Far apart, the recursion over the farthest pair loses no more than a digit an order. Close together the Taylor series
+about the mean m takes its place: with deviations d_i of the n + 1 arguments from m
 
     exp[x_0, ..., x_n] = e^m sum_k h_k(d) / (k + n)!
 
@@ -21,68 +21,90 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
-
-class _Series(NamedTuple):
-    """When the Taylor series is used, and how much of it."""
-
-    spread: float  # of the arguments, below which it is used
-    terms: int
-
-
-EXACT = _Series(0.5, 14)  # (0.5 * 2/3)^14 / 14! is below 1e-16
-BRIEF = _Series(0.1, 8)  # for derivatives in float64: 1e-12 from either side, at half the work
+TERMS = 8  # of the series: what is left out is below half a rounding error for either spread
+SPREAD = 0.1  # of the arguments, below which the series is used; the recursion then loses 1/0.1 an order
+SPREAD_FLOAT32 = 0.5  # there a digit lost weighs more, and as many terms reach further
 
 
 def exp1(x: Any, y: Any) -> Any:
-    """``exp[x, y] = (e^x - e^y)/(x - y)``, and e^x where they coincide."""
+    """``exp[x, y] = (e^x - e^y)/(x - y)``, and e^x where they coincide; arguments broadcast."""
     xp = array_namespace(x, y)
-    gap = xp.abs(x - y)
-    apart = gap > 0
-    ratio = xp.where(apart, -xp.expm1(-gap) / xp.where(apart, gap, xp.ones_like(gap)), xp.ones_like(gap))
-    return xp.exp(xp.maximum(x, y)) * ratio
+    return xp.exp(xp.maximum(x, y)) * _from_zero(xp, -xp.abs(x - y))
 
 
 def exp2(x: Any, y: Any, z: Any) -> Any:
-    """``exp[x, y, z]``."""
+    """``exp[x, y, z]``, and e^x/2 where all coincide; arguments broadcast."""
     xp = array_namespace(x, y, z)
     x, y, z = xp.broadcast_arrays(x, y, z)
     low, high = xp.minimum(x, y), xp.maximum(x, y)
     middle = xp.maximum(low, xp.minimum(high, z))
-    low, high = xp.minimum(low, z), xp.maximum(high, z)
+    return _ordered2(xp, xp.minimum(low, z), middle, xp.maximum(high, z))
+
+
+def exp3(w: Any, x: Any, y: Any, z: Any) -> Any:
+    """``exp[w, x, y, z]``, and e^x/6 where all coincide; arguments broadcast."""
+    xp = array_namespace(w, x, y, z)
+    w, x, y, z = xp.broadcast_arrays(w, x, y, z)
+    low_wx, high_wx = xp.minimum(w, x), xp.maximum(w, x)
+    low_yz, high_yz = xp.minimum(y, z), xp.maximum(y, z)
+    inner, outer = xp.maximum(low_wx, low_yz), xp.minimum(high_wx, high_yz)
+    a, b = xp.minimum(low_wx, low_yz), xp.minimum(inner, outer)
+    c, d = xp.maximum(inner, outer), xp.maximum(high_wx, high_yz)
+    far = _ratio(xp, _ordered2(xp, b, c, d) - _ordered2(xp, a, b, c), d - a)
+    return _near(far, xp.exp(a) / 6, d - a, a, b, c, d)
+
+
+def _ordered2(xp: Any, low: Any, middle: Any, high: Any) -> Any:
+    """``exp[low, middle, high]`` for arguments in this order."""
     spread = high - low
-    far = (exp1(middle, high) - exp1(low, middle)) / xp.where(spread > 0, spread, xp.ones_like(spread))
-    return _near(EXACT, far, spread, low, middle, high)
+    far = _ratio(xp, exp1(middle, high) - exp1(low, middle), spread)
+    return _near(far, xp.exp(low) / 2, spread, low, middle, high)
 
 
-def _near(series: _Series, far: Any, spread: Any, *arguments: Any) -> Any:
-    """``far`` where the arguments are spread out, the Taylor series where close, its first term at one point."""
+def _from_zero(xp: Any, p: Any) -> Any:
+    """``exp[0, p] = (e^p - 1)/p``."""
+    return xp.where(p == 0, xp.ones_like(p), _ratio(xp, xp.expm1(p), p))
+
+
+def _ratio(xp: Any, numerator: Any, gap: Any) -> Any:
+    """``numerator / gap``, and the numerator where the gap is 0: something finite, to be replaced."""
+    return numerator / (gap + xp.astype(gap == 0, gap.dtype))
+
+
+def _near(far: Any, point: Any, spread: Any, *arguments: Any) -> Any:
+    """``far`` where the arguments are spread out, ``point`` where all coincide, and the series close to that."""
     xp = array_namespace(far)
-    at_one_point = spread == 0
-    value = xp.where(at_one_point, xp.exp(arguments[0]) / factorial(len(arguments) - 1), far)
-    close = (spread < series.spread) & ~at_one_point
+    coincide = spread == 0
+    value = xp.where(coincide, point, far)
+    close = (spread < (SPREAD_FLOAT32 if value.dtype == xp.float32 else SPREAD)) & ~coincide
     if not bool(xp.any(close)):
         return value
     if value.ndim == 0:
-        return _series(series.terms, *arguments)
-    value[close] = _series(series.terms, *(argument[close] for argument in arguments))
+        return _series(*arguments)
+    value[close] = _series(*(argument[close] for argument in arguments))
     return value
 
 
-def _series(terms: int, *arguments: Any) -> Any:
-    """Divided difference of exp for arguments close together."""
-    xp = array_namespace(*arguments)
-    order = len(arguments) - 1
-    mean = sum(arguments) / len(arguments)
-    e2, e3, e4 = _elementary([argument - mean for argument in arguments])
+def _series(first: Any, *others: Any) -> Any:
+    """Divided difference of exp for arguments close together.
+
+    Deviations are taken from the first argument before they are taken from the mean: those differences are exact,
+    while the rounding of a mean m far from 0 would cost e^m a relative |m| rounding errors.
+    """
+    xp = array_namespace(first)
+    order = len(others)
+    from_first = [other - first for other in others]
+    mean = sum(from_first) / (order + 1)
+    e2, e3, e4 = _elementary([-mean, *(deviation - mean for deviation in from_first)])
     h = [xp.ones_like(mean), xp.zeros_like(mean), -e2]
     total = h[0] / factorial(order) + h[2] / factorial(order + 2)
-    for k in range(3, terms):
+    for k in range(3, TERMS):
         term = e3 * h[k - 3] - e2 * h[k - 2]
         if order == 3 and k >= 4:
             term = term - e4 * h[k - 4]
         h.append(term)
         total = total + term / factorial(order + k)
-    return xp.exp(mean) * total
+    return xp.exp(first) * xp.exp(mean) * total
 
 
 def _elementary(d: list[Any]) -> tuple[Any, Any, Any]:
@@ -96,13 +118,19 @@ def _elementary(d: list[Any]) -> tuple[Any, Any, Any]:
 
 
 class Differences(NamedTuple):
-    """Divided differences of exp at 0, p and q, each named by its arguments (0 written o)."""
+    """Divided differences of exp at 0, p and q that a step of the kinetics needs, named by arguments (0 written o)."""
 
     p: Any
     q: Any
     op: Any
+    oq: Any
     pq: Any
     opq: Any
+
+
+class HigherDifferences(NamedTuple):
+    """Those that its derivatives need as well: an argument twice is a derivative by it."""
+
     opp: Any
     ppq: Any
     pqq: Any
@@ -111,37 +139,31 @@ class Differences(NamedTuple):
 
 
 def differences(p: Any, q: Any) -> Differences:
-    """Every divided difference that a step of the kinetics and its derivatives need, for ``p, q <= 0``.
+    """Divided differences at 0, p and q, for ``p, q <= 0``; one evaluation shares what single ones would repeat.
 
-    One evaluation shares what the single functions would compute again and again. Far from the series those of
-    third order follow from those of second order by the recursion over the farthest pair, 0 and the lesser of p and q.
+    The farthest pair is 0 and the lesser of p and q; of exp[0, p] and exp[0, q] the greater has the greater argument.
     """
     xp = array_namespace(p, q)
     p, q = xp.broadcast_arrays(p, q)
-    zero, one = xp.zeros_like(p), xp.ones_like(p)
-    ep, eq = xp.exp(p), xp.exp(q)
     op, oq, pq = _from_zero(xp, p), _from_zero(xp, q), exp1(p, q)
-
-    series = BRIEF if p.dtype == xp.float64 else EXACT
-
-    def over(numerator: Any, gap: Any) -> Any:
-        return numerator / xp.where(gap == 0, one, gap)
-
-    gap, abs_p, abs_q = q - p, -p, -q
-    spread = xp.abs(gap)
-    opp = _near(series, over(ep - op, p), abs_p, zero, p, p)
-    oqq = _near(series, over(eq - oq, q), abs_q, zero, q, q)
-    ppq = _near(series, over(pq - ep, gap), spread, p, p, q)
-    pqq = _near(series, over(eq - pq, gap), spread, p, q, q)
-    q_lower = q < p
     lowest = xp.minimum(p, q)
-    opq = _near(series, over(pq - xp.where(q_lower, op, oq), lowest), -lowest, zero, p, q)
-    oppq = _near(series, over(ppq - xp.where(q_lower, opp, opq), lowest), -lowest, zero, p, p, q)
-    opqq = _near(series, over(pqq - xp.where(q_lower, opq, oqq), lowest), -lowest, zero, p, q, q)
-    return Differences(ep, eq, op, pq, opq, opp, ppq, pqq, oppq, opqq)
+    half = xp.full_like(p, 0.5)
+    opq = _near(_ratio(xp, pq - xp.maximum(op, oq), lowest), half, -lowest, xp.zeros_like(p), p, q)
+    return Differences(xp.exp(p), xp.exp(q), op, oq, pq, opq)
 
 
-def _from_zero(xp: Any, p: Any) -> Any:
-    """``exp[0, p] = (e^p - 1)/p``."""
-    apart = p != 0
-    return xp.where(apart, xp.expm1(p) / xp.where(apart, p, xp.ones_like(p)), xp.ones_like(p))
+def higher_differences(p: Any, q: Any, d: Differences) -> HigherDifferences:
+    """The next divided differences from the lower ones ``d = differences(p, q)``, by the same recursion."""
+    xp = array_namespace(p, q)
+    p, q = xp.broadcast_arrays(p, q)
+    zero = xp.zeros_like(p)
+    half, sixth = zero + 1 / 2, zero + 1 / 6
+    gap = q - p
+    spread, q_lower, lowest = xp.abs(gap), gap < 0, xp.minimum(p, q)
+    opp = _near(_ratio(xp, d.p - d.op, p), half, -p, zero, p, p)
+    oqq = _near(_ratio(xp, d.q - d.oq, q), half, -q, zero, q, q)
+    ppq = _near(_ratio(xp, d.pq - d.p, gap), d.p / 2, spread, p, p, q)
+    pqq = _near(_ratio(xp, d.q - d.pq, gap), d.p / 2, spread, p, q, q)
+    oppq = _near(_ratio(xp, ppq - xp.where(q_lower, opp, d.opq), lowest), sixth, -lowest, zero, p, p, q)
+    opqq = _near(_ratio(xp, pqq - xp.where(q_lower, d.opq, oqq), lowest), sixth, -lowest, zero, p, q, q)
+    return HigherDifferences(opp, ppq, pqq, oppq, opqq)

@@ -24,7 +24,7 @@ def time_from_unspliced(u: Any, u0: Any, alpha: Any, beta: Any, *, longest: floa
         Returned for values at or past the steady state, which they reach at no time; values before the switch give 0.
     """
     u_inf = alpha / beta
-    return _decay_time((u - u_inf), (u0 - u_inf), beta, longest)
+    return _decay_time(u0 - u_inf, u - u_inf, u0 - u, beta, longest)
 
 
 def time_from_spliced(u: Any, s: Any, u0: Any, s0: Any, alpha: Any, beta: Any, gamma: Any, *, longest: float) -> Any:
@@ -48,15 +48,30 @@ def time_from_spliced(u: Any, s: Any, u0: Any, s0: Any, alpha: Any, beta: Any, g
     w_inf = -alpha * beta / gamma
     w = (gamma - beta) * s - beta * u
     w0 = (gamma - beta) * s0 - beta * u0
-    return _decay_time(w - w_inf, w0 - w_inf, gamma, longest)
+    lost = (gamma - beta) * (s0 - s) - beta * (u0 - u)
+    return _decay_time(w0 - w_inf, w - w_inf, lost, gamma, longest)
 
 
-def _decay_time(left: Any, initial: Any, rate: Any, longest: float) -> Any:
-    """Time at which ``initial e^(-rate tau)`` has fallen to ``left``, within [0, longest]; never NaN."""
-    xp = array_namespace(left, initial, rate)
-    left, initial, rate = xp.broadcast_arrays(left, initial, rate)
-    one = xp.ones_like(left)
-    ratio = xp.where(initial != 0, left / xp.where(initial != 0, initial, one), xp.zeros_like(left))
-    inside = ratio > 0
-    time = -xp.log(xp.where(inside, ratio, one)) / rate
-    return xp.where(inside, xp.clip(time, 0.0, longest), longest * one)
+def _decay_time(initial: Any, left: Any, lost: Any, rate: Any, longest: float) -> Any:
+    """Time at which ``initial e^(-rate tau)`` has fallen to ``left = initial - lost``, within [0, longest].
+
+    Soon after the switch ``left/initial`` is 1 but for its last digits, and ``lost`` has the digits it is short of;
+    later it is the other way about. A start in the steady state tells no time: longest.
+    """
+    xp = array_namespace(initial, left, lost, rate)
+    initial, left, lost, rate = xp.broadcast_arrays(initial, left, lost, rate)
+    sign = xp.sign(initial)
+    left, lost = sign * left, sign * lost
+    inside = (left > 0) & (lost > 0)
+    start = xp.where(inside, xp.abs(initial), xp.ones_like(initial))
+    remaining = xp.where(inside, left, start) / start
+    gone = xp.where(inside, lost, xp.zeros_like(lost)) / start
+    early = gone < 0.5
+    logarithm = xp.where(
+        early,
+        xp.log1p(-xp.clip(gone, max=0.5)),
+        xp.log(xp.clip(remaining, min=xp.finfo(remaining.dtype).smallest_normal)),
+    )
+    ceiling = longest * xp.ones_like(rate)
+    outside = xp.where((initial != 0) & (lost <= 0), xp.zeros_like(rate), ceiling)
+    return xp.where(inside, xp.minimum(-logarithm / rate, ceiling), outside)

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
-from velotime.kinetics._divided import Differences, differences, exp1, exp2
+from velotime.kinetics._divided import Differences, differences, exp1, higher_differences
 
 
 class SwitchParameter(IntEnum):
@@ -72,10 +72,15 @@ def spliced(tau: Any, u0: Any, s0: Any, alpha: Any, beta: Any, gamma: Any) -> An
     alpha, beta, gamma
         Transcription, splicing and degradation rate since then, per unit of ``tau``.
     """
-    xp = array_namespace(tau, u0, s0, alpha, beta, gamma)
-    x, y = -beta * tau, -gamma * tau
-    made = beta * tau * (u0 * exp1(x, y) + alpha * tau * exp2(xp.zeros_like(x), x, y))
-    return s0 * xp.exp(y) + made
+    return _carry(differences(-beta * tau, -gamma * tau), tau, u0, s0, alpha, beta)[1]
+
+
+def _carry(d: Differences, tau: Any, u0: Any, s0: Any, alpha: Any, beta: Any) -> tuple[Any, Any]:
+    """Both abundances after ``tau``, from the divided differences at ``-beta tau`` and ``-gamma tau``."""
+    made = alpha * tau
+    u = u0 * d.p + made * d.op
+    s = s0 * d.q + beta * tau * (u0 * d.pq + made * d.opq)
+    return u, s
 
 
 def velocity(u: Any, s: Any, alpha: Any, beta: Any, gamma: Any) -> tuple[Any, Any]:
@@ -128,11 +133,10 @@ def _elapsed(gene: _Gene, t: Any) -> tuple[Any, Any]:
 def _true_means(gene: _Gene, t: Any) -> tuple[Any, Any]:
     """Abundances without the scaling of unspliced."""
     x1, x2 = _elapsed(gene, t)
-    u0, s0 = steady_state(gene.alpha_0, gene.beta, gene.gamma)
-    u1 = unspliced(x1, u0, gene.alpha_1, gene.beta)
-    s1 = spliced(x1, u0, s0, gene.alpha_1, gene.beta, gene.gamma)
-    u2 = unspliced(x2, u1, gene.alpha_2, gene.beta)
-    return u2, spliced(x2, u1, s1, gene.alpha_2, gene.beta, gene.gamma)
+    u, s = steady_state(gene.alpha_0, gene.beta, gene.gamma)
+    for x, alpha in ((x1, gene.alpha_1), (x2, gene.alpha_2)):
+        u, s = _carry(differences(-gene.beta * x, -gene.gamma * x), x, u, s, alpha, gene.beta)
+    return u, s
 
 
 def switch_means(theta: Any, t: Any) -> tuple[Any, Any]:
@@ -185,22 +189,23 @@ class _Step(NamedTuple):
 
 def _step(x: Any, u0: Any, s0: Any, alpha: Any, beta: Any, gamma: Any) -> _Step:
     """Carry (u0, s0) by x. d/dx of exp[x, y] is exp[x, x, y], and so on one order up."""
-    d: Differences = differences(-beta * x, -gamma * x)
     bx = beta * x
-    ds_du0, du_dalpha = bx * d.pq, x * d.op
-    ds_dalpha = bx * (x * d.opq)
+    p, q = -bx, -gamma * x
+    d = differences(p, q)
+    higher = higher_differences(p, q, d)
+    u, s = _carry(d, x, u0, s0, alpha, beta)
     x_u0, xx_alpha = x * u0, alpha * (x * x)
     return _Step(
-        u=u0 * d.p + alpha * du_dalpha,
-        s=s0 * d.q + u0 * ds_du0 + alpha * ds_dalpha,
+        u=u,
+        s=s,
         du_du0=d.p,
         ds_ds0=d.q,
-        ds_du0=ds_du0,
-        du_dalpha=du_dalpha,
-        ds_dalpha=ds_dalpha,
-        du_db=-x_u0 * d.p - xx_alpha * d.opp,
-        ds_db=x_u0 * (d.pq - bx * d.ppq) + xx_alpha * (d.opq - bx * d.oppq),
-        ds_dg=-x * (s0 * d.q) - bx * (x_u0 * d.pqq + xx_alpha * d.opqq),
+        ds_du0=bx * d.pq,
+        du_dalpha=x * d.op,
+        ds_dalpha=bx * (x * d.opq),
+        du_db=-x_u0 * d.p - xx_alpha * higher.opp,
+        ds_db=x_u0 * (d.pq - bx * higher.ppq) + xx_alpha * (d.opq - bx * higher.oppq),
+        ds_dg=-x * (s0 * d.q) - bx * (x_u0 * higher.pqq + xx_alpha * higher.opqq),
     )
 
 
@@ -233,8 +238,8 @@ def switch_jacobian(theta: Any, t: Any) -> tuple[Any, Any, Any, Any]:
 
     def put(parameter: SwitchParameter, u1: Any, s1: Any, u2: Any = 0.0, s2: Any = 0.0) -> None:
         """Derivatives after the first step carried through the second, plus the second's own."""
-        du[:, parameter] = two.du_du0 * u1 + u2
-        ds[:, parameter] = two.ds_ds0 * s1 + two.ds_du0 * u1 + s2
+        du[:, parameter, :] = two.du_du0 * u1 + u2
+        ds[:, parameter, :] = two.ds_ds0 * s1 + two.ds_du0 * u1 + s2
 
     p = SwitchParameter
     u1_level0, s1_level0 = one.du_du0 * u0, one.ds_ds0 * s0 + one.ds_du0 * u0
@@ -267,7 +272,6 @@ def switch_jacobian(theta: Any, t: Any) -> tuple[Any, Any, Any, Any]:
     put(p.T_ON, -between * du1_dx1, -between * ds1_dx1, -after * du2_dx2, -after * ds2_dx2)
     longer = after * gene.duration
     put(p.LOG_DURATION, longer * du1_dx1, longer * ds1_dx1, -longer * du2_dx2, -longer * ds2_dx2)
-    du *= gene.scaling[:, None]
-    unspliced_means = gene.scaling * two.u
-    du[:, p.LOG_SCALING], ds[:, p.LOG_SCALING] = unspliced_means, 0.0
-    return unspliced_means, two.s, du, ds
+    du[:, p.LOG_SCALING, :], ds[:, p.LOG_SCALING, :] = two.u, 0.0
+    du *= gene.scaling[:, None, :]
+    return gene.scaling * two.u, two.s, du, ds

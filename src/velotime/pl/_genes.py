@@ -28,6 +28,8 @@ def phase_portrait(
 ) -> Axes | None:
     """Unspliced against spliced counts of a gene at size factor 1, with the fitted curve and its switches.
 
+    With lineages there is one curve each; they run together until the first switch that tells them apart.
+
     Parameters
     ----------
     adata
@@ -54,39 +56,37 @@ def phase_portrait(
     # Counts pile up on whole numbers; a little jitter shows how many there are.
     jitter = np.random.default_rng(0).uniform(-0.15, 0.15, (2, adata.n_obs))
     ax.scatter(s + jitter[0], u + jitter[1], c=adata.obs[color], s=6, cmap="viridis", alpha=0.6, linewidths=0)
-    theta = gene_theta(adata, g)
-    if np.all(np.isfinite(theta)):
+    for theta in gene_curves(adata, g):
         curve_u, curve_s = switch_means(theta, np.linspace(0, 1, CURVE_POINTS))
-        ax.plot(curve_s[0], curve_u[0], color="black", lw=2)
+        ax.plot(curve_s[0], curve_u[0], color="black", lw=1.8)
         switches = np.array([theta[0, 2], theta[0, 2] + np.exp(theta[0, 6])])
         inside = switches[(switches > 0) & (switches < 1)]
         if len(inside):
             at_u, at_s = switch_means(theta, inside)
-            ax.scatter(at_s[0], at_u[0], color="black", s=40, zorder=3, marker="D")
+            ax.scatter(at_s[0], at_u[0], color="black", s=36, zorder=3, marker="D")
     ax.set(xlabel="spliced", ylabel="unspliced", title=gene)
     return finish(ax, show=show, save=save)
 
 
-def gene_theta(adata: AnnData, g: int) -> FloatArray:
-    """Parameters of a fitted gene as the kinetics take them, ``(1, 8)``; NaN if it was not fitted."""
+def gene_curves(adata: AnnData, g: int) -> list[FloatArray]:
+    """Parameters of a fitted gene as the kinetics take them, ``(1, 8)`` a lineage; none if it was not fitted."""
     row = adata.var.iloc[g]
     gamma = row[keys.FIT_GAMMA]
-    with np.errstate(divide="ignore"):
-        return np.array(
-            [
-                [
-                    np.log(row[keys.FIT_BETA]),
-                    np.log(gamma),
-                    row[keys.FIT_T_ON],
-                    np.log(row[keys.FIT_ALPHA_0] / gamma),
-                    np.log(row[keys.FIT_ALPHA] / gamma),
-                    np.log(row[keys.FIT_SCALING]),
-                    np.log(row[keys.FIT_T_OFF] - row[keys.FIT_T_ON]),
-                    np.log(row[keys.FIT_ALPHA_2] / gamma),
-                ]
-            ],
-            dtype=float,
-        )
+    if not np.isfinite(gamma):
+        return []
+    shared = [
+        np.log(row[keys.FIT_BETA]),
+        np.log(gamma),
+        row[keys.FIT_T_ON],
+        np.log(row[keys.FIT_ALPHA_0] / gamma),
+        np.log(row[keys.FIT_ALPHA] / gamma),
+        np.log(row[keys.FIT_SCALING]),
+    ]
+    own = zip(adata.varm[keys.LINEAGE_T_OFF][g], adata.varm[keys.LINEAGE_ALPHA][g], strict=True)
+    return [
+        np.array([[*shared, np.log(t_off - row[keys.FIT_T_ON]), np.log(alpha / gamma)]], dtype=float)
+        for t_off, alpha in own
+    ]
 
 
 def _normalised(adata: AnnData, layer: str, g: int) -> FloatArray:

@@ -41,7 +41,10 @@ class NegativeBinomialCounts:
 
 @dataclass(frozen=True)
 class GaussianValues:
-    """Normal values with one standard deviation, relative to each gene's mean."""
+    """Normal values with one standard deviation, relative to each gene's mean.
+
+    For normalised values, which bear no depth: pass ``depth=LogNormalDepth(0)`` with it.
+    """
 
     sd: float = 0.3
 
