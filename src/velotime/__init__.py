@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from velotime import pl, pp, simulation, tl
+from velotime import metrics, pl, pp, simulation, tl
 from velotime._status import FitError, InputError, Status, UnclearWarning, VelotimeError
 from velotime.inference import (
     FixedPrior,
@@ -33,6 +33,7 @@ __all__ = [
     "UnclearWarning",
     "UniformPrior",
     "VelotimeError",
+    "metrics",
     "pl",
     "pp",
     "simulation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from velotime.backends._graph import edge_cosines
 from velotime.backends._layers import Layer, LayerStatistics, Matrix, ScoreTables
 from velotime.backends._numba import SweepModel, SweepResult, accumulate, pad_states, posterior
 
@@ -13,6 +14,7 @@ __all__ = [
     "SweepModel",
     "SweepResult",
     "accumulate",
+    "edge_cosines",
     "pad_states",
     "posterior",
 ]
