@@ -7,19 +7,22 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime._status import InputError
-from velotime._types import BoolArray
+from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.backends import edge_cosines
-from velotime.data import keys
+from velotime.data import find_layers, keys
 from velotime.tl._neighbors import ensure_neighbors
 
 CONFIDENCE_QUANTILE = 98  # percentile of the best correlations that a cell needs to leave for certain
 
 
-def velocity_graph(adata: AnnData, *, recursive: bool = True, genes: str = keys.VELOCITY_GENES) -> None:
+def velocity_graph(
+    adata: AnnData, *, recursive: bool = True, genes: str = keys.VELOCITY_GENES, spliced: str | None = None
+) -> None:
     """Correlate each cell's velocity with the displacements to its neighbours.
 
-    ``pi_ij = corr(v_i, x_j - x_i)`` over genes, with v the velocity and x the fitted state. (La Manno et al. 2018;
-    scVelo, Bergen et al. 2020.)
+    ``pi_ij = corr(v_i, x_j - x_i)`` over genes, with v the velocity and x where cells are: spliced counts at size factor
+    1, averaged over each cell and its neighbours. (La Manno et al. 2018; scVelo, Bergen et al. 2020.) The fitted means
+    would not do for x: they lie on the fitted curve, where every displacement is along it.
 
     Parameters
     ----------
@@ -31,6 +34,8 @@ def velocity_graph(adata: AnnData, *, recursive: bool = True, genes: str = keys.
         may lie two steps off.
     genes
         A boolean var column: genes to use. Genes with NaN velocities are left out in any case.
+    spliced
+        Name of the spliced layer; that of the fit by default.
 
     Returns
     -------
@@ -48,18 +53,16 @@ def velocity_graph(adata: AnnData, *, recursive: bool = True, genes: str = keys.
     InputError
         If nothing is fitted or the column does not exist.
     """
-    for layer in (keys.VELOCITY, keys.MS):
-        if layer not in adata.layers:
-            raise InputError(f"layer {layer!r} not found: call velotime.tl.recover_dynamics(adata) first.")
+    if keys.VELOCITY not in adata.layers:
+        raise InputError(f"layer {keys.VELOCITY!r} not found: call velotime.tl.recover_dynamics(adata) first.")
     if genes not in adata.var:
         raise InputError(f"column {genes!r} not found in adata.var; available: {list(adata.var.columns)}.")
-    ensure_neighbors(adata)
-    whole = ~np.isnan(adata.layers[keys.VELOCITY]).any(axis=0) & ~np.isnan(adata.layers[keys.MS]).any(axis=0)
+    ensure_neighbors(adata, spliced=spliced)
+    whole = ~np.isnan(adata.layers[keys.VELOCITY]).any(axis=0)
     use = whole & np.asarray(adata.var[genes], dtype=bool)
     edges = _edges(sparse.csr_matrix(adata.obsp["distances"]), recursive=recursive)
-    cosines = edge_cosines(
-        adata.layers[keys.MS][:, use], adata.layers[keys.VELOCITY][:, use], edges.indptr, edges.indices
-    )
+    state = neighborhood_means(adata, np.flatnonzero(use), spliced=spliced)
+    cosines = edge_cosines(state, adata.layers[keys.VELOCITY][:, use], edges.indptr, edges.indices)
     positive, negative = (_keep(edges, cosines, sign) for sign in (cosines > 0, cosines < 0))
     confidence = positive.max(axis=1).toarray().ravel()
     adata.uns[keys.VELOCITY_GRAPH], adata.uns[keys.VELOCITY_GRAPH_NEG] = positive, negative
@@ -68,6 +71,19 @@ def velocity_graph(adata: AnnData, *, recursive: bool = True, genes: str = keys.
     adata.uns[keys.VELOCITY_PARAMS] = dict(adata.uns.get(keys.VELOCITY_PARAMS, {})) | {
         "n_genes_left_out": int((~whole).sum())
     }
+
+
+def neighborhood_means(adata: AnnData, genes: IntArray, *, spliced: str | None = None) -> FloatArray:
+    """Spliced counts at size factor 1, averaged over each cell and its neighbours, ``(cells, genes)``, float32."""
+    layers = adata.uns.get(keys.RECOVER_DYNAMICS, {}).get("layers", {})
+    layer = sparse.csr_matrix(adata.layers[find_layers(adata, spliced=spliced or layers.get("spliced"))[1]])
+    total = np.asarray(layer.sum(axis=1)).ravel()
+    scale = total.mean() / np.where(total > 0, total, 1.0)
+    around = sparse.csr_matrix(adata.obsp["connectivities"], dtype=np.float32)
+    around.data = np.ones_like(around.data)
+    around = sparse.csr_matrix(around + sparse.eye(adata.n_obs, dtype=np.float32))
+    weights = sparse.diags(1.0 / np.asarray(around.sum(axis=1)).ravel()) @ around @ sparse.diags(scale)
+    return np.asarray((weights @ layer[:, genes]).toarray(), dtype=np.float32)
 
 
 def _edges(distances: sparse.csr_matrix, *, recursive: bool) -> sparse.csr_matrix:
