@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint figures benchmark clean
+.PHONY: demo test lint clean
 
 demo: $(VENV)/ready
 	$(BIN)/velotime demo -o demo
