@@ -21,8 +21,8 @@ def velocity_graph(
     """Correlate each cell's velocity with the displacements to its neighbours.
 
     ``pi_ij = corr(v_i, x_j - x_i)`` over genes, with v the velocity and x where cells are: spliced counts at size
-    factor 1, averaged over each cell and its neighbours. (La Manno et al. 2018; scVelo, Bergen et al. 2020.) The fitted means
-    would not do for x: they lie on the fitted curve, where every displacement is along it.
+    factor 1, averaged over each cell and its neighbours. (La Manno et al. 2018; scVelo, Bergen et al. 2020.) The
+    fitted means would not do for x: they lie on the fitted curve, where every displacement is along it.
 
     Parameters
     ----------
