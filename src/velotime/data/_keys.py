@@ -9,6 +9,7 @@ MS = "Ms"
 MU = "Mu"
 VELOCITY = "velocity"
 VELOCITY_U = "velocity_u"
+VELOCITY_SD = "velocity_sd"
 FIT_T = "fit_t"
 
 # var
@@ -32,6 +33,7 @@ VELOCITY_GENES = "velocity_genes"
 # obs
 LATENT_TIME = "latent_time"
 LATENT_TIME_SD = "latent_time_sd"
+LATENT_TIME_CLOCK_SD = "latent_time_clock_sd"
 LATENT_TIME_Q05 = "latent_time_q05"
 LATENT_TIME_Q95 = "latent_time_q95"
 SELF_TRANSITION = "velocity_self_transition"

@@ -22,6 +22,7 @@ from velotime.inference._search import Outcome, Search, choose_n_lineages, most_
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference._starts import Geometry
 from velotime.inference._summary import CellTable, GeneTable, cell_table, gene_log_likelihood, gene_table
+from velotime.inference._uncertainty import uncertainty
 
 CLEAR_MARGIN = 10.0  # nats by which the best direction must win to be called clear
 CLEAR_SHARE = 0.5  # share of genes that must prefer it
@@ -195,6 +196,11 @@ class SoftEM:
         seconds_starts = time.perf_counter() - began
         problem = self._problem(Cells.of(observations, rows, self.noise), n_lineages)
         run = self._main_run(problem, search.genes, outcome, watch)
+        doubt = uncertainty(
+            problem.gene_problem(run.parameters, run.statistics),
+            run.parameters.theta,
+            run.statistics.weight.sum(axis=0),
+        )
         return SoftFit(
             status=run.status,
             trace=run.trace,
@@ -202,8 +208,8 @@ class SoftEM:
             + float(problem.rate_prior.penalty(run.parameters.theta).sum()),
             states=problem.states,
             parameters=run.parameters,
-            cells=cell_table(problem, run.parameters),
-            genes=gene_table(problem, run.parameters, run.statistics),
+            cells=cell_table(problem, run.parameters, doubt),
+            genes=gene_table(problem, run.parameters, run.statistics, doubt),
             lineage_names=self._lineage_names(n_lineages),
             lineage_choice=choice,
             starts=search.table(outcome),
@@ -263,8 +269,17 @@ class SoftEM:
 
     def _problem(self, cells: Cells, n_lineages: int) -> SoftProblem:
         states = States.grid(self.n_times, n_lineages)
-        restarts = frozenset({self.annealing // 2, self.annealing})
-        return SoftProblem(cells, states, self.noise, self.prior, RatePrior(states.layout), restarts)
+        half = self.annealing // 2
+        return SoftProblem(
+            cells,
+            states,
+            self.noise,
+            self.prior,
+            RatePrior(states.layout),
+            restarts=frozenset({half, self.annealing}),
+            clock_moves=frozenset({half}),
+            make_room=self.annealing,
+        )
 
     def _main_run(
         self, problem: SoftProblem, genes: BoolArray, outcome: Outcome, watch: Watcher
