@@ -12,6 +12,7 @@ from numpy.random import Generator
 
 from velotime._status import InputError, Status
 from velotime._types import BoolArray
+from velotime.inference._comparison import Comparison, compare_kinds
 from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference._knowledge import CellLabels, Knowledge, PriorRows, Root, Terminals, label_groups
 from velotime.inference._noise import NegativeBinomial, Noise
@@ -217,6 +218,34 @@ class SoftEM:
             seconds_starts=seconds_starts,
             seconds=time.perf_counter() - began,
         )
+
+    def compare(
+        self,
+        observations: Observations,
+        geometry: Geometry,
+        *,
+        rng: Generator,
+        n_lineages: int = 1,
+        labels: CellLabels | None = None,
+    ) -> Comparison:
+        """Compare the trajectory with a constant and with clusters, on held-out counts.
+
+        Parameters
+        ----------
+        observations, geometry, rng, labels
+            As for :meth:`fit`.
+        n_lineages
+            Used where the method leaves the number open ("auto").
+        """
+        labels = CellLabels.plain(observations.n_cells) if labels is None else labels
+        rows = PriorRows.of(label_groups(labels, self.prior.by), self._knowledge, labels)
+        search = self._search(observations, geometry, rows, labels, rng)
+        some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
+        if self.lineages is not None:
+            n_lineages = len(self.lineages.labels)
+        elif self.n_lineages != "auto":
+            n_lineages = self.n_lineages
+        return compare_kinds(search, some, n_lineages, rng)
 
     @property
     def columns(self) -> tuple[str, ...]:
