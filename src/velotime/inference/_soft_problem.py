@@ -256,10 +256,11 @@ class SoftProblem:
         q = assignment[self.cells.order]
         weight = np.zeros((self.cells.prior_rows.n_groups, self.states.n_states))
         np.add.at(weight, self.cells.group, q)
-        return SoftStatistics(_layer_sums(self.cells.unspliced, q), _layer_sums(self.cells.spliced, q), weight)
+        return SoftStatistics(layer_sums(self.cells.unspliced, q), layer_sums(self.cells.spliced, q), weight)
 
 
-def _layer_sums(data: LayerData, q: FloatArray) -> LayerStatistics:
+def layer_sums(data: LayerData, q: FloatArray) -> LayerStatistics:
+    """Sums of one layer under a posterior ``(cells, states)``, in the order of ``data``."""
     size = data.size
     return LayerStatistics(size @ q, size**2 @ q, np.asarray(data.values.T @ q, dtype=np.float64))
 

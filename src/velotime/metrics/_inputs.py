@@ -76,7 +76,7 @@ def read_vectors(adata: AnnData, space: str | GeneSpace) -> Vectors:
         n_left_out = 0
         points = np.asarray(adata.obsm[f"X_{space}"], dtype=np.float64)
         velocity = np.asarray(adata.obsm[f"velocity_{space}"], dtype=np.float64)
-    whole = np.isfinite(np.hstack([points, velocity])).all(axis=1)
+    whole = np.asarray(np.isfinite(np.hstack([points, velocity])).all(axis=1))
     return Vectors(points, velocity, whole, n_left_out)
 
 
