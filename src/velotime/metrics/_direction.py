@@ -13,7 +13,7 @@ from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.metrics._inputs import GeneSpace, Vectors, read_labels, read_neighbors, read_vectors, unit
 
-BLOCK = 256  # cells whose cosines with all others are held at a time
+BLOCK = 64  # cells whose cosines with all they reach are held at a time
 
 
 def cross_boundary_correctness(

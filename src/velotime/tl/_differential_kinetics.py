@@ -1,4 +1,4 @@
-"""Do groups of cells need rates of their own?"""
+"""Whether groups of cells need rates of their own."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from velotime.kinetics import SwitchParameter
 
 
 def differential_kinetics(adata: AnnData, groupby: str, *, least_cells: int = 20) -> pd.DataFrame:
-    """Likelihood-ratio test, for each gene and group: do the group's cells need rates of their own?
+    """Test for each gene and group whether the group's cells need rates of their own, by likelihood ratio.
 
     Null hypothesis: all cells follow the gene's one curve. Alternative: the group's cells and all other cells have
     rates of their own (alpha in every phase, beta and gamma), each fitted to its part from the shared curve on, with a
     weak prior around it (one e-fold); switch times, scaling and dispersion are shared. Time stays as it was fitted:
-    every cell keeps its posterior, which is rebuilt exactly from the counts and the stored fit. The statistic is twice the
-    gain in log-likelihood; its null distribution, a chi^2 whose degrees of freedom count only what group and others
+    every cell keeps its posterior, which is rebuilt exactly from the counts and the stored fit. The statistic is twice
+    the gain in log-likelihood; its null distribution, a chi^2 whose degrees of freedom count only what group and others
     both see of the curve, is derived in ``velotime.inference._groups``. False discoveries are controlled over
     all tests by Benjamini and Hochberg (1995). (Whether groups differ was asked so first by scVelo's
     ``differential_kinetic_test``, Bergen et al. 2020, of the slope of phase portraits.)
