@@ -70,7 +70,7 @@ def differential_kinetics(adata: AnnData, groupby: str, *, least_cells: int = 20
             for k, test in zip(tested, tests, strict=True)
         ]
     )
-    table.insert(table.columns.get_loc("p_value") + 1, "q_value", false_discovery_control(table["p_value"]))
+    table["q_value"] = false_discovery_control(table["p_value"])
     out = table.sort_values(["p_value", "statistic"], ascending=[True, False], kind="stable", ignore_index=True)
     out.attrs["groups_left_out"] = {name: sizes[name] for name in sizes if name not in set(names[tested])}
     return out
@@ -87,6 +87,7 @@ def _rows(genes: pd.Index, group: str, n_cells: int, test: GroupTest) -> pd.Data
             "statistic": test.statistic,
             "degrees": test.degrees,
             "p_value": test.p_value,
+            "q_value": np.nan,  # known once all tests are
             "log2_fold_alpha": change[:, p.LOG_LEVEL_1] + change[:, p.LOG_GAMMA],  # alpha = level gamma
             "log2_fold_beta": change[:, p.LOG_BETA],
             "log2_fold_gamma": change[:, p.LOG_GAMMA],

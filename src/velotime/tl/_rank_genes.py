@@ -89,16 +89,15 @@ def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
     genes, fit = restore_soft_fit(adata)
     labels = read_labels(adata, [groupby]).columns[groupby].astype(str)
     names, code = np.unique(labels, return_inverse=True)
-    rates = rate_table(adata).iloc[genes]
+    rates = rate_table(adata).iloc[genes].drop(columns=[keys.FIT_GAIN, keys.FIT_DEVIANCE_EXPLAINED])
     tables = []
     for name, sums in zip(names, group_sums(fit, code, len(names)), strict=True):
         gain = group_gain(fit, sums)
-        table = rates.drop(columns=[keys.FIT_GAIN, keys.FIT_DEVIANCE_EXPLAINED]).rename_axis("gene").reset_index()
-        for place, (column, values) in enumerate(
-            {"group": str(name), "gain": gain, "gain_per_cell": gain / sums.n_cells}.items()
-        ):
-            table.insert(place + (place > 0), column, values)
-        tables.append(table.sort_values("gain", ascending=False, kind="stable"))
+        own = pd.DataFrame(
+            {"group": str(name), "gene": rates.index, "gain": gain, "gain_per_cell": gain / sums.n_cells},
+            index=rates.index,
+        )
+        tables.append(own.join(rates).sort_values("gain", ascending=False, kind="stable"))
     return pd.concat(tables, ignore_index=True)
 
 
