@@ -6,6 +6,8 @@ from velotime.data import _keys as keys
 from velotime.data._files import check_output, read_file, write_file
 from velotime.data._reading import Reading, find_layers, gene_status, read_labels, read_layer, read_observations, tally
 from velotime.data._results import write_soft_fit
+from velotime.data._state import neighborhood_means
+from velotime.data._stored import restore_soft_fit
 
 __all__ = [
     "Reading",
@@ -13,10 +15,12 @@ __all__ = [
     "find_layers",
     "gene_status",
     "keys",
+    "neighborhood_means",
     "read_file",
     "read_labels",
     "read_layer",
     "read_observations",
+    "restore_soft_fit",
     "tally",
     "write_file",
     "write_soft_fit",

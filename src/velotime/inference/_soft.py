@@ -190,7 +190,7 @@ class SoftEM:
         """
         began = time.perf_counter()
         labels = CellLabels.plain(observations.n_cells) if labels is None else labels
-        rows = PriorRows.of(label_groups(labels, self.prior.by), self._knowledge, labels)
+        rows = self.prior_rows(labels)
         search = self._search(observations, geometry, rows, labels, rng)
         n_lineages, choice = self._choose_lineages(observations, search, rng)
         outcome = search.run(n_lineages)
@@ -253,6 +253,10 @@ class SoftEM:
         pieces = (*self._knowledge, *(() if self.root is None else (self.root,)))
         by = () if self.prior.by is None else (self.prior.by,)
         return tuple(dict.fromkeys((*by, *(column for piece in pieces for column in piece.columns))))
+
+    def prior_rows(self, labels: CellLabels) -> PriorRows:
+        """What is known of each cell, by these settings."""
+        return PriorRows.of(label_groups(labels, self.prior.by), self._knowledge, labels)
 
     @property
     def _knowledge(self) -> tuple[Knowledge, ...]:
