@@ -7,7 +7,7 @@ from velotime.data._files import check_output, read_file, write_file
 from velotime.data._reading import Reading, find_layers, gene_status, read_labels, read_layer, read_observations, tally
 from velotime.data._results import write_soft_fit
 from velotime.data._state import neighborhood_means
-from velotime.data._stored import restore_soft_fit
+from velotime.data._stored import restore_soft_fit, stored_method
 
 __all__ = [
     "Reading",
@@ -21,6 +21,7 @@ __all__ = [
     "read_layer",
     "read_observations",
     "restore_soft_fit",
+    "stored_method",
     "tally",
     "write_file",
     "write_soft_fit",

@@ -13,10 +13,12 @@ from velotime._types import FloatArray, IntArray
 from velotime.data import _keys as keys
 from velotime.data._reading import read_labels, read_observations
 from velotime.inference import (
+    CellLabels,
     FixedPrior,
     Gaussian,
     LearnedPrior,
     NegativeBinomial,
+    Observations,
     Poisson,
     Restored,
     Root,
@@ -55,6 +57,18 @@ def restore_soft_fit(adata: AnnData) -> tuple[IntArray, Restored]:
     InputError
         If nothing is fitted, the method was not ``SoftEM``, or the counts are no longer those of the fit.
     """
+    method, observations, labels, genes = _read_again(adata)
+    fit = restore(method, observations, labels, _curves(adata, genes))
+    _check_same(adata, fit)
+    return genes, fit
+
+
+def stored_method(adata: AnnData) -> tuple[SoftEM, Observations, CellLabels]:
+    """The method of the fit in ``adata``, and what it was given."""
+    return _read_again(adata)[:3]
+
+
+def _read_again(adata: AnnData) -> tuple[SoftEM, Observations, CellLabels, IntArray]:
     if keys.RECOVER_DYNAMICS not in adata.uns:
         raise InputError("nothing is fitted yet: call velotime.tl.recover_dynamics(adata) first.")
     record = adata.uns[keys.RECOVER_DYNAMICS]
@@ -71,10 +85,7 @@ def restore_soft_fit(adata: AnnData) -> tuple[IntArray, Restored]:
             f"the fit was made of {int(record['n_cells'])} cells and {int(record['n_genes'])} genes, but "
             f"{adata.n_obs} cells and {len(reading.genes)} such genes are here: fit these cells and genes again."
         )
-    labels = read_labels(adata, method.columns)
-    fit = restore(method, reading.observations, labels, _curves(adata, fitted))
-    _check_same(adata, fit)
-    return fitted, fit
+    return method, reading.observations, read_labels(adata, method.columns), fitted
 
 
 def _check_same(adata: AnnData, fit: Restored) -> None:

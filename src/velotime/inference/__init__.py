@@ -10,7 +10,7 @@ from velotime.inference._noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference._observations import Observations
 from velotime.inference._params import natural_rates
 from velotime.inference._priors import FixedPrior, LearnedPrior, UniformPrior
-from velotime.inference._restore import Restored, StoredCurves, restore
+from velotime.inference._restore import Restored, StoredCurves, place_all, restore
 from velotime.inference._soft import SoftEM, SoftFit
 from velotime.inference._starts import Geometry
 
@@ -39,5 +39,6 @@ __all__ = [
     "group_gain",
     "group_sums",
     "natural_rates",
+    "place_all",
     "restore",
 ]

@@ -26,7 +26,8 @@ from velotime.inference._observations import Observations
 from velotime.inference._search import Outcome, Search
 from velotime.inference._soft_problem import Cells
 
-NUMBERS_OF_CLUSTERS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20)
+NUMBERS_OF_CLUSTERS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20)
+LEAST_CELLS = 20  # a cluster, on average
 ERRORS = 2.0  # standard errors by which a model must win
 LEAST_GAIN = 0.05  # nats a cell by which it must win: with less, no two cells can be told apart
 ROUNDS = 5  # of placing cells in the best few states, and finding these anew
@@ -100,7 +101,8 @@ def _score(search: Search, parts: ThinnedCounts, n_lineages: int, rng: Generator
     outcome = replace(search, cells=cells).run(n_lineages)
     fair = outcome.problem.states.layout.n_parameters // 2  # a cluster has a mean a gene and layer
     clusters, members = {}, {}
-    for k in sorted({*NUMBERS_OF_CLUSTERS, fair}):
+    numbers = {k for k in NUMBERS_OF_CLUSTERS if k * LEAST_CELLS <= cells.n_cells}
+    for k in sorted({*numbers, fair}):
         fitted = fit_clusters(cells, search.noise, search.geometry.components, k, rng).parameters
         clusters[k] = heldout_clusters(cells, search.noise, fitted, parts.test)
         members[k] = _members(cells, search.noise, fitted)

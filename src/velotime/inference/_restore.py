@@ -12,9 +12,9 @@ from velotime.inference._mstep import GeneFit
 from velotime.inference._observations import Observations
 from velotime.inference._params import Layout, States
 from velotime.inference._priors import RatePrior
-from velotime.inference._soft import SoftEM
+from velotime.inference._soft import SoftEM, SoftFit
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem
-from velotime.inference._summary import refine, time_and_lineage
+from velotime.inference._summary import blocks, refine, time_and_lineage
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,17 @@ class Restored:
         """Posterior mean time of each cell, in the caller's order, ``(cells,)``."""
         return time_and_lineage(*refine(self.problem, self.parameters))[0]
 
+    @property
+    def time_moments(self) -> tuple[FloatArray, FloatArray]:
+        """Posterior mean and sd of each cell's time given the curves, in the caller's order, ``(cells,)``."""
+        problem, parameters = refine(self.problem, self.parameters)
+        mean, sd = np.empty(problem.cells.n_cells), np.empty(problem.cells.n_cells)
+        for cells, q in blocks(problem, parameters):
+            into = problem.cells.order[cells]
+            mean[into] = q @ problem.states.time
+            sd[into] = np.sqrt((q * (problem.states.time - mean[into][:, None]) ** 2).sum(axis=1))
+        return mean, sd
+
 
 def restore(method: SoftEM, observations: Observations, labels: CellLabels, stored: StoredCurves) -> Restored:
     """Take up a fit of ``method`` to these observations again."""
@@ -66,3 +77,16 @@ def restore(method: SoftEM, observations: Observations, labels: CellLabels, stor
     )
     genes = GeneFit(stored.theta, np.zeros(n_genes), np.full(n_genes, 1e-2))
     return Restored(problem, SoftParameters(genes, stored.unspliced_scatter, stored.spliced_scatter, stored.prior))
+
+
+def place_all(method: SoftEM, observations: Observations, labels: CellLabels, fit: SoftFit) -> Restored:
+    """Any cells on the curves of a fit of ``method`` to some of them, whose groups must be those of the prior."""
+    parameters = fit.parameters
+    stored = StoredCurves(
+        parameters.theta,
+        parameters.unspliced_scatter,
+        parameters.spliced_scatter,
+        fit.states.times,
+        parameters.prior,
+    )
+    return restore(method, observations, labels, stored)

@@ -8,6 +8,7 @@ Lineages start from clusters of the late cells of an ordering, early cells share
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -172,10 +173,12 @@ def share_early(time: FloatArray, membership: FloatArray) -> FloatArray:
 
 
 def k_means(points: FloatArray, k: int, rng: Generator, tries: int = 8) -> tuple[FloatArray, IntArray]:
-    """Best of several k-means runs."""
+    """Best of several k-means runs; a run may end with an empty cluster, which the others then beat."""
     best = None
     for _ in range(tries):
-        centres, nearest = kmeans2(points, k, minit="++", rng=rng, missing="warn", iter=30)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="One of the clusters is empty")
+            centres, nearest = kmeans2(points, k, minit="++", rng=rng, missing="warn", iter=30)
         loss = ((points - centres[nearest]) ** 2).sum()
         if best is None or loss < best[0]:
             best = loss, centres, nearest

@@ -6,6 +6,7 @@ from velotime.tl._compare_models import compare_models
 from velotime.tl._differential_kinetics import differential_kinetics
 from velotime.tl._rank_genes import rank_genes, rank_genes_in_groups
 from velotime.tl._recover_dynamics import recover_dynamics
+from velotime.tl._resample import resample
 from velotime.tl._velocity_graph import transition_matrix, velocity_embedding, velocity_graph
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "rank_genes",
     "rank_genes_in_groups",
     "recover_dynamics",
+    "resample",
     "transition_matrix",
     "velocity_embedding",
     "velocity_graph",

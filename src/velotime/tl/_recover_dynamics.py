@@ -124,10 +124,10 @@ def _warn(fit: SoftFit) -> None:
     """Say loudly what a reader must not overlook."""
     if fit.arrow.verdict != "clear":
         warnings.warn(
-            f"the direction of time is not clear: the best fit backwards is {fit.arrow.log_likelihood_margin:,.0f} nats "
-            f"behind, and {fit.arrow.probability:.0%} of bootstrap samples of the genes agree with the reported direction. "
-            "Root cells settle it, e.g. method=vt.SoftEM(root=vt.Root('clusters', 'progenitors')); so do markers known "
-            "to be early or late, and experimental time labels.",
+            "the direction of time is not clear: the best fit backwards is "
+            f"{fit.arrow.log_likelihood_margin:,.0f} nats behind, and {fit.arrow.probability:.0%} of bootstrap samples "
+            "of the genes agree. Root cells settle it, e.g. method=vt.SoftEM(root=vt.Root('clusters', 'progenitors')); "
+            "so do markers known to be early or late, and experimental time labels.",
             UnclearWarning,
             stacklevel=3,
         )

@@ -1,0 +1,67 @@
+"""Moves along the clock: exact where they can be, and right where they must choose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from velotime.inference._clock import LEAVE_ROOM, WARPS, Power, best_warp, warp_density, warp_theta
+from velotime.inference._mstep import GeneProblem
+from velotime.inference._noise import Poisson, StateSums
+from velotime.inference._params import States
+from velotime.inference._priors import RatePrior
+
+
+def sums_of_curves(n_genes=60, n_cells=40.0, n_lineages=1):
+    rng = np.random.default_rng(0)
+    states = States.grid(48, n_lineages)
+    theta = np.zeros((n_genes, states.layout.n_parameters))
+    theta[:, 0], theta[:, 1] = rng.normal(2.1, 0.2, n_genes), rng.normal(1.6, 0.2, n_genes)
+    theta[:, 2] = rng.uniform(0.0, 0.5, n_genes)
+    theta[:, 3:5] = rng.normal(1, 1.5, (n_genes, 2))
+    theta[:, states.layout.durations] = np.log(rng.uniform(0.2, 0.5, (n_genes, n_lineages)))
+    theta[:, states.layout.last_levels] = rng.normal(1, 1.5, (n_genes, n_lineages))
+    n = np.full(states.n_states, n_cells)
+    sums = [StateSums(n * means, n, np.ones_like(n)) for means in states.means(theta)]
+    none = np.zeros(n_genes)
+    return GeneProblem(states, Poisson(), RatePrior(states.layout), *sums, none, none), theta
+
+
+@pytest.mark.parametrize("warp", [*WARPS, LEAVE_ROOM], ids=str)
+def test_warps_rise_and_know_their_slope(warp):
+    t = np.linspace(0.02, 0.98, 200)
+    assert np.all(np.diff(warp(np.linspace(-0.3, 2.0, 500))) > 0)
+    np.testing.assert_allclose((warp(t + 1e-6) - warp(t - 1e-6)) / 2e-6, warp.slope(t), rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_lineages", [1, 2])
+def test_a_shift_of_the_clock_changes_no_mean(n_lineages):
+    problem, theta = sums_of_curves(n_lineages=n_lineages)
+    moved = warp_theta(theta, problem.states.layout, LEAVE_ROOM, problem.prior)
+    there = States(LEAVE_ROOM(problem.states.times), problem.states.layout)
+    for before, after in zip(problem.states.means(theta), there.means(moved), strict=True):
+        np.testing.assert_allclose(after, before, rtol=1e-10)
+
+
+def test_density_moves_with_the_warp():
+    states = States.grid(64, 2)
+    rng = np.random.default_rng(1)
+    weight = rng.dirichlet(np.ones(states.n_states), 3)
+    moved = warp_density(weight, states, Power(1.15))
+    np.testing.assert_allclose(moved.reshape(3, 2, -1).sum(axis=2), weight.reshape(3, 2, -1).sum(axis=2), rtol=1e-9)
+    mean, expected = moved @ states.time, weight @ Power(1.15)(states.time)
+    np.testing.assert_allclose(mean, expected, atol=0.01)
+
+
+@pytest.mark.parametrize("warp", [Power(1.15), Power(1 / 1.15)], ids=str)
+def test_a_warped_clock_is_put_right(warp):
+    """States that really stand at warped times, in a fit that takes them to be even."""
+    problem, theta = sums_of_curves(n_cells=400.0)
+    there = States(warp(problem.states.times), problem.states.layout)
+    n = problem.spliced.size
+    sums = [StateSums(n * means, n, np.ones_like(n)) for means in there.means(theta)]
+    warped = replace(problem, unspliced=sums[0], spliced=sums[1])
+    assert best_warp(warped, theta) == warp
+    assert best_warp(problem, theta) is None

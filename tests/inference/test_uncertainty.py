@@ -1,0 +1,121 @@
+"""Uncertainty of curves and clock: against plain dense algebra, and intervals against simulated truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import velotime as vt
+from velotime.inference._mstep import GeneProblem
+from velotime.inference._noise import NegativeBinomial, StateSums
+from velotime.inference._params import Layout, States
+from velotime.inference._priors import RatePrior
+from velotime.inference._uncertainty import GRID_INFORMATION, uncertainty
+
+
+def small_problem(n_genes, n_lineages, seed=0):
+    rng = np.random.default_rng(seed)
+    states = States.grid(9, n_lineages)
+    layout = Layout(n_lineages)
+    theta = np.zeros((n_genes, layout.n_parameters))
+    theta[:, 0], theta[:, 1] = rng.normal(1.9, 0.3, n_genes), rng.normal(1.5, 0.3, n_genes)
+    theta[:, 2] = rng.uniform(0.05, 0.4, n_genes)
+    theta[:, 3:5] = rng.normal(0.5, 1.0, (n_genes, 2))
+    theta[:, layout.durations] = np.log(rng.uniform(0.2, 0.4, (n_genes, n_lineages)))
+    theta[:, layout.last_levels] = rng.normal(0.5, 1.0, (n_genes, n_lineages))
+    count = rng.uniform(20, 60, states.n_states)
+    size = 1.1 * count
+    scatter = np.full(n_genes, 0.2)
+    sums = [StateSums(size * means, size, np.full_like(size, 1.2)) for means in states.means(theta)]
+    problem = GeneProblem(states, NegativeBinomial(), RatePrior(layout), *sums, scatter, scatter)
+    return problem, theta, count
+
+
+def dense_twin(problem, theta, count):
+    """Covariances from the joint information matrix of everything, written out and inverted."""
+    states, p = problem.states, problem.states.layout.n_parameters
+    n_genes, n_states, n_times = len(theta), states.n_states, len(states.times)
+    joint = np.zeros((n_genes * p + n_states, n_genes * p + n_states))
+    velocity = states.velocities(theta)
+    clock = slice(n_genes * p, None)
+    for lineage, (u, s, ju, js) in enumerate(states.jacobians(theta)):
+        columns = states.layout.columns(lineage)
+        for sums, mean, slope, jacobian, scatter in (
+            (problem.unspliced, u, velocity[0], ju, problem.unspliced_scatter),
+            (problem.spliced, s, velocity[1], js, problem.spliced_scatter),
+        ):
+            for g in range(n_genes):
+                for t in range(n_times):
+                    j = lineage * n_times + t
+                    v = mean[g, t] * (1 + scatter[g] * sums.mean_size[j] * mean[g, t])
+                    w = sums.size[j] / v
+                    at = g * p + columns
+                    joint[np.ix_(at, at)] += w * np.outer(jacobian[g, :, t], jacobian[g, :, t])
+                    joint[at, n_genes * p + j] += w * slope[g, j] * jacobian[g, :, t]
+                    joint[n_genes * p + j, at] += w * slope[g, j] * jacobian[g, :, t]
+                    joint[n_genes * p + j, n_genes * p + j] += w * slope[g, j] ** 2
+    for g in range(n_genes):
+        own = slice(g * p, (g + 1) * p)
+        joint[own, own] += problem.prior.hessian
+    joint[clock, clock] += GRID_INFORMATION * np.diag(count)
+    A, M = joint[: n_genes * p, clock], joint[clock, clock]
+    curves = np.linalg.inv(joint)[: n_genes * p, : n_genes * p]
+    follow = -np.linalg.solve(M, A.T)  # how cells' times follow the curves
+    time = states.time
+    design = np.stack([np.ones(n_states), time], axis=1)
+    align = np.linalg.solve(design.T @ (count[:, None] * design), design.T * count)
+    gauge = np.zeros((n_genes * p, 2))
+    for g in range(n_genes):
+        gauge[g * p : g * p + 2, 1] = -1
+        gauge[g * p + 2] = 1, theta[g, 2]
+        gauge[g * p + np.arange(p)[states.layout.durations], 1] = 1
+    aligned = np.eye(n_genes * p) - gauge @ align @ follow
+    covariance = aligned @ curves @ aligned.T
+    keep = (np.eye(n_states) - design @ align) @ follow
+    blocks = np.stack([covariance[g * p : (g + 1) * p, g * p : (g + 1) * p] for g in range(n_genes)])
+    return blocks, np.diagonal(keep @ curves @ keep.T)
+
+
+@pytest.mark.parametrize("n_lineages", [1, 2])
+def test_low_rank_formulas_against_dense_algebra(n_lineages):
+    problem, theta, count = small_problem(4, n_lineages)
+    found = uncertainty(problem, theta, count)
+    covariance, clock = dense_twin(problem, theta, count)
+    np.testing.assert_allclose(found.covariance, covariance, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.clock_variance, clock, rtol=1e-6, atol=1e-12)
+    assert np.all(found.widening > 1)
+
+
+def test_more_cells_leave_less_doubt():
+    problem, theta, count = small_problem(6, 1)
+    few = uncertainty(problem, theta, count)
+    more = [
+        StateSums(100 * sums.value, 100 * sums.size, sums.mean_size) for sums in (problem.unspliced, problem.spliced)
+    ]
+    scatter = problem.unspliced_scatter
+    many = uncertainty(
+        GeneProblem(problem.states, problem.noise, problem.prior, *more, scatter, scatter), theta, 100 * count
+    )
+    assert np.all(many.widening - 1 < 0.05 * (few.widening - 1))
+    assert many.clock_variance.mean() < 0.05 * few.clock_variance.mean()
+
+
+@pytest.mark.parametrize("noise", [vt.Poisson(), vt.NegativeBinomial()], ids=lambda n: type(n).__name__)
+def test_intervals_cover_the_truth(noise):
+    """Up to origin and unit of the clock, 90 % intervals hold between 85 and 95 % of the true times."""
+    counts = vt.simulation.PoissonCounts() if isinstance(noise, vt.Poisson) else vt.simulation.NegativeBinomialCounts()
+    adata = vt.simulation.simulate(1000, 150, rng=np.random.default_rng(1), noise=counts)
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(noise=noise), progress=False)
+    obs, truth = adata.obs, adata.obs["true_time"]
+    unit = np.polyfit(obs["latent_time"], truth, 1)
+    low, high = (np.polyval(unit, obs[f"latent_time_{q}"]) for q in ("q05", "q95"))
+    assert 0.85 <= ((truth >= low) & (truth <= high)).mean() <= 0.95
+    assert (obs["latent_time_clock_sd"] < obs["latent_time_sd"]).all()
+
+
+def test_velocity_sd_covers_its_error(fitted):
+    moving = (fitted.var["true_class"] != "flat").to_numpy()
+    unit = np.polyfit(fitted.obs["latent_time"], fitted.obs["true_time"], 1)[0]
+    error = fitted.layers["velocity"] / unit - fitted.layers["true_velocity"]
+    z = np.abs(error / np.maximum(fitted.layers["velocity_sd"] / unit, 1e-6))[:, moving]
+    assert 0.6 < (z < 1.645).mean() <= 0.97
