@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from velotime.data import _keys as keys
 from velotime.data._files import check_output, read_file, write_file
-from velotime.data._reading import Reading, find_layers, gene_status, read_labels, read_layer, read_observations, tally
+from velotime.data._reading import (
+    Reading,
+    find_layers,
+    gene_status,
+    read_labels,
+    read_layer,
+    read_observations,
+    size_factors,
+    tally,
+)
 from velotime.data._results import write_soft_fit
 
 __all__ = [
@@ -17,6 +26,7 @@ __all__ = [
     "read_labels",
     "read_layer",
     "read_observations",
+    "size_factors",
     "tally",
     "write_file",
     "write_soft_fit",

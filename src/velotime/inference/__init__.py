@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from velotime.inference._bands import curve_covariance
 from velotime.inference._em import Progress, Trace, Watcher
 from velotime.inference._knowledge import CellLabels, Root, Terminals
 from velotime.inference._noise import Gaussian, NegativeBinomial, Poisson
@@ -29,5 +30,6 @@ __all__ = [
     "Trace",
     "UniformPrior",
     "Watcher",
+    "curve_covariance",
     "natural_rates",
 ]

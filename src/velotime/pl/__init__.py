@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from velotime.pl._cells import time_against
-from velotime.pl._genes import phase_portrait
+from velotime.pl._cells import embedding, time_against
+from velotime.pl._genes import along_time, phase_portrait
 
-__all__ = ["phase_portrait", "time_against"]
+__all__ = ["along_time", "embedding", "phase_portrait", "time_against"]
