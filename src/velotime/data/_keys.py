@@ -26,6 +26,7 @@ FIT_DISPERSION_S = "fit_dispersion_s"
 FIT_DEVIANCE_EXPLAINED = "fit_deviance_explained"
 FIT_GAIN = "fit_gain"
 FIT_LINEAGE_RATIO = "fit_lineage_ratio"
+FIT_ARROW_EVIDENCE = "fit_arrow_evidence"
 FIT_STATUS = "fit_status"
 VELOCITY_GENES = "velocity_genes"
 

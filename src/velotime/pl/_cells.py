@@ -23,7 +23,7 @@ from velotime.pl._axes import (
     require_fit,
     tidy,
 )
-from velotime.pl._colors import color_cells, point_size
+from velotime.pl._colors import color_cells, figure_size, point_size
 
 
 def embedding(
@@ -61,7 +61,7 @@ def embedding(
     """
     points = find_basis(adata, basis)
     require_column(adata, color)
-    ax = open_axes(ax)
+    ax = open_axes(ax, size=figure_size(adata, color, legend_loc))
     color_cells(ax, points, adata, color, cmap=cmap, legend_loc=legend_loc)
     name_axes(ax, basis)
     note_left_out(ax, ~np.isfinite(points).all(axis=1), "without coordinates left out")

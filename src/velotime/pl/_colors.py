@@ -47,6 +47,13 @@ def labels_of(adata: AnnData, column: str) -> tuple[list[str], Any]:
     return [str(label) for label in codes.cat.categories], np.asarray(codes.cat.codes)
 
 
+def figure_size(adata: AnnData, column: str, legend_loc: str | None = "right margin") -> tuple[float, float]:
+    """Width and height in inches that leave a legend its place."""
+    if legend_loc != "right margin":
+        return 4.0, 3.4
+    return (5.4 if is_categorical(adata, column) else 4.5), 3.4
+
+
 def point_size(n: int) -> float:
     """Area of a point in points^2: smaller the more there are."""
     return float(np.clip(20_000 / max(n, 1), 0.5, 18.0))
@@ -88,8 +95,7 @@ def _color_numbers(
     values = np.ma.masked_invalid(np.asarray(adata.obs[column], dtype=float))
     there = values.compressed()
     low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
-    if column == keys.LATENT_TIME:
-        low, high = 0.0, 1.0
+    low, high = {keys.LATENT_TIME: (0.0, 1.0), keys.LATENT_TIME_SD: (0.0, high)}.get(column, (low, high))
     drawn = ax.scatter(*points.T, c=values, cmap=color_map(cmap), vmin=low, vmax=high, **style)
     if not bar:
         return

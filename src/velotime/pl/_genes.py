@@ -27,8 +27,8 @@ from velotime.pl._axes import (
     require_fit,
     tidy,
 )
-from velotime.pl._colors import color_cells, point_size
-from velotime.pl._curves import WIDTH, Curve, gene_curves, normalised_counts
+from velotime.pl._colors import color_cells, figure_size, point_size
+from velotime.pl._curves import WIDTH, Curve, fit_sizes, gene_curves, normalised_counts
 
 HALO = [effects.withStroke(linewidth=3.2, foreground="white")]
 PIECES = 24  # of latent time, in which counts are averaged
@@ -73,7 +73,7 @@ def phase_portrait(
     g = find_gene(adata, gene)
     u, s = normalised_counts(adata, g)
     curves = gene_curves(adata, g)
-    ax = open_axes(ax)
+    ax = open_axes(ax, size=figure_size(adata, color))
     jitter = np.random.default_rng(0).uniform(-JITTER, JITTER, (adata.n_obs, 2))
     color_cells(ax, np.c_[s, u] + jitter, adata, color, alpha=0.6)
     for curve in curves:
@@ -83,7 +83,8 @@ def phase_portrait(
         _draw_switches(ax, curve.at_switches[1], curve.at_switches[0], curve)
     _name_curves(ax, curves)
     limit_counts(ax, {"x": s, "y": u}, {"x": _ends(curves, 1), "y": _ends(curves, 0)})
-    ax.set(xlabel="spliced", ylabel="unspliced", title=gene)
+    ax.set(xlabel="spliced", ylabel="unspliced")
+    ax.set_title(gene, loc="left")
     tidy([ax])
     return finish(ax, show=show, save=save)
 
@@ -162,7 +163,8 @@ def along_time(
         require_column(adata, color)
     g = find_gene(adata, gene)
     if ax is None:
-        axes = tuple(plt.subplots(2, 1, figsize=(4.4, 4.2), layout="constrained", sharex=True)[1])
+        width = 4.4 if color is None else figure_size(adata, color)[0]
+        axes = tuple(plt.subplots(2, 1, figsize=(width, 4.2), layout="constrained", sharex=True)[1])
     elif np.size(ax) == 2:
         axes = tuple(ax)
     else:
@@ -175,7 +177,7 @@ def along_time(
         limit_counts(panel, {"y": counts}, {"y": _ends(curves, k)})
         panel.set(ylabel=("unspliced", "spliced")[k], xlim=(-0.02, 1.02))
     _name_curves(axes[0], curves, means=True)
-    axes[0].set_title(gene)
+    axes[0].set_title(gene, loc="left")
     axes[1].set_xlabel(TIME_LABEL)
     tidy(axes)
     done = finish(axes[1], show=show, save=save)
@@ -201,18 +203,24 @@ def _draw_along(ax: Axes, adata: AnnData, curve: Curve, layer: int, counts: Floa
         ax.fill_between(curve.times, low, high, color=curve.color, alpha=0.25, lw=0, zorder=3)
     _draw_switches(ax, curve.switches, curve.at_switches[layer], curve)
     own = np.asarray(adata.obs[keys.LINEAGE].astype(str)) == curve.lineage
-    at, height, error = _means(np.asarray(adata.obs[keys.LATENT_TIME], dtype=float)[own], counts[own])
+    time, size = np.asarray(adata.obs[keys.LATENT_TIME], dtype=float), fit_sizes(adata)[layer]
+    at, height, error = _means(time[own], counts[own], size[own])
     style = {"fmt": "o", "ms": 3.5, "mfc": "white", "mew": 0.9, "elinewidth": 0.9, "zorder": 4.5}
     ax.errorbar(at, height, yerr=error, color=curve.color, **style)
 
 
-def _means(time: FloatArray, counts: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean time, mean count and its standard error in each piece of the clock with enough cells."""
+def _means(time: FloatArray, counts: FloatArray, size: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean time, mean count and its standard error in each piece of the clock with enough cells.
+
+    The mean is total counts over total size factor, as cells with more counts know more; the model agrees with it.
+    """
     piece = np.clip((time * PIECES).astype(int), 0, PIECES - 1)
-    n = np.bincount(piece, minlength=PIECES)
-    enough = n >= LEAST_CELLS
-    n = n[enough]
-    at, mean, square = (
-        np.bincount(piece, values, minlength=PIECES)[enough] / n for values in (time, counts, counts**2)
-    )
-    return at, mean, np.sqrt(np.maximum(square - mean**2, 0) / np.maximum(n - 1, 1))
+
+    def total(values: FloatArray) -> FloatArray:
+        return np.bincount(piece, values, minlength=PIECES)
+
+    weight = np.maximum(total(size), 1e-300)
+    mean = total(size * counts) / weight
+    error = np.sqrt(total((size * (counts - mean[piece])) ** 2)) / weight
+    enough = total(np.ones_like(size)) >= LEAST_CELLS
+    return (total(size * time) / weight)[enough], mean[enough], error[enough]
