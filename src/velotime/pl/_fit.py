@@ -48,7 +48,8 @@ def time_prior(
         raise InputError(f"{method} has no time prior: call velotime.tl.recover_dynamics(adata, method=vt.SoftEM()).")
     times = np.asarray(adata.uns[keys.TIME_PRIOR]["times"], dtype=float)
     weights = np.atleast_2d(np.asarray(adata.uns[keys.TIME_PRIOR]["weights"], dtype=float))
-    density = weights.reshape(len(weights), -1, len(times)) / np.gradient(times)
+    edges = np.concatenate([times[:1], 0.5 * (times[1:] + times[:-1]), times[-1:]])  # each time stands for these
+    density = weights.reshape(len(weights), -1, len(times)) / np.diff(edges)
     density /= weights.sum(axis=1)[:, None, None]
     ax = open_axes(ax, size=(4.4, 3.0))
     if len(weights) == 1:
@@ -121,7 +122,7 @@ def em_trace(
     temperature = np.atleast_1d(np.asarray(record.get("temperature", np.ones(len(bound))), dtype=float))
     iteration = np.arange(1, len(bound) + 1)
     ax = open_axes(ax, size=(4.6, 3.0))
-    ax.plot(iteration, (bound - bound[-1]) / adata.n_obs, "o-", color="tab:blue", ms=3, lw=1.2)
+    ax.plot(iteration, bound - bound[-1], "o-", color="tab:blue", ms=3, lw=1.2)
     ax.set(xlabel="iteration")
     ax.set_ylabel("bound less its last value\n(nats per cell)", color="tab:blue")
     right = ax.twinx()
@@ -193,5 +194,5 @@ def _verdict(adata: AnnData) -> str:
     arrow = adata.uns[keys.TIME_ARROW]
     text = f"{arrow['verdict']}: {arrow['log_likelihood_margin']:,.0f} nats for this direction"
     if "probability" in arrow:
-        text += f"; bootstrap over genes {arrow['probability']:.1%}"
+        text += f"\nprobability by bootstrap over genes: {arrow['probability']:.3f}"
     return text

@@ -8,10 +8,12 @@ import matplotlib.patheffects as effects
 import matplotlib.pyplot as plt
 import numpy as np
 from anndata import AnnData
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from velotime._status import InputError
 from velotime._types import FloatArray
@@ -81,7 +83,7 @@ def phase_portrait(
             _draw_band(ax, curve)
         ax.plot(curve.means[1], curve.means[0], color=curve.color, lw=1.8, path_effects=HALO, zorder=4)
         _draw_switches(ax, curve.at_switches[1], curve.at_switches[0], curve)
-    _name_curves(ax, curves)
+    _name_curves(ax, curves, band=band, means=False)
     limit_counts(ax, {"x": s, "y": u}, {"x": _ends(curves, 1), "y": _ends(curves, 0)})
     ax.set(xlabel="spliced", ylabel="unspliced")
     ax.set_title(gene, loc="left")
@@ -111,14 +113,18 @@ def _draw_band(ax: Axes, curve: Curve) -> None:
     ax.add_collection(PolyCollection(strips, facecolor=curve.color, edgecolor="none", alpha=0.25, zorder=3, lw=0))
 
 
-def _name_curves(ax: Axes, curves: list[Curve], *, means: bool = False) -> None:
+def _name_curves(ax: Axes, curves: list[Curve], *, band: bool, means: bool) -> None:
     """A legend of what was fitted, inside the axes; that of the cells is beside them."""
     if not curves:
         return
-    lines = [Line2D([], [], color=c.color, lw=1.8, label=f"lineage {c.lineage}") for c in curves if len(curves) > 1]
+    lines: list[Artist] = [
+        Line2D([], [], color=c.color, lw=1.8, label=f"lineage {c.lineage}") for c in curves if len(curves) > 1
+    ]
     lines = lines or [Line2D([], [], color=curves[0].color, lw=1.8, label="fit")]
     if any(len(curve.switches) for curve in curves):
         lines.append(Line2D([], [], marker="D", ls="", color="black", mec="white", ms=6, label="switch"))
+    if band and any(curve.covariance is not None for curve in curves):
+        lines.append(Patch(facecolor="black", alpha=0.25, lw=0, label="90 % of the posterior"))
     if means:
         lines.append(Line2D([], [], marker="o", ls="", color="white", mec="black", ms=4, label="mean count"))
     labels = [str(line.get_label()) for line in lines]
@@ -176,7 +182,7 @@ def along_time(
             _draw_along(panel, adata, curve, k, counts)
         limit_counts(panel, {"y": counts}, {"y": _ends(curves, k)})
         panel.set(ylabel=("unspliced", "spliced")[k], xlim=(-0.02, 1.02))
-    _name_curves(axes[0], curves, means=True)
+    _name_curves(axes[0], curves, band=True, means=True)
     axes[0].set_title(gene, loc="left")
     axes[1].set_xlabel(TIME_LABEL)
     tidy(axes)

@@ -87,9 +87,9 @@ def heatmap(
     )
     _name_genes(ax, list(names))
     ax.set_xlabel(TIME_LABEL)
-    bar = ax.figure.colorbar(
-        image, ax=ax, label="count, scaled per gene", shrink=0.5, aspect=20, pad=0.02, anchor=(0, 0)
-    )
+    bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.03, 0.4)))
+    bar.set_label("scaled count", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
     bar.outline.set_visible(False)
     if color is not None:
         _draw_strip(ax, adata, color)
@@ -152,7 +152,8 @@ def _draw_strip(ax: Axes, adata: AnnData, color: str) -> None:
     commonest, empty = shares.argmax(axis=0), weight.sum(axis=1) < LEAST_MASS
     pixels = np.array([to_rgb(palette[label]) for label in labels])[commonest]
     pixels[empty] = to_rgb("lightgray")
-    strip = ax.inset_axes((0, 1.01, 1, 0.025))
+    inch = ax.figure.figure.dpi / ax.bbox.height
+    strip = ax.inset_axes((0, 1 + 0.04 * inch, 1, 0.12 * inch))
     strip.imshow(pixels[None], aspect="auto", interpolation="nearest", extent=(0, 1, 0, 1))
     strip.set_axis_off()
     shown = [labels[k] for k in dict.fromkeys(commonest[~empty])]
@@ -164,7 +165,7 @@ def _draw_strip(ax: Axes, adata: AnnData, color: str) -> None:
         title_fontsize=7,
         frameon=False,
         loc="upper left",
-        bbox_to_anchor=(1.01, 1.04),
+        bbox_to_anchor=(1.02, 1 + 0.16 * inch),
         alignment="left",
         handlelength=1,
         borderaxespad=0,

@@ -18,6 +18,7 @@ from velotime.pl._grid import Field, velocity_field
 
 STREAM_GRID = 50  # grid points an axis; scVelo's
 LONGEST = 95  # percentile of the lengths that is drawn as one spacing: a few long arrows must not shrink the others
+ROOM = 0.06  # of the range of the cells, left around them
 ARROW_LENGTH = 0.05  # of the embedding's width, for the same percentile of single cells
 
 
@@ -28,7 +29,7 @@ def velocity_stream(
     color: str = keys.LATENT_TIME,
     density: float = 1.2,
     smooth: float = 1.0,
-    min_density: float = 0.02,
+    min_density: float = 0.05,
     cmap: str = "viridis",
     legend_loc: str | None = "right margin",
     ax: Axes | None = None,
@@ -81,7 +82,7 @@ def velocity_grid(
     color: str = keys.LATENT_TIME,
     n_grid: int = 28,
     smooth: float = 0.6,
-    min_density: float = 0.05,
+    min_density: float = 0.15,
     cmap: str = "viridis",
     legend_loc: str | None = "right margin",
     ax: Axes | None = None,
@@ -131,7 +132,7 @@ def velocity_arrows(
     *,
     basis: str = "umap",
     color: str = keys.LATENT_TIME,
-    max_arrows: int = 1500,
+    max_arrows: int = 800,
     cmap: str = "viridis",
     legend_loc: str | None = "right margin",
     ax: Axes | None = None,
@@ -227,5 +228,8 @@ def _draw_arrows(ax: Axes, at: FloatArray, velocity: FloatArray, *, length: floa
 
 def _close(ax: Axes, moving: _Moving, basis: str, *, show: bool | None, save: str | Path | None) -> Axes | None:
     name_axes(ax, basis)
+    low, high = np.nanmin(moving.points, axis=0), np.nanmax(moving.points, axis=0)
+    room = ROOM * (high - low)
+    ax.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
     note_left_out(ax, ~moving.whole, "without velocity left out")
     return finish(ax, show=show, save=save)
