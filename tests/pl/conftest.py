@@ -58,6 +58,8 @@ def _cells(adata, n_lineages, rng):
     lineage = adata.obs["true_lineage"].to_numpy().astype(int) if n_lineages > 1 else np.zeros(adata.n_obs, dtype=int)
     side = np.where(lineage == 1, 1.0, -1.0) * np.maximum(time - 0.4, 0)
     adata.obs["latent_time"] = time
+    for name in ("initial_size_unspliced", "initial_size_spliced"):
+        adata.obs[name] = 1000 * adata.obs["true_depth"]
     adata.obs["latent_time_sd"] = 0.02 + 0.03 * np.abs(time - 0.5)
     adata.obs["latent_time_q05"] = np.clip(time - 0.05, 0, 1)
     adata.obs["latent_time_q95"] = np.clip(time + 0.05, 0, 1)

@@ -143,7 +143,7 @@ def limit_counts(ax: Axes, counts: dict[str, FloatArray], curves: dict[str, Floa
     """
     beyond = np.zeros(len(next(iter(counts.values()))), dtype=bool)
     for name, values in counts.items():
-        top = 1.05 * max(float(np.quantile(values, MOST)), 1.0, float(curves[name].max(initial=0.0)))
+        top = 1.05 * max(float(np.quantile(values, MOST, method="lower")), 1.0, float(curves[name].max(initial=0.0)))
         ax.set(**{f"{name}lim": (-0.04 * top - JITTER, top + JITTER)})
         beyond |= values > top + JITTER
     note_left_out(ax, beyond, "beyond the axes")

@@ -92,8 +92,8 @@ def _color_numbers(
     ax: Axes, points: FloatArray, adata: AnnData, column: str, *, cmap: str, bar: bool, style: dict[str, Any]
 ) -> None:
     """Latent time runs from 0 to 1; of other columns the colours span all but the extreme half per cents."""
-    values = np.ma.masked_invalid(np.asarray(adata.obs[column], dtype=float))
-    there = values.compressed()
+    values = np.asarray(adata.obs[column], dtype=float)
+    there = values[np.isfinite(values)]
     low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
     low, high = {keys.LATENT_TIME: (0.0, 1.0), keys.LATENT_TIME_SD: (0.0, high)}.get(column, (low, high))
     drawn = ax.scatter(*points.T, c=values, cmap=color_map(cmap), vmin=low, vmax=high, **style)

@@ -10,10 +10,10 @@ import numpy as np
 from anndata import AnnData
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path as Outline
 
 from velotime._status import InputError
 from velotime._types import FloatArray
@@ -110,7 +110,12 @@ def _draw_band(ax: Axes, curve: Curve) -> None:
     half = WIDTH * np.sqrt(np.einsum("ta,tab,tb->t", across, covariance, across))[:, None] * across * span
     low, high = points - half, points + half
     strips = np.stack([low[:-1], low[1:], high[1:], high[:-1]], axis=1)
-    ax.add_collection(PolyCollection(strips, facecolor=curve.color, edgecolor="none", alpha=0.25, zorder=3, lw=0))
+    # One path, all pieces turning the same way: where they overlap, at a switch, they are not darker.
+    x, y = strips[..., 0], strips[..., 1]
+    turn = (x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)).sum(axis=1)
+    strips[turn < 0] = strips[turn < 0, ::-1]
+    path = Outline.make_compound_path_from_polys(strips)
+    ax.add_patch(PathPatch(path, facecolor=curve.color, alpha=0.25, lw=0, zorder=3))
 
 
 def _name_curves(ax: Axes, curves: list[Curve], *, band: bool, means: bool) -> None:
