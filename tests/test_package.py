@@ -10,7 +10,15 @@ import pytest
 
 import velotime as vt
 
-MODULES = ["velotime", "velotime.tl", "velotime.pp", "velotime.pl", "velotime.simulation", "velotime.kinetics"]
+MODULES = [
+    "velotime",
+    "velotime.tl",
+    "velotime.pp",
+    "velotime.pl",
+    "velotime.metrics",
+    "velotime.simulation",
+    "velotime.kinetics",
+]
 
 
 def test_version_is_that_of_the_distribution():
@@ -27,7 +35,7 @@ def test_all_is_true(name):
 
 FUNCTIONS = [
     pytest.param(getattr(module, word), id=f"{module.__name__}.{word}")
-    for module in (vt.tl, vt.pp, vt.pl, vt.simulation)
+    for module in (vt.tl, vt.pp, vt.pl, vt.metrics, vt.simulation)
     for word in module.__all__
     if inspect.isfunction(getattr(module, word))
 ]

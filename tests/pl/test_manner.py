@@ -122,7 +122,8 @@ def test_every_plot_of_a_real_fit(tmp_path):
     """Slots as the fit writes them, and as they come back from a file."""
     branches = vt.simulation.Branches(times=(0.4,))
     adata = vt.simulation.simulate(150, 30, rng=np.random.default_rng(0), branches=branches, mean_spliced=3.0)
-    method = vt.SoftEM(n_lineages=2, n_times=16, annealing=3, max_iterations=4, start_times=12)
+    root = vt.Root(cell=adata.obs_names[adata.obs["true_time"].argmin()])
+    method = vt.SoftEM(n_lineages=2, n_times=16, annealing=3, max_iterations=4, start_times=12, root=root)
     vt.tl.recover_dynamics(adata, method=method, progress=False)
     adata.obsm["X_umap"] = np.random.default_rng(0).normal(size=(150, 2))
     vt.tl.velocity_graph(adata)

@@ -15,6 +15,8 @@ from velotime.data._reading import (
     tally,
 )
 from velotime.data._results import write_soft_fit
+from velotime.data._state import neighborhood_means
+from velotime.data._stored import restore_soft_fit
 
 __all__ = [
     "Reading",
@@ -22,10 +24,12 @@ __all__ = [
     "find_layers",
     "gene_status",
     "keys",
+    "neighborhood_means",
     "read_file",
     "read_labels",
     "read_layer",
     "read_observations",
+    "restore_soft_fit",
     "size_factors",
     "tally",
     "write_file",

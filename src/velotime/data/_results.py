@@ -45,6 +45,7 @@ def _layers(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, FloatAr
             (keys.MU, cells.unspliced),
             (keys.VELOCITY, cells.velocity),
             (keys.VELOCITY_U, cells.velocity_u),
+            (keys.VELOCITY_SD, cells.velocity_sd),
             (keys.FIT_T, time),
         )
     }
@@ -111,6 +112,7 @@ def _obs(fit: SoftFit) -> dict[str, Any]:
         keys.LINEAGE: pd.Categorical.from_codes(cells.lineages.argmax(axis=1), names),
         keys.LATENT_TIME: cells.mean,
         keys.LATENT_TIME_SD: cells.sd,
+        keys.LATENT_TIME_CLOCK_SD: cells.clock_sd,
         keys.LATENT_TIME_Q05: cells.q05,
         keys.LATENT_TIME_Q95: cells.q95,
         keys.LATENT_TIME_ENTROPY: cells.entropy,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from velotime.inference._bands import curve_covariance
 from velotime.inference._em import Progress, Trace, Watcher
+from velotime.inference._groups import GroupTest, compare_groups, group_gain, group_sums
 from velotime.inference._knowledge import CellLabels, Root, Terminals
 from velotime.inference._noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference._observations import Observations
 from velotime.inference._params import natural_rates
 from velotime.inference._priors import FixedPrior, LearnedPrior, UniformPrior
+from velotime.inference._restore import Restored, StoredCurves, restore
 from velotime.inference._soft import Arrow, SoftEM, SoftFit
 from velotime.inference._starts import Geometry
 
@@ -18,18 +20,25 @@ __all__ = [
     "FixedPrior",
     "Gaussian",
     "Geometry",
+    "GroupTest",
     "LearnedPrior",
     "NegativeBinomial",
     "Observations",
     "Poisson",
     "Progress",
+    "Restored",
     "Root",
     "SoftEM",
     "SoftFit",
+    "StoredCurves",
     "Terminals",
     "Trace",
     "UniformPrior",
     "Watcher",
+    "compare_groups",
     "curve_covariance",
+    "group_gain",
+    "group_sums",
     "natural_rates",
+    "restore",
 ]

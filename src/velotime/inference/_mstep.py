@@ -18,7 +18,7 @@ import numpy as np
 from velotime._types import FloatArray, IntArray
 from velotime.inference._noise import Noise, StateSums
 from velotime.inference._params import Layout, States
-from velotime.inference._priors import RatePrior
+from velotime.inference._priors import CurvePrior, RatePrior
 from velotime.inference._shapes import best_shapes
 
 SLICE = 480  # genes a task
@@ -48,7 +48,7 @@ class GeneProblem:
 
     states: States
     noise: Noise
-    prior: RatePrior
+    prior: CurvePrior
     unspliced: StateSums
     spliced: StateSums
     unspliced_scatter: FloatArray
@@ -64,7 +64,7 @@ class GeneProblem:
         return GeneProblem(
             self.states,
             self.noise,
-            self.prior,
+            self.prior.genes(index),
             self.unspliced.genes(index),
             self.spliced.genes(index),
             self.unspliced_scatter[index],

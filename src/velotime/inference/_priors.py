@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from velotime._status import InputError
-from velotime._types import FloatArray
+from velotime._types import FloatArray, IntArray
 from velotime.inference._params import Layout, States
 
 
@@ -110,6 +110,31 @@ class FixedPrior:
         return self.initial(states, weight.shape[0])
 
 
+class CurvePrior(Protocol):
+    """Prior of the genes' parameters, as the M-step sees it: quadratic, within a box."""
+
+    @property
+    def lower(self) -> FloatArray:
+        """Least values, ``(parameters,)``."""
+
+    @property
+    def upper(self) -> FloatArray:
+        """Largest values, ``(parameters,)``."""
+
+    @property
+    def hessian(self) -> FloatArray:
+        """Second derivative of the penalty, ``(parameters, parameters)``."""
+
+    def penalty(self, theta: FloatArray) -> FloatArray:
+        """Minus log prior density up to a constant, ``(genes,)``."""
+
+    def gradient(self, theta: FloatArray) -> FloatArray:
+        """Gradient of the penalty, ``(genes, parameters)``."""
+
+    def genes(self, index: IntArray | slice) -> CurvePrior:
+        """The prior of these genes."""
+
+
 @dataclass(frozen=True)
 class RatePrior:
     """Weak normal priors of a gene's log-parameters, and the box they stay in.
@@ -171,3 +196,53 @@ class RatePrior:
     def hessian(self) -> FloatArray:
         """Second derivative of the penalty, ``(parameters, parameters)``."""
         return np.diag(self.precision) + self.coupling
+
+    def genes(self, index: IntArray | slice) -> RatePrior:  # noqa: ARG002 - the same for every gene
+        """The prior of these genes."""
+        return self
+
+
+@dataclass(frozen=True)
+class NearPrior:
+    """Normal priors around a curve that each gene has already; parameters of very high precision stay as they are.
+
+    Attributes
+    ----------
+    centre
+        Where each gene stands, ``(genes, parameters)``.
+    precision
+        Inverse variances of the changes, ``(parameters,)``.
+    layout
+        Lineages and their columns.
+    """
+
+    centre: FloatArray
+    precision: FloatArray
+    layout: Layout
+
+    @property
+    def lower(self) -> FloatArray:
+        """Least values, ``(parameters,)``."""
+        return RatePrior(self.layout).lower
+
+    @property
+    def upper(self) -> FloatArray:
+        """Largest values, ``(parameters,)``."""
+        return RatePrior(self.layout).upper
+
+    @property
+    def hessian(self) -> FloatArray:
+        """Second derivative of the penalty, ``(parameters, parameters)``."""
+        return np.diag(self.precision)
+
+    def penalty(self, theta: FloatArray) -> FloatArray:
+        """Minus log prior density up to a constant, ``(genes,)``."""
+        return np.asarray(0.5 * ((theta - self.centre) ** 2 @ self.precision))
+
+    def gradient(self, theta: FloatArray) -> FloatArray:
+        """Gradient of the penalty, ``(genes, parameters)``."""
+        return np.asarray((theta - self.centre) * self.precision)
+
+    def genes(self, index: IntArray | slice) -> NearPrior:
+        """The prior of these genes."""
+        return NearPrior(self.centre[index], self.precision, self.layout)

@@ -21,7 +21,7 @@ import numpy as np
 from velotime._types import FloatArray
 from velotime.inference._noise import Noise, StateSums
 from velotime.inference._params import States
-from velotime.inference._priors import RatePrior
+from velotime.inference._priors import CurvePrior
 from velotime.kinetics import SwitchParameter, switch_means
 
 RATES = ((8.0, 5.0), (25.0, 15.0), (4.0, 2.5))  # splicing and degradation per clock: usual, fast, slow
@@ -43,7 +43,7 @@ class Screenable(Protocol):
         """The noise model."""
 
     @property
-    def prior(self) -> RatePrior:
+    def prior(self) -> CurvePrior:
         """Prior of the parameters."""
 
     @property

@@ -12,6 +12,7 @@ from numpy.random import Generator
 
 from velotime._status import InputError, Status
 from velotime._types import BoolArray
+from velotime.inference._comparison import Comparison, compare_kinds
 from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference._knowledge import CellLabels, Knowledge, PriorRows, Root, Terminals, label_groups
 from velotime.inference._noise import NegativeBinomial, Noise
@@ -22,6 +23,7 @@ from velotime.inference._search import Outcome, Search, choose_n_lineages, most_
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference._starts import Geometry
 from velotime.inference._summary import CellTable, GeneTable, cell_table, gene_log_likelihood, gene_table
+from velotime.inference._uncertainty import uncertainty
 
 CLEAR_MARGIN = 10.0  # nats by which the best direction must win to be called clear
 CLEAR_SHARE = 0.5  # share of genes that must prefer it
@@ -188,13 +190,18 @@ class SoftEM:
         """
         began = time.perf_counter()
         labels = CellLabels.plain(observations.n_cells) if labels is None else labels
-        rows = PriorRows.of(label_groups(labels, self.prior.by), self._knowledge, labels)
+        rows = self.prior_rows(labels)
         search = self._search(observations, geometry, rows, labels, rng)
         n_lineages, choice = self._choose_lineages(observations, search, rng)
         outcome = search.run(n_lineages)
         seconds_starts = time.perf_counter() - began
         problem = self._problem(Cells.of(observations, rows, self.noise), n_lineages)
         run = self._main_run(problem, search.genes, outcome, watch)
+        doubt = uncertainty(
+            problem.gene_problem(run.parameters, run.statistics),
+            run.parameters.theta,
+            run.statistics.weight.sum(axis=0),
+        )
         return SoftFit(
             status=run.status,
             trace=run.trace,
@@ -202,8 +209,8 @@ class SoftEM:
             + float(problem.rate_prior.penalty(run.parameters.theta).sum()),
             states=problem.states,
             parameters=run.parameters,
-            cells=cell_table(problem, run.parameters),
-            genes=gene_table(problem, run.parameters, run.statistics),
+            cells=cell_table(problem, run.parameters, doubt),
+            genes=gene_table(problem, run.parameters, run.statistics, doubt),
             lineage_names=self._lineage_names(n_lineages),
             lineage_choice=choice,
             starts=search.table(outcome),
@@ -212,12 +219,44 @@ class SoftEM:
             seconds=time.perf_counter() - began,
         )
 
+    def compare(
+        self,
+        observations: Observations,
+        geometry: Geometry,
+        *,
+        rng: Generator,
+        n_lineages: int = 1,
+        labels: CellLabels | None = None,
+    ) -> Comparison:
+        """Compare the trajectory with a constant and with clusters, on held-out counts.
+
+        Parameters
+        ----------
+        observations, geometry, rng, labels
+            As for :meth:`fit`.
+        n_lineages
+            Used where the method leaves the number open ("auto").
+        """
+        labels = CellLabels.plain(observations.n_cells) if labels is None else labels
+        rows = PriorRows.of(label_groups(labels, self.prior.by), self._knowledge, labels)
+        search = self._search(observations, geometry, rows, labels, rng)
+        some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
+        if self.lineages is not None:
+            n_lineages = len(self.lineages.labels)
+        elif self.n_lineages != "auto":
+            n_lineages = self.n_lineages
+        return compare_kinds(search, some, n_lineages, rng)
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The obs columns that the settings refer to."""
         pieces = (*self._knowledge, *(() if self.root is None else (self.root,)))
         by = () if self.prior.by is None else (self.prior.by,)
         return tuple(dict.fromkeys((*by, *(column for piece in pieces for column in piece.columns))))
+
+    def prior_rows(self, labels: CellLabels) -> PriorRows:
+        """What is known of each cell, by these settings."""
+        return PriorRows.of(label_groups(labels, self.prior.by), self._knowledge, labels)
 
     @property
     def _knowledge(self) -> tuple[Knowledge, ...]:
@@ -263,8 +302,17 @@ class SoftEM:
 
     def _problem(self, cells: Cells, n_lineages: int) -> SoftProblem:
         states = States.grid(self.n_times, n_lineages)
-        restarts = frozenset({self.annealing // 2, self.annealing})
-        return SoftProblem(cells, states, self.noise, self.prior, RatePrior(states.layout), restarts)
+        half = self.annealing // 2
+        return SoftProblem(
+            cells,
+            states,
+            self.noise,
+            self.prior,
+            RatePrior(states.layout),
+            restarts=frozenset({half, self.annealing}),
+            clock_moves=frozenset({half}),
+            make_room=self.annealing,
+        )
 
     def _main_run(
         self, problem: SoftProblem, genes: BoolArray, outcome: Outcome, watch: Watcher

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from velotime.backends import (
     pad_states,
     posterior,
 )
+from velotime.inference._clock import LEAVE_ROOM, Warp, best_warp, try_warp, warp_density
 from velotime.inference._knowledge import PriorRows
 from velotime.inference._mstep import GeneFit, GeneProblem, begin, improve, restart
 from velotime.inference._noise import LayerData, Noise, StateSums
@@ -140,6 +141,11 @@ class SoftProblem:
         The model.
     restarts
         Iterations in which every gene is tried again from scratch.
+    clock_moves
+        Iterations in which other clocks are tried for the same cells.
+    make_room
+        The iteration in which the clock is drawn in a little at both ends, if any: annealing spreads the cells over all
+        of it, and those at an end must have somewhere to go.
     """
 
     cells: Cells
@@ -148,6 +154,8 @@ class SoftProblem:
     time_prior: TimePrior
     rate_prior: RatePrior
     restarts: frozenset[int] = frozenset()
+    clock_moves: frozenset[int] = frozenset()
+    make_room: int | None = None
 
     # ------------------------------------------------------------------ E-step
     def expect(self, parameters: SoftParameters, temperature: float) -> tuple[SoftStatistics, float]:
@@ -220,7 +228,18 @@ class SoftProblem:
         else:
             here = begin(problem, parameters.theta)
             genes = improve(problem, GeneFit(here.theta, here.loss, parameters.genes.damping), STEPS)
-        return self._rest_of_m_step(statistics, genes, *scatter)
+        updated = self._rest_of_m_step(statistics, genes, *scatter)
+        if iteration in self.clock_moves:
+            warp = best_warp(self.gene_problem(updated, statistics), updated.theta)
+            updated = updated if warp is None else self._follow(updated, statistics, warp)
+        if iteration == self.make_room:
+            updated = self._follow(updated, statistics, LEAVE_ROOM)
+        return updated
+
+    def _follow(self, parameters: SoftParameters, statistics: SoftStatistics, warp: Warp) -> SoftParameters:
+        """Curves and time prior on another clock."""
+        genes = try_warp(self.gene_problem(parameters, statistics), parameters.theta, warp)
+        return replace(parameters, genes=genes, prior=warp_density(parameters.prior, self.states, warp))
 
     def _rest_of_m_step(
         self, statistics: SoftStatistics, genes: GeneFit, u_scatter: FloatArray, s_scatter: FloatArray
@@ -256,10 +275,11 @@ class SoftProblem:
         q = assignment[self.cells.order]
         weight = np.zeros((self.cells.prior_rows.n_groups, self.states.n_states))
         np.add.at(weight, self.cells.group, q)
-        return SoftStatistics(_layer_sums(self.cells.unspliced, q), _layer_sums(self.cells.spliced, q), weight)
+        return SoftStatistics(layer_sums(self.cells.unspliced, q), layer_sums(self.cells.spliced, q), weight)
 
 
-def _layer_sums(data: LayerData, q: FloatArray) -> LayerStatistics:
+def layer_sums(data: LayerData, q: FloatArray) -> LayerStatistics:
+    """Sums of one layer under a posterior ``(cells, states)``, in the order of ``data``."""
     size = data.size
     return LayerStatistics(size @ q, size**2 @ q, np.asarray(data.values.T @ q, dtype=np.float64))
 

@@ -133,7 +133,7 @@ def late_groups(time: FloatArray, components: FloatArray, n_lineages: int, rng: 
         raise InputError(
             f"n_lineages={n_lineages}, but there are only {int(late.sum())} late cells. Ask for fewer lineages."
         )
-    centres, nearest = _k_means(components[late], n_lineages, rng)
+    centres, nearest = k_means(components[late], n_lineages, rng)
     sizes = np.bincount(nearest, minlength=n_lineages)
     found = int((sizes >= SMALLEST_GROUP * late.sum()).sum())
     if found < n_lineages:
@@ -171,7 +171,7 @@ def share_early(time: FloatArray, membership: FloatArray) -> FloatArray:
     return np.asarray(firm * membership + (1 - firm) / membership.shape[1])
 
 
-def _k_means(points: FloatArray, k: int, rng: Generator, tries: int = 8) -> tuple[FloatArray, IntArray]:
+def k_means(points: FloatArray, k: int, rng: Generator, tries: int = 8) -> tuple[FloatArray, IntArray]:
     """Best of several k-means runs."""
     best = None
     for _ in range(tries):

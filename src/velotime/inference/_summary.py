@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.interpolate import interp1d
 
 from velotime._types import FloatArray
 from velotime.inference._em import Run
 from velotime.inference._mstep import GeneProblem, improve, restart
 from velotime.inference._noise import StateSums
+from velotime.inference._params import States
 from velotime.inference._soft_problem import SoftParameters, SoftProblem, SoftStatistics
+from velotime.inference._uncertainty import Uncertainty
 
 BLOCK_OF_CELLS = 4096
+FINER = 4  # times of the last posterior for each of the fit's: its quantiles are finer than the grid
 FREE_BINS = 20  # pieces of the clock with a mean of their own in the saturated model
 
 
@@ -23,10 +27,15 @@ class CellTable:
 
     Attributes
     ----------
-    mean, sd
-        ``sum_j q_j t_j`` and the square root of ``sum_j q_j (t_j - mean)^2``, ``(cells,)``.
+    mean
+        ``sum_j q_j t_j``, ``(cells,)``.
+    sd
+        Square root of ``sum_j q_j (t_j - mean)^2``, times what uncertain curves add, plus the variance of the clock,
+        ``(cells,)``; see ``_uncertainty``.
+    clock_sd
+        The clock's part of it, shared by cells of one time, ``(cells,)``.
     q05, q95
-        Quantiles of the posterior, linear between grid times, ``(cells,)``.
+        Quantiles of the posterior, linear between grid times, widened about the mean as the sd is, ``(cells,)``.
     entropy
         ``-sum_j q_j log q_j``, nats, ``(cells,)``.
     lineages
@@ -35,10 +44,13 @@ class CellTable:
         Fitted means ``sum_j q_j mu_j`` at size factor 1, ``(cells, genes)``, float32.
     velocity_u, velocity
         Posterior means of du/dt and ds/dt, ``(cells, genes)``, float32, relative units.
+    velocity_sd
+        Standard deviation of ds/dt, from uncertain time and an uncertain curve, ``(cells, genes)``, float32.
     """
 
     mean: FloatArray
     sd: FloatArray
+    clock_sd: FloatArray
     q05: FloatArray
     q95: FloatArray
     entropy: FloatArray
@@ -47,6 +59,7 @@ class CellTable:
     spliced: FloatArray
     velocity_u: FloatArray
     velocity: FloatArray
+    velocity_sd: FloatArray
 
 
 @dataclass(frozen=True)
@@ -64,8 +77,8 @@ class GeneTable:
         20 pieces of the clock, ``(genes,)``. 1: the curve says all that the clock can say of this gene. NaN where a
         free mean says nothing either.
     standard_errors
-        Of the parameters, ``(genes, parameters)``: inverse square roots of the Fisher information (with the prior's),
-        given the clock and the posterior.
+        Of the parameters, ``(genes, parameters)``: from the Fisher information (with the prior's), less what is missing
+        as times are uncertain; origin and unit of the clock aligned. See ``_uncertainty``.
     lineage_ratio
         Likelihood-ratio statistic of "the last switches of this gene's lineages differ", ``(genes,)``: twice the gain
         over the best curve that is one for all lineages, at the same posterior; it ranks fate genes. 0 with one
@@ -87,24 +100,32 @@ def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[s
         yield cells, problem.posterior(model, cells)[0]
 
 
-def cell_table(problem: SoftProblem, parameters: SoftParameters) -> CellTable:
-    """Posterior summaries and expectations of every cell."""
+def cell_table(problem: SoftProblem, parameters: SoftParameters, doubt: Uncertainty) -> CellTable:
+    """Posterior summaries and expectations of every cell, on a finer grid than that of the fit."""
+    fine, parameters = refine(problem, parameters)
     n_cells, n_genes = problem.cells.n_cells, parameters.theta.shape[0]
     curves = [
         np.ascontiguousarray(curve.T, dtype=np.float32)
-        for curve in (*problem.states.means(parameters.theta), *problem.states.velocities(parameters.theta))
+        for curve in (*fine.states.means(parameters.theta), *fine.states.velocities(parameters.theta))
     ]
-    layers = [np.empty((n_cells, n_genes), dtype=np.float32) for _ in curves]
-    columns = [np.empty(n_cells) for _ in range(5)]
-    for cells, q in blocks(problem, parameters):
+    middle = curves[3].mean(axis=0, dtype=np.float64)  # off before squaring, so that little cancels
+    square = (curves[3] - middle) ** 2 + between(doubt.velocity_variance, problem.states, fine.states).T
+    widening, clock = (
+        between(values, problem.states, fine.states) for values in (doubt.widening, doubt.clock_variance)
+    )
+    layers = [np.empty((n_cells, n_genes), dtype=np.float32) for _ in range(5)]
+    columns = [np.empty(n_cells) for _ in range(6)]
+    lineages = np.empty((n_cells, problem.states.layout.n_lineages))
+    for cells, q in blocks(fine, parameters):
         into = problem.cells.order[cells]
-        for layer, curve in zip(layers, curves, strict=True):
+        for layer, curve in zip(layers, curves, strict=False):
             layer[into] = q @ curve
-        for column, values in zip(columns, summarise(q.astype(np.float64), problem), strict=True):
+        lineages[into] = q.reshape(len(q), lineages.shape[1], -1).sum(axis=2)
+        layers[4][into] = np.sqrt(np.maximum(q.astype(np.float64) @ square - (layers[3][into] - middle) ** 2, 0.0))
+        for column, values in zip(columns, summarise(q.astype(np.float64), fine, widening, clock), strict=True):
             column[into] = values
-    mean, sd, low, high, entropy = columns
-    lineages = time_and_lineage(problem, parameters)[1]
-    return CellTable(mean, sd, low, high, entropy, lineages, *layers)
+    mean, sd, clock_sd, low, high, entropy = columns
+    return CellTable(mean, sd, clock_sd, low, high, entropy, lineages, *layers)
 
 
 def time_and_lineage(problem: SoftProblem, parameters: SoftParameters) -> tuple[FloatArray, FloatArray]:
@@ -118,15 +139,35 @@ def time_and_lineage(problem: SoftProblem, parameters: SoftParameters) -> tuple[
     return time, lineages
 
 
-def summarise(q: FloatArray, problem: SoftProblem) -> tuple[FloatArray, ...]:
-    """Mean, sd, 5 % and 95 % quantile and entropy of a posterior ``(cells, states)``."""
+def summarise(
+    q: FloatArray, problem: SoftProblem, widening: FloatArray, clock_variance: FloatArray
+) -> tuple[FloatArray, ...]:
+    """Mean, sd, clock's sd, 5 % and 95 % quantile and entropy of a posterior ``(cells, states)``."""
     time = problem.states.time
     mean = q @ time
-    sd = np.sqrt((q * (time - mean[:, None]) ** 2).sum(axis=1))
-    entropy = -(q * np.log(np.maximum(q, 1e-300))).sum(axis=1)
+    own = (q * (time - mean[:, None]) ** 2).sum(axis=1)
+    shared = q @ clock_variance
+    sd = np.sqrt(own * (q @ widening) + shared)
+    entropy = -(q * np.log(np.maximum(q, 1e-300))).sum(axis=1) - np.log(FINER)
     by_time = q.reshape(len(q), problem.states.layout.n_lineages, -1).sum(axis=1)
-    low, high = (quantile(by_time, problem.states.times, level) for level in (0.05, 0.95))
-    return mean, sd, low, high, entropy
+    stretch = sd / np.sqrt(np.maximum(own, 1e-12))
+    low, high = (mean + (quantile(by_time, problem.states.times, level) - mean) * stretch for level in (0.05, 0.95))
+    return mean, sd, np.sqrt(shared), low, high, np.maximum(entropy, 0.0)
+
+
+def refine(problem: SoftProblem, parameters: SoftParameters) -> tuple[SoftProblem, SoftParameters]:
+    """The same model on a finer time grid, with the density of its prior."""
+    states = problem.states
+    fine = States(np.linspace(0.0, 1.0, FINER * (len(states.times) - 1) + 1), states.layout)
+    prior = between(parameters.prior, states, fine)
+    return replace(problem, states=fine), replace(parameters, prior=prior / prior.sum(axis=1, keepdims=True))
+
+
+def between(values: FloatArray, states: States, fine: States) -> FloatArray:
+    """Values of states ``(..., states)`` at those of a finer grid, linear between times."""
+    by_lineage = values.reshape(*values.shape[:-1], states.layout.n_lineages, len(states.times))
+    filled = interp1d(states.times, by_lineage, axis=-1)(fine.times)
+    return np.asarray(filled.reshape(*values.shape[:-1], -1))
 
 
 def quantile(q: FloatArray, times: FloatArray, level: float) -> FloatArray:
@@ -153,12 +194,12 @@ def _gene_log_likelihood(problem: SoftProblem, parameters: SoftParameters, stati
     return gene_problem.log_likelihood(problem.states.means(parameters.theta)) + constant
 
 
-def gene_table(problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics) -> GeneTable:
+def gene_table(
+    problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics, doubt: Uncertainty
+) -> GeneTable:
     """Fit and standard errors of every gene."""
     genes = problem.gene_problem(parameters, statistics)
-    _, fisher = genes.information(parameters.theta)
-    covariance = np.linalg.inv(fisher + problem.rate_prior.hessian)
-    errors = np.sqrt(np.einsum("gpp->gp", covariance))
+    errors = np.sqrt(np.maximum(np.einsum("gpp->gp", doubt.covariance), 0.0))
     n_times = len(problem.states.times)
     kinetics = free = constant = np.zeros(genes.n_genes)
     means = problem.states.means(parameters.theta)

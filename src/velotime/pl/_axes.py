@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -132,7 +133,7 @@ def note_left_out(ax: Axes, left_out: BoolArray, why: str) -> None:
     if n == 0:
         return
     text = f"{n:,} {'cell' if n == 1 else 'cells'} {why}"
-    place = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "va": "bottom"}
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "va": "bottom"}
     ax.annotate(text, (1, 1), (0, 2), fontsize=6.5, color="0.35", **place)
 
 

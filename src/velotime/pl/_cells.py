@@ -64,7 +64,7 @@ def embedding(
     ax = open_axes(ax, size=figure_size(adata, color, legend_loc))
     color_cells(ax, points, adata, color, cmap=cmap, legend_loc=legend_loc)
     name_axes(ax, basis)
-    note_left_out(ax, ~np.isfinite(points).all(axis=1), "without coordinates left out")
+    note_left_out(ax, np.asarray(~np.isfinite(points).all(axis=1)), "without coordinates left out")
     return finish(ax, show=show, save=save)
 
 

@@ -73,14 +73,20 @@ def color_cells(
     require_column(adata, column)
     if legend_loc not in LEGENDS:
         raise InputError(f"legend_loc={legend_loc!r}: must be one of {LEGENDS}.")
-    style = {"s": point_size(len(points)), "alpha": alpha, "linewidths": 0, "rasterized": True, "plotnonfinite": True}
+    style: dict[str, Any] = {
+        "s": point_size(len(points)),
+        "alpha": alpha,
+        "linewidths": 0,
+        "rasterized": True,
+        "plotnonfinite": True,
+    }
     if not is_categorical(adata, column):
         _color_numbers(ax, points, adata, column, cmap=cmap, bar=legend_loc is not None, style=style)
         return
     labels, codes = labels_of(adata, column)
     palette = palette_of(adata, column, labels)
     lookup = np.array([*palette.values(), MISSING], dtype=object)
-    ax.scatter(*points.T, c=list(lookup[codes]), **style)
+    ax.scatter(points[:, 0], points[:, 1], c=list(lookup[codes]), **style)
     present = [label for k, label in enumerate(labels) if np.any(codes == k)]
     if legend_loc == "on data":
         _label_groups(ax, points, labels, codes)
@@ -96,14 +102,15 @@ def _color_numbers(
     there = values[np.isfinite(values)]
     low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
     low, high = {keys.LATENT_TIME: (0.0, 1.0), keys.LATENT_TIME_SD: (0.0, high)}.get(column, (low, high))
-    drawn = ax.scatter(*points.T, c=values, cmap=color_map(cmap), vmin=low, vmax=high, **style)
+    drawn = ax.scatter(points[:, 0], points[:, 1], c=values, cmap=color_map(cmap), vmin=low, vmax=high, **style)
     if not bar:
         return
-    beyond = (np.any(there < low), np.any(there > high))
+    beyond = bool(np.any(there < low)), bool(np.any(there > high))
     extend = {(True, True): "both", (True, False): "min", (False, True): "max", (False, False): "neither"}[beyond]
     scale = ax.figure.colorbar(drawn, ax=ax, extend=extend, extendfrac=0.03, aspect=25, fraction=0.06, pad=0.02)
     scale.set_label(name_column(column))
-    scale.solids.set_alpha(1)
+    if scale.solids is not None:
+        scale.solids.set_alpha(1)  # the map as it is, though points are paler
     scale.outline.set_visible(False)
 
 
@@ -137,8 +144,10 @@ def _label_groups(ax: Axes, points: FloatArray, labels: list[str], codes: Any) -
         own = points[(codes == k) & np.isfinite(points).all(axis=1)]
         if len(own):
             halo = [effects.withStroke(linewidth=2.5, foreground="white")]
+            x, y = np.median(own, axis=0)
             ax.text(
-                *np.median(own, axis=0),
+                x,
+                y,
                 label,
                 ha="center",
                 va="center",

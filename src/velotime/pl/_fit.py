@@ -170,10 +170,11 @@ def arrow_evidence(
         )
     evidence = np.asarray(adata.var[keys.FIT_ARROW_EVIDENCE], dtype=float)
     evidence = evidence[np.isfinite(evidence)]
-    edges = _symmetric_edges(evidence)
+    edges = _symmetric_edges(evidence).tolist()
     ax = open_axes(ax, size=(4.6, 3.0))
-    for side, color, label in ((evidence > 0, "tab:blue", "forward"), (evidence <= 0, "tab:red", "backward")):
-        ax.hist(evidence[side], bins=edges, color=color, alpha=0.8, label=f"{label}: {int(side.sum()):,} genes")
+    for side, color, name in ((evidence > 0, "tab:blue", "forward"), (evidence <= 0, "tab:red", "backward")):
+        label = f"{name}: {int(side.sum()):,} genes"
+        ax.hist(evidence[side], bins=edges, color=color, alpha=0.8, label=label)
     ax.axvline(0, color="black", lw=0.8)
     ax.set_xscale("symlog", linthresh=1.0)
     ax.set(xlabel="log-likelihood forward less backward (nats)", ylabel="genes")

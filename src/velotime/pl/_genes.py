@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.patheffects as effects
 import matplotlib.pyplot as plt
@@ -80,7 +82,7 @@ def phase_portrait(
     color_cells(ax, np.c_[s, u] + jitter, adata, color, alpha=0.6)
     for curve in curves:
         if band and curve.covariance is not None:
-            _draw_band(ax, curve)
+            _draw_band(ax, curve, curve.covariance)
         ax.plot(curve.means[1], curve.means[0], color=curve.color, lw=1.8, path_effects=HALO, zorder=4)
         _draw_switches(ax, curve.at_switches[1], curve.at_switches[0], curve)
     _name_curves(ax, curves, band=band, means=False)
@@ -100,13 +102,13 @@ def _draw_switches(ax: Axes, x: FloatArray, y: FloatArray, curve: Curve) -> None
     ax.scatter(x, y, color=curve.color, s=34, marker="D", edgecolors="white", linewidths=0.8, zorder=5)
 
 
-def _draw_band(ax: Axes, curve: Curve) -> None:
+def _draw_band(ax: Axes, curve: Curve, covariance: FloatArray) -> None:
     """A strip as wide as 90 % of the posterior across the curve, one quadrilateral a piece of time."""
     points = curve.means[::-1].T  # (times, (s, u))
     span = np.maximum(np.ptp(points, axis=0), 1e-12)
     along = np.gradient(points / span, axis=0)
     across = np.c_[-along[:, 1], along[:, 0]] / np.maximum(np.linalg.norm(along, axis=1), 1e-12)[:, None]
-    covariance = curve.covariance[:, ::-1, ::-1] / np.outer(span, span)
+    covariance = covariance[:, ::-1, ::-1] / np.outer(span, span)
     half = WIDTH * np.sqrt(np.einsum("ta,tab,tb->t", across, covariance, across))[:, None] * across * span
     low, high = points - half, points + half
     strips = np.stack([low[:-1], low[1:], high[1:], high[:-1]], axis=1)
@@ -176,8 +178,8 @@ def along_time(
     if ax is None:
         width = 4.4 if color is None else figure_size(adata, color)[0]
         axes = tuple(plt.subplots(2, 1, figsize=(width, 4.2), layout="constrained", sharex=True)[1])
-    elif np.size(ax) == 2:
-        axes = tuple(ax)
+    elif isinstance(ax, Sequence | np.ndarray) and len(ax) == 2:
+        axes = (ax[0], ax[1])
     else:
         raise InputError(f"along_time(ax={ax!r}): needs two axes, for the unspliced and the spliced counts.")
     curves = gene_curves(adata, g)
@@ -199,7 +201,7 @@ def _draw_counts(ax: Axes, adata: AnnData, counts: FloatArray, color: str | None
     jitter = np.random.default_rng(0).uniform(-JITTER, JITTER, len(counts))
     points = np.c_[np.asarray(adata.obs[keys.LATENT_TIME], dtype=float), counts + jitter]
     if color is None:
-        ax.scatter(*points.T, s=point_size(len(points)), color="0.75", linewidths=0, rasterized=True)
+        ax.scatter(points[:, 0], points[:, 1], s=point_size(len(points)), color="0.75", linewidths=0, rasterized=True)
     else:
         color_cells(ax, points, adata, color, alpha=0.6, legend_loc="right margin" if legend else None)
 
@@ -216,7 +218,7 @@ def _draw_along(ax: Axes, adata: AnnData, curve: Curve, layer: int, counts: Floa
     own = np.asarray(adata.obs[keys.LINEAGE].astype(str)) == curve.lineage
     time, size = np.asarray(adata.obs[keys.LATENT_TIME], dtype=float), fit_sizes(adata)[layer]
     at, height, error = _means(time[own], counts[own], size[own])
-    style = {"fmt": "o", "ms": 3.5, "mfc": "white", "mew": 0.9, "elinewidth": 0.9, "zorder": 4.5}
+    style: dict[str, Any] = {"fmt": "o", "ms": 3.5, "mfc": "white", "mew": 0.9, "elinewidth": 0.9, "zorder": 4.5}
     ax.errorbar(at, height, yerr=error, color=curve.color, **style)
 
 
@@ -228,7 +230,7 @@ def _means(time: FloatArray, counts: FloatArray, size: FloatArray) -> tuple[Floa
     piece = np.clip((time * PIECES).astype(int), 0, PIECES - 1)
 
     def total(values: FloatArray) -> FloatArray:
-        return np.bincount(piece, values, minlength=PIECES)
+        return np.asarray(np.bincount(piece, values, minlength=PIECES), dtype=float)
 
     weight = np.maximum(total(size), 1e-300)
     mean = total(size * counts) / weight

@@ -132,7 +132,7 @@ def _sizes(adata: AnnData, layer: str) -> FloatArray:
     """Size factors of a layer of counts; 1 for any other layer, as it is normalised, ``(cells,)``."""
     names = adata.uns[keys.RECOVER_DYNAMICS]["layers"]
     sizes = dict(zip((names["unspliced"], names["spliced"]), fit_sizes(adata), strict=True))
-    return sizes.get(layer, np.ones(adata.n_obs))
+    return np.asarray(sizes.get(layer, np.ones(adata.n_obs)))
 
 
 def _name_genes(ax: Axes, names: list[str]) -> None:

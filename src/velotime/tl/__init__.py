@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from velotime.tl._differential_kinetics import differential_kinetics
+from velotime.tl._rank_genes import rank_genes, rank_genes_in_groups
 from velotime.tl._recover_dynamics import recover_dynamics
 from velotime.tl._velocity_graph import transition_matrix, velocity_embedding, velocity_graph
 
-__all__ = ["recover_dynamics", "transition_matrix", "velocity_embedding", "velocity_graph"]
+__all__ = [
+    "differential_kinetics",
+    "rank_genes",
+    "rank_genes_in_groups",
+    "recover_dynamics",
+    "transition_matrix",
+    "velocity_embedding",
+    "velocity_graph",
+]

@@ -7,9 +7,9 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime._status import InputError
-from velotime._types import BoolArray, FloatArray, IntArray
+from velotime._types import BoolArray
 from velotime.backends import edge_cosines
-from velotime.data import find_layers, keys
+from velotime.data import keys, neighborhood_means
 from velotime.tl._neighbors import ensure_neighbors
 
 CONFIDENCE_QUANTILE = 98  # percentile of the best correlations that a cell needs to leave for certain
@@ -21,8 +21,8 @@ def velocity_graph(
     """Correlate each cell's velocity with the displacements to its neighbours.
 
     ``pi_ij = corr(v_i, x_j - x_i)`` over genes, with v the velocity and x where cells are: spliced counts at size
-    factor 1, averaged over each cell and its neighbours. (La Manno et al. 2018; scVelo, Bergen et al. 2020.) The fitted means
-    would not do for x: they lie on the fitted curve, where every displacement is along it.
+    factor 1, averaged over each cell and its neighbours. (La Manno et al. 2018; scVelo, Bergen et al. 2020.) The
+    fitted means would not do for x: they lie on the fitted curve, where every displacement is along it.
 
     Parameters
     ----------
@@ -71,19 +71,6 @@ def velocity_graph(
     adata.uns[keys.VELOCITY_PARAMS] = dict(adata.uns.get(keys.VELOCITY_PARAMS, {})) | {
         "n_genes_left_out": int((~whole).sum())
     }
-
-
-def neighborhood_means(adata: AnnData, genes: IntArray, *, spliced: str | None = None) -> FloatArray:
-    """Spliced counts at size factor 1, averaged over each cell and its neighbours, ``(cells, genes)``, float32."""
-    layers = adata.uns.get(keys.RECOVER_DYNAMICS, {}).get("layers", {})
-    layer = sparse.csr_matrix(adata.layers[find_layers(adata, spliced=spliced or layers.get("spliced"))[1]])
-    total = np.asarray(layer.sum(axis=1)).ravel()
-    scale = total.mean() / np.where(total > 0, total, 1.0)
-    around = sparse.csr_matrix(adata.obsp["connectivities"], dtype=np.float32)
-    around.data = np.ones_like(around.data)
-    around = sparse.csr_matrix(around + sparse.eye(adata.n_obs, dtype=np.float32))
-    weights = sparse.diags(1.0 / np.asarray(around.sum(axis=1)).ravel()) @ around @ sparse.diags(scale)
-    return np.asarray((weights @ layer[:, genes]).toarray(), dtype=np.float32)
 
 
 def _edges(distances: sparse.csr_matrix, *, recursive: bool) -> sparse.csr_matrix:

@@ -1,0 +1,140 @@
+"""What the metrics read of an AnnData, or errors that list what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from anndata import AnnData
+from scipy import sparse
+
+from velotime._status import InputError
+from velotime._types import FloatArray
+from velotime.data import keys, neighborhood_means
+
+
+@dataclass(frozen=True)
+class GeneSpace:
+    """Where directions are measured: among genes, not on an embedding.
+
+    Cells lie at their spliced counts at size factor 1, averaged over each cell and its neighbours, as in
+    :func:`velotime.tl.velocity_graph`. (The fitted means in ``layers["Ms"]`` would not do: they lie on the fitted
+    curve, where every displacement is along it.)
+
+    Parameters
+    ----------
+    genes
+        A boolean var column: genes to use.
+    spliced
+        Name of the spliced layer; that of the fit by default.
+    """
+
+    genes: str = keys.VELOCITY_GENES
+    spliced: str | None = None
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Positions and velocities of the cells in some space.
+
+    Attributes
+    ----------
+    points, velocity
+        ``(cells, dimensions)``.
+    whole
+        Cells without NaN among them, ``(cells,)``; the others are left out.
+    n_genes_left_out
+        Genes of ``points`` that were left out as they have no velocity in any cell; 0 on an embedding.
+    """
+
+    points: FloatArray
+    velocity: FloatArray
+    whole: np.ndarray
+    n_genes_left_out: int = 0
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How much was left out for its NaN velocity."""
+        return {"n_cells_left_out": int((~self.whole).sum()), "n_genes_left_out": self.n_genes_left_out}
+
+
+def read_vectors(adata: AnnData, space: str | GeneSpace) -> Vectors:
+    """Positions and velocities on an embedding, or among genes."""
+    if isinstance(space, GeneSpace):
+        velocity, genes, n_left_out = gene_velocity(adata, space.genes)
+        _require_neighbors(adata, "connectivities")
+        points = np.asarray(neighborhood_means(adata, genes, spliced=space.spliced), dtype=np.float64)
+    else:
+        if f"X_{space}" not in adata.obsm:
+            available = [name.removeprefix("X_") for name in adata.obsm if name.startswith("X_")]
+            raise InputError(f"basis {space!r} not found in adata.obsm; available: {available}.")
+        if f"velocity_{space}" not in adata.obsm:
+            raise InputError(
+                f"no velocity on basis {space!r}: call velotime.tl.velocity_embedding(adata, basis={space!r})."
+            )
+        n_left_out = 0
+        points = np.asarray(adata.obsm[f"X_{space}"], dtype=np.float64)
+        velocity = np.asarray(adata.obsm[f"velocity_{space}"], dtype=np.float64)
+    whole = np.asarray(np.isfinite(np.hstack([points, velocity])).all(axis=1))
+    return Vectors(points, velocity, whole, n_left_out)
+
+
+def gene_velocity(adata: AnnData, column: str) -> tuple[FloatArray, np.ndarray, int]:
+    """Velocities ``(cells, genes)`` of the genes marked in a var column, their indices, and how many had none.
+
+    Genes that are NaN in every cell were not fitted and go; NaN in some cells is the cells' matter.
+    """
+    if keys.VELOCITY not in adata.layers:
+        raise InputError(f"layer {keys.VELOCITY!r} not found: call velotime.tl.recover_dynamics(adata) first.")
+    if column not in adata.var:
+        raise InputError(f"column {column!r} not found in adata.var; available: {list(adata.var.columns)}.")
+    asked = np.flatnonzero(np.asarray(adata.var[column], dtype=bool))
+    velocity = np.asarray(adata.layers[keys.VELOCITY][:, asked], dtype=np.float64)
+    none = np.isnan(velocity).all(axis=0)
+    if none.all():
+        raise InputError(f"no gene of var[{column!r}] has a velocity: mark other genes, or fit them.")
+    return velocity[:, ~none], asked[~none], int(none.sum())
+
+
+def read_neighbors(adata: AnnData) -> sparse.csr_matrix:
+    """Neighbours of each cell as a matrix of ones, ``(cells, cells)``, without the cell itself."""
+    _require_neighbors(adata, "distances")
+    neighbors = sparse.csr_matrix(adata.obsp["distances"], dtype=np.float64, copy=True)
+    neighbors.setdiag(0)
+    neighbors.eliminate_zeros()
+    neighbors.data[:] = 1.0
+    return neighbors
+
+
+def _require_neighbors(adata: AnnData, name: str) -> None:
+    if name not in adata.obsp:
+        raise InputError(f"no neighbours in obsp[{name!r}]: call velotime.tl.velocity_graph(adata) first.")
+
+
+def read_labels(adata: AnnData, column: str, wanted: Iterable[str] = ()) -> np.ndarray:
+    """Labels of the cells as text; all of ``wanted`` must occur."""
+    if column not in adata.obs:
+        raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}.")
+    labels = np.asarray(adata.obs[column]).astype(str)
+    present = set(labels[~np.asarray(adata.obs[column].isna())].tolist())
+    wrong = sorted(set(wanted) - present)
+    if wrong:
+        raise InputError(f"labels {wrong} not found in obs[{column!r}]; available: {sorted(present)}.")
+    return labels
+
+
+def read_time(adata: AnnData, column: str) -> FloatArray:
+    """A numeric obs column."""
+    if column not in adata.obs:
+        cure = " Call velotime.tl.recover_dynamics(adata) first." if column == keys.LATENT_TIME else ""
+        raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}.{cure}")
+    if not np.issubdtype(adata.obs[column].dtype, np.number):
+        raise InputError(f"column {column!r} of adata.obs holds {adata.obs[column].dtype}, not numbers.")
+    return np.asarray(adata.obs[column], dtype=np.float64)
+
+
+def unit(vectors: FloatArray) -> FloatArray:
+    """Rows at length 1; those of length 0 stay 0."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(length > 0, length, 1.0))
