@@ -20,6 +20,8 @@ from velotime.data import keys
 from velotime.pl._axes import is_categorical, name_column, require_column
 
 MISSING = "lightgray"
+# Told apart by the colour-blind (Okabe and Ito), and other than those of scanpy, which clusters have.
+LINEAGE_PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 LEGEND_ROWS = 14  # labels a column of the legend
 LEGENDS = ("right margin", "on data", None)
 
@@ -33,10 +35,11 @@ def default_palette(n: int) -> list[str]:
 
 
 def palette_of(adata: AnnData, column: str, labels: list[str]) -> dict[str, str]:
-    """Colour of each label: ``uns["<column>_colors"]`` where it has enough, scanpy's default otherwise."""
+    """Colour of each label: ``uns["<column>_colors"]`` where it has enough; else scanpy's, or those of lineages."""
     given = list(adata.uns.get(f"{column}_colors", []))
     if len(given) < len(labels) or not all(is_color_like(color) for color in given):
-        given = default_palette(len(labels))
+        own = column == keys.LINEAGE and len(labels) <= len(LINEAGE_PALETTE)
+        given = LINEAGE_PALETTE if own else default_palette(len(labels))
     return dict(zip(labels, given, strict=False))
 
 

@@ -12,7 +12,7 @@ from velotime._types import FloatArray
 from velotime.data import find_layers, keys, read_layer, size_factors
 from velotime.inference import curve_covariance
 from velotime.kinetics import SwitchParameter, switch_means
-from velotime.pl._colors import default_palette, palette_of
+from velotime.pl._colors import palette_of
 
 CURVE_POINTS = 401
 WIDTH = 1.645  # standard deviations either side: 90 % of a normal distribution
@@ -70,13 +70,9 @@ def gene_curves(adata: AnnData, g: int) -> list[Curve]:
 
 
 def lineage_colors(adata: AnnData) -> dict[str, str]:
-    """Colour of each lineage: that of ``uns["lineage_colors"]``, or black for a single one."""
+    """Colour of each lineage: black for a single one."""
     names = [str(name) for name in adata.uns[keys.LINEAGES]["names"]]
-    if len(names) == 1:
-        return {names[0]: "black"}
-    if f"{keys.LINEAGE}_colors" in adata.uns:
-        return palette_of(adata, keys.LINEAGE, names)
-    return dict(zip(names, default_palette(len(names)), strict=True))
+    return {names[0]: "black"} if len(names) == 1 else palette_of(adata, keys.LINEAGE, names)
 
 
 def gene_thetas(adata: AnnData, g: int) -> list[FloatArray]:
