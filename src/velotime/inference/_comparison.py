@@ -2,8 +2,8 @@
 
 A constant, clusters, and a trajectory are fitted to a part of the counts and judged on the rest (``_heldout``).
 Clusters stand twice: with as many parameters a gene as the trajectory has, which compares like with like; and with the
-number that does best. With enough clusters any trajectory can be cut into pieces, so where the best number wins, one more
-question is asked: do the cells lie *between* so many points? The same curves are given to the cells with only that
+number that does best. With enough clusters any trajectory can be cut into pieces, so where the best number wins, one
+more question is asked: do the cells lie *between* so many points? The same curves are given to the cells with only that
 many states to be in, the best ones. If cells do as well there as with all of the clock, they are clusters that a curve
 happens to join; if they do worse, the clock is filled.
 """

@@ -14,7 +14,7 @@ from velotime.inference._params import Layout, States
 from velotime.inference._priors import RatePrior
 from velotime.inference._soft import SoftEM
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem
-from velotime.inference._summary import time_and_lineage
+from velotime.inference._summary import refine, time_and_lineage
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Restored:
     @property
     def latent_time(self) -> FloatArray:
         """Posterior mean time of each cell, in the caller's order, ``(cells,)``."""
-        return time_and_lineage(self.problem, self.parameters)[0]
+        return time_and_lineage(*refine(self.problem, self.parameters))[0]
 
 
 def restore(method: SoftEM, observations: Observations, labels: CellLabels, stored: StoredCurves) -> Restored:

@@ -238,8 +238,7 @@ class SoftEM:
             Used where the method leaves the number open ("auto").
         """
         labels = CellLabels.plain(observations.n_cells) if labels is None else labels
-        rows = PriorRows.of(label_groups(labels, self.prior.by), self._knowledge, labels)
-        search = self._search(observations, geometry, rows, labels, rng)
+        search = self._search(observations, geometry, self.prior_rows(labels), labels, rng)
         some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
         if self.lineages is not None:
             n_lineages = len(self.lineages.labels)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from velotime.tl._compare_models import compare_models
 from velotime.tl._differential_kinetics import differential_kinetics
 from velotime.tl._rank_genes import rank_genes, rank_genes_in_groups
 from velotime.tl._recover_dynamics import recover_dynamics
 from velotime.tl._velocity_graph import transition_matrix, velocity_embedding, velocity_graph
 
 __all__ = [
+    "compare_models",
     "differential_kinetics",
     "rank_genes",
     "rank_genes_in_groups",

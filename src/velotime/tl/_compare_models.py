@@ -1,4 +1,4 @@
-"""Is there a trajectory at all?"""
+"""Models of the same cells compared: is there a trajectory at all."""
 
 from __future__ import annotations
 
