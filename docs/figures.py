@@ -20,7 +20,6 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from anndata import AnnData
-from PIL import Image
 
 import velotime as vt
 from velotime.data import keys, read_file
@@ -100,14 +99,13 @@ def velocity_figure(adata: AnnData, clusters: str) -> None:
 
 def fit_figure(adata: AnnData, clusters: str) -> None:
     """Time prior, trace, proportions, and the direction of time where the fit kept it by gene."""
-    axes = plt.subplots(1, 4, figsize=(16, 3.2), layout="constrained")[1]
+    tested = keys.FIT_ARROW_EVIDENCE in adata.var
+    axes = plt.subplots(1, 3 + tested, figsize=(12 + 4 * tested, 3.2), layout="constrained")[1]
     vt.pl.time_prior(adata, ax=axes[0])
     vt.pl.em_trace(adata, ax=axes[1])
     vt.pl.proportions(adata, clusters, ax=axes[2])
-    if keys.FIT_ARROW_EVIDENCE in adata.var:
+    if tested:
         vt.pl.arrow_evidence(adata, ax=axes[3])
-    else:
-        axes[3].remove()
 
 
 FIGURES: dict[str, Callable[[AnnData, str], object]] = {
@@ -133,9 +131,8 @@ def main() -> None:
     for name, draw in FIGURES.items():
         draw(adata, options.clusters)
         path = options.output / f"{name}.png"
-        plt.gcf().savefig(path, dpi=110)
+        plt.gcf().savefig(path, dpi=90)
         plt.close("all")
-        Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)  # a third of the size
         print(f"Wrote {path}")
 
 
