@@ -89,6 +89,12 @@ def embedding_figure(adata: AnnData, clusters: str) -> None:
     vt.pl.embedding(adata, color=keys.LATENT_TIME_SD, cmap="magma", ax=axes[2])
 
 
+def stream_figure(adata: AnnData, clusters: str) -> None:
+    """The picture that the README begins with."""
+    ax = plt.subplots(figsize=(6.4, 5.0), layout="constrained")[1]
+    vt.pl.velocity_stream(adata, color=clusters, legend_loc="on data", ax=ax)
+
+
 def velocity_figure(adata: AnnData, clusters: str) -> None:
     """Stream, grid and arrows."""
     axes = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")[1]
@@ -109,7 +115,7 @@ def fit_figure(adata: AnnData, clusters: str) -> None:
 
 
 FIGURES: dict[str, Callable[[AnnData, str], object]] = {
-    "stream": lambda adata, clusters: vt.pl.velocity_stream(adata, color=clusters, legend_loc="on data"),
+    "stream": stream_figure,
     "embedding": embedding_figure,
     "velocity": velocity_figure,
     "genes": gene_figure,

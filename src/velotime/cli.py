@@ -279,7 +279,11 @@ def summary(adata: AnnData, *, seconds: float) -> str:
         ("iterations", f"{record['iterations']} after the starts"),
         ("status", f"{record['status']}: {record['status_text']}"),
         ("log-likelihood", f"{record['log_likelihood']:,.0f} nats"),
-        ("direction", f"{arrow['verdict']}: {margin}; {arrow['share_of_genes']:.0%} of genes agree"),
+        (
+            "direction",
+            f"{arrow['verdict']}: {margin}; {arrow['share_of_genes']:.0%} of genes and "
+            f"{arrow['probability']:.1%} of bootstraps agree",
+        ),
         *lineage_rows(adata),
         ("time and rates", "relative: the clock runs from 0 to 1"),
         ("best genes", ", ".join(best_genes(adata, 10))),

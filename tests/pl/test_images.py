@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from matplotlib.testing.compare import calculate_rms, compare_images
 from matplotlib.testing.decorators import remove_ticks_and_titles
@@ -71,11 +72,13 @@ def test_baselines_are_small_and_of_plots():
 
 def test_tolerance_tells_plots_apart():
     """A tolerance under which one plot passes for another would be no test."""
-    import numpy as np
-
     pictures = {name: np.asarray(Image.open(BASELINE / f"{name}.png").convert("RGB")) for name in PLOTS}
     apart = {
         pair: calculate_rms(pictures[pair[0]].astype(float), pictures[pair[1]].astype(float))
         for pair in itertools.combinations(PLOTS, 2)
     }
     assert min(apart.values()) > TOLERANCE, min(apart, key=apart.get)
+    blank = {
+        name: calculate_rms(picture.astype(float), np.full(picture.shape, 255.0)) for name, picture in pictures.items()
+    }
+    assert min(blank.values()) > TOLERANCE, min(blank, key=blank.get)

@@ -79,6 +79,7 @@ def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
         keys.FIT_LIKELIHOOD: np.exp(fit.genes.log_likelihood / n_counts),
         keys.FIT_LINEAGE_RATIO: fit.genes.lineage_ratio,
         keys.FIT_GAIN: fit.genes.gain,
+        keys.FIT_ARROW_EVIDENCE: fit.arrow.gene_evidence,
         keys.FIT_DEVIANCE_EXPLAINED: fit.genes.deviance_explained,
         f"{keys.FIT_BETA}_se": errors[:, 0],
         f"{keys.FIT_GAMMA}_se": errors[:, 1],
@@ -154,6 +155,7 @@ def _uns(adata: AnnData, reading: Reading, method: SoftEM, fit: SoftFit, seed: i
             "margin_per_cell": arrow.log_likelihood_margin / arrow.n_cells,
             "n_cells": arrow.n_cells,
             "share_of_genes": arrow.share_of_genes,
+            "probability": arrow.probability,
             "verdict": arrow.verdict,
         },
         keys.VELOCITY_PARAMS: {

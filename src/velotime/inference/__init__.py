@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from velotime.inference._arrow import Arrow
 from velotime.inference._bands import curve_covariance
 from velotime.inference._em import Progress, Trace, Watcher
 from velotime.inference._groups import GroupTest, compare_groups, group_gain, group_sums
@@ -11,7 +12,7 @@ from velotime.inference._observations import Observations
 from velotime.inference._params import natural_rates
 from velotime.inference._priors import FixedPrior, LearnedPrior, UniformPrior
 from velotime.inference._restore import Restored, StoredCurves, restore
-from velotime.inference._soft import Arrow, SoftEM, SoftFit
+from velotime.inference._soft import SoftEM, SoftFit
 from velotime.inference._starts import Geometry
 
 __all__ = [

@@ -16,7 +16,7 @@ import numpy as np
 from velotime._types import FloatArray
 from velotime.inference._mstep import GeneFit, GeneProblem, begin, improve
 from velotime.inference._params import Layout, States
-from velotime.inference._priors import RatePrior
+from velotime.inference._priors import CurvePrior
 from velotime.kinetics import SwitchParameter
 
 STEPS = 4  # Levenberg-Marquardt steps that each warp's curves are given
@@ -85,7 +85,7 @@ WARPS: tuple[Warp, ...] = (Power(1.15), Power(1 / 1.15), Bend(0.25), Bend(-0.25)
 LEAVE_ROOM = Shift(ROOM, 1.0 - ROOM)
 
 
-def warp_theta(theta: FloatArray, layout: Layout, warp: Warp, prior: RatePrior) -> FloatArray:
+def warp_theta(theta: FloatArray, layout: Layout, warp: Warp, prior: CurvePrior) -> FloatArray:
     """Parameters on the new clock, ``(genes, parameters)``: exact for a shift, else a start for the optimiser.
 
     Switches go where the warp takes them; rates are divided by the slope at the first switch.

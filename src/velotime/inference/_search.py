@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
+from scipy.stats import spearmanr
 
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
@@ -35,6 +36,9 @@ from velotime.inference._summary import time_and_lineage
 # Genes are tried afresh midway and when cold: without that, the ranking after the first round misleads.
 FIRST_ROUND, FIRST_RESTARTS = Schedule(annealing=16, hottest=10.0, longest=2, tolerance=0.0), frozenset({8, 16})
 LATER_ROUNDS, LATER_RESTARTS = Schedule(annealing=10, hottest=5.0, longest=2, tolerance=0.0), frozenset({0, 5, 10})
+
+
+AGAINST = -0.5  # Spearman correlation of two orderings below which one runs against the other
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ class Search:
         if n_lineages > 1:
             trials = [begin_trial(problem, start) for start in self._lineage_starts(n_lineages, roots)]
         trials = halve(problem, trials)
-        backwards = self._reverse(problem, trials[0])
+        backwards = self._best_backwards(problem, trials)
         if backwards.bound > trials[0].bound and self.root is None:
             return Outcome(problem, [backwards, *trials], trials[0])
         return Outcome(problem, trials, backwards)
@@ -170,11 +174,22 @@ class Search:
         own = np.eye(n_lineages)[np.maximum(row - 1, 0)]
         return share_early(time, np.where(row[:, None] > 0, own, 1.0 / n_lineages))
 
-    def _reverse(self, problem: SoftProblem, best: Trial) -> Trial:
-        time = 1.0 - self._times(problem, best)
-        root = int(np.argmin(time))
-        start = Start(root, "reversed", time, self._backward_membership(time, problem.states.layout.n_lineages))
-        return go_on(problem, begin_trial(problem, start))
+    def _best_backwards(self, problem: SoftProblem, trials: list[Trial]) -> Trial:
+        """The best fit that runs against the best one: its reverse, or a start of its own that ended so.
+
+        Either goes on for as many rounds as the best one had.
+        """
+        time = self._times(problem, trials[0])
+        rivals = [begin_trial(problem, self._reversed(problem, time))]
+        against = [trial for trial in trials[1:] if spearmanr(self._times(problem, trial), time).statistic < AGAINST]
+        rivals += against[:1]
+        for _ in range(rounds(len(trials))):
+            rivals = [go_on(problem, trial) for trial in rivals]
+        return max(rivals, key=lambda trial: trial.bound)
+
+    def _reversed(self, problem: SoftProblem, time: FloatArray) -> Start:
+        membership = self._backward_membership(1.0 - time, problem.states.layout.n_lineages)
+        return Start(int(np.argmax(time)), "reversed", 1.0 - time, membership)
 
     def _backward_membership(self, time: FloatArray, n_lineages: int) -> FloatArray | None:
         """Lineages of the reversed clock; alike for all cells if its late cells do not fall into groups."""
@@ -189,7 +204,7 @@ class Search:
     def table(self, outcome: Outcome) -> pd.DataFrame:
         """Root, how it was started, and log-likelihood below the best, a row a trial."""
         trials = outcome.trials
-        if outcome.backwards not in trials:
+        if all(trial is not outcome.backwards for trial in trials):
             trials = [*trials, outcome.backwards]
         n_cells = outcome.problem.cells.n_cells
         best = max(trial.bound for trial in trials)
@@ -266,6 +281,14 @@ def halve(problem: SoftProblem, trials: list[Trial]) -> list[Trial]:
         out = going[half:] + out
         going = [go_on(problem, trial) for trial in going[:half]]
     return sorted(going, key=lambda trial: -trial.bound) + out
+
+
+def rounds(n_trials: int) -> int:
+    """Rounds that the best of so many trials goes on for in :func:`halve`, at least one."""
+    n = 0
+    while n_trials > 2:
+        n_trials, n = (n_trials + 1) // 2, n + 1
+    return max(n, 1)
 
 
 def most_variable(observations: Observations, n_genes: int) -> BoolArray:

@@ -12,6 +12,7 @@ from numpy.random import Generator
 
 from velotime._status import InputError, Status
 from velotime._types import BoolArray
+from velotime.inference._arrow import Arrow, weigh
 from velotime.inference._comparison import Comparison, compare_kinds
 from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference._knowledge import CellLabels, Knowledge, PriorRows, Root, Terminals, label_groups
@@ -19,36 +20,13 @@ from velotime.inference._noise import NegativeBinomial, Noise
 from velotime.inference._observations import Observations
 from velotime.inference._params import States
 from velotime.inference._priors import LearnedPrior, RatePrior, TimePrior
-from velotime.inference._search import Outcome, Search, choose_n_lineages, most_variable, some_cells
+from velotime.inference._search import Outcome, Search, Trial, choose_n_lineages, most_variable, some_cells
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference._starts import Geometry
-from velotime.inference._summary import CellTable, GeneTable, cell_table, gene_log_likelihood, gene_table
+from velotime.inference._summary import CellTable, GeneTable, cell_table, gene_table
 from velotime.inference._uncertainty import uncertainty
 
-CLEAR_MARGIN = 10.0  # nats by which the best direction must win to be called clear
-CLEAR_SHARE = 0.5  # share of genes that must prefer it
-
-
-@dataclass(frozen=True)
-class Arrow:
-    """Evidence for the direction of time: the best fit against the best one backwards, on the cells of the starts.
-
-    Attributes
-    ----------
-    log_likelihood_margin
-        Difference in log-likelihood, nats.
-    n_cells
-        Cells that it was measured on.
-    share_of_genes
-        Share of the genes that prefer the reported direction.
-    verdict
-        "clear" or "unclear".
-    """
-
-    log_likelihood_margin: float
-    n_cells: int
-    share_of_genes: float
-    verdict: str
+ALL_GENES = Schedule(annealing=8, hottest=5.0, longest=4, tolerance=0.0)  # both directions, on the cells of the starts
 
 
 @dataclass(frozen=True)
@@ -194,9 +172,10 @@ class SoftEM:
         search = self._search(observations, geometry, rows, labels, rng)
         n_lineages, choice = self._choose_lineages(observations, search, rng)
         outcome = search.run(n_lineages)
+        chosen, arrow = self._both_directions(search, observations, outcome, rng)
         seconds_starts = time.perf_counter() - began
         problem = self._problem(Cells.of(observations, rows, self.noise), n_lineages)
-        run = self._main_run(problem, search.genes, outcome, watch)
+        run = self._main_run(problem, search.genes, outcome.problem.states, chosen, watch)
         doubt = uncertainty(
             problem.gene_problem(run.parameters, run.statistics),
             run.parameters.theta,
@@ -214,7 +193,7 @@ class SoftEM:
             lineage_names=self._lineage_names(n_lineages),
             lineage_choice=choice,
             starts=search.table(outcome),
-            arrow=_arrow(outcome),
+            arrow=arrow,
             seconds_starts=seconds_starts,
             seconds=time.perf_counter() - began,
         )
@@ -313,21 +292,30 @@ class SoftEM:
             make_room=self.annealing,
         )
 
+    def _both_directions(
+        self, search: Search, observations: Observations, outcome: Outcome, rng: Generator
+    ) -> tuple[Trial, Arrow]:
+        """The likelier direction on all genes, and the evidence for it; each gets the same schedule."""
+        some = observations.select_cells(search.geometry.cells)
+        problem = replace(outcome.problem, cells=Cells.of(some, search.prior_rows, self.noise))
+        pair = (outcome.best, outcome.backwards)
+        runs = [self._all_genes(problem, search.genes, trial) for trial in pair]
+        ahead = int(self.root is None and runs[1].bound > runs[0].bound)
+        return pair[ahead], weigh(problem, runs[ahead], runs[1 - ahead], rng)
+
+    def _all_genes(self, problem: SoftProblem, genes: BoolArray, trial: Trial) -> Run[SoftParameters, SoftStatistics]:
+        heated = replace(problem, restarts=frozenset({ALL_GENES.annealing}))
+        first = heated.first(heated.expect_by(trial.run.parameters, genes, ALL_GENES.hottest))
+        statistics, _ = heated.expect(first, ALL_GENES.hottest)
+        return run_em(heated, first, statistics, ALL_GENES)
+
     def _main_run(
-        self, problem: SoftProblem, genes: BoolArray, outcome: Outcome, watch: Watcher
+        self, problem: SoftProblem, genes: BoolArray, coarse: States, chosen: Trial, watch: Watcher
     ) -> Run[SoftParameters, SoftStatistics]:
         """All cells and genes from the winner of the search on, which knows some of the genes on a coarser clock."""
-        handover = replace(problem, states=outcome.problem.states)
-        first = handover.first(handover.expect_by(outcome.best.run.parameters, genes, self.hottest / 2))
+        handover = replace(problem, states=coarse)
+        first = handover.first(handover.expect_by(chosen.run.parameters, genes, self.hottest / 2))
         first = replace(first, prior=problem.time_prior.initial(problem.states, len(first.prior)))
         statistics, _ = problem.expect(first, self.hottest)
         schedule = Schedule(self.annealing, self.hottest, self.max_iterations, self.tolerance)
         return run_em(problem, first, statistics, schedule, watch)
-
-
-def _arrow(outcome: Outcome) -> Arrow:
-    n_cells = outcome.problem.cells.n_cells
-    ahead, behind = (gene_log_likelihood(outcome.problem, t.run) for t in (outcome.best, outcome.backwards))
-    margin, share = (outcome.best.bound - outcome.backwards.bound) * n_cells, float((ahead > behind).mean())
-    clear = margin > CLEAR_MARGIN and share > CLEAR_SHARE
-    return Arrow(margin, n_cells, share, "clear" if clear else "unclear")

@@ -52,6 +52,8 @@ def recover_dynamics(
 
     ``layers["velocity"]``, ``layers["velocity_u"]``
         Posterior means of ds/dt and du/dt, counts at size factor 1 per relative time. float32.
+    ``layers["velocity_sd"]``
+        Standard deviation of ds/dt, from uncertain time and an uncertain curve. float32.
     ``layers["Ms"]``, ``layers["Mu"]``
         Fitted means of spliced and unspliced under the posterior, at size factor 1. These are not smoothed counts:
         they bear the names under which scVelo and CellRank look for the state that goes with the velocity. float32.
@@ -74,13 +76,19 @@ def recover_dynamics(
     ``var["fit_deviance_explained"]``
         What the curve explains of what a free mean along the clock would. float.
     ``var["fit_beta_se"]`` and the like
-        Standard errors of log beta, log gamma, t_on and the last switch, given the fitted clock. float.
+        Standard errors of log beta, log gamma, t_on and the last switch, with what uncertain times add; given the shape
+        of the curve that was found, and up to the clock's origin and unit. float.
     ``var["fit_status"]``
         "fitted", or why not. category.
     ``var["velocity_genes"]``
         Fitted, and the curve explains something. bool.
+    ``var["fit_arrow_evidence"]``
+        By how many nats the gene prefers the reported direction of time. float.
     ``obs["latent_time"]`` and, with this name before them, ``_sd``, ``_q05``, ``_q95``, ``_entropy``
-        Posterior mean, sd, quantiles and entropy of each cell's time. float.
+        Posterior mean, sd, quantiles and entropy of each cell's time. The sd and the quantiles include what uncertain
+        curves add; they hold up to the clock's origin and unit, and for the direction and lineages found. float.
+    ``obs["latent_time_clock_sd"]``
+        The part of the sd that cells of one time share: how well the clock itself is known. float.
     ``obs["lineage"]``, ``obsm["lineage_posterior"]``
         Most probable lineage and posterior over lineages, (cells, lineages). category, float.
     ``varm["fit_lineage_t"]``, ``varm["fit_lineage_alpha"]``
@@ -91,7 +99,8 @@ def recover_dynamics(
     ``uns["lineages"]``
         Names and shares of the lineages, and with ``n_lineages="auto"`` the table that chose their number.
     ``uns["recover_dynamics"]``, ``["time_prior"]``, ``["time_arrow"]``, ``["velocity_params"]``
-        Settings, status and record of the run; the time prior; evidence for the direction of time.
+        Settings, status and record of the run; the time prior; evidence for the direction of time: margin in nats,
+        share of genes, bootstrap ``probability`` and ``verdict``.
 
     Raises
     ------
@@ -115,8 +124,10 @@ def _warn(fit: SoftFit) -> None:
     """Say loudly what a reader must not overlook."""
     if fit.arrow.verdict != "clear":
         warnings.warn(
-            "the direction of time is not clear: the best fit backwards is nearly as good. Settle it with a root, "
-            "e.g. method=vt.SoftEM(root=vt.Root('clusters', 'progenitors')).",
+            f"the direction of time is not clear: the best fit backwards is {fit.arrow.log_likelihood_margin:,.0f} nats "
+            f"behind, and {fit.arrow.probability:.0%} of bootstrap samples of the genes agree with the reported direction. "
+            "Root cells settle it, e.g. method=vt.SoftEM(root=vt.Root('clusters', 'progenitors')); so do markers known "
+            "to be early or late, and experimental time labels.",
             UnclearWarning,
             stacklevel=3,
         )
