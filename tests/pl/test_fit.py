@@ -162,3 +162,13 @@ def test_proportions_need_no_fit_but_layers(drawn):
     del drawn.layers["unspliced"]
     with pytest.raises(vt.InputError, match=r"no unspliced layer.*'spliced'"):
         vt.pl.proportions(drawn)
+
+
+def test_arrow_evidence_ticks_do_not_crowd(drawn):
+    drawn.uns["time_arrow"]["probability"] = 1.0
+    ax = vt.pl.arrow_evidence(drawn)
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["-10", "-1", "0", "1", "10"]
+    assert "all bootstraps over genes agree" in ax.get_title(loc="left")
+    drawn.var["fit_arrow_evidence"] *= 40
+    ax = vt.pl.arrow_evidence(drawn)
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["-100", "-1", "0", "1", "100"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from anndata import AnnData
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from velotime._status import InputError
 from velotime._types import FloatArray
@@ -177,7 +178,10 @@ def arrow_evidence(
         ax.hist(evidence[side], bins=edges, color=color, alpha=0.8, label=label)
     ax.axvline(0, color="black", lw=0.8)
     ax.set_xscale("symlog", linthresh=1.0)
-    ax.set(xlabel="log-likelihood forward less backward (nats)", ylabel="genes")
+    ax.set_xticks(_decades(edges[-1]), minor=False)
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(lambda nats, _: f"{nats:,.0f}")
+    ax.set(xlabel="forward less backward (nats)", ylabel="genes")
     ax.set_title(_verdict(adata), fontsize=9, loc="left")
     ax.legend(fontsize=7, frameon=False)
     tidy([ax])
@@ -191,9 +195,18 @@ def _symmetric_edges(evidence: FloatArray) -> FloatArray:
     return np.concatenate([-outward[:0:-1], outward])
 
 
+def _decades(most: float) -> list[float]:
+    """Powers of ten on either side and 0; every other one where all of them would crowd."""
+    powers = [10.0**k for k in range(0, int(np.log10(most)) + 1, 2 if most > 100 else 1)]
+    return [-power for power in reversed(powers)] + [0.0, *powers]
+
+
 def _verdict(adata: AnnData) -> str:
     arrow = adata.uns[keys.TIME_ARROW]
     text = f"{arrow['verdict']}: {arrow['log_likelihood_margin']:,.0f} nats for this direction"
     if "probability" in arrow:
-        text += f"\nprobability by bootstrap over genes: {arrow['probability']:.3f}"
+        share = float(arrow["probability"])
+        text += (
+            f"\nprobability by bootstrap over genes: {share:.3f}" if share < 1 else "\nall bootstraps over genes agree"
+        )
     return text
