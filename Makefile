@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint figures clean
 
 demo: $(VENV)/ready
 	$(BIN)/velotime demo -o demo
@@ -16,6 +16,10 @@ lint: $(VENV)/ready-to-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Of simulated cells; FIGURES_FROM=pancreas.h5ad draws those of a file.
+figures: $(VENV)/ready
+	$(BIN)/python docs/figures.py $(FIGURES_FROM)
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

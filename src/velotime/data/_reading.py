@@ -102,7 +102,7 @@ def read_observations(
             f"no gene can be fitted: {_tally(status)}. Check that the layers {names} hold the right counts."
         )
     sizes = [
-        _size_factors(adata, layer, column) if counts else np.ones(adata.n_obs)
+        size_factors(adata, layer, column) if counts else np.ones(adata.n_obs)
         for layer, column in ((u, keys.SIZE_UNSPLICED), (s, keys.SIZE_SPLICED))
     ]
     u, s = u[:, genes], s[:, genes]
@@ -183,7 +183,7 @@ def _is_constant(layer: Any) -> BoolArray:
     return np.asarray(np.ravel(high) == np.ravel(low))
 
 
-def _size_factors(adata: AnnData, layer: Any, column: str) -> FloatArray:
+def size_factors(adata: AnnData, layer: Any, column: str) -> FloatArray:
     """Totals of the cells relative to their mean, ``(cells,)``."""
     if column in adata.obs:
         total = np.asarray(adata.obs[column], dtype=np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from velotime.inference._arrow import Arrow
+from velotime.inference._bands import curve_covariance
 from velotime.inference._em import Progress, Trace, Watcher
 from velotime.inference._groups import GroupTest, compare_groups, group_gain, group_sums
 from velotime.inference._knowledge import CellLabels, Root, Terminals
@@ -36,6 +37,7 @@ __all__ = [
     "UniformPrior",
     "Watcher",
     "compare_groups",
+    "curve_covariance",
     "group_gain",
     "group_sums",
     "natural_rates",

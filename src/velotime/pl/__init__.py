@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from velotime.pl._cells import time_against
-from velotime.pl._genes import phase_portrait
+from velotime.pl._cells import embedding, time_against
+from velotime.pl._fit import arrow_evidence, em_trace, time_prior
+from velotime.pl._genes import along_time, phase_portrait
+from velotime.pl._heatmap import heatmap
+from velotime.pl._proportions import proportions
+from velotime.pl._velocity import velocity_arrows, velocity_grid, velocity_stream
 
-__all__ = ["phase_portrait", "time_against"]
+__all__ = [
+    "along_time",
+    "arrow_evidence",
+    "em_trace",
+    "embedding",
+    "heatmap",
+    "phase_portrait",
+    "proportions",
+    "time_against",
+    "time_prior",
+    "velocity_arrows",
+    "velocity_grid",
+    "velocity_stream",
+]

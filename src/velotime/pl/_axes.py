@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from anndata import AnnData
 from matplotlib.axes import Axes
 
 from velotime._status import InputError
+from velotime._types import BoolArray, FloatArray
 from velotime.data import keys
+
+TIME_LABEL = "latent time (relative)"
+DPI = 150
+JITTER = 0.15  # counts pile up on whole numbers; a little jitter shows how many there are
+MOST = 0.995  # share of the counts that axes show
 
 
 def open_axes(ax: Axes | None, *, size: tuple[float, float] = (4.0, 3.2)) -> Axes:
@@ -22,9 +32,8 @@ def finish(ax: Axes, *, show: bool | None, save: str | Path | None) -> Axes | No
 
     ``show=None`` shows a figure if nothing is saved and the backend is interactive.
     """
-    figure = ax.get_figure()
     if save is not None:
-        figure.savefig(save, dpi=150)
+        _save(ax, Path(save))
     if show is None:
         show = save is None and plt.isinteractive()
     if show:
@@ -33,10 +42,47 @@ def finish(ax: Axes, *, show: bool | None, save: str | Path | None) -> Axes | No
     return ax
 
 
+def _save(ax: Axes, path: Path) -> None:
+    """Write the whole figure under a name beside it first, so that a failure leaves no half a file."""
+    if not path.parent.is_dir():
+        raise InputError(f"save={str(path)!r}: the folder {str(path.parent)!r} does not exist. Make it first.")
+    supported = ax.figure.canvas.get_supported_filetypes()
+    if path.suffix.lstrip(".").lower() not in supported:
+        raise InputError(f"save={str(path)!r}: the name must end in one of {sorted(supported)}, preceded by a dot.")
+    partial = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        ax.figure.figure.savefig(partial, dpi=DPI)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def require_fit(adata: AnnData) -> None:
     """Raise an error that names the call that fits, if none was made."""
     if keys.RECOVER_DYNAMICS not in adata.uns:
         raise InputError("nothing is fitted yet: call velotime.tl.recover_dynamics(adata) first.")
+
+
+def require_column(adata: AnnData, column: str) -> None:
+    """Raise an error that lists the obs columns, if this is not among them."""
+    if column in adata.obs:
+        return
+    fitted = column.startswith(keys.LATENT_TIME)
+    cure = "call velotime.tl.recover_dynamics(adata) first" if fitted else "pass one of these"
+    raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}: {cure}.")
+
+
+def require_groups(adata: AnnData, column: str) -> None:
+    """Raise an error if this is no obs column of labels."""
+    require_column(adata, column)
+    if not is_categorical(adata, column):
+        labels = [name for name in adata.obs.columns if is_categorical(adata, name)]
+        raise InputError(f"column {column!r} of adata.obs is numeric, but labels are wanted; pass one of {labels}.")
+
+
+def is_categorical(adata: AnnData, column: str) -> bool:
+    """Whether an obs column holds labels rather than numbers."""
+    return not np.issubdtype(np.asarray(adata.obs[column]).dtype, np.number)
 
 
 def find_gene(adata: AnnData, gene: str) -> int:
@@ -45,3 +91,66 @@ def find_gene(adata: AnnData, gene: str) -> int:
         near = [name for name in adata.var_names if name.lower().startswith(gene.lower()[:3])][:5]
         raise InputError(f"gene {gene!r} not found among {adata.n_vars}; similar: {near or list(adata.var_names[:5])}.")
     return int(adata.var_names.get_loc(gene))
+
+
+def find_basis(adata: AnnData, basis: str) -> FloatArray:
+    """First two coordinates of an embedding, ``(cells, 2)``."""
+    key = f"X_{basis}"
+    if key not in adata.obsm:
+        there = [name.removeprefix("X_") for name in adata.obsm if name.startswith("X_")]
+        raise InputError(
+            f"basis {basis!r} not found: there is no adata.obsm[{key!r}]; available: {there}. "
+            f"Pass basis= one of these, or embed first, for example with scanpy.tl.umap(adata)."
+        )
+    points = np.asarray(adata.obsm[key], dtype=float)
+    if points.ndim != 2 or points.shape[1] < 2:
+        raise InputError(f"adata.obsm[{key!r}] has shape {points.shape}; a plot needs two columns or more.")
+    return points[:, :2]
+
+
+def name_axes(ax: Axes, basis: str) -> None:
+    """Label the axes of an embedding, whose units mean nothing: no ticks."""
+    name = {"umap": "UMAP", "tsne": "tSNE", "pca": "PC"}.get(basis, basis)
+    ax.set(xlabel=f"{name}1", ylabel=f"{name}2", xticks=[], yticks=[])
+    ax.margins(0.03)
+
+
+def name_column(column: str) -> str:
+    """An obs column as a label; times say that they are relative."""
+    known = {
+        keys.LATENT_TIME: TIME_LABEL,
+        keys.LATENT_TIME_SD: "sd of latent time (relative)",
+        keys.LATENT_TIME_Q05: "5 % quantile of latent time (relative)",
+        keys.LATENT_TIME_Q95: "95 % quantile of latent time (relative)",
+        keys.LATENT_TIME_ENTROPY: "entropy of latent time (nats)",
+    }
+    return known.get(column, column.replace("_", " "))
+
+
+def note_left_out(ax: Axes, left_out: BoolArray, why: str) -> None:
+    """Say above the axes how many cells are not drawn."""
+    n = int(left_out.sum())
+    if n == 0:
+        return
+    text = f"{n:,} {'cell' if n == 1 else 'cells'} {why}"
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "va": "bottom"}
+    ax.annotate(text, (1, 1), (0, 2), fontsize=6.5, color="0.35", **place)
+
+
+def limit_counts(ax: Axes, counts: dict[str, FloatArray], curves: dict[str, FloatArray]) -> None:
+    """End the axes "x" and "y" where nearly all counts and all of the curves are seen, and say how many are not.
+
+    A few cells with many counts would press the others, and the curve, onto the axis.
+    """
+    beyond = np.zeros(len(next(iter(counts.values()))), dtype=bool)
+    for name, values in counts.items():
+        top = 1.05 * max(float(np.quantile(values, MOST, method="lower")), 1.0, float(curves[name].max(initial=0.0)))
+        ax.set(**{f"{name}lim": (-0.04 * top - JITTER, top + JITTER)})
+        beyond |= values > top + JITTER
+    note_left_out(ax, beyond, "beyond the axes")
+
+
+def tidy(axes: Iterable[Axes]) -> None:
+    """No frame above and to the right."""
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)

@@ -10,7 +10,62 @@ from matplotlib.axes import Axes
 
 from velotime._status import InputError
 from velotime.data import keys
-from velotime.pl._axes import finish, open_axes, require_fit
+from velotime.pl._axes import (
+    TIME_LABEL,
+    find_basis,
+    finish,
+    is_categorical,
+    name_axes,
+    name_column,
+    note_left_out,
+    open_axes,
+    require_column,
+    require_fit,
+    tidy,
+)
+from velotime.pl._colors import color_cells, figure_size, point_size
+
+
+def embedding(
+    adata: AnnData,
+    *,
+    color: str = keys.LATENT_TIME,
+    basis: str = "umap",
+    cmap: str = "viridis",
+    legend_loc: str | None = "right margin",
+    ax: Axes | None = None,
+    show: bool | None = None,
+    save: str | Path | None = None,
+) -> Axes | None:
+    """Cells on an embedding, coloured by latent time, by its standard deviation, or by any obs column.
+
+    Parameters
+    ----------
+    adata
+        With an embedding; fitted with :func:`velotime.tl.recover_dynamics` where the colour is a result of the fit.
+    color
+        An obs column: ``"latent_time"``, ``"latent_time_sd"``, ``"clusters"``, ...
+    basis
+        Which ``obsm["X_<basis>"]``; its first two columns.
+    cmap
+        Colour map of numbers; perceptually uniform by default.
+    legend_loc
+        Where labels are named: "right margin", "on data" or None.
+    ax, show, save
+        As in scanpy.
+
+    Raises
+    ------
+    InputError
+        If there is no such basis or column.
+    """
+    points = find_basis(adata, basis)
+    require_column(adata, color)
+    ax = open_axes(ax, size=figure_size(adata, color, legend_loc))
+    color_cells(ax, points, adata, color, cmap=cmap, legend_loc=legend_loc)
+    name_axes(ax, basis)
+    note_left_out(ax, np.asarray(~np.isfinite(points).all(axis=1)), "without coordinates left out")
+    return finish(ax, show=show, save=save)
 
 
 def time_against(
@@ -38,12 +93,16 @@ def time_against(
         If nothing is fitted or there is no such column.
     """
     require_fit(adata)
-    if column not in adata.obs:
-        raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}.")
+    require_column(adata, column)
+    if is_categorical(adata, column):
+        numeric = [name for name in adata.obs.columns if not is_categorical(adata, name)]
+        raise InputError(f"column {column!r} of adata.obs holds labels, but numbers are wanted; numeric: {numeric}.")
     x = np.asarray(adata.obs[column], dtype=float)
     obs = adata.obs
     ax = open_axes(ax)
-    ax.vlines(x, obs[keys.LATENT_TIME_Q05], obs[keys.LATENT_TIME_Q95], color="0.8", lw=0.6)
-    ax.scatter(x, obs[keys.LATENT_TIME], s=4, color="tab:blue", linewidths=0, zorder=3)
-    ax.set(xlabel=column.replace("_", " "), ylabel="latent time (relative)", ylim=(-0.02, 1.02))
+    ax.vlines(x, obs[keys.LATENT_TIME_Q05], obs[keys.LATENT_TIME_Q95], color="0.8", lw=0.6, rasterized=True)
+    size = point_size(len(x)) / 2
+    ax.scatter(x, obs[keys.LATENT_TIME], s=size, color="tab:blue", linewidths=0, zorder=3, rasterized=True)
+    ax.set(xlabel=name_column(column), ylabel=TIME_LABEL, ylim=(-0.02, 1.02))
+    tidy([ax])
     return finish(ax, show=show, save=save)

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import matplotlib.patheffects as effects
+import matplotlib.pyplot as plt
 import numpy as np
 from anndata import AnnData
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path as Outline
 
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import find_layers, keys
-from velotime.kinetics import switch_means
-from velotime.pl._axes import find_gene, finish, open_axes, require_fit
+from velotime.data import keys
+from velotime.pl._axes import (
+    JITTER,
+    TIME_LABEL,
+    find_gene,
+    finish,
+    limit_counts,
+    open_axes,
+    require_column,
+    require_fit,
+    tidy,
+)
+from velotime.pl._colors import color_cells, figure_size, point_size
+from velotime.pl._curves import WIDTH, Curve, fit_sizes, gene_curves, normalised_counts
 
-CURVE_POINTS = 400
+HALO = [effects.withStroke(linewidth=3.2, foreground="white")]
+PIECES = 24  # of latent time, in which counts are averaged
+LEAST_CELLS = 5  # a mean over fewer says nothing
 
 
 def phase_portrait(
@@ -22,6 +44,7 @@ def phase_portrait(
     gene: str,
     *,
     color: str = keys.LATENT_TIME,
+    band: bool = True,
     ax: Axes | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
@@ -37,7 +60,10 @@ def phase_portrait(
     gene
         Name of the gene.
     color
-        A numeric obs column.
+        An obs column: numbers get a colour bar, labels the palette in ``uns["<color>_colors"]``.
+    band
+        Draw where the curve lies with a posterior probability of 90 % at each time, across its direction: the errors
+        of all rates, switches and levels together, given the clock.
     ax, show, save
         As in scanpy.
 
@@ -47,51 +73,167 @@ def phase_portrait(
         If nothing is fitted, or there is no such gene or column.
     """
     require_fit(adata)
-    if color not in adata.obs:
-        raise InputError(f"column {color!r} not found in adata.obs; available: {list(adata.obs.columns)}.")
+    require_column(adata, color)
     g = find_gene(adata, gene)
-    names = adata.uns[keys.RECOVER_DYNAMICS]["layers"]
-    u, s = (_normalised(adata, layer, g) for layer in find_layers(adata, names["unspliced"], names["spliced"]))
-    ax = open_axes(ax)
-    # Counts pile up on whole numbers; a little jitter shows how many there are.
-    jitter = np.random.default_rng(0).uniform(-0.15, 0.15, (2, adata.n_obs))
-    ax.scatter(s + jitter[0], u + jitter[1], c=adata.obs[color], s=6, cmap="viridis", alpha=0.6, linewidths=0)
-    for theta in gene_curves(adata, g):
-        curve_u, curve_s = switch_means(theta, np.linspace(0, 1, CURVE_POINTS))
-        ax.plot(curve_s[0], curve_u[0], color="black", lw=1.8)
-        switches = np.array([theta[0, 2], theta[0, 2] + np.exp(theta[0, 6])])
-        inside = switches[(switches > 0) & (switches < 1)]
-        if len(inside):
-            at_u, at_s = switch_means(theta, inside)
-            ax.scatter(at_s[0], at_u[0], color="black", s=36, zorder=3, marker="D")
-    ax.set(xlabel="spliced", ylabel="unspliced", title=gene)
+    u, s = normalised_counts(adata, g)
+    curves = gene_curves(adata, g)
+    ax = open_axes(ax, size=figure_size(adata, color))
+    jitter = np.random.default_rng(0).uniform(-JITTER, JITTER, (adata.n_obs, 2))
+    color_cells(ax, np.c_[s, u] + jitter, adata, color, alpha=0.6)
+    for curve in curves:
+        if band and curve.covariance is not None:
+            _draw_band(ax, curve, curve.covariance)
+        ax.plot(curve.means[1], curve.means[0], color=curve.color, lw=1.8, path_effects=HALO, zorder=4)
+        _draw_switches(ax, curve.at_switches[1], curve.at_switches[0], curve)
+    _name_curves(ax, curves, band=band, means=False)
+    limit_counts(ax, {"x": s, "y": u}, {"x": _ends(curves, 1), "y": _ends(curves, 0)})
+    ax.set(xlabel="spliced", ylabel="unspliced")
+    ax.set_title(gene, loc="left")
+    tidy([ax])
     return finish(ax, show=show, save=save)
 
 
-def gene_curves(adata: AnnData, g: int) -> list[FloatArray]:
-    """Parameters of a fitted gene as the kinetics take them, ``(1, 8)`` a lineage; none if it was not fitted."""
-    row = adata.var.iloc[g]
-    gamma = row[keys.FIT_GAMMA]
-    if not np.isfinite(gamma):
-        return []
-    shared = [
-        np.log(row[keys.FIT_BETA]),
-        np.log(gamma),
-        row[keys.FIT_T_ON],
-        np.log(row[keys.FIT_ALPHA_0] / gamma),
-        np.log(row[keys.FIT_ALPHA] / gamma),
-        np.log(row[keys.FIT_SCALING]),
-    ]
-    own = zip(adata.varm[keys.LINEAGE_T_OFF][g], adata.varm[keys.LINEAGE_ALPHA][g], strict=True)
-    return [
-        np.array([[*shared, np.log(t_off - row[keys.FIT_T_ON]), np.log(alpha / gamma)]], dtype=float)
-        for t_off, alpha in own
-    ]
+def _ends(curves: list[Curve], layer: int) -> FloatArray:
+    """The largest mean of each curve."""
+    return np.array([curve.means[layer].max() for curve in curves])
 
 
-def _normalised(adata: AnnData, layer: str, g: int) -> FloatArray:
-    """One gene's values over the size factors that the fit used, ``(cells,)``."""
-    column = adata.layers[layer][:, [g]]
-    values = np.asarray(column.toarray() if hasattr(column, "toarray") else column, dtype=float).ravel()
-    total = np.asarray(adata.layers[layer].sum(axis=1)).ravel()
-    return values / np.maximum(total / total.mean(), 0.05)
+def _draw_switches(ax: Axes, x: FloatArray, y: FloatArray, curve: Curve) -> None:
+    ax.scatter(x, y, color=curve.color, s=34, marker="D", edgecolors="white", linewidths=0.8, zorder=5)
+
+
+def _draw_band(ax: Axes, curve: Curve, covariance: FloatArray) -> None:
+    """A strip as wide as 90 % of the posterior across the curve, one quadrilateral a piece of time."""
+    points = curve.means[::-1].T  # (times, (s, u))
+    span = np.maximum(np.ptp(points, axis=0), 1e-12)
+    along = np.gradient(points / span, axis=0)
+    across = np.c_[-along[:, 1], along[:, 0]] / np.maximum(np.linalg.norm(along, axis=1), 1e-12)[:, None]
+    covariance = covariance[:, ::-1, ::-1] / np.outer(span, span)
+    half = WIDTH * np.sqrt(np.einsum("ta,tab,tb->t", across, covariance, across))[:, None] * across * span
+    low, high = points - half, points + half
+    strips = np.stack([low[:-1], low[1:], high[1:], high[:-1]], axis=1)
+    # One path, all pieces turning the same way: where they overlap, at a switch, they are not darker.
+    x, y = strips[..., 0], strips[..., 1]
+    turn = (x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)).sum(axis=1)
+    strips[turn < 0] = strips[turn < 0, ::-1]
+    path = Outline.make_compound_path_from_polys(strips)
+    ax.add_patch(PathPatch(path, facecolor=curve.color, alpha=0.25, lw=0, zorder=3))
+
+
+def _name_curves(ax: Axes, curves: list[Curve], *, band: bool, means: bool) -> None:
+    """A legend of what was fitted, inside the axes; that of the cells is beside them."""
+    if not curves:
+        return
+    lines: list[Artist] = [
+        Line2D([], [], color=c.color, lw=1.8, label=f"lineage {c.lineage}") for c in curves if len(curves) > 1
+    ]
+    lines = lines or [Line2D([], [], color=curves[0].color, lw=1.8, label="fit")]
+    if any(len(curve.switches) for curve in curves):
+        lines.append(Line2D([], [], marker="D", ls="", color="black", mec="white", ms=6, label="switch"))
+    if band and any(curve.covariance is not None for curve in curves):
+        lines.append(Patch(facecolor="black", alpha=0.25, lw=0, label="90 % of the posterior"))
+    if means:
+        lines.append(Line2D([], [], marker="o", ls="", color="white", mec="black", ms=4, label="mean count"))
+    labels = [str(line.get_label()) for line in lines]
+    ax.add_artist(Legend(ax, lines, labels, fontsize=7, frameon=True, framealpha=0.7, edgecolor="none", loc="best"))
+
+
+def along_time(
+    adata: AnnData,
+    gene: str,
+    *,
+    color: str | None = None,
+    ax: tuple[Axes, Axes] | None = None,
+    show: bool | None = None,
+    save: str | Path | None = None,
+) -> tuple[Axes, Axes] | None:
+    """Counts and fit of a gene along latent time: unspliced above, spliced below, a curve per lineage.
+
+    Dots are cells, at size factor 1; rings are means with standard errors over pieces of the clock (each lineage's
+    cells by themselves), which the fitted curve should meet; bands are where the curve lies with a posterior
+    probability of 90 %.
+
+    Parameters
+    ----------
+    adata
+        Fitted with :func:`velotime.tl.recover_dynamics`.
+    gene
+        Name of the gene.
+    color
+        An obs column by which cells are coloured; grey by default.
+    ax
+        Two axes, for unspliced and spliced counts.
+    show, save
+        As in scanpy.
+
+    Raises
+    ------
+    InputError
+        If nothing is fitted, or there is no such gene or column.
+    """
+    require_fit(adata)
+    if color is not None:
+        require_column(adata, color)
+    g = find_gene(adata, gene)
+    if ax is None:
+        width = 4.4 if color is None else figure_size(adata, color)[0]
+        axes = tuple(plt.subplots(2, 1, figsize=(width, 4.2), layout="constrained", sharex=True)[1])
+    elif isinstance(ax, Sequence | np.ndarray) and len(ax) == 2:
+        axes = (ax[0], ax[1])
+    else:
+        raise InputError(f"along_time(ax={ax!r}): needs two axes, for the unspliced and the spliced counts.")
+    curves = gene_curves(adata, g)
+    for k, (panel, counts) in enumerate(zip(axes, normalised_counts(adata, g), strict=True)):
+        _draw_counts(panel, adata, counts, color, legend=k == 0)
+        for curve in curves:
+            _draw_along(panel, adata, curve, k, counts)
+        limit_counts(panel, {"y": counts}, {"y": _ends(curves, k)})
+        panel.set(ylabel=("unspliced", "spliced")[k], xlim=(-0.02, 1.02))
+    _name_curves(axes[0], curves, band=True, means=True)
+    axes[0].set_title(gene, loc="left")
+    axes[1].set_xlabel(TIME_LABEL)
+    tidy(axes)
+    done = finish(axes[1], show=show, save=save)
+    return None if done is None else (axes[0], axes[1])
+
+
+def _draw_counts(ax: Axes, adata: AnnData, counts: FloatArray, color: str | None, *, legend: bool) -> None:
+    jitter = np.random.default_rng(0).uniform(-JITTER, JITTER, len(counts))
+    points = np.c_[np.asarray(adata.obs[keys.LATENT_TIME], dtype=float), counts + jitter]
+    if color is None:
+        ax.scatter(points[:, 0], points[:, 1], s=point_size(len(points)), color="0.75", linewidths=0, rasterized=True)
+    else:
+        color_cells(ax, points, adata, color, alpha=0.6, legend_loc="right margin" if legend else None)
+
+
+def _draw_along(ax: Axes, adata: AnnData, curve: Curve, layer: int, counts: FloatArray) -> None:
+    """The fit of one lineage in one layer, its band, its switches, and the means of its cells."""
+    mean = curve.means[layer]
+    ax.plot(curve.times, mean, color=curve.color, lw=1.8, path_effects=HALO, zorder=4)
+    if curve.covariance is not None:
+        half = WIDTH * np.sqrt(curve.covariance[:, layer, layer])
+        low, high = np.maximum(mean - half, 0), mean + half
+        ax.fill_between(curve.times, low, high, color=curve.color, alpha=0.25, lw=0, zorder=3)
+    _draw_switches(ax, curve.switches, curve.at_switches[layer], curve)
+    own = np.asarray(adata.obs[keys.LINEAGE].astype(str)) == curve.lineage
+    time, size = np.asarray(adata.obs[keys.LATENT_TIME], dtype=float), fit_sizes(adata)[layer]
+    at, height, error = _means(time[own], counts[own], size[own])
+    style: dict[str, Any] = {"fmt": "o", "ms": 3.5, "mfc": "white", "mew": 0.9, "elinewidth": 0.9, "zorder": 4.5}
+    ax.errorbar(at, height, yerr=error, color=curve.color, **style)
+
+
+def _means(time: FloatArray, counts: FloatArray, size: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean time, mean count and its standard error in each piece of the clock with enough cells.
+
+    The mean is total counts over total size factor, as cells with more counts know more; the model agrees with it.
+    """
+    piece = np.clip((time * PIECES).astype(int), 0, PIECES - 1)
+
+    def total(values: FloatArray) -> FloatArray:
+        return np.asarray(np.bincount(piece, values, minlength=PIECES), dtype=float)
+
+    weight = np.maximum(total(size), 1e-300)
+    mean = total(size * counts) / weight
+    error = np.sqrt(total((size * (counts - mean[piece])) ** 2)) / weight
+    enough = total(np.ones_like(size)) >= LEAST_CELLS
+    return (total(size * time) / weight)[enough], mean[enough], error[enough]

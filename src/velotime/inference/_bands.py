@@ -1,0 +1,77 @@
+"""How sure a fitted curve is of itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from velotime._types import FloatArray, IntArray
+from velotime.inference._mstep import GeneProblem
+from velotime.inference._noise import Noise, StateSums
+from velotime.inference._params import Layout, States
+from velotime.inference._priors import RatePrior
+
+BINS = 64  # pieces of the clock in which cells are counted
+
+
+def curve_covariance(
+    theta: FloatArray,
+    at: FloatArray,
+    *,
+    noise: Noise,
+    scatter: tuple[float, float],
+    time: FloatArray,
+    lineages: FloatArray,
+    sizes: tuple[FloatArray, FloatArray],
+) -> FloatArray:
+    """Posterior covariance of one gene's fitted means (u, s), by Laplace's approximation and the delta method.
+
+    With J the derivatives of the curve by the parameters, V the variance of a count, ``l`` size factors and P the
+    prior's precision, the parameters have covariance ``C = (sum_i l_i J_i^T V_i^-1 J_i + P)^-1`` around the fit, and
+    the curve at t has ``J(t) C J(t)^T``. Cells stand at their mean times: the clock is taken as known.
+
+    Parameters
+    ----------
+    theta
+        Parameters of the gene, ``(6 + 2 lineages,)``, in the order of ``Layout``.
+    at
+        Times at which the covariance is wanted, ``(times,)``, relative.
+    noise
+        The noise model of the fit.
+    scatter
+        Its parameter for the gene in the unspliced and the spliced layer.
+    time
+        Posterior mean time of every cell, ``(cells,)``, relative.
+    lineages
+        Posterior over lineages of every cell, ``(cells, lineages)``.
+    sizes
+        Size factors in the unspliced and the spliced layer, each ``(cells,)``.
+
+    Returns
+    -------
+    Covariances of (unspliced, spliced), ``(lineages, times, 2, 2)``, in squared counts at size factor 1.
+    """
+    layout = Layout(lineages.shape[1])
+    states = States((np.arange(BINS) + 0.5) / BINS, layout)
+    bins = np.clip((time * BINS).astype(np.int64), 0, BINS - 1)
+    prior = RatePrior(layout)
+    u, s = (_cells_per_state(bins, lineages, size) for size in sizes)
+    problem = GeneProblem(states, noise, prior, u, s, np.array([scatter[0]]), np.array([scatter[1]]))
+    _, fisher = problem.information(theta[None])
+    covariance = np.linalg.inv(fisher[0] + prior.hessian)
+    out = np.empty((layout.n_lineages, len(at), 2, 2))
+    for k, (_, _, ju, js) in enumerate(States(at, layout).jacobians(theta[None])):
+        own = layout.columns(k)
+        slopes = np.stack([ju[0], js[0]])  # (2, 8, times)
+        out[k] = np.einsum("apt,pq,bqt->tab", slopes, covariance[np.ix_(own, own)], slopes)
+    return out
+
+
+def _cells_per_state(bins: IntArray, lineages: FloatArray, size: FloatArray) -> StateSums:
+    """Summed size factors of the cells in each state; the counts themselves do not enter the information."""
+
+    def total(weight: FloatArray) -> FloatArray:
+        return np.concatenate([np.bincount(bins, weight * share, minlength=BINS) for share in lineages.T])
+
+    sums, squares = total(size), total(size**2)
+    mean_size = np.where(sums > 0, squares / np.maximum(sums, 1e-300), 1.0)
+    return StateSums(np.zeros((1, len(sums))), sums, mean_size)

@@ -1,0 +1,161 @@
+"""Colours of cells: numbers by a perceptually uniform map, labels by the palette in ``uns``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.patheffects as effects
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from matplotlib.axes import Axes
+from matplotlib.colors import is_color_like
+from matplotlib.lines import Line2D
+from scanpy.plotting import palettes
+
+from velotime._status import InputError
+from velotime._types import FloatArray
+from velotime.data import keys
+from velotime.pl._axes import is_categorical, name_column, require_column
+
+MISSING = "lightgray"
+# Told apart by the colour-blind (Okabe and Ito), and other than those of scanpy, which clusters have.
+LINEAGE_PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+LEGEND_ROWS = 14  # labels a column of the legend
+LEGENDS = ("right margin", "on data", None)
+
+
+def default_palette(n: int) -> list[str]:
+    """Colours that scanpy would give ``n`` labels."""
+    for palette in (palettes.default_20, palettes.default_28, palettes.default_102):
+        if n <= len(palette):
+            return list(palette[:n])
+    return [palettes.default_102[k % len(palettes.default_102)] for k in range(n)]
+
+
+def palette_of(adata: AnnData, column: str, labels: list[str]) -> dict[str, str]:
+    """Colour of each label: ``uns["<column>_colors"]`` where it has enough; else scanpy's, or those of lineages."""
+    given = list(adata.uns.get(f"{column}_colors", []))
+    if len(given) < len(labels) or not all(is_color_like(color) for color in given):
+        own = column == keys.LINEAGE and len(labels) <= len(LINEAGE_PALETTE)
+        given = LINEAGE_PALETTE if own else default_palette(len(labels))
+    return dict(zip(labels, given, strict=False))
+
+
+def labels_of(adata: AnnData, column: str) -> tuple[list[str], Any]:
+    """Labels of an obs column in order, and the number of each cell's label (-1: missing), ``(cells,)``."""
+    values = adata.obs[column]
+    codes = values if isinstance(values.dtype, pd.CategoricalDtype) else values.astype("str").astype("category")
+    return [str(label) for label in codes.cat.categories], np.asarray(codes.cat.codes)
+
+
+def figure_size(adata: AnnData, column: str, legend_loc: str | None = "right margin") -> tuple[float, float]:
+    """Width and height in inches that leave a legend its place."""
+    if legend_loc != "right margin":
+        return 4.0, 3.4
+    return (5.4 if is_categorical(adata, column) else 4.5), 3.4
+
+
+def point_size(n: int) -> float:
+    """Area of a point in points^2: smaller the more there are."""
+    return float(np.clip(20_000 / max(n, 1), 0.5, 18.0))
+
+
+def color_cells(
+    ax: Axes,
+    points: FloatArray,
+    adata: AnnData,
+    column: str,
+    *,
+    cmap: str = "viridis",
+    alpha: float = 1.0,
+    legend_loc: str | None = "right margin",
+) -> None:
+    """Scatter the cells, coloured by an obs column, with a legend or a colour bar; a row of NaN is not drawn."""
+    require_column(adata, column)
+    if legend_loc not in LEGENDS:
+        raise InputError(f"legend_loc={legend_loc!r}: must be one of {LEGENDS}.")
+    style: dict[str, Any] = {
+        "s": point_size(len(points)),
+        "alpha": alpha,
+        "linewidths": 0,
+        "rasterized": True,
+        "plotnonfinite": True,
+    }
+    if not is_categorical(adata, column):
+        _color_numbers(ax, points, adata, column, cmap=cmap, bar=legend_loc is not None, style=style)
+        return
+    labels, codes = labels_of(adata, column)
+    palette = palette_of(adata, column, labels)
+    lookup = np.array([*palette.values(), MISSING], dtype=object)
+    ax.scatter(points[:, 0], points[:, 1], c=list(lookup[codes]), **style)
+    present = [label for k, label in enumerate(labels) if np.any(codes == k)]
+    if legend_loc == "on data":
+        _label_groups(ax, points, labels, codes)
+    elif legend_loc is not None:
+        _legend(ax, {label: palette[label] for label in present}, name_column(column))
+
+
+def _color_numbers(
+    ax: Axes, points: FloatArray, adata: AnnData, column: str, *, cmap: str, bar: bool, style: dict[str, Any]
+) -> None:
+    """Latent time runs from 0 to 1; of other columns the colours span all but the extreme half per cents."""
+    values = np.asarray(adata.obs[column], dtype=float)
+    there = values[np.isfinite(values)]
+    low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
+    low, high = {keys.LATENT_TIME: (0.0, 1.0), keys.LATENT_TIME_SD: (0.0, high)}.get(column, (low, high))
+    drawn = ax.scatter(points[:, 0], points[:, 1], c=values, cmap=color_map(cmap), vmin=low, vmax=high, **style)
+    if not bar:
+        return
+    beyond = bool(np.any(there < low)), bool(np.any(there > high))
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max", (False, False): "neither"}[beyond]
+    scale = ax.figure.colorbar(drawn, ax=ax, extend=extend, extendfrac=0.03, aspect=25, fraction=0.06, pad=0.02)
+    scale.set_label(name_column(column))
+    if scale.solids is not None:
+        scale.solids.set_alpha(1)  # the map as it is, though points are paler
+    scale.outline.set_visible(False)
+
+
+def color_map(name: str) -> Any:
+    """A colour map in which missing values are grey."""
+    if name not in mpl.colormaps:
+        raise InputError(f"cmap={name!r} is no colour map of matplotlib; the default is 'viridis'.")
+    return mpl.colormaps[name].with_extremes(bad=MISSING)
+
+
+def _legend(ax: Axes, palette: dict[str, str], title: str) -> None:
+    dots = [Line2D([], [], marker="o", ls="", color=color, label=label, ms=5) for label, color in palette.items()]
+    ax.legend(
+        handles=dots,
+        title=title,
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+        frameon=False,
+        fontsize=8,
+        title_fontsize=8,
+        ncols=-(-len(dots) // LEGEND_ROWS),
+        handletextpad=0.2,
+        borderaxespad=0.2,
+        alignment="left",
+    )
+
+
+def _label_groups(ax: Axes, points: FloatArray, labels: list[str], codes: Any) -> None:
+    """The name of each group at its median."""
+    for k, label in enumerate(labels):
+        own = points[(codes == k) & np.isfinite(points).all(axis=1)]
+        if len(own):
+            halo = [effects.withStroke(linewidth=2.5, foreground="white")]
+            x, y = np.median(own, axis=0)
+            ax.text(
+                x,
+                y,
+                label,
+                ha="center",
+                va="center",
+                fontsize=8,
+                weight="bold",
+                path_effects=halo,
+                zorder=6,
+            )

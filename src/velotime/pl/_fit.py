@@ -1,0 +1,212 @@
+"""Plots of the fit as a whole: time prior, EM trace, direction of time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from anndata import AnnData
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
+
+from velotime._status import InputError
+from velotime._types import FloatArray
+from velotime.data import keys
+from velotime.pl._axes import TIME_LABEL, finish, open_axes, require_fit, tidy
+from velotime.pl._colors import default_palette, labels_of, palette_of
+from velotime.pl._curves import lineage_colors
+
+HISTOGRAM_BINS = 60
+
+
+def time_prior(
+    adata: AnnData,
+    *,
+    ax: Axes | None = None,
+    show: bool | None = None,
+    save: str | Path | None = None,
+) -> Axes | None:
+    """Density of cells over latent time, as learned or given.
+
+    With one prior for all cells, lineages are stacked on each other, and a histogram of the cells' mean times is behind
+    them. With a prior for each group, a line is drawn for each, summed over lineages.
+
+    Parameters
+    ----------
+    adata
+        Fitted with :func:`velotime.tl.recover_dynamics`.
+    ax, show, save
+        As in scanpy.
+
+    Raises
+    ------
+    InputError
+        If nothing is fitted, or the fit has no time prior.
+    """
+    require_fit(adata)
+    if keys.TIME_PRIOR not in adata.uns:
+        method = adata.uns[keys.RECOVER_DYNAMICS]["method"]
+        raise InputError(f"{method} has no time prior: call velotime.tl.recover_dynamics(adata, method=vt.SoftEM()).")
+    times = np.asarray(adata.uns[keys.TIME_PRIOR]["times"], dtype=float)
+    weights = np.atleast_2d(np.asarray(adata.uns[keys.TIME_PRIOR]["weights"], dtype=float))
+    edges = np.concatenate([times[:1], 0.5 * (times[1:] + times[:-1]), times[-1:]])  # each time stands for these
+    density = weights.reshape(len(weights), -1, len(times)) / np.diff(edges)
+    density /= weights.sum(axis=1)[:, None, None]
+    ax = open_axes(ax, size=(4.4, 3.0))
+    if len(weights) == 1:
+        _stack_lineages(ax, adata, times, density[0])
+    else:
+        _draw_groups(ax, adata, times, density.sum(axis=1))
+    ax.set(xlabel=TIME_LABEL, ylabel="density of cells", xlim=(0, 1))
+    ax.set_ylim(bottom=0)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize=7, frameon=False)
+    tidy([ax])
+    return finish(ax, show=show, save=save)
+
+
+def _stack_lineages(ax: Axes, adata: AnnData, times: FloatArray, density: FloatArray) -> None:
+    time = np.asarray(adata.obs[keys.LATENT_TIME], dtype=float)
+    ax.hist(time, bins=HISTOGRAM_BINS, range=(0, 1), density=True, color="0.85", label="cells at their mean time")
+    colors = lineage_colors(adata)
+    if len(density) == 1:
+        ax.plot(times, density[0], color="black", lw=1.5, label="time prior")
+        return
+    labels = [f"lineage {name}" for name in colors]
+    ax.stackplot(times, density, colors=list(colors.values()), labels=labels, alpha=0.75, lw=0)
+
+
+def _draw_groups(ax: Axes, adata: AnnData, times: FloatArray, density: FloatArray) -> None:
+    """One line a group, in the order of the rows: labels sorted as text."""
+    column = str(adata.uns[keys.RECOVER_DYNAMICS]["settings"].get("prior", {}).get("by", "none"))
+    if column in adata.obs:
+        palette = palette_of(adata, column, labels_of(adata, column)[0])
+        names = sorted(set(adata.obs[column].astype(str)))
+    if column not in adata.obs or len(names) != len(density):
+        names = [f"group {k}" for k in range(len(density))]
+        palette = dict(zip(names, default_palette(len(names)), strict=True))
+    for name, values in zip(names, density, strict=True):
+        ax.plot(times, values, color=palette[name], lw=1.5, label=name)
+
+
+def em_trace(
+    adata: AnnData,
+    *,
+    ax: Axes | None = None,
+    show: bool | None = None,
+    save: str | Path | None = None,
+) -> Axes | None:
+    """Bound on the log-likelihood and temperature by iteration of the expectation-maximisation.
+
+    Bounds at different temperatures are different functions; the bound must rise only while the temperature stays, as
+    it does at 1, from the dotted line on.
+
+    Parameters
+    ----------
+    adata
+        Fitted with :func:`velotime.tl.recover_dynamics`.
+    ax, show, save
+        As in scanpy.
+
+    Raises
+    ------
+    InputError
+        If nothing is fitted, or the fit left no trace.
+    """
+    require_fit(adata)
+    record = adata.uns[keys.RECOVER_DYNAMICS]
+    if "bound" not in record:
+        raise InputError(
+            f"uns[{keys.RECOVER_DYNAMICS!r}] holds no trace: call velotime.tl.recover_dynamics(adata) again."
+        )
+    bound = np.atleast_1d(np.asarray(record["bound"], dtype=float))
+    temperature = np.atleast_1d(np.asarray(record.get("temperature", np.ones(len(bound))), dtype=float))
+    iteration = np.arange(1, len(bound) + 1)
+    ax = open_axes(ax, size=(4.6, 3.0))
+    ax.plot(iteration, bound - bound[-1], "o-", color="tab:blue", ms=3, lw=1.2)
+    ax.set(xlabel="iteration")
+    ax.set_ylabel("bound less its last value\n(nats per cell)", color="tab:blue")
+    right = ax.twinx()
+    right.plot(iteration, temperature, "s--", color="tab:orange", ms=2.5, lw=1.0)
+    right.set_yscale("log")
+    right.set_ylabel("temperature", color="tab:orange")
+    cold = np.flatnonzero(temperature <= 1)
+    if 0 < len(cold) < len(bound):
+        ax.axvline(iteration[cold[0]], color="0.5", ls=":", lw=1)
+    ax.set_title(f"{record['status']} after {len(bound)} iterations", fontsize=9, loc="left")
+    ax.spines["top"].set_visible(False)
+    right.spines["top"].set_visible(False)
+    return finish(ax, show=show, save=save)
+
+
+def arrow_evidence(
+    adata: AnnData,
+    *,
+    ax: Axes | None = None,
+    show: bool | None = None,
+    save: str | Path | None = None,
+) -> Axes | None:
+    """Evidence of every gene for the direction of time, and what it adds up to.
+
+    The log-likelihood of each gene in the best fit forwards less that in the best fit backwards; genes to the right
+    speak for the direction that was chosen. The axis is linear between -1 and 1 nats and logarithmic beyond.
+
+    Parameters
+    ----------
+    adata
+        Fitted with :func:`velotime.tl.recover_dynamics`.
+    ax, show, save
+        As in scanpy.
+
+    Raises
+    ------
+    InputError
+        If nothing is fitted, or the fit did not keep the evidence of each gene.
+    """
+    require_fit(adata)
+    if keys.TIME_ARROW not in adata.uns or keys.FIT_ARROW_EVIDENCE not in adata.var:
+        raise InputError(
+            f"the direction of time was not tested gene by gene: adata.var[{keys.FIT_ARROW_EVIDENCE!r}] or "
+            f"adata.uns[{keys.TIME_ARROW!r}] is missing. Call velotime.tl.recover_dynamics(adata, method=vt.SoftEM())."
+        )
+    evidence = np.asarray(adata.var[keys.FIT_ARROW_EVIDENCE], dtype=float)
+    evidence = evidence[np.isfinite(evidence)]
+    edges = _symmetric_edges(evidence).tolist()
+    ax = open_axes(ax, size=(4.6, 3.0))
+    for side, color, name in ((evidence > 0, "tab:blue", "forward"), (evidence <= 0, "tab:red", "backward")):
+        label = f"{name}: {int(side.sum()):,} genes"
+        ax.hist(evidence[side], bins=edges, color=color, alpha=0.8, label=label)
+    ax.axvline(0, color="black", lw=0.8)
+    ax.set_xscale("symlog", linthresh=1.0)
+    ax.set_xticks(_decades(edges[-1]), minor=False)
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(lambda nats, _: f"{nats:,.0f}")
+    ax.set(xlabel="forward less backward (nats)", ylabel="genes")
+    ax.set_title(_verdict(adata), fontsize=9, loc="left")
+    ax.legend(fontsize=7, frameon=False)
+    tidy([ax])
+    return finish(ax, show=show, save=save)
+
+
+def _symmetric_edges(evidence: FloatArray) -> FloatArray:
+    """Edges of bins evenly spaced on the axis, of which one is 0."""
+    most = max(float(np.abs(evidence).max(initial=1.0)), 10.0)
+    outward = np.concatenate([np.linspace(0, 1, 4), np.geomspace(1, most * 1.01, 16)[1:]])
+    return np.concatenate([-outward[:0:-1], outward])
+
+
+def _decades(most: float) -> list[float]:
+    """Powers of ten on either side and 0; every other one where all of them would crowd."""
+    powers = [10.0**k for k in range(0, int(np.log10(most)) + 1, 2 if most > 100 else 1)]
+    return [-power for power in reversed(powers)] + [0.0, *powers]
+
+
+def _verdict(adata: AnnData) -> str:
+    arrow = adata.uns[keys.TIME_ARROW]
+    text = f"{arrow['verdict']}: {arrow['log_likelihood_margin']:,.0f} nats for this direction"
+    if "probability" in arrow:
+        share = float(arrow["probability"])
+        text += (
+            f"\nprobability by bootstrap over genes: {share:.3f}" if share < 1 else "\nall bootstraps over genes agree"
+        )
+    return text

@@ -1,0 +1,172 @@
+"""Genes along latent time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from anndata import AnnData
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch
+from scipy import sparse
+
+from velotime._status import InputError
+from velotime._types import FloatArray, IntArray
+from velotime.data import find_layers, keys
+from velotime.pl._axes import TIME_LABEL, find_gene, finish, open_axes, require_fit, require_groups
+from velotime.pl._colors import color_map, labels_of, palette_of
+from velotime.pl._curves import fit_sizes
+
+COLUMNS = 200  # times
+BANDWIDTH = 0.02  # of latent time: standard deviation of the kernel that averages cells
+LEAST_MASS = 0.9  # cells that a time needs around it: one, nearly
+MOST_NAMES = 80  # genes beyond which names would not be read
+
+
+def heatmap(
+    adata: AnnData,
+    genes: Sequence[str] | None = None,
+    *,
+    n_genes: int = 50,
+    color: str | None = None,
+    layer: str | None = None,
+    cmap: str = "viridis",
+    ax: Axes | None = None,
+    show: bool | None = None,
+    save: str | Path | None = None,
+) -> Axes | None:
+    """Counts of genes along latent time, genes ordered by the time of their peak.
+
+    Counts, not the fitted curve: ``sum_i w_i x_i / sum_i w_i l_i`` with x counts, l size factors and w a Gaussian
+    kernel of latent time; every gene scaled to run from 0 to 1. Grey where there are no cells.
+
+    Parameters
+    ----------
+    adata
+        Fitted with :func:`velotime.tl.recover_dynamics`.
+    genes
+        Names of genes; by default those that tell most of time.
+    n_genes
+        How many of them, where none are given.
+    color
+        An obs column of labels: the commonest one at each time is shown above.
+    layer
+        The layer to show; that of the spliced counts by default.
+    cmap
+        Colour map, perceptually uniform by default.
+    ax, show, save
+        As in scanpy.
+
+    Raises
+    ------
+    InputError
+        If nothing is fitted, or there is no such gene, layer or column.
+    """
+    require_fit(adata)
+    if color is not None:
+        require_groups(adata, color)
+    index = (
+        _choose(adata, n_genes) if genes is None else np.array([find_gene(adata, gene) for gene in genes], dtype=int)
+    )
+    if len(index) == 0:
+        raise InputError("heatmap: no genes to show; give genes=[...] or n_genes of 1 or more.")
+    values = _profiles(adata, index, _layer(adata, layer))
+    order = np.argsort(np.nanargmax(values, axis=1), kind="stable")
+    names = adata.var_names[index[order]]
+    ax = open_axes(ax, size=(5.2, float(np.clip(1.2 + 0.115 * len(index), 2.4, 9.0))))
+    image = ax.imshow(
+        values[order],
+        aspect="auto",
+        interpolation="nearest",
+        cmap=color_map(cmap),
+        vmin=0,
+        vmax=1,
+        extent=(0, 1, len(index) - 0.5, -0.5),
+    )
+    _name_genes(ax, list(names))
+    ax.set_xlabel(TIME_LABEL)
+    bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.03, 0.4)))
+    bar.set_label("scaled count", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    bar.outline.set_visible(False)
+    if color is not None:
+        _draw_strip(ax, adata, color)
+    return finish(ax, show=show, save=save)
+
+
+def _choose(adata: AnnData, n_genes: int) -> IntArray:
+    """The genes with the largest gain over a constant mean, among those whose curve explains it."""
+    gain = adata.var[keys.FIT_GAIN].where(adata.var[keys.VELOCITY_GENES].astype(bool)).dropna()
+    return np.asarray(adata.var_names.get_indexer(gain.sort_values(ascending=False).index[: max(n_genes, 0)]))
+
+
+def _layer(adata: AnnData, layer: str | None) -> str:
+    if layer is None:
+        return find_layers(adata, spliced=adata.uns[keys.RECOVER_DYNAMICS]["layers"]["spliced"])[1]
+    if layer not in adata.layers:
+        raise InputError(f"layer {layer!r} not found in adata.layers; available: {list(adata.layers)}.")
+    return layer
+
+
+def _kernel(adata: AnnData) -> FloatArray:
+    """Weight of each cell at each time, ``(times, cells)``."""
+    times = (np.arange(COLUMNS) + 0.5) / COLUMNS
+    apart = times[:, None] - np.asarray(adata.obs[keys.LATENT_TIME], dtype=float)
+    return np.asarray(np.exp(-0.5 * (apart / BANDWIDTH) ** 2))
+
+
+def _profiles(adata: AnnData, genes: IntArray, layer: str) -> FloatArray:
+    """Means of the genes along time, scaled to run from 0 to 1, NaN where cells are few, ``(genes, times)``."""
+    weight = _kernel(adata)
+    values = sparse.csr_matrix(adata.layers[layer][:, genes])
+    values.data = np.nan_to_num(values.data)
+    mean = (values.T @ weight.T) / np.maximum(weight @ _sizes(adata, layer), 1e-300)
+    mean[:, weight.sum(axis=1) < LEAST_MASS] = np.nan
+    low, high = np.nanmin(mean, axis=1, keepdims=True), np.nanmax(mean, axis=1, keepdims=True)
+    return np.asarray((mean - low) / np.where(high > low, high - low, 1.0))
+
+
+def _sizes(adata: AnnData, layer: str) -> FloatArray:
+    """Size factors of a layer of counts; 1 for any other layer, as it is normalised, ``(cells,)``."""
+    names = adata.uns[keys.RECOVER_DYNAMICS]["layers"]
+    sizes = dict(zip((names["unspliced"], names["spliced"]), fit_sizes(adata), strict=True))
+    return np.asarray(sizes.get(layer, np.ones(adata.n_obs)))
+
+
+def _name_genes(ax: Axes, names: list[str]) -> None:
+    if len(names) <= MOST_NAMES:
+        ax.set_yticks(range(len(names)), names, fontsize=float(np.clip(320 / len(names), 5.0, 9.0)))
+        ax.tick_params(axis="y", length=0, pad=2)
+    else:
+        ax.set(yticks=[], ylabel=f"{len(names):,} genes")
+
+
+def _draw_strip(ax: Axes, adata: AnnData, color: str) -> None:
+    """The commonest label at each time, in a strip above, with a legend."""
+    labels, codes = labels_of(adata, color)
+    palette = palette_of(adata, color, labels)
+    weight = _kernel(adata)
+    shares = np.stack([weight[:, codes == k].sum(axis=1) for k in range(len(labels))])
+    commonest, empty = shares.argmax(axis=0), weight.sum(axis=1) < LEAST_MASS
+    pixels = np.array([to_rgb(palette[label]) for label in labels])[commonest]
+    pixels[empty] = to_rgb("lightgray")
+    inch = ax.figure.figure.dpi / ax.bbox.height
+    strip = ax.inset_axes((0, 1 + 0.04 * inch, 1, 0.12 * inch))
+    strip.imshow(pixels[None], aspect="auto", interpolation="nearest", extent=(0, 1, 0, 1))
+    strip.set_axis_off()
+    shown = [labels[k] for k in dict.fromkeys(commonest[~empty])]
+    patches = [Patch(color=palette[label], label=label) for label in shown]
+    ax.legend(
+        handles=patches,
+        title=color.replace("_", " "),
+        fontsize=7,
+        title_fontsize=7,
+        frameon=False,
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1 + 0.16 * inch),
+        alignment="left",
+        handlelength=1,
+        borderaxespad=0,
+    )
