@@ -76,6 +76,11 @@ def main() -> None:
 @click.option("--terminals", metavar="COLUMN:LABEL,LABEL", help="Terminal labels of an obs column, one lineage each.")
 @click.option("--root", metavar="COLUMN:LABEL", help="Label in which time begins; searched for by default.")
 @click.option("--max-iterations", type=click.IntRange(1), default=40, show_default=True, help="At temperature 1.")
+@click.option(
+    "--skip-comparison",
+    is_flag=True,
+    help="Do not ask, on held-out counts, whether there is a trajectory at all.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same result.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def run(
@@ -91,6 +96,7 @@ def run(
     terminals: str | None,
     root: str | None,
     max_iterations: int,
+    skip_comparison: bool,
     seed: int,
     quiet: bool,
 ) -> None:
@@ -99,7 +105,7 @@ def run(
     Exit codes: 0 done, 1 the fit failed, 2 bad input or usage.
     """
     with exit_codes():
-        from velotime import SoftEM, data, pp
+        from velotime import SoftEM, data, pp, tl
 
         output = input_path.with_name(f"{input_path.stem}_velotime.h5ad") if output is None else output
         data.check_output(output, force=force)
@@ -116,6 +122,8 @@ def run(
             pp.filter_genes(adata, min_cells=min_cells, n_top_genes=n_top_genes, unspliced=unspliced, spliced=spliced)
         layers = {"unspliced": unspliced, "spliced": spliced}
         _fit(adata, method, layers, seed=seed, quiet=quiet)
+        if method.noise.counts and not skip_comparison:
+            tl.compare_models(adata, method=method, seed=seed, **layers)
         data.write_file(adata, output, force=force)
         click.echo(summary(adata, seconds=time.perf_counter() - began))
         click.echo(f"\nWrote {output}")
@@ -254,6 +262,22 @@ def lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
     return rows
 
 
+def comparison_rows(adata: AnnData) -> list[tuple[str, str]]:
+    """Rows of the summary on whether there is a trajectory; none if that was not asked."""
+    from velotime.data import keys
+
+    if keys.MODEL_COMPARISON not in adata.uns:
+        return []
+    record = adata.uns[keys.MODEL_COMPARISON]
+    scores = ", ".join(
+        f"{row.model} {row.behind:+.2f} (SE {row.standard_error:.2f})" for row in record["table"].itertuples()
+    )
+    return [
+        ("verdict", f"{record['verdict']}. {record['reason']}"),
+        ("held-out", f"nats a cell behind the best: {scores}"),
+    ]
+
+
 def _second_root(starts: Any) -> str:
     others = starts[(starts["root_cell"] != starts["root_cell"].iloc[0]) & (starts["start"] != "reversed")]
     if len(others) == 0:
@@ -284,6 +308,7 @@ def summary(adata: AnnData, *, seconds: float) -> str:
             f"{arrow['verdict']}: {margin}; {arrow['share_of_genes']:.0%} of genes and "
             f"{arrow['probability']:.1%} of bootstraps agree",
         ),
+        *comparison_rows(adata),
         *lineage_rows(adata),
         ("time and rates", "relative: the clock runs from 0 to 1"),
         ("best genes", ", ".join(best_genes(adata, 10))),
