@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from velotime.backends._gaussian import GaussianComponents, GaussianSums, accumulate_gaussian, responsibilities
 from velotime.backends._graph import edge_cosines
 from velotime.backends._layers import Layer, LayerStatistics, Matrix, ScoreTables
 from velotime.backends._numba import SweepModel, SweepResult, accumulate, pad_states, posterior
 
 __all__ = [
+    "GaussianComponents",
+    "GaussianSums",
     "Layer",
     "LayerStatistics",
     "Matrix",
@@ -14,7 +17,9 @@ __all__ = [
     "SweepModel",
     "SweepResult",
     "accumulate",
+    "accumulate_gaussian",
     "edge_cosines",
     "pad_states",
     "posterior",
+    "responsibilities",
 ]

@@ -274,7 +274,7 @@ def accumulate(
         _accumulate_part(u, s, packed, prior_row, group, bounds[part : part + 2], evidence, sums)
         return sums
 
-    weight, size, u_value, s_value = _ordered_sum(one_part, len(bounds) - 1)
+    weight, size, u_value, s_value = ordered_sum(one_part, len(bounds) - 1)
     return SweepResult(
         log_evidence=evidence,
         weight=weight,
@@ -283,7 +283,7 @@ def accumulate(
     )
 
 
-def _ordered_sum(task: Callable[[int], tuple[FloatArray, ...]], n: int) -> tuple[FloatArray, ...]:
+def ordered_sum(task: Callable[[int], tuple[FloatArray, ...]], n: int) -> tuple[FloatArray, ...]:
     """Run ``task`` for 0 to n - 1 on all cores and add up its arrays in that order."""
     with ThreadPoolExecutor(max_workers=min(numba.get_num_threads(), n)) as pool:
         results = pool.map(task, range(n))

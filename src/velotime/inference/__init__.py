@@ -7,6 +7,7 @@ from velotime.inference._bands import curve_covariance
 from velotime.inference._em import Progress, Trace, Watcher
 from velotime.inference._groups import GroupTest, compare_groups, group_gain, group_sums
 from velotime.inference._knowledge import CellLabels, Root, Terminals
+from velotime.inference._mixture import MixtureEM, MixtureFit
 from velotime.inference._noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference._observations import Observations
 from velotime.inference._params import natural_rates
@@ -23,6 +24,8 @@ __all__ = [
     "Geometry",
     "GroupTest",
     "LearnedPrior",
+    "MixtureEM",
+    "MixtureFit",
     "NegativeBinomial",
     "Observations",
     "Poisson",

@@ -80,7 +80,7 @@ class ClusterProblem:
 
     def _from(self, statistics: SoftStatistics, u_scatter: FloatArray, s_scatter: FloatArray) -> ClusterParameters:
         u, s = (StateSums.of(layer, self.n_clusters) for layer in (statistics.unspliced, statistics.spliced))
-        u_means, s_means = _means(u), _means(s)
+        u_means, s_means = (np.maximum(sums.means(SHRINK), MEAN_FLOOR) for sums in (u, s))
         weight = statistics.weight.sum(axis=0) + SHRINK
         return ClusterParameters(
             u_means,
@@ -89,11 +89,6 @@ class ClusterProblem:
             self.noise.update_scatter(s_scatter, s, s_means, self.cells.spliced),
             weight / weight.sum(),
         )
-
-
-def _means(sums: StateSums) -> FloatArray:
-    overall = sums.value.sum(axis=1, keepdims=True) / sums.size.sum()
-    return np.asarray(np.maximum((sums.value + SHRINK * overall) / (sums.size + SHRINK), MEAN_FLOOR))
 
 
 def fit_clusters(

@@ -165,6 +165,15 @@ class StateSums:
         mean_size = np.where(size > 0, statistics.size_squared[:n_states] / np.maximum(size, 1e-300), 1.0)
         return cls(np.ascontiguousarray(statistics.value[:, :n_states]), size, mean_size)
 
+    def means(self, credit: float = 0.0) -> FloatArray:
+        """Free means, ``(genes, states)``: the M-step of a mixture, where every state is a component of its own.
+
+        ``credit`` is the number of cells' worth of the overall mean that each state is given.
+        """
+        overall = self.value.sum(axis=1, keepdims=True) / self.size.sum()
+        size = self.size + credit
+        return np.asarray(np.where(size > 0, self.value + credit * overall, 0.0) / np.where(size > 0, size, 1.0))
+
     def merge(self, n_times: int, factor: int) -> StateSums:
         """Sum runs of ``factor`` neighbouring times, lineage by lineage."""
         starts = np.concatenate(

@@ -209,7 +209,7 @@ def gene_table(
     ):
         kinetics = kinetics + problem.noise.log_likelihood(sums, curve, scatter)
         binned = sums.merge(n_times, max(1, n_times // FREE_BINS))
-        free = free + problem.noise.log_likelihood(sums, _spread(_ratio(binned), n_times, sums), scatter)
+        free = free + problem.noise.log_likelihood(sums, _spread(binned.means(), n_times, sums), scatter)
         flat = sums.value.sum(axis=1, keepdims=True) / sums.size.sum()
         constant = constant + problem.noise.log_likelihood(sums, np.repeat(flat, curve.shape[1], axis=1), scatter)
     gap = free - constant
@@ -230,10 +230,6 @@ def _lineage_ratio(genes: GeneProblem, log_likelihood: FloatArray) -> FloatArray
     theta = improve(alike, restart(alike, None), 8).theta
     gain = log_likelihood - alike.log_likelihood(alike.states.means(theta))
     return 2 * np.maximum(gain, 0.0)
-
-
-def _ratio(sums: StateSums) -> FloatArray:
-    return np.where(sums.size > 0, sums.value / np.maximum(sums.size, 1e-300), 0.0)
 
 
 def _spread(binned: FloatArray, n_times: int, sums: StateSums) -> FloatArray:
