@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint figures clean
+.PHONY: demo test lint figures peers clean
 
 demo: $(VENV)/ready
 	$(BIN)/velotime demo -o demo
@@ -21,6 +21,15 @@ lint: $(VENV)/ready-to-test
 figures: $(VENV)/ready
 	$(BIN)/python docs/figures.py $(FIGURES_FROM)
 
+# scVelo in an environment of its own, .venv-peers, for the benchmarks that run it side by side.
+peers: $(VENV)-peers/ready
+
+$(VENV)-peers/ready: benchmarks/peers.txt
+	$(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)-peers/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
+	touch $@
+
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
@@ -32,4 +41,4 @@ $(VENV)/ready-to-test: $(VENV)/ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(VENV)-peers demo
