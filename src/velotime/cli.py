@@ -232,18 +232,20 @@ def _demo_figures(adata: AnnData, folder: Path) -> list[Path]:
 
 
 def best_genes(adata: AnnData, n: int) -> list[str]:
-    """The genes that tell most of time: largest gain over a constant mean, in nats."""
+    """The genes that tell most of time: largest gain over a constant mean, in nats, or else largest likelihood."""
     from velotime.data import keys
 
-    explained = adata.var[keys.FIT_DEVIANCE_EXPLAINED]
-    gain = adata.var[keys.FIT_GAIN].where(explained.notna())
-    return [str(name) for name in gain.sort_values(ascending=False).dropna().index[:n]]
+    score = adata.var[keys.FIT_GAIN] if keys.FIT_GAIN in adata.var else adata.var[keys.FIT_LIKELIHOOD]
+    score = score.where(adata.var[keys.VELOCITY_GENES])
+    return [str(name) for name in score.sort_values(ascending=False).dropna().index[:n]]
 
 
 def lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
     """Rows of the summary on lineages; none if there is but one."""
     from velotime.data import keys
 
+    if keys.LINEAGES not in adata.uns:
+        return []
     record = adata.uns[keys.LINEAGES]
     rows = []
     if "choice" in record:
@@ -285,38 +287,53 @@ def _second_root(starts: Any) -> str:
     return f"the next best root is {-others['log_likelihood'].max():,.0f} nats behind"
 
 
+def arrow_rows(adata: AnnData) -> list[tuple[str, str]]:
+    """The row of the summary on the direction of time; none if the method did not weigh it."""
+    from velotime.data import keys
+
+    if keys.TIME_ARROW not in adata.uns:
+        return []
+    arrow = adata.uns[keys.TIME_ARROW]
+    margin = f"{arrow['log_likelihood_margin']:,.0f} nats over the best fit backwards on {arrow['n_cells']:,} cells"
+    evidence = (
+        f"{arrow['verdict']}: {margin}; {arrow['share_of_genes']:.0%} of genes and "
+        f"{arrow['probability']:.1%} of bootstraps agree"
+    )
+    return [("direction", evidence)]
+
+
+def _method_in_words(record: Any) -> str:
+    """The method and those of its settings that are models themselves."""
+    models = [value["name"] for value in record["settings"].values() if isinstance(value, dict)]
+    return ", ".join([record["method"], *models])
+
+
+def _seconds_in_words(record: Any, seconds: float) -> str:
+    starts = record.get("seconds_starts", 0.0)
+    spent = [f"{starts:.1f} s starts"] if starts else []
+    return f"{seconds:.1f} s, of which " + " and ".join([*spent, f"{record['seconds'] - starts:.1f} s fit"])
+
+
 def summary(adata: AnnData, *, seconds: float) -> str:
     """What a run did, as a table of text."""
     from velotime.data import keys
 
-    record, arrow = adata.uns[keys.RECOVER_DYNAMICS], adata.uns[keys.TIME_ARROW]
+    record = adata.uns[keys.RECOVER_DYNAMICS]
     went = dict(adata.uns.get(keys.FILTER_GENES, {}).get("left_out", {})) | dict(record["left_out"])
-    margin = f"{arrow['log_likelihood_margin']:,.0f} nats over the best fit backwards on {arrow['n_cells']:,} cells"
     rows = [
         ("cells", f"{record['n_cells']:,}"),
         ("genes fitted", f"{record['n_genes']:,}"),
         *[("genes left out", f"{n:,} {reason}") for reason, n in went.items()],
-        (
-            "method",
-            f"{record['method']}, {record['settings']['noise']['name']} noise, {record['settings']['prior']['name']}",
-        ),
-        ("iterations", f"{record['iterations']} after the starts"),
+        ("method", _method_in_words(record)),
+        ("iterations", str(record["iterations"])),
         ("status", f"{record['status']}: {record['status_text']}"),
         ("log-likelihood", f"{record['log_likelihood']:,.0f} nats"),
-        (
-            "direction",
-            f"{arrow['verdict']}: {margin}; {arrow['share_of_genes']:.0%} of genes and "
-            f"{arrow['probability']:.1%} of bootstraps agree",
-        ),
+        *arrow_rows(adata),
         *comparison_rows(adata),
         *lineage_rows(adata),
         ("time and rates", "relative: the clock runs from 0 to 1"),
         ("best genes", ", ".join(best_genes(adata, 10))),
-        (
-            "time taken",
-            f"{seconds:.1f} s, of which {record['seconds_starts']:.1f} s starts and "
-            f"{record['seconds'] - record['seconds_starts']:.1f} s fit",
-        ),
+        ("time taken", _seconds_in_words(record, seconds)),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

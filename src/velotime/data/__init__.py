@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from velotime.data import _keys as keys
+from velotime.data import _soft_results as _soft_results  # registers its writer
 from velotime.data._files import check_output, read_file, write_file
+from velotime.data._moments import read_for, read_moments
+from velotime.data._neighbors import ensure_neighbors, neighborhood
 from velotime.data._reading import (
     Reading,
     find_layers,
@@ -14,25 +17,33 @@ from velotime.data._reading import (
     size_factors,
     tally,
 )
-from velotime.data._results import write_soft_fit
+from velotime.data._results import Slots, gene_columns, slots_of, write_fit
 from velotime.data._state import neighborhood_means
-from velotime.data._stored import restore_soft_fit, stored_method
+from velotime.data._stored import require_soft_fit, restore_soft_fit, stored_method
 
 __all__ = [
     "Reading",
+    "Slots",
     "check_output",
+    "ensure_neighbors",
     "find_layers",
+    "gene_columns",
     "gene_status",
     "keys",
+    "neighborhood",
     "neighborhood_means",
     "read_file",
+    "read_for",
     "read_labels",
     "read_layer",
+    "read_moments",
     "read_observations",
+    "require_soft_fit",
     "restore_soft_fit",
     "size_factors",
+    "slots_of",
     "stored_method",
     "tally",
     "write_file",
-    "write_soft_fit",
+    "write_fit",
 ]

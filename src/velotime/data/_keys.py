@@ -60,5 +60,49 @@ VELOCITY_PARAMS = "velocity_params"
 VELOCITY_GRAPH = "velocity_graph"
 VELOCITY_GRAPH_NEG = "velocity_graph_neg"
 FILTER_GENES = "filter_genes"
+MOMENTS = "moments"
+
+NEIGHBORS = "neighbors"  # where Ms and Mu came from: means over neighbours, ...
+FITTED_MEANS = "fitted means"  # ... or a fit
 
 FITTED = "fitted"
+
+# What fits write; a new fit removes what it does not write itself.
+WRITTEN_BY_FITS = {
+    "layers": (VELOCITY, VELOCITY_U, VELOCITY_SD, FIT_T),
+    "obs": (
+        LATENT_TIME,
+        LATENT_TIME_SD,
+        LATENT_TIME_CLOCK_SD,
+        LATENT_TIME_Q05,
+        LATENT_TIME_Q95,
+        LATENT_TIME_ENTROPY,
+        LINEAGE,
+    ),
+    "var": (
+        FIT_ALPHA,
+        FIT_ALPHA_0,
+        FIT_ALPHA_2,
+        FIT_BETA,
+        FIT_GAMMA,
+        FIT_T_ON,
+        FIT_T_OFF,
+        FIT_SCALING,
+        FIT_LIKELIHOOD,
+        FIT_DISPERSION_U,
+        FIT_DISPERSION_S,
+        FIT_DEVIANCE_EXPLAINED,
+        FIT_GAIN,
+        FIT_LINEAGE_RATIO,
+        FIT_ARROW_EVIDENCE,
+        f"{FIT_BETA}_se",
+        f"{FIT_GAMMA}_se",
+        f"{FIT_T_ON}_se",
+        f"{FIT_T_OFF}se",
+        FIT_STATUS,
+        VELOCITY_GENES,
+    ),
+    "obsm": (LINEAGE_POSTERIOR,),
+    "varm": (LINEAGE_T_OFF, LINEAGE_ALPHA),
+    "uns": (LINEAGES, TIME_PRIOR, TIME_ARROW),
+}

@@ -93,7 +93,7 @@ def read_observations(
         For anything that cannot be fitted; the message says what to do.
     """
     names = find_layers(adata, unspliced, spliced)
-    _check_shape(adata)
+    check_shape(adata)
     u, s = (read_layer(adata, name, counts=counts) for name in names)
     status = gene_status(u, s)
     genes = np.flatnonzero(status == keys.FITTED)
@@ -111,7 +111,8 @@ def read_observations(
     return Reading(Observations(u, s, sizes[0], sizes[1]), genes, status, names)
 
 
-def _check_shape(adata: AnnData) -> None:
+def check_shape(adata: AnnData) -> None:
+    """See to it that there are enough cells, and that names tell cells and genes apart."""
     if adata.n_obs < LEAST_CELLS:
         raise InputError(f"only {adata.n_obs} cells: a fit needs at least {LEAST_CELLS}.")
     for axis, names in (("obs", adata.obs_names), ("var", adata.var_names)):

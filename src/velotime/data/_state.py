@@ -8,6 +8,7 @@ from scipy import sparse
 
 from velotime._types import FloatArray, IntArray
 from velotime.data import _keys as keys
+from velotime.data._neighbors import neighborhood
 from velotime.data._reading import find_layers
 
 
@@ -17,8 +18,5 @@ def neighborhood_means(adata: AnnData, genes: IntArray, *, spliced: str | None =
     layer = sparse.csr_matrix(adata.layers[find_layers(adata, spliced=spliced or layers.get("spliced"))[1]])
     total = np.asarray(layer.sum(axis=1)).ravel()
     scale = total.mean() / np.where(total > 0, total, 1.0)
-    around = sparse.csr_matrix(adata.obsp["connectivities"], dtype=np.float32)
-    around.data = np.ones_like(around.data)
-    around = sparse.csr_matrix(around + sparse.eye(adata.n_obs, dtype=np.float32))
-    weights = sparse.diags(1.0 / np.asarray(around.sum(axis=1)).ravel()) @ around @ sparse.diags(scale)
+    weights = neighborhood(adata, scale)
     return np.asarray((weights @ layer[:, genes]).toarray(), dtype=np.float32)

@@ -68,7 +68,14 @@ def stored_method(adata: AnnData) -> tuple[SoftEM, Observations, CellLabels]:
     return _read_again(adata)[:3]
 
 
-def _read_again(adata: AnnData) -> tuple[SoftEM, Observations, CellLabels, IntArray]:
+def require_soft_fit(adata: AnnData) -> Any:
+    """The record of the fit in ``adata``, which must be one by ``SoftEM``.
+
+    Raises
+    ------
+    InputError
+        If nothing is fitted, or by another method.
+    """
     if keys.RECOVER_DYNAMICS not in adata.uns:
         raise InputError("nothing is fitted yet: call velotime.tl.recover_dynamics(adata) first.")
     record = adata.uns[keys.RECOVER_DYNAMICS]
@@ -77,6 +84,11 @@ def _read_again(adata: AnnData) -> tuple[SoftEM, Observations, CellLabels, IntAr
             f"the fit was made by {record['method']}, but this needs the posterior of time that SoftEM gives: "
             "call velotime.tl.recover_dynamics(adata, method=vt.SoftEM())."
         )
+    return record
+
+
+def _read_again(adata: AnnData) -> tuple[SoftEM, Observations, CellLabels, IntArray]:
+    record = require_soft_fit(adata)
     method = _settings(record["settings"])
     reading = read_observations(adata, **record["layers"], counts=method.noise.counts)
     fitted = np.flatnonzero(np.isfinite(adata.var[keys.FIT_GAMMA]))

@@ -7,6 +7,7 @@ from velotime.inference._bands import curve_covariance
 from velotime.inference._em import Progress, Trace, Watcher
 from velotime.inference._groups import GroupTest, compare_groups, group_gain, group_sums
 from velotime.inference._knowledge import CellLabels, Root, Terminals
+from velotime.inference._method import Fit, Method, PlainMethod, Reads
 from velotime.inference._mixture import MixtureEM, MixtureFit
 from velotime.inference._noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference._observations import Observations
@@ -19,17 +20,21 @@ from velotime.inference._starts import Geometry
 __all__ = [
     "Arrow",
     "CellLabels",
+    "Fit",
     "FixedPrior",
     "Gaussian",
     "Geometry",
     "GroupTest",
     "LearnedPrior",
+    "Method",
     "MixtureEM",
     "MixtureFit",
     "NegativeBinomial",
     "Observations",
+    "PlainMethod",
     "Poisson",
     "Progress",
+    "Reads",
     "Restored",
     "Root",
     "SoftEM",

@@ -16,6 +16,7 @@ from velotime.inference._arrow import Arrow, weigh
 from velotime.inference._comparison import Comparison, compare_kinds
 from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference._knowledge import CellLabels, Knowledge, PriorRows, Root, Terminals, label_groups
+from velotime.inference._method import Reads
 from velotime.inference._noise import NegativeBinomial, Noise
 from velotime.inference._observations import Observations
 from velotime.inference._params import States
@@ -224,6 +225,11 @@ class SoftEM:
         elif self.n_lineages != "auto":
             n_lineages = self.n_lineages
         return compare_kinds(search, some, n_lineages, rng)
+
+    @property
+    def reads(self) -> Reads:
+        """Counts for a count noise, values for Gaussian noise."""
+        return Reads.COUNTS if self.noise.counts else Reads.VALUES
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from velotime.pp._filter_genes import filter_genes
+from velotime.pp._moments import moments
 
-__all__ = ["filter_genes"]
+__all__ = ["filter_genes", "moments"]

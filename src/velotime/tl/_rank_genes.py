@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import keys, read_labels, restore_soft_fit
+from velotime.data import keys, read_labels, require_soft_fit, restore_soft_fit
 from velotime.inference import group_gain, group_sums
 
 COVERAGE = 0.9  # of the intervals
@@ -107,10 +107,9 @@ def rate_table(adata: AnnData) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If nothing is fitted.
+        If nothing is fitted, or by another method than ``SoftEM``.
     """
-    if keys.RECOVER_DYNAMICS not in adata.uns:
-        raise InputError("nothing is fitted yet: call velotime.tl.recover_dynamics(adata) first.")
+    require_soft_fit(adata)
     var = adata.var
     columns: dict[str, FloatArray] = {
         name: var[name].to_numpy() for name in (keys.FIT_DEVIANCE_EXPLAINED, keys.FIT_GAIN)

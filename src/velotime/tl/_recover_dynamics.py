@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from functools import singledispatch
+from typing import Any
 
 import numpy as np
 from anndata import AnnData
+from numpy.random import Generator
 
 from velotime._status import UnclearWarning
-from velotime.data import read_labels, read_observations, write_soft_fit
-from velotime.inference import SoftEM, SoftFit
+from velotime.data import Reading, read_for, read_labels, write_fit
+from velotime.inference import Method, SoftEM, SoftFit, Watcher
 from velotime.tl._geometry import place_cells
 from velotime.tl._progress import ProgressBar
 
@@ -19,7 +22,7 @@ LEAST_SHARE = 0.01  # of the cells, below which a lineage is warned about
 def recover_dynamics(
     adata: AnnData,
     *,
-    method: SoftEM | None = None,
+    method: Method | None = None,
     unspliced: str | None = None,
     spliced: str | None = None,
     seed: int = 0,
@@ -110,14 +113,25 @@ def recover_dynamics(
         If no fit came out.
     """
     method = SoftEM() if method is None else method
-    reading = read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.noise.counts)
-    rng = np.random.default_rng(seed)
+    reading = read_for(adata, method, unspliced=unspliced, spliced=spliced)
+    with ProgressBar(show=progress) as bar:
+        fit = _fit(method, adata, reading, np.random.default_rng(seed), bar)
+    write_fit(adata, reading, method, fit, seed=seed)
+    if isinstance(fit, SoftFit):
+        _warn(fit)
+
+
+@singledispatch
+def _fit(method: Any, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> Any:  # noqa: ARG001
+    return method.fit(reading.observations, rng=rng, watch=watch)
+
+
+@_fit.register
+def _(method: SoftEM, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> SoftFit:
+    """Its starts come from where the cells lie, and its prior from what is known of them."""
     labels = read_labels(adata, method.columns)
     geometry = place_cells(reading.observations, rng, counts=method.noise.counts)
-    with ProgressBar(show=progress) as bar:
-        fit = method.fit(reading.observations, geometry, labels=labels, rng=rng, watch=bar)
-    write_soft_fit(adata, reading, method, fit, seed=seed)
-    _warn(fit)
+    return method.fit(reading.observations, geometry, labels=labels, rng=rng, watch=watch)
 
 
 def _warn(fit: SoftFit) -> None:

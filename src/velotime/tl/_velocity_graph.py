@@ -9,8 +9,7 @@ from scipy import sparse
 from velotime._status import InputError
 from velotime._types import BoolArray
 from velotime.backends import edge_cosines
-from velotime.data import keys, neighborhood_means
-from velotime.tl._neighbors import ensure_neighbors
+from velotime.data import ensure_neighbors, keys, neighborhood_means
 
 CONFIDENCE_QUANTILE = 98  # percentile of the best correlations that a cell needs to leave for certain
 

@@ -1,0 +1,140 @@
+"""Slots of a fit by ``SoftEM``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from velotime._types import FloatArray
+from velotime.data import _keys as keys
+from velotime.data._reading import Reading
+from velotime.data._results import Slots, all_genes, gene_columns, slots_of
+from velotime.inference import SoftFit, natural_rates
+
+LEAST_EXPLAINED = 0.05  # deviance explained from which on a gene counts as a velocity gene
+
+
+@slots_of.register
+def _(fit: SoftFit, adata: AnnData, reading: Reading) -> Slots:
+    return Slots(
+        layers=_layers(adata, reading, fit),
+        obs=_obs(fit),
+        var=_var(adata, reading, fit),
+        obsm={keys.LINEAGE_POSTERIOR: fit.cells.lineages},
+        varm=_varm(adata, reading, fit),
+        uns=_uns(fit),
+        record=_starts(adata, fit),
+    )
+
+
+def _layers(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, FloatArray]:
+    cells = fit.cells
+    time = np.repeat(cells.mean.astype(np.float32)[:, None], len(reading.genes), axis=1)
+    return {
+        name: all_genes(values, reading.genes, adata.n_vars)
+        for name, values in (
+            (keys.MS, cells.spliced),
+            (keys.MU, cells.unspliced),
+            (keys.VELOCITY, cells.velocity),
+            (keys.VELOCITY_U, cells.velocity_u),
+            (keys.VELOCITY_SD, cells.velocity_sd),
+            (keys.FIT_T, time),
+        )
+    }
+
+
+def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
+    theta, errors = fit.parameters.theta, fit.genes.standard_errors
+    rates = natural_rates(theta)
+    n_counts = 2 * fit.cells.mean.shape[0]
+    t_off = rates["t_on"] + np.exp(theta[:, 6])
+    columns = {
+        keys.FIT_ALPHA: rates["alpha_1"],
+        keys.FIT_ALPHA_0: rates["alpha_0"],
+        keys.FIT_ALPHA_2: np.exp(theta[:, 7]) * rates["gamma"],
+        keys.FIT_BETA: rates["beta"],
+        keys.FIT_GAMMA: rates["gamma"],
+        keys.FIT_T_ON: rates["t_on"],
+        keys.FIT_T_OFF: t_off,
+        keys.FIT_SCALING: rates["scaling"],
+        keys.FIT_DISPERSION_U: fit.parameters.unspliced_scatter,
+        keys.FIT_DISPERSION_S: fit.parameters.spliced_scatter,
+        keys.FIT_LIKELIHOOD: np.exp(fit.genes.log_likelihood / n_counts),
+        keys.FIT_LINEAGE_RATIO: fit.genes.lineage_ratio,
+        keys.FIT_GAIN: fit.genes.gain,
+        keys.FIT_ARROW_EVIDENCE: fit.arrow.gene_evidence,
+        keys.FIT_DEVIANCE_EXPLAINED: fit.genes.deviance_explained,
+        f"{keys.FIT_BETA}_se": errors[:, 0],
+        f"{keys.FIT_GAMMA}_se": errors[:, 1],
+        f"{keys.FIT_T_ON}_se": errors[:, 2],
+        f"{keys.FIT_T_OFF}se": np.hypot(errors[:, 2], errors[:, 6] * np.exp(theta[:, 6])),
+    }
+    out = gene_columns(columns, reading.genes, adata.n_vars)
+    explained = np.nan_to_num(out[keys.FIT_DEVIANCE_EXPLAINED], nan=-np.inf)
+    out[keys.VELOCITY_GENES] = explained > LEAST_EXPLAINED
+    return out
+
+
+def _varm(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, FloatArray]:
+    """Last switch and transcription after it, of each gene in each lineage."""
+    theta, layout = fit.parameters.theta, fit.states.layout
+    t_off = theta[:, [2]] + np.exp(theta[:, layout.durations])
+    alpha = np.exp(theta[:, layout.last_levels] + theta[:, [1]])
+    return {
+        name: np.ascontiguousarray(all_genes(values.T, reading.genes, adata.n_vars).T)
+        for name, values in ((keys.LINEAGE_T_OFF, t_off), (keys.LINEAGE_ALPHA, alpha))
+    }
+
+
+def _obs(fit: SoftFit) -> dict[str, Any]:
+    cells = fit.cells
+    names: Any = list(fit.lineage_names)
+    return {
+        keys.LINEAGE: pd.Categorical.from_codes(cells.lineages.argmax(axis=1), names),
+        keys.LATENT_TIME: cells.mean,
+        keys.LATENT_TIME_SD: cells.sd,
+        keys.LATENT_TIME_CLOCK_SD: cells.clock_sd,
+        keys.LATENT_TIME_Q05: cells.q05,
+        keys.LATENT_TIME_Q95: cells.q95,
+        keys.LATENT_TIME_ENTROPY: cells.entropy,
+    }
+
+
+def _starts(adata: AnnData, fit: SoftFit) -> dict[str, Any]:
+    """What the record of a run says of its starts."""
+    starts = fit.starts.copy()
+    starts["root_cell"] = np.asarray(adata.obs_names)[starts["root_cell"]].astype(str)
+    starts.index = starts.index.astype(str)
+    return {"seconds_starts": fit.seconds_starts, "starts": starts}
+
+
+def _uns(fit: SoftFit) -> dict[str, Any]:
+    arrow = fit.arrow
+    return {
+        keys.LINEAGES: _lineages(fit),
+        keys.TIME_PRIOR: {"times": fit.states.times, "weights": fit.parameters.prior},
+        keys.TIME_ARROW: {
+            "direction": "forward",
+            "log_likelihood_margin": arrow.log_likelihood_margin,
+            "margin_per_cell": arrow.log_likelihood_margin / arrow.n_cells,
+            "n_cells": arrow.n_cells,
+            "share_of_genes": arrow.share_of_genes,
+            "probability": arrow.probability,
+            "verdict": arrow.verdict,
+        },
+        keys.MOMENTS: {"source": keys.FITTED_MEANS},
+    }
+
+
+def _lineages(fit: SoftFit) -> dict[str, Any]:
+    """Names and shares of the lineages, and the table by which their number was chosen."""
+    out: dict[str, Any] = {
+        "names": np.array(fit.lineage_names, dtype=object),
+        "shares": fit.cells.lineages.mean(axis=0),
+    }
+    if fit.lineage_choice is not None:
+        out["choice"] = fit.lineage_choice.set_axis(fit.lineage_choice.index.astype(str))
+    return out
