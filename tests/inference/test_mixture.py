@@ -168,6 +168,25 @@ def test_bounds_the_curve_from_above():
     assert method.fit_from(observations, start).log_likelihood > curve
 
 
+def test_slots(small, tmp_path):
+    with pytest.raises(InputError, match=r"vt\.pp\.moments|velotime\.pp\.moments"):
+        vt.tl.recover_dynamics(small, method=vt.MixtureEM(4), progress=False)
+    vt.pp.moments(small)
+    vt.tl.recover_dynamics(small, method=vt.MixtureEM(4), progress=False)
+    small.write_h5ad(tmp_path / "mixture.h5ad")
+    posterior, fitted = small.obsm["mixture_posterior"], (small.var["fit_status"] == "fitted").to_numpy()
+    np.testing.assert_allclose(posterior.sum(axis=1), 1.0)
+    assert (small.obs["mixture_component"].cat.codes == posterior.argmax(axis=1)).all()
+    weight = small.uns["recover_dynamics"]["weights"]
+    np.testing.assert_allclose(weight, posterior.mean(axis=0), atol=1e-2)
+    mean = small.varm["mixture_mean_s"]
+    np.testing.assert_allclose(mean[fitted] @ weight, small.layers["Ms"][:, fitted].mean(axis=0), rtol=1e-2)
+    assert np.isnan(mean[~fitted]).all()
+    assert (small.varm["mixture_variance_u"][fitted] > 0).all()
+    assert small.uns["recover_dynamics"]["method"] == "MixtureEM"
+    assert "velocity_params" not in small.uns
+
+
 def test_more_components_than_cells_is_an_error():
     rng = np.random.default_rng(7)
     observations, _ = cells_in_clusters(rng, n_cells=30)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from velotime.data import _keys as keys
-from velotime.data import _soft_results as _soft_results  # registers its writer
+from velotime.data import _mixture_results as _mixture_results  # registers its writer
+from velotime.data import _soft_results as _soft_results
 from velotime.data._files import check_output, read_file, write_file
 from velotime.data._moments import read_for, read_moments
 from velotime.data._neighbors import ensure_neighbors, neighborhood

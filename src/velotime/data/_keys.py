@@ -49,6 +49,13 @@ LINEAGE_POSTERIOR = "lineage_posterior"
 LINEAGE_T_OFF = "fit_lineage_t"
 LINEAGE_ALPHA = "fit_lineage_alpha"
 
+MIXTURE_COMPONENT = "mixture_component"
+MIXTURE_POSTERIOR = "mixture_posterior"
+MIXTURE_MEAN_U = "mixture_mean_u"
+MIXTURE_MEAN_S = "mixture_mean_s"
+MIXTURE_VARIANCE_U = "mixture_variance_u"
+MIXTURE_VARIANCE_S = "mixture_variance_s"
+
 # uns
 LINEAGES = "lineages"
 RECOVER_DYNAMICS = "recover_dynamics"
@@ -78,6 +85,7 @@ WRITTEN_BY_FITS = {
         LATENT_TIME_Q95,
         LATENT_TIME_ENTROPY,
         LINEAGE,
+        MIXTURE_COMPONENT,
     ),
     "var": (
         FIT_ALPHA,
@@ -102,7 +110,14 @@ WRITTEN_BY_FITS = {
         FIT_STATUS,
         VELOCITY_GENES,
     ),
-    "obsm": (LINEAGE_POSTERIOR,),
-    "varm": (LINEAGE_T_OFF, LINEAGE_ALPHA),
-    "uns": (LINEAGES, TIME_PRIOR, TIME_ARROW),
+    "obsm": (LINEAGE_POSTERIOR, MIXTURE_POSTERIOR),
+    "varm": (
+        LINEAGE_T_OFF,
+        LINEAGE_ALPHA,
+        MIXTURE_MEAN_U,
+        MIXTURE_MEAN_S,
+        MIXTURE_VARIANCE_U,
+        MIXTURE_VARIANCE_S,
+    ),
+    "uns": (LINEAGES, TIME_PRIOR, TIME_ARROW, VELOCITY_PARAMS),
 }

@@ -48,7 +48,8 @@ def write_fit(adata: AnnData, reading: Reading, method: Method, fit: Fit, *, see
     slots = slots_of(fit, adata, reading)
     slots.var[keys.FIT_STATUS] = pd.Categorical(reading.fit_status.astype(str))
     slots.uns[keys.RECOVER_DYNAMICS] = _record(adata, reading, method, fit, seed) | slots.record
-    slots.uns[keys.VELOCITY_PARAMS] = {"mode": "dynamical", "fit_offset": False, "perc": np.array([5, 95])}
+    if keys.VELOCITY in slots.layers:
+        slots.uns[keys.VELOCITY_PARAMS] = {"mode": "dynamical", "fit_offset": False, "perc": np.array([5, 95])}
     _remove_earlier(adata)
     adata.layers.update(slots.layers)
     for name, column in slots.var.items():

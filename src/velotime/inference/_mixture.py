@@ -26,6 +26,7 @@ from velotime._status import InputError, Status
 from velotime._types import FloatArray
 from velotime.backends import GaussianComponents, GaussianSums, Matrix, accumulate_gaussian, responsibilities
 from velotime.inference._em import Schedule, Trace, Watcher, run_em, watch_nothing
+from velotime.inference._method import Reads
 from velotime.inference._observations import Observations
 from velotime.inference._starts import Geometry, k_means
 
@@ -171,6 +172,11 @@ class MixtureEM:
                 raise InputError(f"MixtureEM({name}={value!r}): must be a whole number, 1 or more.")
         if not 0 <= self.least < 1:
             raise InputError(f"MixtureEM(least={self.least!r}): must be 0 or more and below 1. The default is 0.01.")
+
+    @property
+    def reads(self) -> Reads:
+        """Moments."""
+        return Reads.MOMENTS
 
     def fit(
         self, observations: Observations, geometry: Geometry, *, rng: Generator, watch: Watcher = watch_nothing

@@ -12,7 +12,7 @@ from numpy.random import Generator
 
 from velotime._status import UnclearWarning
 from velotime.data import Reading, read_for, read_labels, write_fit
-from velotime.inference import Method, SoftEM, SoftFit, Watcher
+from velotime.inference import Method, MixtureEM, MixtureFit, SoftEM, SoftFit, Watcher
 from velotime.tl._geometry import place_cells
 from velotime.tl._progress import ProgressBar
 
@@ -101,6 +101,12 @@ def recover_dynamics(
         Likelihood-ratio statistic of "the lineages of this gene differ": ranks fate genes. float.
     ``uns["lineages"]``
         Names and shares of the lineages, and with ``n_lineages="auto"`` the table that chose their number.
+    With ``method=vt.MixtureEM()``, which knows no kinetics, instead of all this:
+    ``obs["mixture_component"]``, ``obsm["mixture_posterior"]``
+        Most probable component, "0" for the largest, and posterior, (cells, components). category, float.
+    ``varm["mixture_mean_u"]``, ``["mixture_mean_s"]``, ``["mixture_variance_u"]``, ``["mixture_variance_s"]``
+        Means and variances of each layer, (genes, components); the weights stand in the record. float.
+
     ``uns["recover_dynamics"]``, ``["time_prior"]``, ``["time_arrow"]``, ``["velocity_params"]``
         Settings, status and record of the run; the time prior; evidence for the direction of time: margin in nats,
         share of genes, bootstrap ``probability`` and ``verdict``.
@@ -132,6 +138,13 @@ def _(method: SoftEM, adata: AnnData, reading: Reading, rng: Generator, watch: W
     labels = read_labels(adata, method.columns)
     geometry = place_cells(reading.observations, rng, counts=method.noise.counts)
     return method.fit(reading.observations, geometry, labels=labels, rng=rng, watch=watch)
+
+
+@_fit.register
+def _(method: MixtureEM, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> MixtureFit:  # noqa: ARG001
+    """It starts from k-means of the principal components."""
+    geometry = place_cells(reading.observations, rng, counts=False)
+    return method.fit(reading.observations, geometry, rng=rng, watch=watch)
 
 
 def _warn(fit: SoftFit) -> None:
