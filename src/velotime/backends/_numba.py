@@ -87,13 +87,18 @@ def _add_product(total: Any, entries: Any, row: int, matrix: Any) -> None:
     """Add ``sum_k value_k matrix[index_k, :]`` over the entries of one row to ``total``."""
     indices, values, index_start, value_start, length = entries
     i, v, n = index_start[row], value_start[row], length[row]
-    whole = n - n % 4
-    for k in range(0, whole, 4):
+    whole = n - n % 8
+    for k in range(0, whole, 8):
         x0, x1, x2, x3 = values[v + k], values[v + k + 1], values[v + k + 2], values[v + k + 3]
+        x4, x5, x6, x7 = values[v + k + 4], values[v + k + 5], values[v + k + 6], values[v + k + 7]
         m0, m1 = matrix[indices[i + k]], matrix[indices[i + k + 1]]
         m2, m3 = matrix[indices[i + k + 2]], matrix[indices[i + k + 3]]
+        m4, m5 = matrix[indices[i + k + 4]], matrix[indices[i + k + 5]]
+        m6, m7 = matrix[indices[i + k + 6]], matrix[indices[i + k + 7]]
         for j in range(total.shape[0]):
-            total[j] += x0 * m0[j] + x1 * m1[j] + x2 * m2[j] + x3 * m3[j]
+            total[j] += x0 * m0[j] + x1 * m1[j] + x2 * m2[j] + x3 * m3[j] + (
+                x4 * m4[j] + x5 * m5[j] + x6 * m6[j] + x7 * m7[j]
+            )
     for k in range(whole, n):
         x0 = values[v + k]
         m0 = matrix[indices[i + k]]
