@@ -258,10 +258,27 @@ def lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
         rows.append(("lineages", ", ".join(f"{name} {share:.0%}" for name, share in shares)))
         ratio = adata.var[keys.FIT_LINEAGE_RATIO].sort_values(ascending=False)
         rows.append(("fate genes", ", ".join(str(name) for name in ratio.dropna().index[:10])))
-    starts = adata.uns[keys.RECOVER_DYNAMICS]["starts"]
+    return [*rows, *root_rows(adata.uns[keys.RECOVER_DYNAMICS])]
+
+
+def root_rows(record: Any) -> list[tuple[str, str]]:
+    """Rows of the summary on the root that was found, and on the others that were tried."""
+    starts = record["starts"]
+    ahead = starts[starts["start"] != "reversed"].drop_duplicates("root_cell")
+    lag = "no other root was tried" if len(ahead) < 2 else f"{record['root_margin']:,.0f} nats over the next best root"
     best = starts.iloc[0]
-    rows.append(("root", f"{best['root_cell']} ({best['start']}); {_second_root(starts)}"))
+    rows = [("root", f"{_root_in_words(best)}, ordered by {best['start']}: {lag}")]
+    rows.extend(
+        ("other roots", f"{_root_in_words(row)}: {row['log_likelihood']:,.0f} nats")
+        for _, row in ahead[ahead["root_cell"] != best["root_cell"]].iterrows()
+    )
     return rows
+
+
+def _root_in_words(start: Any) -> str:
+    """The root cell and the groups that it lies in."""
+    labels = [str(start[name]) for name in start.index if name.startswith("root_") and name != "root_cell"]
+    return start["root_cell"] + (f" ({', '.join(dict.fromkeys(labels))})" if labels else "")
 
 
 def comparison_rows(adata: AnnData) -> list[tuple[str, str]]:
@@ -278,13 +295,6 @@ def comparison_rows(adata: AnnData) -> list[tuple[str, str]]:
         ("verdict", f"{record['verdict']}. {record['reason']}"),
         ("held-out", f"nats a cell behind the best: {scores}"),
     ]
-
-
-def _second_root(starts: Any) -> str:
-    others = starts[(starts["root_cell"] != starts["root_cell"].iloc[0]) & (starts["start"] != "reversed")]
-    if len(others) == 0:
-        return "no other root was tried"
-    return f"the next best root is {-others['log_likelihood'].max():,.0f} nats behind"
 
 
 def arrow_rows(adata: AnnData) -> list[tuple[str, str]]:

@@ -131,3 +131,15 @@ def test_starts_towards_tips_end_every_branch_late():
     np.testing.assert_allclose(weight[0], 0.5)
     groups = late_groups(time, points, 2, np.random.default_rng(0))
     assert groups[399].argmax() != groups[599].argmax()
+
+
+def test_the_starts_say_in_which_labels_their_roots_lie(branching):
+    adata = branching.copy()
+    adata.obs["stage"] = adata.obs["stage"].astype("category")
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=2, max_iterations=2), progress=False)
+    record = adata.uns["recover_dynamics"]
+    starts = record["starts"]
+    assert list(starts["root_stage"]) == list(adata.obs.loc[starts["root_cell"], "stage"].astype(str))
+    others = starts[(starts["root_cell"] != starts["root_cell"].iloc[0]) & (starts["start"] != "reversed")]
+    assert record["root_margin"] == pytest.approx(-others["log_likelihood"].max())
+    assert record["root_margin"] > 0

@@ -96,8 +96,8 @@ def _add_product(total: Any, entries: Any, row: int, matrix: Any) -> None:
         m4, m5 = matrix[indices[i + k + 4]], matrix[indices[i + k + 5]]
         m6, m7 = matrix[indices[i + k + 6]], matrix[indices[i + k + 7]]
         for j in range(total.shape[0]):
-            total[j] += x0 * m0[j] + x1 * m1[j] + x2 * m2[j] + x3 * m3[j] + (
-                x4 * m4[j] + x5 * m5[j] + x6 * m6[j] + x7 * m7[j]
+            total[j] += (
+                x0 * m0[j] + x1 * m1[j] + x2 * m2[j] + x3 * m3[j] + (x4 * m4[j] + x5 * m5[j] + x6 * m6[j] + x7 * m7[j])
             )
     for k in range(whole, n):
         x0 = values[v + k]

@@ -15,6 +15,7 @@ from velotime.data._results import Slots, all_genes, gene_columns, slots_of
 from velotime.inference import SoftFit, natural_rates
 
 LEAST_EXPLAINED = 0.05  # deviance explained from which on a gene counts as a velocity gene
+MOST_LABELS = 60  # a column with more sorts nothing
 
 
 @slots_of.register
@@ -104,11 +105,32 @@ def _obs(fit: SoftFit) -> dict[str, Any]:
 
 
 def _starts(adata: AnnData, fit: SoftFit) -> dict[str, Any]:
-    """What the record of a run says of its starts."""
+    """What the record of a run says of its starts: the table, where each root lies, and the next best root's lag."""
     starts = fit.starts.copy()
-    starts["root_cell"] = np.asarray(adata.obs_names)[starts["root_cell"]].astype(str)
+    cell = starts["root_cell"].to_numpy()
+    for column in _label_columns(adata):
+        starts[f"root_{column}"] = np.asarray(adata.obs[column].iloc[cell].astype(str))
+    starts["root_cell"] = np.asarray(adata.obs_names)[cell].astype(str)
     starts.index = starts.index.astype(str)
-    return {"seconds_starts": fit.seconds_starts, "starts": starts}
+    return {"seconds_starts": fit.seconds_starts, "starts": starts, "root_margin": _root_margin(starts)}
+
+
+def _label_columns(adata: AnnData) -> list[str]:
+    """Columns of obs that sort the cells into groups, an earlier fit's lineages apart."""
+    return [
+        name
+        for name in adata.obs.columns
+        if isinstance(adata.obs[name].dtype, pd.CategoricalDtype)
+        and name != keys.LINEAGE
+        and 1 < adata.obs[name].nunique() <= MOST_LABELS
+    ]
+
+
+def _root_margin(starts: pd.DataFrame) -> float:
+    """Log-likelihood of the best start over the best of those from another root; infinite if there is none."""
+    others = starts[(starts["root_cell"] != starts["root_cell"].iloc[0]) & (starts["start"] != "reversed")]
+    best = starts["log_likelihood"].iloc[0]
+    return float(best - others["log_likelihood"].max()) if len(others) else float("inf")
 
 
 def _uns(fit: SoftFit) -> dict[str, Any]:

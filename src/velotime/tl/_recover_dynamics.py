@@ -108,8 +108,10 @@ def recover_dynamics(
         Means and variances of each layer, (genes, components); the weights stand in the record. float.
 
     ``uns["recover_dynamics"]``, ``["time_prior"]``, ``["time_arrow"]``, ``["velocity_params"]``
-        Settings, status and record of the run; the time prior; evidence for the direction of time: margin in nats,
-        share of genes, bootstrap ``probability`` and ``verdict``.
+        Settings, status and record of the run, with the table of the ``starts`` tried (root cell, its label in each
+        categorical obs column, log-likelihood below the best) and the ``root_margin`` over the next best root, nats;
+        the time prior; evidence for the direction of time: margin in nats, share of genes, bootstrap ``probability``
+        and ``verdict``.
 
     Raises
     ------
