@@ -76,6 +76,31 @@ class SoftFit:
 
 
 @dataclass(frozen=True)
+class Beginning:
+    """Where the starts leave off.
+
+    Attributes
+    ----------
+    problem
+        Of all cells and genes.
+    first
+        Parameters to begin with.
+    starts
+        Table of the starts tried.
+    arrow
+        Evidence for the direction of time.
+    lineage_choice
+        Held-out log-likelihood by number of lineages, where the data chose it.
+    """
+
+    problem: SoftProblem
+    first: SoftParameters
+    starts: pd.DataFrame
+    arrow: Arrow
+    lineage_choice: pd.DataFrame | None
+
+
+@dataclass(frozen=True)
 class SoftEM:
     """Expectation-maximisation with a soft assignment of every cell to the times of one clock.
 
@@ -169,14 +194,10 @@ class SoftEM:
         """
         began = time.perf_counter()
         labels = CellLabels.plain(observations.n_cells) if labels is None else labels
-        rows = self.prior_rows(labels)
-        search = self._search(observations, geometry, rows, labels, rng)
-        n_lineages, choice = self._choose_lineages(observations, search, rng)
-        outcome = search.run(n_lineages)
-        chosen, arrow = self._both_directions(search, observations, outcome, rng)
+        start = self.begin(observations, geometry, rng=rng, labels=labels)
         seconds_starts = time.perf_counter() - began
-        problem = self._problem(Cells.of(observations, rows, self.noise), n_lineages)
-        run = self._main_run(problem, search.genes, outcome.problem.states, chosen, watch)
+        problem, n_lineages = start.problem, start.problem.states.layout.n_lineages
+        run = self._main_run(problem, start.first, watch)
         doubt = uncertainty(
             problem.gene_problem(run.parameters, run.statistics),
             run.parameters.theta,
@@ -192,12 +213,23 @@ class SoftEM:
             cells=cell_table(problem, run.parameters, doubt),
             genes=gene_table(problem, run.parameters, run.statistics, doubt),
             lineage_names=self._lineage_names(n_lineages),
-            lineage_choice=choice,
-            starts=search.table(outcome),
-            arrow=arrow,
+            lineage_choice=start.lineage_choice,
+            starts=start.starts,
+            arrow=start.arrow,
             seconds_starts=seconds_starts,
             seconds=time.perf_counter() - began,
         )
+
+    def begin(self, observations: Observations, geometry: Geometry, *, rng: Generator, labels: CellLabels) -> Beginning:
+        """Root, direction and lineages from short fits, and what the main run begins with; arguments as above."""
+        rows = self.prior_rows(labels)
+        search = self._search(observations, geometry, rows, labels, rng)
+        n_lineages, choice = self._choose_lineages(observations, search, rng)
+        outcome = search.run(n_lineages)
+        chosen, arrow = self._both_directions(search, observations, outcome, rng)
+        problem = self._problem(Cells.of(observations, rows, self.noise), n_lineages)
+        first = self._first(problem, search.genes, outcome.problem.states, chosen)
+        return Beginning(problem, first, search.table(outcome), arrow, choice)
 
     def compare(
         self,
@@ -315,13 +347,16 @@ class SoftEM:
         statistics, _ = heated.expect(first, ALL_GENES.hottest)
         return run_em(heated, first, statistics, ALL_GENES)
 
-    def _main_run(
-        self, problem: SoftProblem, genes: BoolArray, coarse: States, chosen: Trial, watch: Watcher
-    ) -> Run[SoftParameters, SoftStatistics]:
+    def _first(self, problem: SoftProblem, genes: BoolArray, coarse: States, chosen: Trial) -> SoftParameters:
         """All cells and genes from the winner of the search on, which knows some of the genes on a coarser clock."""
         handover = replace(problem, states=coarse)
         first = handover.first(handover.expect_by(chosen.run.parameters, genes, self.hottest / 2))
-        first = replace(first, prior=problem.time_prior.initial(problem.states, len(first.prior)))
+        return replace(first, prior=problem.time_prior.initial(problem.states, len(first.prior)))
+
+    def _main_run(
+        self, problem: SoftProblem, first: SoftParameters, watch: Watcher
+    ) -> Run[SoftParameters, SoftStatistics]:
+        """All cells and genes, from hot to cold."""
         statistics, _ = problem.expect(first, self.hottest)
         schedule = Schedule(self.annealing, self.hottest, self.max_iterations, self.tolerance)
         return run_em(problem, first, statistics, schedule, watch)
