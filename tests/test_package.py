@@ -16,6 +16,7 @@ MODULES = [
     "velotime.pp",
     "velotime.pl",
     "velotime.metrics",
+    "velotime.read",
     "velotime.simulation",
     "velotime.kinetics",
 ]
@@ -35,7 +36,7 @@ def test_all_is_true(name):
 
 FUNCTIONS = [
     pytest.param(getattr(module, word), id=f"{module.__name__}.{word}")
-    for module in (vt.tl, vt.pp, vt.pl, vt.metrics, vt.simulation)
+    for module in (vt.tl, vt.pp, vt.pl, vt.metrics, vt.read, vt.simulation)
     for word in module.__all__
     if inspect.isfunction(getattr(module, word))
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from velotime import metrics, pl, pp, simulation, tl
+from velotime import metrics, pl, pp, read, simulation, tl
 from velotime._status import FitError, InputError, Status, UnclearWarning, VelotimeError
 from velotime.inference import (
     FixedPrior,
@@ -38,6 +38,7 @@ __all__ = [
     "metrics",
     "pl",
     "pp",
+    "read",
     "simulation",
     "tl",
 ]

@@ -100,14 +100,16 @@ def run(
     seed: int,
     quiet: bool,
 ) -> None:
-    """Fit the cells of IN (.h5ad or .loom) and write them with latent time, rates and velocity.
+    """Fit the cells of IN and write them with latent time, rates and velocity.
+
+    IN is an .h5ad or .loom file, or the output folder of STARsolo (Velocyto), kb-python (nac) or alevin-fry (USA mode).
 
     Exit codes: 0 done, 1 the fit failed, 2 bad input or usage.
     """
     with exit_codes():
-        from velotime import SoftEM, data, pp, tl
+        from velotime import SoftEM, data, pp, read, tl
 
-        output = input_path.with_name(f"{input_path.stem}_velotime.h5ad") if output is None else output
+        output = _beside(input_path) if output is None else output
         data.check_output(output, force=force)
         method = SoftEM(
             noise=_noise(noise),
@@ -117,7 +119,7 @@ def run(
             root=_root(root),
         )
         began = time.perf_counter()
-        adata = data.read_file(input_path)
+        adata = read.auto(input_path)
         if method.noise.counts:
             pp.filter_genes(adata, min_cells=min_cells, n_top_genes=n_top_genes, unspliced=unspliced, spliced=spliced)
         layers = {"unspliced": unspliced, "spliced": spliced}
@@ -155,6 +157,11 @@ def demo(output: Path, cells: int, genes: int, seed: int, quiet: bool) -> None:
         click.echo(summary(adata, seconds=time.perf_counter() - began))
         click.echo(f"\nSpearman correlation of latent time with the true time: {_spearman(adata):.3f}")
         click.echo("Wrote " + ", ".join(str(path) for path in [output / "demo.h5ad", *figures]))
+
+
+def _beside(path: Path) -> Path:
+    path = path if path.name.strip(".") else path.resolve()
+    return path.with_name(f"{path.stem}_velotime.h5ad")
 
 
 def _noise(name: str) -> Any:

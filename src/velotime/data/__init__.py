@@ -5,7 +5,8 @@ from __future__ import annotations
 from velotime.data import _keys as keys
 from velotime.data import _mixture_results as _mixture_results  # registers its writer
 from velotime.data import _soft_results as _soft_results
-from velotime.data._files import check_output, read_file, write_file
+from velotime.data._files import check_output, read_file, read_h5ad, read_loom, write_file
+from velotime.data._folders import read_alevin_fry, read_any, read_kb, read_starsolo
 from velotime.data._moments import read_for, read_moments
 from velotime.data._neighbors import ensure_neighbors, neighborhood
 from velotime.data._reading import (
@@ -33,12 +34,18 @@ __all__ = [
     "keys",
     "neighborhood",
     "neighborhood_means",
+    "read_alevin_fry",
+    "read_any",
     "read_file",
     "read_for",
+    "read_h5ad",
+    "read_kb",
     "read_labels",
     "read_layer",
+    "read_loom",
     "read_moments",
     "read_observations",
+    "read_starsolo",
     "require_soft_fit",
     "restore_soft_fit",
     "size_factors",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,50 @@ from velotime._status import InputError
 READABLE = (".h5ad", ".loom")
 
 
+def read_h5ad(path: str | Path) -> AnnData:
+    """Read an ``.h5ad`` file as it is.
+
+    Parameters
+    ----------
+    path
+        Layers may be called ``spliced`` and ``unspliced``, or ``mature`` and ``nascent`` as kb-python's: a fit finds
+        both.
+
+    Returns
+    -------
+    The AnnData, with the names of its layers.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or it cannot be read.
+    """
+    return _read_checked(Path(path), ad.read_h5ad, ".h5ad")
+
+
+def read_loom(path: str | Path) -> AnnData:
+    """Read a ``.loom`` file, as of velocyto, without loompy.
+
+    Parameters
+    ----------
+    path
+        An HDF5 file with genes in rows: the main matrix, layers alike, and attributes of rows and columns.
+
+    Returns
+    -------
+    Cells x genes with the layers of the file, CSR. Cells are named by ``CellID``, genes by ``Gene`` (by ``Accession``
+    where a name occurs twice); other attributes become columns.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or it cannot be read.
+    """
+    return _read_checked(Path(path), _read_loom, ".loom")
+
+
 def read_file(path: str | Path) -> AnnData:
-    """Read an ``.h5ad`` or ``.loom`` file.
+    """Read an ``.h5ad`` or ``.loom`` file, told apart by how its name ends.
 
     Raises
     ------
@@ -28,20 +71,27 @@ def read_file(path: str | Path) -> AnnData:
         If there is no such file, its kind is unknown, or it cannot be read.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist.")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give a file: {' or '.join(READABLE)}.")
-    if path.suffix not in READABLE:
+    if path.exists() and not path.is_dir() and path.suffix not in READABLE:
         raise InputError(
             f"{path}: cannot read {path.suffix or 'a file without suffix'!r}; known: {', '.join(READABLE)}."
         )
+    return read_h5ad(path) if path.suffix == ".h5ad" else read_loom(path)
+
+
+def _read_checked(path: Path, reader: Callable[[Path], AnnData], kind: str) -> AnnData:
+    if not path.exists():
+        raise InputError(f"{path} does not exist.")
+    if path.is_dir():
+        raise InputError(
+            f"{path} is a folder; give a file ({' or '.join(READABLE)}), or read the folder of a quantifier with "
+            "velotime.read.auto."
+        )
     try:
-        return ad.read_h5ad(path) if path.suffix == ".h5ad" else _read_loom(path)
+        return reader(path)
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{path} cannot be read as {path.suffix}: {_first_line(error)}") from error
+        raise InputError(f"{path} cannot be read as {kind}: {_first_line(error)}") from error
 
 
 def _read_loom(path: Path) -> AnnData:
@@ -51,8 +101,10 @@ def _read_loom(path: Path) -> AnnData:
             raise InputError(f"{path} is no loom file: it has no dataset 'matrix'.")
         layers = {name: _sparse_cells(dataset) for name, dataset in file.get("layers", {}).items()}
         n_genes, n_cells = file["matrix"].shape
-        obs = _attributes(file.get("col_attrs", {}), ("CellID", "obs_names", "cell_names"), n_cells)
-        var = _attributes(file.get("row_attrs", {}), ("Gene", "var_names", "gene_names"), n_genes)
+        obs = _attributes(file.get("col_attrs", {}), ("CellID", "obs_names", "cell_names", "barcode"), n_cells)
+        var = _attributes(file.get("row_attrs", {}), ("Gene", "var_names", "gene_names", "target_name"), n_genes)
+        if "Accession" in var:
+            var.index = unambiguous(var.index, var["Accession"])
         return AnnData(_sparse_cells(file["matrix"]), obs=obs, var=var, layers=layers)
 
 
@@ -70,6 +122,13 @@ def _attributes(group: Any, index: tuple[str, ...], length: int) -> pd.DataFrame
             table[name] = np.asarray(dataset.asstr()[:] if dataset.dtype.kind in "OS" else dataset[:])
     names = next((table.pop(name) for name in index if name in table), np.arange(length))
     return pd.DataFrame(table, index=names.astype(str))
+
+
+def unambiguous(names: Iterable[str], identifiers: Iterable[str]) -> pd.Index:
+    """Names of genes, and the identifier of each gene whose name occurs twice or is empty."""
+    name, identifier = (pd.Series(list(given), dtype=object) for given in (names, identifiers))
+    unclear = name.duplicated(keep=False) | name.isna() | (name == "")
+    return pd.Index(name.where(~unclear, identifier).astype(str))
 
 
 def check_output(path: str | Path, *, force: bool = False) -> None:
