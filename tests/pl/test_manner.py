@@ -126,8 +126,9 @@ def test_every_plot_of_a_real_fit(tmp_path):
     method = vt.SoftEM(n_lineages=2, n_times=16, annealing=3, max_iterations=4, start_times=12, root=root)
     vt.tl.recover_dynamics(adata, method=method, progress=False)
     adata.obsm["X_umap"] = np.random.default_rng(0).normal(size=(150, 2))
-    vt.tl.velocity_graph(adata)
-    vt.tl.velocity_embedding(adata)
+    vt.pl.velocity_stream(adata, show=False)
+    assert {"velocity_umap"} <= set(adata.obsm)
+    assert "velocity_graph" in adata.uns
     write_file(adata, tmp_path / "a.h5ad")
     back = read_file(tmp_path / "a.h5ad")
     for name, plot in PLOTS.items():

@@ -87,9 +87,9 @@ def test_errors_name_the_cure(plot, drawn):
         plot(drawn, basis="tsne")
     with pytest.raises(vt.InputError, match=r"column 'nothing' not found.*'stage'"):
         plot(drawn, color="nothing")
-    drawn.obsm["X_pca"] = drawn.obsm["X_umap"]
-    with pytest.raises(vt.InputError, match=r"available: \['umap'\].*velocity_embedding\(adata, basis='pca'\)"):
-        plot(drawn, basis="pca")
+    del drawn.obsm["velocity_umap"]
+    with pytest.raises(vt.InputError, match=r"recover_dynamics"):
+        plot(drawn)
 
 
 def test_zero_velocities_draw_no_arrow(drawn):

@@ -15,6 +15,7 @@ from velotime.data import keys
 from velotime.pl._axes import find_basis, finish, name_axes, note_left_out, open_axes, require_column
 from velotime.pl._colors import color_cells, figure_size
 from velotime.pl._grid import Field, velocity_field
+from velotime.tl import velocity_embedding, velocity_graph
 
 STREAM_GRID = 50  # grid points an axis; scVelo's
 LONGEST = 95  # percentile of the lengths that is drawn as one spacing: a few long arrows must not shrink the others
@@ -44,7 +45,7 @@ def velocity_stream(
     Parameters
     ----------
     adata
-        With :func:`velotime.tl.velocity_embedding` of this basis.
+        Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing.
     basis
         Which ``obsm["X_<basis>"]``; its first two columns.
     color
@@ -63,7 +64,7 @@ def velocity_stream(
     Raises
     ------
     InputError
-        If there is no such basis, column or velocity of this basis.
+        If there is no such basis or column, or nothing is fitted.
     """
     moving = _Moving.of(adata, basis)
     field = moving.field(n_grid=STREAM_GRID, smooth=smooth, min_density=min_density)
@@ -94,7 +95,7 @@ def velocity_grid(
     Parameters
     ----------
     adata
-        With :func:`velotime.tl.velocity_embedding` of this basis.
+        Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing.
     basis
         Which ``obsm["X_<basis>"]``; its first two columns.
     color
@@ -113,7 +114,7 @@ def velocity_grid(
     Raises
     ------
     InputError
-        If there is no such basis, column or velocity of this basis.
+        If there is no such basis or column, or nothing is fitted.
     """
     if n_grid < 2:
         raise InputError(f"velocity_grid(n_grid={n_grid}): must be 2 or more.")
@@ -144,7 +145,7 @@ def velocity_arrows(
     Parameters
     ----------
     adata
-        With :func:`velotime.tl.velocity_embedding` of this basis.
+        Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing.
     basis
         Which ``obsm["X_<basis>"]``; its first two columns.
     color
@@ -159,7 +160,7 @@ def velocity_arrows(
     Raises
     ------
     InputError
-        If there is no such basis, column or velocity of this basis.
+        If there is no such basis or column, or nothing is fitted.
     """
     if max_arrows < 1:
         raise InputError(f"velocity_arrows(max_arrows={max_arrows}): must be 1 or more.")
@@ -184,11 +185,7 @@ class _Moving:
     def of(cls, adata: AnnData, basis: str) -> _Moving:
         points, key = find_basis(adata, basis), f"{keys.VELOCITY}_{basis}"
         if key not in adata.obsm:
-            there = [name.removeprefix(f"{keys.VELOCITY}_") for name in adata.obsm if name.startswith(keys.VELOCITY)]
-            raise InputError(
-                f"velocity on the basis {basis!r} not found: there is no adata.obsm[{key!r}]; available: {there}. "
-                f"Call velotime.tl.velocity_graph(adata) and velotime.tl.velocity_embedding(adata, basis={basis!r})."
-            )
+            _project(adata, basis)
         velocity = np.asarray(adata.obsm[key], dtype=float)[:, :2]
         whole = np.isfinite(points).all(axis=1) & np.isfinite(velocity).all(axis=1)
         if not whole.any():
@@ -202,6 +199,13 @@ class _Moving:
             )
         points, velocity = self.points[self.whole], self.velocity[self.whole]
         return velocity_field(points, velocity, n_grid=n_grid, smooth=smooth, min_density=min_density)
+
+
+def _project(adata: AnnData, basis: str) -> None:
+    """Velocity on a basis, where nobody has asked for it yet."""
+    if keys.VELOCITY_GRAPH not in adata.uns:
+        velocity_graph(adata)
+    velocity_embedding(adata, basis=basis)
 
 
 def _draw_cells(
