@@ -63,6 +63,21 @@ class CellTable:
 
 
 @dataclass(frozen=True)
+class GeneGains:
+    """What the curve of each gene explains.
+
+    Attributes
+    ----------
+    log_likelihood, gain, deviance_explained
+        As in :class:`GeneTable`, ``(genes,)``.
+    """
+
+    log_likelihood: FloatArray
+    gain: FloatArray
+    deviance_explained: FloatArray
+
+
+@dataclass(frozen=True)
 class GeneTable:
     """What the fit says of each gene.
 
@@ -200,6 +215,19 @@ def gene_table(
     """Fit and standard errors of every gene."""
     genes = problem.gene_problem(parameters, statistics)
     errors = np.sqrt(np.maximum(np.einsum("gpp->gp", doubt.covariance), 0.0))
+    gains = gene_gains(problem, parameters, statistics)
+    return GeneTable(
+        gains.log_likelihood,
+        gains.gain,
+        gains.deviance_explained,
+        errors,
+        _lineage_ratio(genes, genes.log_likelihood(problem.states.means(parameters.theta))),
+    )
+
+
+def gene_gains(problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics) -> GeneGains:
+    """What the curves explain, given sums over cells."""
+    genes = problem.gene_problem(parameters, statistics)
     n_times = len(problem.states.times)
     kinetics = free = constant = np.zeros(genes.n_genes)
     means = problem.states.means(parameters.theta)
@@ -214,13 +242,7 @@ def gene_table(
         constant = constant + problem.noise.log_likelihood(sums, np.repeat(flat, curve.shape[1], axis=1), scatter)
     gap = free - constant
     explained = np.where(gap > 1e-9, (kinetics - constant) / np.where(gap > 1e-9, gap, 1.0), np.nan)
-    return GeneTable(
-        _gene_log_likelihood(problem, parameters, statistics),
-        kinetics - constant,
-        explained,
-        errors,
-        _lineage_ratio(genes, kinetics),
-    )
+    return GeneGains(_gene_log_likelihood(problem, parameters, statistics), kinetics - constant, explained)
 
 
 def _lineage_ratio(genes: GeneProblem, log_likelihood: FloatArray) -> FloatArray:
