@@ -12,7 +12,7 @@ from velotime._types import FloatArray
 from velotime.data import _keys as keys
 from velotime.data._reading import Reading
 from velotime.data._results import Slots, all_genes, gene_columns, slots_of
-from velotime.inference import SoftFit, natural_rates
+from velotime.inference import Arrow, GeneGains, GeneTable, Layout, SoftFit, SoftParameters, natural_rates
 
 LEAST_EXPLAINED = 0.05  # deviance explained from which on a gene counts as a velocity gene
 MOST_LABELS = 60  # a column with more sorts nothing
@@ -27,7 +27,7 @@ def _(fit: SoftFit, adata: AnnData, reading: Reading) -> Slots:
         obsm={keys.LINEAGE_POSTERIOR: fit.cells.lineages},
         varm=_varm(adata, reading, fit),
         uns=_uns(fit),
-        record=_starts(adata, fit),
+        record=starts_record(adata, fit.starts, fit.seconds_starts),
     )
 
 
@@ -49,39 +49,51 @@ def _layers(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, FloatAr
 
 def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
     theta, errors = fit.parameters.theta, fit.genes.standard_errors
-    rates = natural_rates(theta)
-    n_counts = 2 * fit.cells.mean.shape[0]
-    t_off = rates["t_on"] + np.exp(theta[:, 6])
     columns = {
+        **curve_columns(fit.parameters, fit.genes, n_cells=fit.cells.mean.shape[0]),
+        keys.FIT_LINEAGE_RATIO: fit.genes.lineage_ratio,
+        keys.FIT_ARROW_EVIDENCE: fit.arrow.gene_evidence,
+        f"{keys.FIT_BETA}_se": errors[:, 0],
+        f"{keys.FIT_GAMMA}_se": errors[:, 1],
+        f"{keys.FIT_T_ON}_se": errors[:, 2],
+        f"{keys.FIT_T_OFF}se": np.hypot(errors[:, 2], errors[:, 6] * np.exp(theta[:, 6])),
+    }
+    return with_velocity_genes(gene_columns(columns, reading.genes, adata.n_vars))
+
+
+def curve_columns(parameters: SoftParameters, genes: GeneGains | GeneTable, *, n_cells: int) -> dict[str, FloatArray]:
+    """What the curves of the switch model are, and what they explain, ``(fitted genes,)`` each."""
+    theta = parameters.theta
+    rates = natural_rates(theta)
+    return {
         keys.FIT_ALPHA: rates["alpha_1"],
         keys.FIT_ALPHA_0: rates["alpha_0"],
         keys.FIT_ALPHA_2: np.exp(theta[:, 7]) * rates["gamma"],
         keys.FIT_BETA: rates["beta"],
         keys.FIT_GAMMA: rates["gamma"],
         keys.FIT_T_ON: rates["t_on"],
-        keys.FIT_T_OFF: t_off,
+        keys.FIT_T_OFF: rates["t_on"] + np.exp(theta[:, 6]),
         keys.FIT_SCALING: rates["scaling"],
-        keys.FIT_DISPERSION_U: fit.parameters.unspliced_scatter,
-        keys.FIT_DISPERSION_S: fit.parameters.spliced_scatter,
-        keys.FIT_LIKELIHOOD: np.exp(fit.genes.log_likelihood / n_counts),
-        keys.FIT_LINEAGE_RATIO: fit.genes.lineage_ratio,
-        keys.FIT_GAIN: fit.genes.gain,
-        keys.FIT_ARROW_EVIDENCE: fit.arrow.gene_evidence,
-        keys.FIT_DEVIANCE_EXPLAINED: fit.genes.deviance_explained,
-        f"{keys.FIT_BETA}_se": errors[:, 0],
-        f"{keys.FIT_GAMMA}_se": errors[:, 1],
-        f"{keys.FIT_T_ON}_se": errors[:, 2],
-        f"{keys.FIT_T_OFF}se": np.hypot(errors[:, 2], errors[:, 6] * np.exp(theta[:, 6])),
+        keys.FIT_DISPERSION_U: parameters.unspliced_scatter,
+        keys.FIT_DISPERSION_S: parameters.spliced_scatter,
+        keys.FIT_LIKELIHOOD: np.exp(genes.log_likelihood / (2 * n_cells)),
+        keys.FIT_GAIN: genes.gain,
+        keys.FIT_DEVIANCE_EXPLAINED: genes.deviance_explained,
     }
-    out = gene_columns(columns, reading.genes, adata.n_vars)
-    explained = np.nan_to_num(out[keys.FIT_DEVIANCE_EXPLAINED], nan=-np.inf)
-    out[keys.VELOCITY_GENES] = explained > LEAST_EXPLAINED
-    return out
+
+
+def with_velocity_genes(var: dict[str, Any]) -> dict[str, Any]:
+    """Mark the genes whose curve explains something."""
+    explained = np.nan_to_num(var[keys.FIT_DEVIANCE_EXPLAINED], nan=-np.inf)
+    return var | {keys.VELOCITY_GENES: explained > LEAST_EXPLAINED}
 
 
 def _varm(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, FloatArray]:
-    """Last switch and transcription after it, of each gene in each lineage."""
-    theta, layout = fit.parameters.theta, fit.states.layout
+    return lineage_columns(fit.parameters.theta, fit.states.layout, adata, reading)
+
+
+def lineage_columns(theta: FloatArray, layout: Layout, adata: AnnData, reading: Reading) -> dict[str, FloatArray]:
+    """Last switch and transcription after it, of each gene in each lineage, ``(all genes, lineages)``."""
     t_off = theta[:, [2]] + np.exp(theta[:, layout.durations])
     alpha = np.exp(theta[:, layout.last_levels] + theta[:, [1]])
     return {
@@ -104,15 +116,15 @@ def _obs(fit: SoftFit) -> dict[str, Any]:
     }
 
 
-def _starts(adata: AnnData, fit: SoftFit) -> dict[str, Any]:
+def starts_record(adata: AnnData, starts: pd.DataFrame, seconds: float) -> dict[str, Any]:
     """What the record of a run says of its starts: the table, where each root lies, and the next best root's lag."""
-    starts = fit.starts.copy()
+    starts = starts.copy()
     cell = starts["root_cell"].to_numpy()
     for column in _label_columns(adata):
         starts[f"root_{column}"] = np.asarray(adata.obs[column].iloc[cell].astype(str))
     starts["root_cell"] = np.asarray(adata.obs_names)[cell].astype(str)
     starts.index = starts.index.astype(str)
-    return {"seconds_starts": fit.seconds_starts, "starts": starts, "root_margin": _root_margin(starts)}
+    return {"seconds_starts": seconds, "starts": starts, "root_margin": _root_margin(starts)}
 
 
 def _label_columns(adata: AnnData) -> list[str]:
@@ -134,20 +146,24 @@ def _root_margin(starts: pd.DataFrame) -> float:
 
 
 def _uns(fit: SoftFit) -> dict[str, Any]:
-    arrow = fit.arrow
     return {
         keys.LINEAGES: _lineages(fit),
         keys.TIME_PRIOR: {"times": fit.states.times, "weights": fit.parameters.prior},
-        keys.TIME_ARROW: {
-            "direction": "forward",
-            "log_likelihood_margin": arrow.log_likelihood_margin,
-            "margin_per_cell": arrow.log_likelihood_margin / arrow.n_cells,
-            "n_cells": arrow.n_cells,
-            "share_of_genes": arrow.share_of_genes,
-            "probability": arrow.probability,
-            "verdict": arrow.verdict,
-        },
+        keys.TIME_ARROW: arrow_record(fit.arrow),
         keys.MOMENTS: {"source": keys.FITTED_MEANS},
+    }
+
+
+def arrow_record(arrow: Arrow) -> dict[str, Any]:
+    """Evidence for the direction of time."""
+    return {
+        "direction": "forward",
+        "log_likelihood_margin": arrow.log_likelihood_margin,
+        "margin_per_cell": arrow.log_likelihood_margin / arrow.n_cells,
+        "n_cells": arrow.n_cells,
+        "share_of_genes": arrow.share_of_genes,
+        "probability": arrow.probability,
+        "verdict": arrow.verdict,
     }
 
 

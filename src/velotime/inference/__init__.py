@@ -11,11 +11,14 @@ from velotime.inference._method import Fit, Method, PlainMethod, Reads
 from velotime.inference._mixture import MixtureEM, MixtureFit
 from velotime.inference._noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference._observations import Observations
-from velotime.inference._params import natural_rates
+from velotime.inference._params import Layout, natural_rates
 from velotime.inference._priors import FixedPrior, LearnedPrior, UniformPrior
 from velotime.inference._restore import Restored, StoredCurves, place_all, restore
+from velotime.inference._shared_clock import SharedClockFit
 from velotime.inference._soft import SoftEM, SoftFit
+from velotime.inference._soft_problem import SoftParameters
 from velotime.inference._starts import Geometry
+from velotime.inference._summary import GeneGains, GeneTable
 
 __all__ = [
     "Arrow",
@@ -23,8 +26,11 @@ __all__ = [
     "Fit",
     "FixedPrior",
     "Gaussian",
+    "GeneGains",
+    "GeneTable",
     "Geometry",
     "GroupTest",
+    "Layout",
     "LearnedPrior",
     "Method",
     "MixtureEM",
@@ -37,8 +43,10 @@ __all__ = [
     "Reads",
     "Restored",
     "Root",
+    "SharedClockFit",
     "SoftEM",
     "SoftFit",
+    "SoftParameters",
     "StoredCurves",
     "Terminals",
     "Trace",
