@@ -103,7 +103,8 @@ def test_ctrl_c_leaves_no_file(cells):
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(4)
+    assert "Reading" in process.stderr.readline()
+    time.sleep(1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     if process.returncode != 0:  # on a fast machine it may have been done

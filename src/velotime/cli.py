@@ -107,6 +107,8 @@ def run(
     Exit codes: 0 done, 1 the fit failed, 2 bad input or usage.
     """
     with exit_codes():
+        if not quiet:
+            click.echo(f"Reading {input_path}", err=True)
         from velotime import SoftEM, data, pp, read, tl
 
         output = _beside(input_path) if output is None else output

@@ -60,7 +60,7 @@ def time_prior(
     ax.set(xlabel=TIME_LABEL, ylabel="density of cells", xlim=(0, 1))
     ax.set_ylim(bottom=0)
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(fontsize=7, frameon=False)
+        ax.legend(loc="upper right", fontsize=7, frameon=False)
     tidy([ax])
     return finish(ax, show=show, save=save)
 
@@ -183,7 +183,7 @@ def arrow_evidence(
     ax.xaxis.set_major_formatter(lambda nats, _: f"{nats:,.0f}")
     ax.set(xlabel="forward less backward (nats)", ylabel="genes")
     ax.set_title(_verdict(adata), fontsize=9, loc="left")
-    ax.legend(fontsize=7, frameon=False)
+    ax.legend(loc="upper left", fontsize=7, frameon=False)
     tidy([ax])
     return finish(ax, show=show, save=save)
 
