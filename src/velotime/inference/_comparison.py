@@ -20,6 +20,7 @@ from scipy.special import logsumexp
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.inference._clusters import ClusterParameters, fit_clusters, foretell, heldout_clusters, train_scores
+from velotime.inference._em import Schedule, run_em
 from velotime.inference._heldout import ThinnedCounts, compare, state_scores
 from velotime.inference._noise import Noise
 from velotime.inference._observations import Observations
@@ -143,16 +144,62 @@ def _at_points(known: FloatArray, unseen: FloatArray, members: IntArray) -> Floa
 
     Each cluster takes the state that its cells like best, each cell then the best of these, and so on.
     """
-    for _ in range(ROUNDS):
-        chosen = np.array([known[members == k].sum(axis=0).argmax() for k in np.unique(members)])
-        chosen = np.unique(chosen)
-        members = known[:, chosen].argmax(axis=1)
-    log_weight = np.zeros(len(chosen))
-    for _ in range(4 * ROUNDS):
-        log_q = known[:, chosen] + log_weight
-        log_q -= logsumexp(log_q, axis=1, keepdims=True)
-        log_weight = np.log(np.exp(log_q).mean(axis=0) + 1e-12)
-    return foretell(known[:, chosen] + log_weight, unseen[:, chosen])
+    points = PointProblem(known)
+    chosen = run_em(points, members, members, Schedule(0, 1.0, ROUNDS, 0.0)).parameters
+    weights = WeightProblem(known[:, chosen])
+    even = np.full(len(chosen), 1.0 / len(chosen))
+    weight = run_em(weights, even, weights.expect(even, 1.0)[0], Schedule(0, 1.0, 4 * ROUNDS, 0.0)).parameters
+    return foretell(known[:, chosen] + np.log(weight), unseen[:, chosen])
+
+
+@dataclass(frozen=True)
+class PointProblem:
+    """Few states for all cells, each cell in one of them; parameters are the states chosen.
+
+    Attributes
+    ----------
+    known
+        Scores of the cells in every state, ``(cells, states)``.
+    """
+
+    known: FloatArray
+
+    def expect(self, parameters: IntArray, temperature: float) -> tuple[IntArray, float]:
+        """The best of the chosen states for each cell, ``(cells,)``, and the mean score there."""
+        del temperature
+        scores = self.known[:, parameters]
+        return scores.argmax(axis=1), float(scores.max(axis=1).mean())
+
+    def maximise(self, parameters: IntArray, statistics: IntArray, iteration: int) -> IntArray:
+        """The best of all states for the cells of each."""
+        del parameters, iteration
+        best = [self.known[statistics == k].sum(axis=0).argmax() for k in np.unique(statistics)]
+        return np.unique(best)
+
+
+@dataclass(frozen=True)
+class WeightProblem:
+    """Weights of a mixture of states that stay as they are.
+
+    Attributes
+    ----------
+    known
+        Scores of the cells in these states, ``(cells, states)``.
+    """
+
+    known: FloatArray
+
+    def expect(self, parameters: FloatArray, temperature: float) -> tuple[FloatArray, float]:
+        """Mean posterior, ``(states,)``, and the log-likelihood a cell."""
+        del temperature
+        log_q = self.known + np.log(parameters)
+        evidence = logsumexp(log_q, axis=1, keepdims=True)
+        return np.exp(log_q - evidence).mean(axis=0), float(evidence.mean())
+
+    def maximise(self, parameters: FloatArray, statistics: FloatArray, iteration: int) -> FloatArray:
+        """The mean posterior; no weight becomes nil."""
+        del parameters, iteration
+        return statistics + 1e-12
 
 
 def _judge(scores: _Scores) -> tuple[str, str]:
