@@ -8,21 +8,64 @@ from scipy import sparse
 
 import velotime as vt
 from velotime import InputError
-from velotime.backends import edge_cosines
+from velotime.backends import Edges, edge_cosines, mean_edge_cosines
+from velotime.data import restore_soft_fit
 
 
-def test_cosines_are_correlations_over_genes():
+def edges_of(matrix):
+    return Edges(matrix.indptr, matrix.indices)
+
+
+def signed_root(values):
+    return np.sign(values) * np.sqrt(np.abs(values))
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_cosines_are_correlations_over_genes(root):
     rng = np.random.default_rng(0)
     state, velocity = rng.normal(size=(2, 40, 12)).astype(np.float32)
     velocity[3] = 0.0
     edges = sparse.random(40, 40, 0.2, random_state=0, format="csr")
-    found = edge_cosines(state, velocity, edges.indptr, edges.indices)
+    found = edge_cosines(state, velocity, edges_of(edges), root=root)
+    transform = signed_root if root else np.asarray
     for i in range(40):
         for edge in range(edges.indptr[i], edges.indptr[i + 1]):
-            step = state[edges.indices[edge]] - state[i]
+            step = transform(state[edges.indices[edge]] - state[i])
             constant = i == 3 or i == edges.indices[edge]
-            expected = 0.0 if constant else np.corrcoef(step, velocity[i])[0, 1]
+            expected = 0.0 if constant else np.corrcoef(step, transform(velocity[i]))[0, 1]
             assert found[edge] == pytest.approx(expected, abs=1e-5)
+
+
+def shares(cosines, scale=10.0):
+    weights = np.expm1(scale * np.maximum(cosines, 0))
+    return weights / np.maximum(weights.sum(axis=-1, keepdims=True), 1e-9)  # nowhere to go: shares of 0
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_draws_give_the_mean_of_their_transitions(root):
+    rng = np.random.default_rng(1)
+    state = rng.normal(size=(15, 12)).astype(np.float32)
+    table = rng.normal(size=(6, 12)).astype(np.float32)
+    draws = rng.integers(0, 6, size=(15, 8))
+    edges = sparse.csr_matrix(1 - np.eye(15))
+    positive, negative = mean_edge_cosines(state, table, draws, edges_of(edges), scale=10.0, root=root)
+    one_by_one = [edge_cosines(state, table[draws[:, k]], edges_of(edges), root=root) for k in range(8)]
+    each = np.stack(one_by_one).reshape(8, 15, 14)
+    for found, sign in ((positive, 1), (negative, -1)):
+        found = sign * found.reshape(15, 14)
+        mean = shares(sign * each).mean(axis=0)
+        np.testing.assert_allclose(shares(found), mean / mean.sum(axis=1, keepdims=True), atol=1e-5)
+        np.testing.assert_allclose(found.max(axis=1), np.maximum(sign * each, 0).max(axis=2).mean(axis=0), atol=1e-5)
+
+
+def test_draws_that_agree_change_nothing():
+    rng = np.random.default_rng(2)
+    state, velocity = rng.normal(size=(2, 15, 12)).astype(np.float32)
+    velocity[3] = 0.0
+    edges = edges_of(sparse.csr_matrix(1 - np.eye(15)))
+    plain = edge_cosines(state, velocity, edges)
+    positive, negative = mean_edge_cosines(state, velocity, np.repeat(np.arange(15)[:, None], 5, 1), edges, scale=10.0)
+    np.testing.assert_allclose(positive + negative, plain, atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +121,55 @@ def test_genes_without_velocity_are_left_out_and_counted(fitted):
     vt.tl.velocity_graph(adata)
     assert adata.uns["velocity_params"]["n_genes_left_out"] == 3
     assert np.isfinite(adata.uns["velocity_graph"].data).all()
+
+
+def test_cells_without_velocity_are_left_out_and_counted(fitted):
+    adata = fitted.copy()
+    adata.layers["velocity"] = adata.layers["velocity"].copy()
+    adata.layers["velocity"][:5] = np.nan
+    vt.tl.velocity_graph(adata)
+    assert adata.uns["velocity_params"]["n_cells_left_out"] == 5
+    assert adata.uns["velocity_params"]["n_genes_left_out"] == 0
+    assert adata.uns["velocity_graph"][:5].nnz == adata.uns["velocity_graph_neg"][:5].nnz == 0
+    adata.layers["velocity"][:] = np.nan
+    with pytest.raises(InputError, match=r"no gene of var.*recover_dynamics"):
+        vt.tl.velocity_graph(adata)
+
+
+def test_uncertain_cells_diffuse(fitted):
+    adata, drawn = fitted.copy(), fitted.copy()
+    vt.tl.velocity_graph(adata)
+    for graphed, seed in ((drawn, 0), (same := fitted.copy(), 0), (other := fitted.copy(), 1)):
+        vt.tl.velocity_graph(graphed, posterior=True, seed=seed)
+    assert (drawn.uns["velocity_graph"] != same.uns["velocity_graph"]).nnz == 0
+    assert (drawn.uns["velocity_graph"] != other.uns["velocity_graph"]).nnz > 0
+    assert drawn.uns["velocity_graph"].max() <= 1
+    before, after = (vt.metrics.row_entropy(vt.tl.transition_matrix(a, self_transitions=False)) for a in (adata, drawn))
+    gained = after - before
+    assert np.nanmean(gained) > 0
+    uncertain = adata.obs["latent_time_sd"].rank(pct=True).to_numpy()
+    assert np.nanmean(gained[uncertain > 0.75]) > np.nanmean(gained[uncertain < 0.25])
+
+
+def test_draws_follow_the_posterior(fitted):
+    _, fit = restore_soft_fit(fitted)
+    states = fit.draw_states(200, np.random.default_rng(0))
+    assert np.all(np.diff(states, axis=1) >= 0)
+    mean, sd = fit.time_moments
+    times = fit.problem.states.time[states]
+    np.testing.assert_allclose(times.mean(axis=1), mean, atol=0.006)
+    np.testing.assert_allclose(times.std(axis=1), sd, atol=0.01)
+
+
+def test_a_layer_serves_as_state(fitted):
+    adata = fitted.copy()
+    vt.tl.velocity_graph(adata, state="Ms", recursive=False)
+    graph = adata.uns["velocity_graph"].tocoo()
+    use = adata.var["velocity_genes"].to_numpy()
+    i, j = graph.row[7], graph.col[7]
+    step = adata.layers["Ms"][j, use] - adata.layers["Ms"][i, use]
+    assert graph.data[7] == pytest.approx(np.corrcoef(step, adata.layers["velocity"][i, use])[0, 1], abs=1e-4)
+    with pytest.raises(InputError, match=r"layer 'moments' not found.*'Ms'"):
+        vt.tl.velocity_graph(adata, state="moments")
+    with pytest.raises(InputError, match="n_draws=0"):
+        vt.tl.velocity_graph(adata, posterior=True, n_draws=0)

@@ -7,7 +7,8 @@ from velotime.tl._differential_kinetics import differential_kinetics
 from velotime.tl._rank_genes import rank_genes, rank_genes_in_groups
 from velotime.tl._recover_dynamics import recover_dynamics
 from velotime.tl._resample import resample
-from velotime.tl._velocity_graph import transition_matrix, velocity_embedding, velocity_graph
+from velotime.tl._transitions import transition_matrix, velocity_embedding
+from velotime.tl._velocity_graph import velocity_graph
 
 __all__ = [
     "compare_models",

@@ -1,21 +1,33 @@
-"""From velocity to transitions between cells."""
+"""The velocity graph: where each cell's velocity points among its neighbours."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
 from velotime._status import InputError
-from velotime._types import BoolArray
-from velotime.backends import edge_cosines
-from velotime.data import ensure_neighbors, keys, neighborhood_means
+from velotime._types import BoolArray, FloatArray, IntArray
+from velotime.backends import Edges, edge_cosines, mean_edge_cosines
+from velotime.data import ensure_neighbors, keys, neighborhood_means, restore_soft_fit
+from velotime.tl._transitions import SCALE
 
 CONFIDENCE_QUANTILE = 98  # percentile of the best correlations that a cell needs to leave for certain
 
 
 def velocity_graph(
-    adata: AnnData, *, recursive: bool = True, genes: str = keys.VELOCITY_GENES, spliced: str | None = None
+    adata: AnnData,
+    *,
+    recursive: bool = True,
+    posterior: bool = False,
+    n_draws: int = 20,
+    seed: int = 0,
+    genes: str = keys.VELOCITY_GENES,
+    state: str | None = None,
+    square_root: bool = False,
+    spliced: str | None = None,
 ) -> None:
     """Correlate each cell's velocity with the displacements to its neighbours.
 
@@ -31,8 +43,21 @@ def velocity_graph(
     recursive
         Also take the neighbours of neighbours, as scVelo does: the state space is sampled sparsely, and the next state
         may lie two steps off.
+    posterior
+        Average over draws from the posterior of each cell's time and lineage (needs a fit by ``SoftEM``): a cell whose
+        time is uncertain diffuses. :func:`velotime.tl.transition_matrix` then gives the mean of the transitions that
+        the draws give, each by the velocity of the curves at the state drawn.
+    n_draws
+        Draws a cell; they are stratified, so 20 suffice.
+    seed
+        Of the draws; the same seed gives the same graph.
     genes
         A boolean var column: genes to use. Genes with NaN velocities are left out in any case.
+    state
+        Name of a layer to use for x: with "Ms", scVelo's velocities give scVelo's graph.
+    square_root
+        Take signed square roots of velocities and displacements first, so that few large genes do not decide; scVelo
+        does so in its stochastic mode.
     spliced
         Name of the spliced layer; that of the fit by default.
 
@@ -41,134 +66,109 @@ def velocity_graph(
     Nothing; writes
 
     ``uns["velocity_graph"]``, ``uns["velocity_graph_neg"]``
-        Positive and negative correlations, CSR (cells, cells), float32.
+        Positive and negative correlations, CSR (cells, cells), float32. With ``posterior``, those that stand for all
+        draws: their transitions, at the default scale, are the mean.
     ``obs["velocity_self_transition"]``
         How much the cell's best correlation lacks of what confident cells have. float.
-    ``uns["velocity_params"]["n_genes_left_out"]``
-        Genes that were left out as their velocity is NaN.
+    ``uns["velocity_params"]["n_genes_left_out"]``, ``["n_cells_left_out"]``
+        Genes that were left out as their velocity is NaN, and cells, from which no edge starts, as all of theirs is.
 
     Raises
     ------
     InputError
-        If nothing is fitted or the column does not exist.
+        If nothing is fitted, the column or the layer does not exist, or no gene has a velocity.
     """
-    if keys.VELOCITY not in adata.layers:
-        raise InputError(f"layer {keys.VELOCITY!r} not found: call velotime.tl.recover_dynamics(adata) first.")
-    if genes not in adata.var:
-        raise InputError(f"column {genes!r} not found in adata.var; available: {list(adata.var.columns)}.")
+    vectors = _vectors(adata, genes)
     ensure_neighbors(adata, spliced=spliced)
-    whole = ~np.isnan(adata.layers[keys.VELOCITY]).any(axis=0)
-    use = whole & np.asarray(adata.var[genes], dtype=bool)
     edges = _edges(sparse.csr_matrix(adata.obsp["distances"]), recursive=recursive)
-    state = neighborhood_means(adata, np.flatnonzero(use), spliced=spliced)
-    cosines = edge_cosines(state, adata.layers[keys.VELOCITY][:, use], edges.indptr, edges.indices)
-    positive, negative = (_keep(edges, cosines, sign) for sign in (cosines > 0, cosines < 0))
+    there = _state(adata, state, vectors.genes, spliced)
+    between = Edges(edges.indptr, edges.indices)
+    if posterior:
+        table, draws = _drawn(adata, vectors.genes, n_draws, seed)
+        signed = mean_edge_cosines(there, table, draws, between, scale=SCALE, root=square_root)
+    else:
+        cosines = edge_cosines(there, vectors.velocity, between, root=square_root)
+        signed = (cosines, cosines)
+    positive, negative = (
+        _keep(edges, values, keep) for values, keep in zip(signed, (np.greater, np.less), strict=True)
+    )
     confidence = positive.max(axis=1).toarray().ravel()
     adata.uns[keys.VELOCITY_GRAPH], adata.uns[keys.VELOCITY_GRAPH_NEG] = positive, negative
-    best = np.percentile(confidence, CONFIDENCE_QUANTILE)
-    adata.obs[keys.SELF_TRANSITION] = np.clip(best - confidence, 0, 1)
+    adata.obs[keys.SELF_TRANSITION] = np.clip(np.percentile(confidence, CONFIDENCE_QUANTILE) - confidence, 0, 1)
     adata.uns[keys.VELOCITY_PARAMS] = dict(adata.uns.get(keys.VELOCITY_PARAMS, {})) | {
-        "n_genes_left_out": int((~whole).sum())
+        "n_genes_left_out": vectors.n_genes_left_out,
+        "n_cells_left_out": vectors.n_cells_left_out,
     }
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """Velocities without NaN, ``(cells, genes)``, of some genes; those of cells that have none are 0."""
+
+    velocity: FloatArray
+    genes: IntArray
+    n_genes_left_out: int
+    n_cells_left_out: int
+
+
+def _vectors(adata: AnnData, column: str) -> _Vectors:
+    if keys.VELOCITY not in adata.layers:
+        raise InputError(f"layer {keys.VELOCITY!r} not found: call velotime.tl.recover_dynamics(adata) first.")
+    if column not in adata.var:
+        raise InputError(f"column {column!r} not found in adata.var; available: {list(adata.var.columns)}.")
+    missing = np.isnan(adata.layers[keys.VELOCITY])
+    lost = missing[:, ~missing.all(axis=0)].all(axis=1)  # cells; True for all if no gene is left
+    whole = ~missing[~lost].any(axis=0)
+    use = np.flatnonzero(whole & np.asarray(adata.var[column], dtype=bool))
+    if lost.all() or len(use) == 0:
+        raise InputError(
+            f"no gene of var[{column!r}] has a velocity in all cells: mark other genes, or fit them with "
+            "velotime.tl.recover_dynamics(adata)."
+        )
+    velocity = np.asarray(adata.layers[keys.VELOCITY][:, use], dtype=np.float32)
+    velocity[lost] = 0.0
+    return _Vectors(velocity, use, int((~whole).sum()), int(lost.sum()))
+
+
+def _state(adata: AnnData, layer: str | None, genes: IntArray, spliced: str | None) -> FloatArray:
+    """Where cells are, ``(cells, genes)``, float32."""
+    if layer is None:
+        return neighborhood_means(adata, genes, spliced=spliced)
+    if layer not in adata.layers:
+        raise InputError(f"layer {layer!r} not found in adata.layers; available: {list(adata.layers)}.")
+    values = adata.layers[layer][:, genes]
+    return np.asarray(values.toarray() if sparse.issparse(values) else values, dtype=np.float32)
+
+
+def _drawn(adata: AnnData, genes: IntArray, n_draws: int, seed: int) -> tuple[FloatArray, IntArray]:
+    """Velocities of the states ``(states, genes)`` and the states drawn for each cell ``(cells, draws)``."""
+    if n_draws < 1:
+        raise InputError(f"velocity_graph(n_draws={n_draws}): must be 1 or more; the default is 20.")
+    fitted, fit = restore_soft_fit(adata)
+    states = fit.draw_states(n_draws, np.random.default_rng(seed))
+    return fit.state_velocities[:, np.searchsorted(fitted, genes)], states
 
 
 def _edges(distances: sparse.csr_matrix, *, recursive: bool) -> sparse.csr_matrix:
     """Each cell's neighbours, and theirs, without itself; only the structure counts."""
-    steps = distances.copy()
-    steps.data = np.ones_like(steps.data, dtype=np.float32)
+    steps = sparse.csr_matrix(
+        (np.ones(distances.nnz, dtype=bool), distances.indices, distances.indptr), shape=distances.shape
+    )
     if recursive:
-        steps = (steps + steps @ steps).tocsr()
-    steps.setdiag(0)
-    steps.eliminate_zeros()
-    steps.sort_indices()
-    return steps
+        steps = sparse.csr_matrix(steps + steps @ steps)
+    return _subset(steps, steps.indices != _rows(steps))
 
 
-def _keep(edges: sparse.csr_matrix, values: np.ndarray, mask: BoolArray) -> sparse.csr_matrix:
-    kept = sparse.csr_matrix((np.where(mask, values, 0), edges.indices.copy(), edges.indptr.copy()), shape=edges.shape)
-    kept.eliminate_zeros()
-    return kept
+def _rows(matrix: sparse.csr_matrix) -> IntArray:
+    return np.repeat(np.arange(matrix.shape[0], dtype=matrix.indices.dtype), np.diff(matrix.indptr))
 
 
-def transition_matrix(adata: AnnData, *, scale: float = 10.0, self_transitions: bool = True) -> sparse.csr_matrix:
-    """Probabilities of moving from cell to cell, rows sum to 1.
-
-    ``p_ij ~ exp(scale pi_ij) - 1`` over positive correlations; a cell without a confident direction stays where it is.
-
-    Parameters
-    ----------
-    adata
-        With :func:`velotime.tl.velocity_graph`.
-    scale
-        How sharply the best direction is preferred; scVelo's 10.
-    self_transitions
-        Let cells stay, by ``obs["velocity_self_transition"]``.
-    """
-    graph = _graph(adata).copy()
-    if self_transitions:
-        graph.setdiag(np.asarray(adata.obs[keys.SELF_TRANSITION]))
-    weights = sparse.csr_matrix(graph)
-    weights.data = np.expm1(scale * weights.data)
-    total = np.asarray(weights.sum(axis=1)).ravel()
-    return sparse.csr_matrix(sparse.diags(1.0 / np.where(total > 0, total, 1.0)) @ weights)
+def _subset(matrix: sparse.csr_matrix, mask: BoolArray) -> sparse.csr_matrix:
+    """Some entries of a matrix; the others are gone."""
+    indptr = np.concatenate([[0], np.cumsum(mask)])[matrix.indptr]
+    return sparse.csr_matrix((matrix.data[mask], matrix.indices[mask], indptr), shape=matrix.shape)
 
 
-def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = 10.0) -> None:
-    """Project velocity onto an embedding: the expected displacement under the transitions, less that of a random walk.
-
-    Negative correlations push away as positive ones pull. (La Manno et al. 2018; Bergen et al. 2020.)
-
-    Parameters
-    ----------
-    adata
-        With :func:`velotime.tl.velocity_graph`.
-    basis
-        Which ``obsm["X_<basis>"]``.
-    scale
-        As in :func:`transition_matrix`.
-
-    Returns
-    -------
-    Nothing; writes ``obsm["velocity_<basis>"]``, (cells, 2 or 3), float64, in the embedding's units up to a factor.
-
-    Raises
-    ------
-    InputError
-        If there is no graph or no such basis.
-    """
-    positive, negative = _graph(adata), adata.uns[keys.VELOCITY_GRAPH_NEG]
-    points = embedding(adata, basis)
-    weights = sparse.csr_matrix(positive)
-    weights.data = np.expm1(scale * weights.data)
-    push = sparse.csr_matrix(negative)
-    push.data = -np.expm1(-scale * push.data)
-    weights = sparse.csr_matrix(weights + push)
-    total = np.asarray(abs(weights).sum(axis=1)).ravel()
-    row = np.repeat(np.arange(adata.n_obs), np.diff(weights.indptr))
-    step = points[weights.indices] - points[row]
-    length = np.linalg.norm(step, axis=1)
-    step /= np.where(length > 0, length, 1.0)[:, None]
-    probability = weights.data / np.where(total > 0, total, 1.0)[row]
-    degree = np.maximum(np.diff(weights.indptr), 1)
-    out = np.zeros_like(points)
-    for k in range(points.shape[1]):
-        pulled = np.bincount(row, probability * step[:, k], minlength=adata.n_obs)
-        out[:, k] = pulled - np.bincount(row, step[:, k], minlength=adata.n_obs) / degree * (
-            np.bincount(row, probability, minlength=adata.n_obs)
-        )
-    adata.obsm[f"velocity_{basis}"] = out
-
-
-def embedding(adata: AnnData, basis: str) -> np.ndarray:
-    """``obsm["X_<basis>"]``, or an error that lists what is there."""
-    key = f"X_{basis}"
-    if key not in adata.obsm:
-        available = [name.removeprefix("X_") for name in adata.obsm if name.startswith("X_")]
-        raise InputError(f"basis {basis!r} not found in adata.obsm; available: {available}.")
-    return np.asarray(adata.obsm[key], dtype=np.float64)
-
-
-def _graph(adata: AnnData) -> sparse.csr_matrix:
-    if keys.VELOCITY_GRAPH not in adata.uns:
-        raise InputError("no velocity graph: call velotime.tl.velocity_graph(adata) first.")
-    return sparse.csr_matrix(adata.uns[keys.VELOCITY_GRAPH])
+def _keep(edges: sparse.csr_matrix, values: FloatArray, keep: np.ufunc) -> sparse.csr_matrix:
+    """Values of the edges where ``keep(value, 0)``."""
+    return _subset(sparse.csr_matrix((values, edges.indices, edges.indptr), shape=edges.shape), keep(values, 0))

@@ -1,0 +1,96 @@
+"""From the velocity graph to transitions between cells and arrows on an embedding."""
+
+from __future__ import annotations
+
+import numpy as np
+from anndata import AnnData
+from scipy import sparse
+
+from velotime._status import InputError
+from velotime.data import keys
+
+SCALE = 10.0  # how sharply transitions prefer the best direction; scVelo's
+
+
+def transition_matrix(adata: AnnData, *, scale: float = SCALE, self_transitions: bool = True) -> sparse.csr_matrix:
+    """Probabilities of moving from cell to cell, rows sum to 1.
+
+    ``p_ij ~ exp(scale pi_ij) - 1`` over positive correlations; a cell without a confident direction stays where it is.
+
+    Parameters
+    ----------
+    adata
+        With :func:`velotime.tl.velocity_graph`.
+    scale
+        How sharply the best direction is preferred; scVelo's 10.
+    self_transitions
+        Let cells stay, by ``obs["velocity_self_transition"]``.
+    """
+    graph = _graph(adata).copy()
+    if self_transitions:
+        graph.setdiag(np.asarray(adata.obs[keys.SELF_TRANSITION]))
+    weights = sparse.csr_matrix(graph)
+    weights.data = np.expm1(scale * weights.data)
+    total = np.asarray(weights.sum(axis=1)).ravel()
+    return sparse.csr_matrix(sparse.diags(1.0 / np.where(total > 0, total, 1.0)) @ weights)
+
+
+def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SCALE) -> None:
+    """Project velocity onto an embedding: the expected displacement under the transitions, less that of a random walk.
+
+    Negative correlations push away as positive ones pull. (La Manno et al. 2018; Bergen et al. 2020.)
+
+    Parameters
+    ----------
+    adata
+        With :func:`velotime.tl.velocity_graph`.
+    basis
+        Which ``obsm["X_<basis>"]``.
+    scale
+        As in :func:`transition_matrix`.
+
+    Returns
+    -------
+    Nothing; writes ``obsm["velocity_<basis>"]``, (cells, 2 or 3), float64, in the embedding's units up to a factor.
+
+    Raises
+    ------
+    InputError
+        If there is no graph or no such basis.
+    """
+    positive, negative = _graph(adata), adata.uns[keys.VELOCITY_GRAPH_NEG]
+    points = embedding(adata, basis)
+    weights = sparse.csr_matrix(positive)
+    weights.data = np.expm1(scale * weights.data)
+    push = sparse.csr_matrix(negative)
+    push.data = -np.expm1(-scale * push.data)
+    weights = sparse.csr_matrix(weights + push)
+    total = np.asarray(abs(weights).sum(axis=1)).ravel()
+    row = np.repeat(np.arange(adata.n_obs), np.diff(weights.indptr))
+    step = points[weights.indices] - points[row]
+    length = np.linalg.norm(step, axis=1)
+    step /= np.where(length > 0, length, 1.0)[:, None]
+    probability = weights.data / np.where(total > 0, total, 1.0)[row]
+    degree = np.maximum(np.diff(weights.indptr), 1)
+    out = np.zeros_like(points)
+    for k in range(points.shape[1]):
+        pulled = np.bincount(row, probability * step[:, k], minlength=adata.n_obs)
+        out[:, k] = pulled - np.bincount(row, step[:, k], minlength=adata.n_obs) / degree * (
+            np.bincount(row, probability, minlength=adata.n_obs)
+        )
+    adata.obsm[f"velocity_{basis}"] = out
+
+
+def embedding(adata: AnnData, basis: str) -> np.ndarray:
+    """``obsm["X_<basis>"]``, or an error that lists what is there."""
+    key = f"X_{basis}"
+    if key not in adata.obsm:
+        available = [name.removeprefix("X_") for name in adata.obsm if name.startswith("X_")]
+        raise InputError(f"basis {basis!r} not found in adata.obsm; available: {available}.")
+    return np.asarray(adata.obsm[key], dtype=np.float64)
+
+
+def _graph(adata: AnnData) -> sparse.csr_matrix:
+    if keys.VELOCITY_GRAPH not in adata.uns:
+        raise InputError("no velocity graph: call velotime.tl.velocity_graph(adata) first.")
+    return sparse.csr_matrix(adata.uns[keys.VELOCITY_GRAPH])
