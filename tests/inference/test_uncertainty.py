@@ -10,6 +10,7 @@ from velotime.inference._mstep import GeneProblem
 from velotime.inference._noise import NegativeBinomial, StateSums
 from velotime.inference._params import Layout, States
 from velotime.inference._priors import RatePrior
+from velotime.inference._summary import last_switch_errors
 from velotime.inference._uncertainty import GRID_INFORMATION, uncertainty
 
 
@@ -119,3 +120,16 @@ def test_velocity_sd_covers_its_error(fitted):
     error = fitted.layers["velocity"] / unit - fitted.layers["true_velocity"]
     z = np.abs(error / np.maximum(fitted.layers["velocity_sd"] / unit, 1e-6))[:, moving]
     assert 0.6 < (z < 1.645).mean() <= 0.97
+
+
+def test_errors_of_the_last_switch_against_draws():
+    """The first switch and the duration move against each other: an error that adds them up is wrong."""
+    problem, theta, count = small_problem(5, 2)
+    covariance = uncertainty(problem, theta, count).covariance
+    covariance /= 100  # close enough for the delta method
+    found = last_switch_errors(covariance, theta, problem.states.layout)
+    rng = np.random.default_rng(3)
+    for gene in range(len(theta)):
+        draws = rng.multivariate_normal(theta[gene], covariance[gene], 20_000)
+        last = draws[:, [2]] + np.exp(draws[:, problem.states.layout.durations])
+        np.testing.assert_allclose(found[gene], last.std(axis=0), rtol=0.05)

@@ -48,7 +48,7 @@ def _layers(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, FloatAr
 
 
 def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
-    theta, errors = fit.parameters.theta, fit.genes.standard_errors
+    errors = fit.genes.standard_errors
     columns = {
         **curve_columns(fit.parameters, fit.genes, n_cells=fit.cells.mean.shape[0]),
         keys.FIT_LINEAGE_RATIO: fit.genes.lineage_ratio,
@@ -56,7 +56,7 @@ def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
         f"{keys.FIT_BETA}_se": errors[:, 0],
         f"{keys.FIT_GAMMA}_se": errors[:, 1],
         f"{keys.FIT_T_ON}_se": errors[:, 2],
-        f"{keys.FIT_T_OFF}se": np.hypot(errors[:, 2], errors[:, 6] * np.exp(theta[:, 6])),
+        f"{keys.FIT_T_OFF}se": fit.genes.last_switch_errors[:, 0],
     }
     return with_velocity_genes(gene_columns(columns, reading.genes, adata.n_vars))
 

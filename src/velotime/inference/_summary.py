@@ -12,9 +12,10 @@ from velotime._types import FloatArray
 from velotime.inference._em import Run
 from velotime.inference._mstep import GeneProblem, improve, restart
 from velotime.inference._noise import StateSums
-from velotime.inference._params import States
+from velotime.inference._params import Layout, States
 from velotime.inference._soft_problem import SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference._uncertainty import Uncertainty
+from velotime.kinetics import SwitchParameter
 
 BLOCK_OF_CELLS = 4096
 FINER = 4  # times of the last posterior for each of the fit's: its quantiles are finer than the grid
@@ -94,6 +95,8 @@ class GeneTable:
     standard_errors
         Of the parameters, ``(genes, parameters)``: from the Fisher information (with the prior's), less what is missing
         as times are uncertain; origin and unit of the clock aligned. See ``_uncertainty``.
+    last_switch_errors
+        Of the last switch of each lineage, ``(genes, lineages)``, from the same covariance.
     lineage_ratio
         Likelihood-ratio statistic of "the last switches of this gene's lineages differ", ``(genes,)``: twice the gain
         over the best curve that is one for all lineages, at the same posterior; it ranks fate genes. 0 with one
@@ -104,6 +107,7 @@ class GeneTable:
     gain: FloatArray
     deviance_explained: FloatArray
     standard_errors: FloatArray
+    last_switch_errors: FloatArray
     lineage_ratio: FloatArray
 
 
@@ -221,8 +225,23 @@ def gene_table(
         gains.gain,
         gains.deviance_explained,
         errors,
+        last_switch_errors(doubt.covariance, parameters.theta, problem.states.layout),
         _lineage_ratio(genes, genes.log_likelihood(problem.states.means(parameters.theta))),
     )
+
+
+def last_switch_errors(covariance: FloatArray, theta: FloatArray, layout: Layout) -> FloatArray:
+    """Standard error of each lineage's last switch ``t_off = t_on + D``, ``(genes, lineages)``.
+
+    The two move against each other, so their covariance counts; with D given by its logarithm,
+    ``Var(t_off) = Var(t_on) + 2 D Cov(t_on, log D) + D^2 Var(log D)``.
+    """
+    t_on = SwitchParameter.T_ON
+    duration = np.exp(theta[:, layout.durations])
+    own = np.einsum("gpp->gp", covariance)
+    variance = own[:, [t_on]] + 2 * duration * covariance[:, t_on, layout.durations]
+    variance = variance + duration**2 * own[:, layout.durations]
+    return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
 
 def gene_gains(problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics) -> GeneGains:
