@@ -18,6 +18,7 @@ from velotime.inference import (
     Terminals,
     UniformPrior,
 )
+from velotime.report import report
 
 __all__ = [
     "FitError",
@@ -39,6 +40,7 @@ __all__ = [
     "pl",
     "pp",
     "read",
+    "report",
     "simulation",
     "tl",
 ]

@@ -36,9 +36,9 @@ def test_covariance_is_the_inverse_information_carried_to_the_curve(theta, noise
     time = (rng.integers(0, 64, 300) + 0.5) / 64  # in the middle of the bins, where counting them costs nothing
     lineages = rng.dirichlet(np.ones(n_lineages), 300)
     at = np.array([0.13, 0.47, 0.88])
-    found = curve_covariance(
-        theta, at, noise=noise, scatter=(phi, phi), time=time, lineages=lineages, sizes=(np.ones(300), np.ones(300))
-    )
+    sizes, scatter = (np.ones(300), np.ones(300)), (np.full(2, phi), np.full(2, phi))
+    genes = np.stack([theta + 0.3, theta])  # the other one must not matter
+    found = curve_covariance(genes, at, noise=noise, scatter=scatter, time=time, lineages=lineages, sizes=sizes)[1]
     information = RatePrior(Layout(n_lineages)).hessian
     for k in range(n_lineages):
         mu, slope = means(theta, k, time), slopes(theta, k, time)
@@ -57,11 +57,12 @@ def test_more_cells_and_more_counts_narrow_the_band():
     at = np.array([0.5])
 
     def spread(n, size):
-        ones = np.ones((n, 1))
+        ones, none = np.ones((n, 1)), np.zeros(1)
+        sizes = (size * ones[:, 0],) * 2
         found = curve_covariance(
-            ONE, at, noise=Poisson(), scatter=(0.0, 0.0), time=time[:n], lineages=ones, sizes=(size * ones[:, 0],) * 2
+            ONE[None], at, noise=Poisson(), scatter=(none, none), time=time[:n], lineages=ones, sizes=sizes
         )
-        return found[0, 0, 1, 1]
+        return found[0, 0, 0, 1, 1]
 
     assert spread(400, 1.0) < spread(250, 1.0)
     assert spread(400, 4.0) < 0.5 * spread(400, 1.0)

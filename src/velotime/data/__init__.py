@@ -6,7 +6,7 @@ from velotime.data import _keys as keys
 from velotime.data import _mixture_results as _mixture_results  # registers its writer
 from velotime.data import _shared_clock_results as _shared_clock_results
 from velotime.data import _soft_results as _soft_results
-from velotime.data._files import check_output, read_file, read_h5ad, read_loom, write_file
+from velotime.data._files import check_output, read_file, read_h5ad, read_loom, write_file, write_page
 from velotime.data._folders import read_alevin_fry, read_any, read_kb, read_starsolo
 from velotime.data._moments import read_for, read_moments
 from velotime.data._neighbors import ensure_neighbors, neighborhood
@@ -55,4 +55,5 @@ __all__ = [
     "tally",
     "write_file",
     "write_fit",
+    "write_page",
 ]

@@ -1,4 +1,4 @@
-"""Files: read .h5ad and .loom, write .h5ad so that a killed run leaves the old file or none."""
+"""Files: read .h5ad and .loom; write .h5ad and .html so that a killed run leaves the old file or none."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from scipy import sparse
 from velotime._status import InputError
 
 READABLE = (".h5ad", ".loom")
+_KINDS = {".h5ad": "results", ".html": "reports"}
 
 
 def read_h5ad(path: str | Path) -> AnnData:
@@ -131,22 +132,22 @@ def unambiguous(names: Iterable[str], identifiers: Iterable[str]) -> pd.Index:
     return pd.Index(name.where(~unclear, identifier).astype(str))
 
 
-def check_output(path: str | Path, *, force: bool = False) -> None:
+def check_output(path: str | Path, *, force: bool = False, suffix: str = ".h5ad") -> None:
     """See to it, before a long fit, that ``path`` can be written.
 
     Raises
     ------
     InputError
-        If the file exists and ``force`` is not given, its folder does not exist or cannot be written, or it is no
-        ``.h5ad``.
+        If the file exists and ``force`` is not given, its folder does not exist or cannot be written, or its name does
+        not end in ``suffix``.
     """
     path = Path(path)
-    if path.suffix != ".h5ad":
-        raise InputError(f"{path}: results are written as .h5ad; give an output that ends in .h5ad.")
+    if path.suffix != suffix:
+        raise InputError(f"{path}: {_KINDS[suffix]} are written as {suffix}; give a name that ends in {suffix}.")
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a file.")
     if path.exists() and not force:
-        raise InputError(f"{path} exists. Give another output, or --force to replace it.")
+        raise InputError(f"{path} exists. Give another name, or force=True (--force) to replace it.")
     if not path.parent.is_dir():
         raise InputError(f"the folder {path.parent} does not exist; create it first.")
     if not os.access(path.parent, os.W_OK):
@@ -161,13 +162,32 @@ def write_file(adata: AnnData, path: str | Path, *, force: bool = False) -> None
     InputError
         As :func:`check_output`, or if writing fails.
     """
-    path = Path(path)
     check_output(path, force=force)
-    handle, name = tempfile.mkstemp(suffix=".h5ad.part", prefix=f".{path.stem}-", dir=path.parent)
+    _write_whole(Path(path), lambda part: adata.write_h5ad(part))
+
+
+def write_page(text: str, path: str | Path, *, force: bool = False) -> None:
+    """Write ``.html`` likewise: all of it or nothing.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_output`, or if writing fails.
+    """
+    check_output(path, force=force, suffix=".html")
+    _write_whole(Path(path), lambda part: part.write_bytes(text.encode("utf-8", "replace")))
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Have ``write`` fill a file beside ``path``, and move it there when it is whole."""
+    try:
+        handle, name = tempfile.mkstemp(suffix=f"{path.suffix}.part", prefix=f".{path.stem}-", dir=path.parent)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {_first_line(error)}") from error
     os.close(handle)
     part = Path(name)
     try:
-        adata.write_h5ad(part)
+        write(part)
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.chmod(0o666 & ~_umask())

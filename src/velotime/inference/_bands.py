@@ -18,12 +18,12 @@ def curve_covariance(
     at: FloatArray,
     *,
     noise: Noise,
-    scatter: tuple[float, float],
+    scatter: tuple[FloatArray, FloatArray],
     time: FloatArray,
     lineages: FloatArray,
     sizes: tuple[FloatArray, FloatArray],
 ) -> FloatArray:
-    """Posterior covariance of one gene's fitted means (u, s), by Laplace's approximation and the delta method.
+    """Posterior covariance of fitted means (u, s), by Laplace's approximation and the delta method.
 
     With J the derivatives of the curve by the parameters, V the variance of a count, ``l`` size factors and P the
     prior's precision, the parameters have covariance ``C = (sum_i l_i J_i^T V_i^-1 J_i + P)^-1`` around the fit, and
@@ -32,13 +32,13 @@ def curve_covariance(
     Parameters
     ----------
     theta
-        Parameters of the gene, ``(6 + 2 lineages,)``, in the order of ``Layout``.
+        Parameters of the genes, ``(genes, 6 + 2 lineages)``, in the order of ``Layout``.
     at
         Times at which the covariance is wanted, ``(times,)``, relative.
     noise
         The noise model of the fit.
     scatter
-        Its parameter for the gene in the unspliced and the spliced layer.
+        Its parameters in the unspliced and the spliced layer, each ``(genes,)``.
     time
         Posterior mean time of every cell, ``(cells,)``, relative.
     lineages
@@ -48,25 +48,26 @@ def curve_covariance(
 
     Returns
     -------
-    Covariances of (unspliced, spliced), ``(lineages, times, 2, 2)``, in squared counts at size factor 1.
+    Covariances of (unspliced, spliced), ``(genes, lineages, times, 2, 2)``, in squared counts at size factor 1.
     """
     layout = Layout(lineages.shape[1])
     states = States((np.arange(BINS) + 0.5) / BINS, layout)
     bins = np.clip((time * BINS).astype(np.int64), 0, BINS - 1)
     prior = RatePrior(layout)
-    u, s = (_cells_per_state(bins, lineages, size) for size in sizes)
-    problem = GeneProblem(states, noise, prior, u, s, np.array([scatter[0]]), np.array([scatter[1]]))
-    _, fisher = problem.information(theta[None])
-    covariance = np.linalg.inv(fisher[0] + prior.hessian)
-    out = np.empty((layout.n_lineages, len(at), 2, 2))
-    for k, (_, _, ju, js) in enumerate(States(at, layout).jacobians(theta[None])):
+    u, s = (_cells_per_state(bins, lineages, size, len(theta)) for size in sizes)
+    problem = GeneProblem(states, noise, prior, u, s, *scatter)
+    _, fisher = problem.information(theta)
+    covariance = np.linalg.inv(fisher + prior.hessian)
+    out = np.empty((len(theta), layout.n_lineages, len(at), 2, 2))
+    for k, (_, _, ju, js) in enumerate(States(at, layout).jacobians(theta)):
         own = layout.columns(k)
-        slopes = np.stack([ju[0], js[0]])  # (2, 8, times)
-        out[k] = np.einsum("apt,pq,bqt->tab", slopes, covariance[np.ix_(own, own)], slopes)
+        slopes = np.stack([ju, js], axis=1)  # (genes, 2, 8, times)
+        carried = np.einsum("gpq,gbqt->gbpt", covariance[:, own][:, :, own], slopes)
+        out[:, k] = np.einsum("gapt,gbpt->gtab", slopes, carried)
     return out
 
 
-def _cells_per_state(bins: IntArray, lineages: FloatArray, size: FloatArray) -> StateSums:
+def _cells_per_state(bins: IntArray, lineages: FloatArray, size: FloatArray, n_genes: int) -> StateSums:
     """Summed size factors of the cells in each state; the counts themselves do not enter the information."""
 
     def total(weight: FloatArray) -> FloatArray:
@@ -74,4 +75,4 @@ def _cells_per_state(bins: IntArray, lineages: FloatArray, size: FloatArray) -> 
 
     sums, squares = total(size), total(size**2)
     mean_size = np.where(sums > 0, squares / np.maximum(sums, 1e-300), 1.0)
-    return StateSums(np.zeros((1, len(sums))), sums, mean_size)
+    return StateSums(np.zeros((n_genes, len(sums))), sums, mean_size)

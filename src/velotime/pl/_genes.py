@@ -32,11 +32,9 @@ from velotime.pl._axes import (
     tidy,
 )
 from velotime.pl._colors import color_cells, figure_size, point_size
-from velotime.pl._curves import WIDTH, Curve, fit_sizes, gene_curves, normalised_counts
+from velotime.pl._curves import WIDTH, Curve, fit_sizes, gene_curves, normalised_counts, piece_means
 
 HALO = [effects.withStroke(linewidth=3.2, foreground="white")]
-PIECES = 24  # of latent time, in which counts are averaged
-LEAST_CELLS = 5  # a mean over fewer says nothing
 
 
 def phase_portrait(
@@ -217,23 +215,7 @@ def _draw_along(ax: Axes, adata: AnnData, curve: Curve, layer: int, counts: Floa
     _draw_switches(ax, curve.switches, curve.at_switches[layer], curve)
     own = np.asarray(adata.obs[keys.LINEAGE].astype(str)) == curve.lineage
     time, size = np.asarray(adata.obs[keys.LATENT_TIME], dtype=float), fit_sizes(adata)[layer]
-    at, height, error = _means(time[own], counts[own], size[own])
+    at, height, error = piece_means(time[own], (counts * size)[own, None], size[own])
+    enough = np.isfinite(at)
     style: dict[str, Any] = {"fmt": "o", "ms": 3.5, "mfc": "white", "mew": 0.9, "elinewidth": 0.9, "zorder": 4.5}
-    ax.errorbar(at, height, yerr=error, color=curve.color, **style)
-
-
-def _means(time: FloatArray, counts: FloatArray, size: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean time, mean count and its standard error in each piece of the clock with enough cells.
-
-    The mean is total counts over total size factor, as cells with more counts know more; the model agrees with it.
-    """
-    piece = np.clip((time * PIECES).astype(int), 0, PIECES - 1)
-
-    def total(values: FloatArray) -> FloatArray:
-        return np.asarray(np.bincount(piece, values, minlength=PIECES), dtype=float)
-
-    weight = np.maximum(total(size), 1e-300)
-    mean = total(size * counts) / weight
-    error = np.sqrt(total((size * (counts - mean[piece])) ** 2)) / weight
-    enough = total(np.ones_like(size)) >= LEAST_CELLS
-    return (total(size * time) / weight)[enough], mean[enough], error[enough]
+    ax.errorbar(at[enough], height[enough, 0], yerr=error[enough, 0], color=curve.color, **style)

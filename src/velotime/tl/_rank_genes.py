@@ -102,7 +102,7 @@ def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
 
 
 def rate_table(adata: AnnData) -> pd.DataFrame:
-    """Rates of every gene with 90 % intervals; NaN where a gene was not fitted.
+    """Rates of every gene with 90 % intervals, where there are standard errors; NaN where a gene was not fitted.
 
     Raises
     ------
@@ -112,18 +112,22 @@ def rate_table(adata: AnnData) -> pd.DataFrame:
     require_soft_fit(adata)
     var = adata.var
     columns: dict[str, FloatArray] = {
-        name: var[name].to_numpy() for name in (keys.FIT_DEVIANCE_EXPLAINED, keys.FIT_GAIN)
+        name: var[name].to_numpy() for name in (keys.FIT_DEVIANCE_EXPLAINED, keys.FIT_GAIN) if name in var
     }
     columns["alpha"] = var[keys.FIT_ALPHA].to_numpy()
     z = norm.ppf(0.5 + COVERAGE / 2)
     for name, slot in (("beta", keys.FIT_BETA), ("gamma", keys.FIT_GAMMA)):
-        rate, width = var[slot].to_numpy(), np.exp(z * var[f"{slot}_se"].to_numpy())
-        columns |= {name: rate, f"{name}_low": rate / width, f"{name}_high": rate * width}
+        rate = columns[name] = var[slot].to_numpy()
+        if f"{slot}_se" in var:
+            width = np.exp(z * var[f"{slot}_se"].to_numpy())
+            columns |= {f"{name}_low": rate / width, f"{name}_high": rate * width}
     for name, slot, error in (
         ("t_on", keys.FIT_T_ON, f"{keys.FIT_T_ON}_se"),
         ("t_off", keys.FIT_T_OFF, f"{keys.FIT_T_OFF}se"),
     ):
-        time, width = var[slot].to_numpy(), z * var[error].to_numpy()
-        columns |= {name: time, f"{name}_low": time - width, f"{name}_high": time + width}
+        time = columns[name] = var[slot].to_numpy()
+        if error in var:
+            width = z * var[error].to_numpy()
+            columns |= {f"{name}_low": time - width, f"{name}_high": time + width}
     columns["scaling"] = var[keys.FIT_SCALING].to_numpy()
     return pd.DataFrame(columns, index=adata.var_names)

@@ -1,0 +1,165 @@
+"""Cells for the page: where they are drawn, and what colours them."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scanpy as sc
+from anndata import AnnData
+from matplotlib.colors import to_hex
+from scipy import sparse
+
+from velotime._types import FloatArray, IntArray
+from velotime.data import keys
+from velotime.pl._axes import find_basis
+from velotime.pl._colors import labels_of, palette_of
+
+MOST_CELLS = 20_000  # drawn at most
+MOST_LABELS = 60  # of a column that may colour cells
+FIRST = ("umap", "tsne", "draw_graph_fa", "phate", "diffmap")  # embeddings, in the order of preference
+
+
+@dataclass(frozen=True)
+class Labels:
+    """An obs column of labels.
+
+    Attributes
+    ----------
+    column
+        Its name.
+    names, colors
+        Of the labels, in order.
+    codes
+        Number of each drawn cell's label, -1 where it is missing, ``(drawn cells,)``.
+    """
+
+    column: str
+    names: tuple[str, ...]
+    colors: tuple[str, ...]
+    codes: IntArray
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """The cells that are drawn.
+
+    Attributes
+    ----------
+    drawn
+        Their indices, ``(drawn cells,)``, ascending.
+    names
+        Of the drawn cells.
+    points
+        Where they are drawn, ``(drawn cells, 2)``; NaN where there are no coordinates.
+    axes
+        Labels of the two axes.
+    notes
+        What a reader must know about it: cells left out, no embedding.
+    time, sd
+        Latent time and its standard deviation, ``(drawn cells,)``, relative; sd is None where the method gives none.
+    labels
+        Columns that may colour the cells, lineages first if there are several.
+    """
+
+    drawn: IntArray
+    names: tuple[str, ...]
+    points: FloatArray
+    axes: tuple[str, str]
+    notes: tuple[str, ...]
+    time: FloatArray
+    sd: FloatArray | None
+    labels: tuple[Labels, ...]
+
+
+def collect_cells(adata: AnnData, basis: str | None) -> CellFacts:
+    """The cells of the page, at most 20,000, drawn at random but always the same ones.
+
+    Raises
+    ------
+    InputError
+        If ``basis`` is given and not there.
+    """
+    drawn = np.sort(np.random.default_rng(0).permutation(adata.n_obs)[:MOST_CELLS])
+    notes = []
+    if len(drawn) < adata.n_obs:
+        notes.append(f"{len(drawn):,} of {adata.n_obs:,} cells are drawn, picked at random; all of them were fitted.")
+    points, axes, note = _place(adata, basis)
+    points = points[drawn]
+    missing = int((~np.isfinite(points).all(axis=1)).sum())
+    if missing:
+        note = f"{note} {missing:,} {'cell' if missing == 1 else 'cells'} without coordinates left out.".strip()
+    obs = adata.obs
+    return CellFacts(
+        drawn=drawn,
+        names=tuple(str(name) for name in adata.obs_names[drawn]),
+        points=points,
+        axes=axes,
+        notes=tuple([*notes, note] if note else notes),
+        time=np.asarray(obs[keys.LATENT_TIME], dtype=float)[drawn],
+        sd=np.asarray(obs[keys.LATENT_TIME_SD], dtype=float)[drawn] if keys.LATENT_TIME_SD in obs else None,
+        labels=tuple(_labels(adata, column, drawn) for column in _columns(adata)),
+    )
+
+
+def _place(adata: AnnData, basis: str | None) -> tuple[FloatArray, tuple[str, str], str]:
+    """Coordinates of all cells, names of the axes, and a note."""
+    found = [basis] if basis is not None else _bases(adata)
+    if not found:
+        note = (
+            "There is no embedding in adata.obsm, so cells are drawn on the first two principal components of their "
+            "spliced counts. Embed first, for example with scanpy.tl.umap, for a map of the cells."
+        )
+        return _components(adata), ("first principal component", "second principal component"), note
+    name = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PC"}.get(found[0], found[0])
+    return find_basis(adata, found[0]), (f"{name} 1", f"{name} 2"), ""
+
+
+def _bases(adata: AnnData) -> list[str]:
+    """Embeddings that are there, best first; principal components last."""
+
+    def drawable(values: Any) -> bool:
+        numbers = np.asarray(values) if not isinstance(values, pd.DataFrame) else values.to_numpy()
+        return numbers.ndim == 2 and numbers.shape[1] >= 2 and numbers.dtype.kind in "fiu"
+
+    there = [key.removeprefix("X_") for key in adata.obsm if key.startswith("X_") and drawable(adata.obsm[key])]
+    known = [name for name in FIRST if name in there]
+    return known + [name for name in there if name not in known and name != "pca"] + ["pca"] * ("pca" in there)
+
+
+def _components(adata: AnnData) -> FloatArray:
+    """First two principal components of log-normalised spliced counts, the fitted genes, ``(cells, 2)``."""
+    layer = adata.layers[str(adata.uns[keys.RECOVER_DYNAMICS]["layers"]["spliced"])]
+    spliced = sparse.csr_matrix(layer, dtype=np.float32)[:, np.flatnonzero(np.isfinite(adata.var[keys.FIT_GAMMA]))]
+    total = np.asarray(spliced.sum(axis=1)).ravel()
+    scaled = sparse.csr_matrix(sparse.diags(total.mean() / np.maximum(total, 1.0)) @ spliced)
+    scaled.data = np.log1p(np.maximum(scaled.data, 0))
+    if min(scaled.shape) < 3:
+        return np.zeros((adata.n_obs, 2))
+    copy = ad.AnnData(scaled)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of scanpy's own making, about its dependencies
+        sc.pp.pca(copy, n_comps=2, random_state=0)
+    return np.asarray(copy.obsm["X_pca"], dtype=float)
+
+
+def _columns(adata: AnnData) -> list[str]:
+    """Columns of labels that can be told apart by colour; lineages only if there are several."""
+    out = []
+    for column in adata.obs.columns:
+        values = adata.obs[column]
+        if isinstance(values.dtype, pd.CategoricalDtype) or values.dtype == bool or values.dtype == object:
+            n = values.nunique()
+            if 2 <= n <= MOST_LABELS:
+                out.append(str(column))
+    return sorted(out, key=lambda column: column != keys.LINEAGE)
+
+
+def _labels(adata: AnnData, column: str, drawn: IntArray) -> Labels:
+    names, codes = labels_of(adata, column)
+    colors = [to_hex(color) for color in palette_of(adata, column, names).values()]
+    return Labels(column, tuple(names), tuple(colors), codes[drawn].astype(np.int64))

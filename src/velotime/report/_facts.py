@@ -1,0 +1,353 @@
+"""What a fit says, in sentences and rows: no page, no plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from velotime._status import Status
+from velotime.data import keys
+
+LEAST_SHARE = 0.01  # of the cells, below which a lineage is warned about
+VAGUE_TIME = 0.15  # median sd of the cells' times from which on their order says little
+RELATIVE = (
+    "The clock runs from 0 to 1, from the earliest to the latest cells. Rates are per unit of this clock, not per hour: "
+    "compare genes with each other, not numbers between data sets."
+)
+SPOKEN = {
+    "NegativeBinomial": "negative binomial (counts scatter more than by chance alone)",
+    "Poisson": "Poisson (counts scatter by chance alone)",
+    "Gaussian": "Gaussian, on normalised values",
+    "LearnedPrior": "learned from the cells",
+    "UniformPrior": "uniform",
+    "FixedPrior": "given",
+}
+
+Mark = Literal["good", "mind", "plain"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One answer of the verdict.
+
+    Attributes
+    ----------
+    topic, answer, text
+        What is asked, the answer in a word or two, and why.
+    mark
+        "good", "mind" (a reader should not rely on it), or "plain" (neither).
+    """
+
+    topic: str
+    answer: str
+    text: str
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table of text."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A fit in words.
+
+    Attributes
+    ----------
+    headline
+        The verdict in a sentence.
+    findings
+        What it consists of.
+    warnings
+        What a reader must mind, each with its cure.
+    done
+        What was done, as pairs of name and value.
+    settings
+        Every setting of the method, as pairs.
+    tables
+        Starts tried, models compared, numbers of lineages tried: those that there are.
+    version
+        Of velotime, when it fitted.
+    """
+
+    headline: str
+    findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]
+    done: tuple[tuple[str, str], ...]
+    settings: tuple[tuple[str, str], ...]
+    tables: tuple[Table, ...]
+    version: str
+
+
+def collect(adata: AnnData) -> Facts:
+    """The facts of a fitted object; what its method does not say is left out."""
+    record = adata.uns[keys.RECOVER_DYNAMICS]
+    found = (_fit_ended(record), _direction(adata), _trajectory(adata), _certainty(adata), _relative())
+    return Facts(
+        headline=_headline(adata),
+        findings=tuple(finding for finding in found if finding is not None),
+        warnings=tuple(_warnings(adata)),
+        done=tuple(_done(adata)),
+        settings=tuple(flatten(record.get("settings", {}))),
+        tables=tuple(_tables(adata)),
+        version=str(record.get("version", "")),
+    )
+
+
+def _headline(adata: AnnData) -> str:
+    kind = str(adata.uns.get(keys.MODEL_COMPARISON, {}).get("verdict", ""))
+    if kind == "nothing":
+        return "No trajectory: no model tells these cells apart."
+    if kind == "clusters":
+        return "These cells form clusters rather than a trajectory."
+    arrow = str(adata.uns.get(keys.TIME_ARROW, {}).get("verdict", ""))
+    direction = {
+        "": "the direction of time was not tested",
+        "clear": "the direction of time is clear",
+    }.get(arrow, "the direction of time is not clear")
+    if kind == "trajectory":
+        return f"A trajectory, {'and' if arrow == 'clear' else 'but'} {direction}."
+    return f"{direction[0].upper()}{direction[1:]}."
+
+
+def _fit_ended(record: Mapping[str, Any]) -> Finding:
+    status = str(record.get("status", "unknown"))
+    answer = {Status.CONVERGED: "Converged", Status.MAX_ITER: "Stopped early", Status.BOUND_FELL: "Fell back"}
+    text = str(record.get("status_text", "")) or "How the fit ended was not recorded."
+    return Finding("Fit", dict(answer).get(status, status), text, "good" if status == Status.CONVERGED else "mind")
+
+
+def _direction(adata: AnnData) -> Finding:
+    if keys.TIME_ARROW not in adata.uns:
+        method = adata.uns[keys.RECOVER_DYNAMICS].get("method", "This method")
+        text = f"{method} does not compare the two directions; they rest on unspliced counts leading spliced ones."
+        return Finding("Direction of time", "Not tested", text, "plain")
+    arrow = adata.uns[keys.TIME_ARROW]
+    text = f"Backwards, the best fit is {number(arrow['log_likelihood_margin'])} nats less likely"
+    text += f" (on {int(arrow['n_cells']):,} cells)." if "n_cells" in arrow else "."
+    if "share_of_genes" in arrow:
+        text += (
+            f" {percent(arrow['share_of_genes'])} of the genes prefer the direction reported, and so do "
+            f"{percent(arrow['probability'])} of samples of the genes."
+        )
+    clear = str(arrow["verdict"]) == "clear"
+    return Finding("Direction of time", "Clear" if clear else "Not clear", text, "good" if clear else "mind")
+
+
+def _trajectory(adata: AnnData) -> Finding:
+    if keys.MODEL_COMPARISON not in adata.uns:
+        text = (
+            "Whether there is a trajectory at all was not asked of held-out counts: velotime.tl.compare_models asks, and "
+            "so does velotime run without --skip-comparison."
+        )
+        return Finding("Trajectory", "Not asked", text, "plain")
+    record = adata.uns[keys.MODEL_COMPARISON]
+    verdict = str(record["verdict"])
+    answer = {"trajectory": "Found", "clusters": "Clusters instead", "nothing": "None"}.get(verdict, verdict)
+    return Finding("Trajectory", answer, str(record["reason"]), "good" if verdict == "trajectory" else "mind")
+
+
+def _certainty(adata: AnnData) -> Finding | None:
+    if keys.LATENT_TIME_SD not in adata.obs:
+        return None
+    sd = np.asarray(adata.obs[keys.LATENT_TIME_SD], dtype=float)
+    low, middle, high = (float(q) for q in np.nanquantile(sd, [0.05, 0.5, 0.95]))
+    text = (
+        f"Half of the cells have a standard deviation of latent time below {middle:.2g} of the clock; from the surest to "
+        f"the least sure twentieth it runs from {low:.2g} to {high:.2g}."
+    )
+    return Finding("Time of a cell", f"± {middle:.2g}", text, "mind" if middle > VAGUE_TIME else "plain")
+
+
+def _relative() -> Finding:
+    return Finding("Time and rates", "Relative", RELATIVE, "plain")
+
+
+def _warnings(adata: AnnData) -> list[str]:
+    record = adata.uns[keys.RECOVER_DYNAMICS]
+    out = []
+    kind = str(adata.uns.get(keys.MODEL_COMPARISON, {}).get("verdict", "trajectory"))
+    if kind != "trajectory":
+        out.append(
+            "Held-out counts do not ask for a trajectory. Latent time orders these cells all the same, but the order may "
+            "mean nothing: do not read development into it."
+        )
+    if str(record.get("status", Status.CONVERGED)) != Status.CONVERGED:
+        out.append(str(record.get("status_text", "The fit did not converge.")))
+    if str(adata.uns.get(keys.TIME_ARROW, {}).get("verdict", "clear")) != "clear":
+        out.append(
+            "Time may run the other way: the best fit backwards explains the counts nearly as well. Cells known to be early "
+            "(a root), marker genes known to be early or late, or experimental time settle it."
+        )
+    sd = adata.obs.get(keys.LATENT_TIME_SD)
+    if sd is not None and float(np.nanmedian(sd)) > VAGUE_TIME:
+        out.append("The times of most cells are vague: compare groups of cells, not single cells.")
+    for name, share in lineage_shares(adata):
+        if share < LEAST_SHARE:
+            out.append(f"Lineage {name} holds {percent(share)} of the cells only; it may be none.")
+    return out
+
+
+def lineage_shares(adata: AnnData) -> list[tuple[str, float]]:
+    """Name of each lineage and its share of the cells; none if there is but one."""
+    record = adata.uns.get(keys.LINEAGES, {})
+    names = [str(name) for name in record.get("names", [])]
+    if len(names) < 2:
+        return []
+    return list(zip(names, (float(share) for share in record["shares"]), strict=True))
+
+
+def left_out(adata: AnnData) -> dict[str, int]:
+    """How many genes were left out before and by the fit, by reason."""
+    before = adata.uns.get(keys.FILTER_GENES, {}).get("left_out", {})
+    return {
+        str(reason): int(n)
+        for reason, n in {**before, **adata.uns[keys.RECOVER_DYNAMICS].get("left_out", {})}.items()
+    }
+
+
+def best_genes(adata: AnnData, n: int) -> list[str]:
+    """The genes that tell most of time: largest gain over a constant mean, in nats."""
+    if keys.FIT_GAIN not in adata.var:
+        return []
+    gain = adata.var[keys.FIT_GAIN].where(adata.var[keys.FIT_DEVIANCE_EXPLAINED].notna())
+    return [str(name) for name in gain.sort_values(ascending=False).dropna().index[:n]]
+
+
+def other_roots(starts: pd.DataFrame) -> str:
+    """How far the best start from another root is behind."""
+    others = starts[(starts["root_cell"] != starts["root_cell"].iloc[0]) & (starts["start"] != "reversed")]
+    if len(others) == 0:
+        return "no other root was tried"
+    return f"the next best root is {-others['log_likelihood'].max():,.0f} nats behind"
+
+
+def _done(adata: AnnData) -> list[tuple[str, str]]:
+    record = adata.uns[keys.RECOVER_DYNAMICS]
+    settings = record.get("settings", {})
+    rows = [
+        ("Cells", number(record.get("n_cells", adata.n_obs))),
+        ("Genes fitted", number(record.get("n_genes", np.isfinite(adata.var[keys.FIT_GAMMA]).sum()))),
+        ("Genes left out", "; ".join(f"{n:,} {reason}" for reason, n in left_out(adata).items()) or "none"),
+        ("Method", str(record.get("method", "not recorded"))),
+        *_spoken(settings),
+        *_starts_tried(record),
+        *_lineage_rows(adata),
+        ("Genes that tell most of time", ", ".join(best_genes(adata, 10))),
+        ("Layers", _layers(record)),
+        ("Iterations", number(record.get("iterations"))),
+        ("Log-likelihood", f"{number(record['log_likelihood'])} nats" if "log_likelihood" in record else ""),
+        ("Time taken", _seconds(record)),
+        ("Seed", str(record.get("seed", ""))),
+        ("velotime", str(record.get("version", ""))),
+    ]
+    return [(name, text) for name, text in rows if text]
+
+
+def _spoken(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Noise and prior in words."""
+    names = {"noise": "Noise", "prior": "Prior of time"}
+    parts = {key: settings[key] for key in names if isinstance(settings.get(key), Mapping)}
+    return [(names[key], SPOKEN.get(str(part["name"]), str(part["name"]))) for key, part in parts.items()]
+
+
+def _starts_tried(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    starts = record.get("starts")
+    if not isinstance(starts, pd.DataFrame) or len(starts) == 0:
+        return []
+    n_roots = starts["root_cell"].nunique()
+    tried = f"{len(starts)} starts from {n_roots} {'root' if n_roots == 1 else 'roots'}"
+    return [("Root", f"cell {starts['root_cell'].iloc[0]}; {other_roots(starts)}"), ("Starts tried", tried)]
+
+
+def _lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
+    shares = lineage_shares(adata)
+    if not shares:
+        return []
+    rows = [("Lineages", ", ".join(f"{name} ({percent(share)} of the cells)" for name, share in shares))]
+    if keys.FIT_LINEAGE_RATIO in adata.var:
+        ratio = adata.var[keys.FIT_LINEAGE_RATIO].sort_values(ascending=False).dropna()
+        rows.append(("Genes that tell lineages apart", ", ".join(str(name) for name in ratio.index[:10])))
+    return rows
+
+
+def _layers(record: Mapping[str, Any]) -> str:
+    layers = record.get("layers", {})
+    return ", ".join(f"{kind}: “{name}”" for kind, name in layers.items())
+
+
+def _seconds(record: Mapping[str, Any]) -> str:
+    if "seconds" not in record:
+        return ""
+    whole, starts = float(record["seconds"]), float(record.get("seconds_starts", 0.0))
+    return f"{whole:,.1f} s" + (f", of which {starts:,.1f} s for the starts" if starts else "")
+
+
+def flatten(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
+    """Nested settings as rows: ``noise`` is the name of a part, ``prior.by`` one of its own settings."""
+    rows: list[tuple[str, str]] = []
+    for key, value in settings.items():
+        name = f"{above}.{key}" if above else str(key)
+        if isinstance(value, Mapping):
+            rows.append((name, str(value.get("name", ""))))
+            rows.extend(flatten({k: v for k, v in value.items() if k != "name"}, name))
+        elif key != "name":
+            rows.append((name, ", ".join(map(str, value)) if isinstance(value, np.ndarray) else str(value)))
+    return rows
+
+
+def _tables(adata: AnnData) -> list[Table]:
+    found = (
+        (adata.uns[keys.RECOVER_DYNAMICS].get("starts"), "Starts tried, and how far each is behind the best"),
+        (adata.uns.get(keys.MODEL_COMPARISON, {}).get("table"), "Models judged on held-out counts"),
+        (adata.uns.get(keys.LINEAGES, {}).get("choice"), "Numbers of lineages judged on held-out counts"),
+    )
+    return [_table(frame, caption) for frame, caption in found if isinstance(frame, pd.DataFrame) and len(frame)]
+
+
+HEADS = {
+    "root_cell": "root cell",
+    "log_likelihood": "log-likelihood (nats)",
+    "held_out": "held-out (nats a cell)",
+    "behind": "behind the best (nats a cell)",
+    "standard_error": "standard error",
+    "n_lineages": "lineages",
+}
+
+
+def _table(frame: pd.DataFrame, caption: str) -> Table:
+    header = tuple(HEADS.get(str(name), str(name).replace("_", " ")) for name in frame.columns)
+    rows = tuple(tuple(number(value) for value in row) for row in frame.itertuples(index=False))
+    return Table(caption, header, rows)
+
+
+def number(value: Any) -> str:
+    """A number for reading: thousands apart, three digits where it is small; text as it is, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, str | bool | np.bool_):
+        return str(value)
+    value = float(value)
+    if not np.isfinite(value):
+        return "none"
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def percent(share: Any) -> str:
+    """A share in per cent; what is rounded to all or nothing says so."""
+    share = float(share)
+    if 0 < share < 0.005:
+        return "under 1 %"
+    if 0.995 <= share < 1:
+        return "over 99 %"
+    return f"{share:.0%}".replace("%", " %")

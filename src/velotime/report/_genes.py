@@ -1,0 +1,199 @@
+"""Genes for the page: a table of rates, and for the explorer their counts, curves and means along the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from matplotlib.colors import to_hex
+from scipy import sparse
+
+from velotime._types import FloatArray, IntArray
+from velotime.data import keys
+from velotime.pl._curves import PIECES, WIDTH, Curve, curves_of, fit_sizes, lineage_colors, piece_means
+from velotime.report._pack import deflate, planes, round_bits, to_whole
+from velotime.tl._rank_genes import rate_table
+
+POINTS = 101  # of a curve; its switches are added, so that corners stay sharp
+BUDGET = 8_000_000  # characters for the explorer's genes: with all else the page stays below 10 MB
+BITS, COARSE_BITS = 11, 6  # of mantissa: for what is a line, and for the width of a band
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the gene table: its key, its title, and what it says."""
+
+    key: str
+    title: str
+    text: str
+
+
+COLUMNS = (
+    Column(keys.FIT_DEVIANCE_EXPLAINED, "Explained", "Share of what the clock can say of this gene that its curve says."),
+    Column(keys.FIT_GAIN, "Gain (nats)", "How much the gene tells of time: its log-likelihood over that of a constant."),
+    Column("beta", "Splicing β", "Splicing rate per unit of the clock, with a 90 % interval."),
+    Column("gamma", "Degradation γ", "Degradation rate per unit of the clock, with a 90 % interval."),
+    Column("alpha", "Transcription α", "Transcription rate between the switches: counts per unit of the clock."),
+    Column("t_on", "First switch", "When transcription changes first, with a 90 % interval; below 0: before the cells."),
+    Column("t_off", "Last switch", "When transcription changes last, with a 90 % interval; above 1: after the cells."),
+    Column(keys.FIT_ARROW_EVIDENCE, "Arrow (nats)", "How strongly the gene prefers the direction of time reported."),
+    Column(keys.FIT_LINEAGE_RATIO, "Lineages differ", "Likelihood-ratio statistic: is the gene's curve another by lineage?"),
+)
+EXTRA = ("scaling", "alpha_0", keys.FIT_DISPERSION_U, keys.FIT_DISPERSION_S)
+
+
+@dataclass(frozen=True)
+class GeneFacts:
+    """The genes of the page.
+
+    Attributes
+    ----------
+    columns
+        Of the table: those that the fit has.
+    table
+        One row a fitted gene, by name, that which tells most of time first; intervals in ``_low`` and ``_high``.
+    left_out
+        Genes that were not fitted, and why.
+    last_switch, last_alpha
+        In each lineage, ``(genes, lineages)``.
+    lineages
+        Name and colour of each.
+    pieces
+        Mean time in each piece of the clock: lineages x layers x pieces.
+    packed
+        For the first so many genes of the table what the explorer draws, as :func:`pack_gene` leaves it.
+    """
+
+    columns: tuple[Column, ...]
+    table: pd.DataFrame
+    left_out: dict[str, str]
+    last_switch: FloatArray
+    last_alpha: FloatArray
+    lineages: dict[str, str]
+    pieces: FloatArray
+    packed: tuple[dict[str, Any], ...]
+
+
+def collect_genes(adata: AnnData, drawn: IntArray) -> tuple[GeneFacts, tuple[FloatArray, FloatArray]]:
+    """Table and explorer, and the size factors of all cells; ``drawn`` are the indices of the cells that are drawn."""
+    table = _table(adata)
+    order = adata.var_names.get_indexer(table.index)
+    status = adata.var[keys.FIT_STATUS].astype(str) if keys.FIT_STATUS in adata.var else pd.Series(dtype=str)
+    explorer = _Explorer.of(adata, order, drawn)
+    packed, used = [], 0
+    for gene in explorer.genes():
+        used += len(gene["data"])
+        if used > BUDGET:
+            break
+        packed.append(gene)
+    facts = GeneFacts(
+        columns=tuple(column for column in _shown(adata) if column.key in table),
+        table=table,
+        left_out={str(name): reason for name, reason in status.items() if reason != keys.FITTED},
+        last_switch=_by_lineage(adata, keys.LINEAGE_T_OFF, keys.FIT_T_OFF)[order],
+        last_alpha=_by_lineage(adata, keys.LINEAGE_ALPHA, keys.FIT_ALPHA_2)[order],
+        lineages=explorer.colors,
+        pieces=explorer.at,
+        packed=tuple(packed),
+    )
+    return facts, explorer.sizes
+
+
+def _shown(adata: AnnData) -> tuple[Column, ...]:
+    several = len(lineage_colors(adata)) > 1
+    return tuple(column for column in COLUMNS if several or column.key != keys.FIT_LINEAGE_RATIO)
+
+
+def _table(adata: AnnData) -> pd.DataFrame:
+    table = rate_table(adata)
+    for name in (keys.FIT_ARROW_EVIDENCE, keys.FIT_LINEAGE_RATIO, keys.FIT_DISPERSION_U, keys.FIT_DISPERSION_S):
+        if name in adata.var:
+            table[name] = adata.var[name].to_numpy()
+    if keys.FIT_ALPHA_0 in adata.var:
+        table["alpha_0"] = adata.var[keys.FIT_ALPHA_0].to_numpy()
+    table = table[table["gamma"].notna()]
+    by = keys.FIT_GAIN if keys.FIT_GAIN in table else "gamma"
+    return table.sort_values(by, ascending=False, kind="stable", na_position="last")
+
+
+def _by_lineage(adata: AnnData, varm: str, var: str) -> FloatArray:
+    """A value for each gene and lineage; that of ``var`` where lineages have none of their own."""
+    if varm in adata.varm:
+        return np.asarray(adata.varm[varm], dtype=float)
+    return np.asarray(adata.var[[var]], dtype=float)
+
+
+@dataclass(frozen=True)
+class _Explorer:
+    """What all genes of the explorer share.
+
+    ``u`` and ``s`` are the counts of all cells and the table's genes, gene by gene (CSC); ``at``, ``mean`` and ``error``
+    are those of pieces of the clock, by lineage and layer: ``(lineages, 2, pieces[, genes])``.
+    """
+
+    adata: AnnData
+    order: IntArray
+    drawn: IntArray
+    sizes: tuple[FloatArray, FloatArray]
+    u: Any
+    s: Any
+    colors: dict[str, str]
+    at: FloatArray
+    mean: FloatArray
+    error: FloatArray
+
+    @classmethod
+    def of(cls, adata: AnnData, order: IntArray, drawn: IntArray) -> _Explorer:
+        names = adata.uns[keys.RECOVER_DYNAMICS]["layers"]
+        u, s = (sparse.csc_array(adata.layers[str(names[kind])])[:, order] for kind in ("unspliced", "spliced"))
+        sizes = fit_sizes(adata)
+        colors = {name: to_hex(color) for name, color in lineage_colors(adata).items()}
+        time = np.asarray(adata.obs[keys.LATENT_TIME], dtype=float)
+        of = np.asarray(adata.obs[keys.LINEAGE].astype(str)) if len(colors) > 1 else np.full(len(time), [*colors][0])
+        shape = len(colors), 2, PIECES
+        at, mean, error = np.empty(shape), np.empty((*shape, len(order))), np.empty((*shape, len(order)))
+        for k, name in enumerate(colors):
+            own = of == name
+            for layer, (counts, size) in enumerate(((u, sizes[0]), (s, sizes[1]))):
+                at[k, layer], mean[k, layer], error[k, layer] = piece_means(
+                    time[own], counts.tocsr()[own], size[own]
+                )
+        return cls(adata, order, drawn, sizes, u, s, colors, at, mean, error)
+
+    def genes(self) -> Iterator[dict[str, Any]]:
+        """What the page needs to draw each gene, in the table's order."""
+        for k, curves in enumerate(curves_of(self.adata, self.order, self.sizes, points=POINTS)):
+            lines = [part for l, curve in enumerate(curves) for part in (_line(curve), self.mean[l, ..., k].ravel())]
+            widths = [part for l, curve in enumerate(curves) for part in (_band(curve), self.error[l, ..., k].ravel())]
+            counts = [np.asarray(layer[:, [k]].toarray()).ravel()[self.drawn] for layer in (self.u, self.s)]
+            yield pack_gene(np.concatenate(lines), np.concatenate(widths), counts)
+
+
+def _line(curve: Curve) -> FloatArray:
+    """Means at all times, unspliced then spliced, and twice (time, unspliced, spliced) of a switch, NaN if there is none."""
+    switches = np.full((2, 3), np.nan)
+    n = len(curve.switches)
+    switches[:n] = np.vstack([curve.switches, curve.at_switches]).T
+    return np.concatenate([curve.means.ravel(), switches.ravel()])
+
+
+def _band(curve: Curve) -> FloatArray:
+    """Half the width of the 90 % band at all times, unspliced then spliced; NaN if there is none."""
+    if curve.covariance is None:
+        return np.full(curve.means.size, np.nan)
+    return WIDTH * np.sqrt(np.concatenate([curve.covariance[:, k, k] for k in (0, 1)]))
+
+
+def pack_gene(lines: FloatArray, widths: FloatArray, counts: list[FloatArray]) -> dict[str, Any]:
+    """One deflated block: float32 lines, float32 widths, then the whole numbers of unspliced and spliced counts."""
+    whole, scale = [], []
+    for values in counts:
+        q, low, step = to_whole(values)
+        whole.append(q)
+        scale.append([q.itemsize, low, step])
+    parts = [planes(round_bits(lines, BITS)), planes(round_bits(widths, COARSE_BITS)), *map(planes, whole)]
+    return {"data": deflate(b"".join(parts)), "counts": scale}

@@ -1,0 +1,130 @@
+"""The page: facts and data in a template, all of it in one file that asks nothing of the network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from bokeh.palettes import Viridis256
+from bokeh.resources import Resources
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from velotime.report._cells import CellFacts, Labels
+from velotime.report._facts import Facts
+from velotime.report._figures import figures
+from velotime.report._genes import EXTRA, POINTS, Column, GeneFacts
+from velotime.report._pack import deflate, planes, round_bits, script_json
+
+SCRIPTS = ("data.js", "plots.js", "cells.js", "explorer.js", "table.js", "main.js")
+COORDINATE_BITS = 12
+
+
+def render(title: str, facts: Facts, cells: CellFacts, genes: GeneFacts, sizes: Any) -> str:
+    """The page as text.
+
+    Parameters
+    ----------
+    title
+        What was fitted: the page's heading.
+    facts, cells, genes
+        What it shows.
+    sizes
+        Size factors of the drawn cells, unspliced and spliced, ``(2, drawn cells)``.
+    """
+    scripts = {"library": _library(), "program": "\n".join(_read(name) for name in SCRIPTS)}
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return page.from_string(_read("page.html")).render(
+        title=title,
+        facts=facts,
+        notes=cells.notes,
+        genes=genes,
+        style=_inert(_read("style.css"), "</style"),
+        library=_inert(scripts["library"], "</script"),
+        program=_inert(scripts["program"], "</script"),
+        data=Markup(script_json(_data(cells, genes, sizes))),
+        plots=Markup(script_json(figures(cells))),
+        policy=_policy(list(scripts.values())),
+    )
+
+
+def _read(name: str) -> str:
+    return (files("velotime.report") / "page" / name).read_text(encoding="utf-8")
+
+
+def _library() -> str:
+    """bokeh's script as its package brings it."""
+    return "\n".join(Resources(mode="inline", minified=True, components=["bokeh"], log_level="warn").js_raw)
+
+
+def _inert(text: str, end: str) -> Markup:
+    """Our own text and the library's, which goes into the page as it is."""
+    if end in text.lower():
+        raise ValueError(f"{end!r} within a script or style would end it.")
+    return Markup(text)
+
+
+def _policy(scripts: list[str]) -> str:
+    """Content security policy: these scripts and no others, and nothing is loaded from anywhere."""
+    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts)
+    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"
+
+
+def _data(cells: CellFacts, genes: GeneFacts, sizes: Any) -> dict[str, Any]:
+    return {
+        "viridis": Viridis256,
+        "points": POINTS,
+        "cells": _cells(cells, sizes),
+        "labels": [_label(column) for column in cells.labels],
+        "lineages": [{"name": name, "color": color} for name, color in genes.lineages.items()],
+        "pieces": genes.pieces,
+        "columns": [_column(column, genes) for column in genes.columns],
+        "genes": _genes(genes),
+        "leftOut": genes.left_out,
+    }
+
+
+def _cells(cells: CellFacts, sizes: Any) -> dict[str, Any]:
+    rows = [cells.points[:, 0], cells.points[:, 1], cells.time, *sizes]
+    if cells.sd is not None:
+        rows.append(cells.sd)
+    return {
+        "n": len(cells.drawn),
+        "rows": ["x", "y", "time", "sizeU", "sizeS", *(["sd"] if cells.sd is not None else [])],
+        "numbers": deflate(planes(round_bits(np.array(rows), COORDINATE_BITS))),
+        "names": deflate(json.dumps(cells.names).encode()),
+    }
+
+
+def _label(column: Labels) -> dict[str, Any]:
+    codes = np.where(column.codes < 0, 255, column.codes).astype(np.uint8)
+    return {
+        "column": column.column,
+        "names": list(column.names),
+        "colors": list(column.colors),
+        "codes": deflate(codes.tobytes()),
+    }
+
+
+def _column(column: Column, genes: GeneFacts) -> dict[str, Any]:
+    interval = f"{column.key}_low" in genes.table
+    return {"key": column.key, "title": column.title, "text": column.text, "interval": interval}
+
+
+def _genes(genes: GeneFacts) -> list[dict[str, Any]]:
+    """One record a gene: the table's numbers by key, and what the explorer draws, if it is in the file."""
+    table = genes.table
+    wanted = [c.key + end for c in genes.columns for end in ("", "_low", "_high")] + list(EXTRA)
+    columns = [name for name in wanted if name in table]
+    values = table[columns].to_numpy(dtype=float)
+    out = []
+    for k, name in enumerate(table.index):
+        record = {"name": str(name), "values": dict(zip(columns, values[k], strict=True))}
+        record |= {"lastSwitch": genes.last_switch[k], "lastAlpha": genes.last_alpha[k]}
+        out.append(record | (genes.packed[k] if k < len(genes.packed) else {}))
+    return out

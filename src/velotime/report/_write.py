@@ -1,0 +1,72 @@
+"""Write the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from anndata import AnnData
+
+from velotime._status import InputError
+from velotime.data import check_output, keys, write_page
+from velotime.pl._axes import require_fit
+
+
+def report(
+    adata: AnnData, path: str | Path, *, title: str | None = None, basis: str | None = None, force: bool = False
+) -> None:
+    """Write a fit as one HTML file: self-contained, for any browser of 2023 or later, without Python or a network.
+
+    The verdict comes first: how the fit ended, the direction of time, whether there is a trajectory at all, and what to
+    mind. Then what was done, the cells coloured by latent time or by any column of labels, a table of genes that can be
+    searched and sorted, and for each gene its phase portrait, its counts and fit along latent time, and its rates with
+    intervals.
+
+    The file stays below 10 MB. At most 20,000 cells are drawn, picked at random. Counts and curves are kept for as many
+    genes as fit, those that tell most of time first: all of 900 genes in 4,000 cells; the table holds all genes. Of
+    values that are no whole numbers, 256 steps are kept for drawing.
+
+    Parameters
+    ----------
+    adata
+        Fitted with :func:`velotime.tl.recover_dynamics`.
+    path
+        Where to write; ends in ``.html``.
+    title
+        Heading of the page; the file's name by default.
+    basis
+        Draw cells on ``obsm["X_<basis>"]``. By default UMAP, t-SNE or whichever embedding is there, and if there is none
+        the first two principal components.
+    force
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        If nothing is fitted, the basis is not there, or the file cannot be written.
+    """
+    # Both take a while to import, which those who write no report need not wait for.
+    from velotime.report._cells import collect_cells
+    from velotime.report._facts import collect
+    from velotime.report._genes import collect_genes
+    from velotime.report._page import render
+
+    path = Path(path)
+    check_output(path, force=force, suffix=".html")
+    require_fit(adata)
+    _require_slots(adata)
+    cells = collect_cells(adata, basis)
+    genes, sizes = collect_genes(adata, cells.drawn)
+    text = render(title or path.stem, collect(adata), cells, genes, np.array(sizes)[:, cells.drawn])
+    write_page(text, path, force=force)
+
+
+def _require_slots(adata: AnnData) -> None:
+    """What every method leaves and no report can do without."""
+    needed = [f"obs[{keys.LATENT_TIME!r}]"] * (keys.LATENT_TIME not in adata.obs)
+    needed += [f"var[{name!r}]" for name in (keys.FIT_BETA, keys.FIT_GAMMA, keys.FIT_T_ON) if name not in adata.var]
+    if needed:
+        raise InputError(
+            f"the fit is not whole: adata has no {', '.join(needed)}. "
+            "Call velotime.tl.recover_dynamics(adata) again, or keep all that it wrote."
+        )
