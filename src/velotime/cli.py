@@ -52,7 +52,8 @@ def main() -> None:
     type=click.Path(path_type=Path),
     help="Where to write; default: IN_velotime.h5ad beside IN.",
 )
-@click.option("--force", is_flag=True, help="Replace an existing output.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write a page for the browser too, e.g. report.html.")
+@click.option("--force", is_flag=True, help="Replace existing outputs.")
 @click.option(
     "--noise",
     type=click.Choice(["negative-binomial", "poisson", "gaussian"]),
@@ -86,6 +87,7 @@ def main() -> None:
 def run(
     input_path: Path,
     output: Path | None,
+    report: Path | None,
     force: bool,
     noise: str,
     unspliced: str | None,
@@ -110,9 +112,12 @@ def run(
         if not quiet:
             click.echo(f"Reading {input_path}", err=True)
         from velotime import SoftEM, data, pp, read, tl
+        from velotime import report as write_report
 
         output = _beside(input_path) if output is None else output
         data.check_output(output, force=force)
+        if report is not None:
+            data.check_output(report, force=force, suffix=".html")
         method = SoftEM(
             noise=_noise(noise),
             max_iterations=max_iterations,
@@ -131,6 +136,9 @@ def run(
         data.write_file(adata, output, force=force)
         click.echo(summary(adata, seconds=time.perf_counter() - began))
         click.echo(f"\nWrote {output}")
+        if report is not None:
+            write_report(adata, report, title=input_path.name, force=force)
+            click.echo(f"Wrote {report}")
 
 
 @main.command()
@@ -140,11 +148,11 @@ def run(
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def demo(output: Path, cells: int, genes: int, seed: int, quiet: bool) -> None:
-    """Simulate a process with two fates, fit it, compare with the truth; figures and an .h5ad go to a folder."""
+    """Simulate a process with two fates, fit it, compare with the truth; writes figures, a report and an .h5ad."""
     with exit_codes():
         import numpy as np
 
-        from velotime import SoftEM, data, simulation
+        from velotime import SoftEM, data, report, simulation
 
         try:
             output.mkdir(parents=True, exist_ok=True)
@@ -155,10 +163,11 @@ def demo(output: Path, cells: int, genes: int, seed: int, quiet: bool) -> None:
         adata = simulation.simulate(cells, genes, rng=np.random.default_rng(seed), branches=branches)
         _fit(adata, SoftEM(n_lineages=branches.n_lineages), {}, seed=seed, quiet=quiet)
         data.write_file(adata, output / "demo.h5ad", force=True)
-        figures = _demo_figures(adata, output)
+        written = [output / "demo.h5ad", *_demo_figures(adata, output), output / "report.html"]
+        report(adata, output / "report.html", title="velotime demo", force=True)
         click.echo(summary(adata, seconds=time.perf_counter() - began))
         click.echo(f"\nSpearman correlation of latent time with the true time: {_spearman(adata):.3f}")
-        click.echo("Wrote " + ", ".join(str(path) for path in [output / "demo.h5ad", *figures]))
+        click.echo("Wrote " + ", ".join(str(path) for path in written))
 
 
 def _beside(path: Path) -> Path:
@@ -229,6 +238,7 @@ def _demo_figures(adata: AnnData, folder: Path) -> list[Path]:
     import matplotlib.pyplot as plt
 
     from velotime import pl
+    from velotime.report import best_genes
 
     paths = [folder / "latent_time.png", folder / "phase_portraits.png"]
     pl.time_against(adata, "true_time", save=paths[0], show=False)
@@ -240,18 +250,10 @@ def _demo_figures(adata: AnnData, folder: Path) -> list[Path]:
     return paths
 
 
-def best_genes(adata: AnnData, n: int) -> list[str]:
-    """The genes that tell most of time: largest gain over a constant mean, in nats, or else largest likelihood."""
-    from velotime.data import keys
-
-    score = adata.var[keys.FIT_GAIN] if keys.FIT_GAIN in adata.var else adata.var[keys.FIT_LIKELIHOOD]
-    score = score.where(adata.var[keys.VELOCITY_GENES])
-    return [str(name) for name in score.sort_values(ascending=False).dropna().index[:n]]
-
-
 def lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
     """Rows of the summary on lineages; none if there is but one."""
     from velotime.data import keys
+    from velotime.report import other_roots
 
     if keys.LINEAGES not in adata.uns:
         return []
@@ -336,13 +338,13 @@ def _seconds_in_words(record: Any, seconds: float) -> str:
 def summary(adata: AnnData, *, seconds: float) -> str:
     """What a run did, as a table of text."""
     from velotime.data import keys
+    from velotime.report import best_genes, left_out
 
     record = adata.uns[keys.RECOVER_DYNAMICS]
-    went = dict(adata.uns.get(keys.FILTER_GENES, {}).get("left_out", {})) | dict(record["left_out"])
     rows = [
         ("cells", f"{record['n_cells']:,}"),
         ("genes fitted", f"{record['n_genes']:,}"),
-        *[("genes left out", f"{n:,} {reason}") for reason, n in went.items()],
+        *[("genes left out", f"{n:,} {reason}") for reason, n in left_out(adata).items()],
         ("method", _method_in_words(record)),
         ("iterations", str(record["iterations"])),
         ("status", f"{record['status']}: {record['status_text']}"),

@@ -115,6 +115,17 @@ def _switches(theta: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.stack([t_on, t_on + duration], axis=1), np.stack(at, axis=2)
 
 
+def has_curves(adata: AnnData) -> bool:
+    """Whether the fit left all that curves on a shared clock are drawn from."""
+    slots = (keys.LINEAGE_T_OFF, keys.LINEAGE_ALPHA)
+    return (
+        keys.LATENT_TIME in adata.obs
+        and keys.LINEAGES in adata.uns
+        and all(name in adata.var for name in RATE_SLOTS)
+        and all(name in adata.varm for name in slots)
+    )
+
+
 def lineage_colors(adata: AnnData) -> dict[str, str]:
     """Colour of each lineage: black for a single one."""
     names = [str(name) for name in adata.uns[keys.LINEAGES]["names"]]
@@ -174,8 +185,9 @@ def fit_sizes(adata: AnnData) -> tuple[FloatArray, FloatArray]:
 
 
 def _noise(adata: AnnData) -> inference.Poisson | inference.NegativeBinomial | inference.Gaussian:
+    """Of the fit; methods without a choice of noise read moments and least squares."""
     settings = adata.uns[keys.RECOVER_DYNAMICS]["settings"]
-    name = settings["noise"]["name"] if "noise" in settings else "NegativeBinomial"
+    name = settings["noise"]["name"] if "noise" in settings else "Gaussian"
     kinds = (inference.Poisson, inference.NegativeBinomial, inference.Gaussian)
     return next(kind() for kind in kinds if kind.__name__ == name)
 

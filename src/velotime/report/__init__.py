@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from velotime.report._facts import best_genes, left_out, other_roots
 from velotime.report._write import report
 
-__all__ = ["report"]
+__all__ = ["best_genes", "left_out", "other_roots", "report"]

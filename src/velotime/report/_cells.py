@@ -61,7 +61,7 @@ class CellFacts:
     notes
         What a reader must know about it: cells left out, no embedding.
     time, sd
-        Latent time and its standard deviation, ``(drawn cells,)``, relative; sd is None where the method gives none.
+        Latent time and its standard deviation, ``(drawn cells,)``, relative; None where the method gives none.
     labels
         Columns that may colour the cells, lineages first if there are several.
     """
@@ -71,7 +71,7 @@ class CellFacts:
     points: FloatArray
     axes: tuple[str, str]
     notes: tuple[str, ...]
-    time: FloatArray
+    time: FloatArray | None
     sd: FloatArray | None
     labels: tuple[Labels, ...]
 
@@ -93,17 +93,20 @@ def collect_cells(adata: AnnData, basis: str | None) -> CellFacts:
     missing = int((~np.isfinite(points).all(axis=1)).sum())
     if missing:
         note = f"{note} {missing:,} {'cell' if missing == 1 else 'cells'} without coordinates left out.".strip()
-    obs = adata.obs
     return CellFacts(
         drawn=drawn,
         names=tuple(str(name) for name in adata.obs_names[drawn]),
         points=points,
         axes=axes,
         notes=tuple([*notes, note] if note else notes),
-        time=np.asarray(obs[keys.LATENT_TIME], dtype=float)[drawn],
-        sd=np.asarray(obs[keys.LATENT_TIME_SD], dtype=float)[drawn] if keys.LATENT_TIME_SD in obs else None,
+        time=_numbers(adata, keys.LATENT_TIME, drawn),
+        sd=_numbers(adata, keys.LATENT_TIME_SD, drawn),
         labels=tuple(_labels(adata, column, drawn) for column in _columns(adata)),
     )
+
+
+def _numbers(adata: AnnData, column: str, drawn: IntArray) -> FloatArray | None:
+    return np.asarray(adata.obs[column], dtype=float)[drawn] if column in adata.obs else None
 
 
 def _place(adata: AnnData, basis: str | None) -> tuple[FloatArray, tuple[str, str], str]:
@@ -134,7 +137,9 @@ def _bases(adata: AnnData) -> list[str]:
 def _components(adata: AnnData) -> FloatArray:
     """First two principal components of log-normalised spliced counts, the fitted genes, ``(cells, 2)``."""
     layer = adata.layers[str(adata.uns[keys.RECOVER_DYNAMICS]["layers"]["spliced"])]
-    spliced = sparse.csr_matrix(layer, dtype=np.float32)[:, np.flatnonzero(np.isfinite(adata.var[keys.FIT_GAMMA]))]
+    spliced = sparse.csr_matrix(layer, dtype=np.float32)
+    if keys.FIT_STATUS in adata.var:
+        spliced = spliced[:, np.flatnonzero(adata.var[keys.FIT_STATUS] == keys.FITTED)]
     total = np.asarray(spliced.sum(axis=1)).ravel()
     scaled = sparse.csr_matrix(sparse.diags(total.mean() / np.maximum(total, 1.0)) @ spliced)
     scaled.data = np.log1p(np.maximum(scaled.data, 0))

@@ -16,8 +16,8 @@ from velotime.data import keys
 LEAST_SHARE = 0.01  # of the cells, below which a lineage is warned about
 VAGUE_TIME = 0.15  # median sd of the cells' times from which on their order says little
 RELATIVE = (
-    "The clock runs from 0 to 1, from the earliest to the latest cells. Rates are per unit of this clock, not per hour: "
-    "compare genes with each other, not numbers between data sets."
+    "The clock runs from 0 to 1, from the earliest to the latest cells. Rates are per unit of this clock, not per "
+    "hour: compare genes with each other, not numbers between data sets."
 )
 SPOKEN = {
     "NegativeBinomial": "negative binomial (counts scatter more than by chance alone)",
@@ -92,7 +92,14 @@ class Facts:
 def collect(adata: AnnData) -> Facts:
     """The facts of a fitted object; what its method does not say is left out."""
     record = adata.uns[keys.RECOVER_DYNAMICS]
-    found = (_fit_ended(record), _direction(adata), _trajectory(adata), _certainty(adata), _relative())
+    timed = keys.LATENT_TIME in adata.obs
+    found = (
+        _fit_ended(record),
+        _direction(adata) if timed else None,
+        _trajectory(adata) if timed else None,
+        _certainty(adata),
+        _relative() if timed else None,
+    )
     return Facts(
         headline=_headline(adata),
         findings=tuple(finding for finding in found if finding is not None),
@@ -105,6 +112,8 @@ def collect(adata: AnnData) -> Facts:
 
 
 def _headline(adata: AnnData) -> str:
+    if keys.LATENT_TIME not in adata.obs:
+        return "A fit without a clock: cells in groups, not in time."
     kind = str(adata.uns.get(keys.MODEL_COMPARISON, {}).get("verdict", ""))
     if kind == "nothing":
         return "No trajectory: no model tells these cells apart."
@@ -147,8 +156,8 @@ def _direction(adata: AnnData) -> Finding:
 def _trajectory(adata: AnnData) -> Finding:
     if keys.MODEL_COMPARISON not in adata.uns:
         text = (
-            "Whether there is a trajectory at all was not asked of held-out counts: velotime.tl.compare_models asks, and "
-            "so does velotime run without --skip-comparison."
+            "Whether there is a trajectory at all was not asked of held-out counts: velotime.tl.compare_models asks, "
+            "and so does velotime run without --skip-comparison."
         )
         return Finding("Trajectory", "Not asked", text, "plain")
     record = adata.uns[keys.MODEL_COMPARISON]
@@ -163,8 +172,8 @@ def _certainty(adata: AnnData) -> Finding | None:
     sd = np.asarray(adata.obs[keys.LATENT_TIME_SD], dtype=float)
     low, middle, high = (float(q) for q in np.nanquantile(sd, [0.05, 0.5, 0.95]))
     text = (
-        f"Half of the cells have a standard deviation of latent time below {middle:.2g} of the clock; from the surest to "
-        f"the least sure twentieth it runs from {low:.2g} to {high:.2g}."
+        f"Half of the cells have a standard deviation of latent time below {middle:.2g} of the clock; from the surest "
+        f"to the least sure twentieth it runs from {low:.2g} to {high:.2g}."
     )
     return Finding("Time of a cell", f"± {middle:.2g}", text, "mind" if middle > VAGUE_TIME else "plain")
 
@@ -179,15 +188,15 @@ def _warnings(adata: AnnData) -> list[str]:
     kind = str(adata.uns.get(keys.MODEL_COMPARISON, {}).get("verdict", "trajectory"))
     if kind != "trajectory":
         out.append(
-            "Held-out counts do not ask for a trajectory. Latent time orders these cells all the same, but the order may "
-            "mean nothing: do not read development into it."
+            "Held-out counts do not ask for a trajectory. Latent time orders these cells all the same, but the order "
+            "may mean nothing: do not read development into it."
         )
     if str(record.get("status", Status.CONVERGED)) != Status.CONVERGED:
         out.append(str(record.get("status_text", "The fit did not converge.")))
     if str(adata.uns.get(keys.TIME_ARROW, {}).get("verdict", "clear")) != "clear":
         out.append(
-            "Time may run the other way: the best fit backwards explains the counts nearly as well. Cells known to be early "
-            "(a root), marker genes known to be early or late, or experimental time settle it."
+            "Time may run the other way: the best fit backwards explains the counts nearly as well. Cells known to be "
+            "early (a root), marker genes known to be early or late, or experimental time settle it."
         )
     sd = adata.obs.get(keys.LATENT_TIME_SD)
     if sd is not None and float(np.nanmedian(sd)) > VAGUE_TIME:
@@ -211,17 +220,17 @@ def left_out(adata: AnnData) -> dict[str, int]:
     """How many genes were left out before and by the fit, by reason."""
     before = adata.uns.get(keys.FILTER_GENES, {}).get("left_out", {})
     return {
-        str(reason): int(n)
-        for reason, n in {**before, **adata.uns[keys.RECOVER_DYNAMICS].get("left_out", {})}.items()
+        str(reason): int(n) for reason, n in {**before, **adata.uns[keys.RECOVER_DYNAMICS].get("left_out", {})}.items()
     }
 
 
 def best_genes(adata: AnnData, n: int) -> list[str]:
-    """The genes that tell most of time: largest gain over a constant mean, in nats."""
-    if keys.FIT_GAIN not in adata.var:
+    """The genes that tell most of time: largest gain over a constant mean, in nats, or else largest likelihood."""
+    by = next((name for name in (keys.FIT_GAIN, keys.FIT_LIKELIHOOD) if name in adata.var), None)
+    if by is None:
         return []
-    gain = adata.var[keys.FIT_GAIN].where(adata.var[keys.FIT_DEVIANCE_EXPLAINED].notna())
-    return [str(name) for name in gain.sort_values(ascending=False).dropna().index[:n]]
+    score = adata.var[by].where(adata.var.get(keys.VELOCITY_GENES, True))
+    return [str(name) for name in score.sort_values(ascending=False).dropna().index[:n]]
 
 
 def other_roots(starts: pd.DataFrame) -> str:
@@ -237,7 +246,7 @@ def _done(adata: AnnData) -> list[tuple[str, str]]:
     settings = record.get("settings", {})
     rows = [
         ("Cells", number(record.get("n_cells", adata.n_obs))),
-        ("Genes fitted", number(record.get("n_genes", np.isfinite(adata.var[keys.FIT_GAMMA]).sum()))),
+        ("Genes fitted", number(record.get("n_genes"))),
         ("Genes left out", "; ".join(f"{n:,} {reason}" for reason, n in left_out(adata).items()) or "none"),
         ("Method", str(record.get("method", "not recorded"))),
         *_spoken(settings),
@@ -340,14 +349,15 @@ def number(value: Any) -> str:
     value = float(value)
     if not np.isfinite(value):
         return "none"
-    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
+    text = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
+    return text.replace("-", "\u2212")
 
 
 def percent(share: Any) -> str:
     """A share in per cent; what is rounded to all or nothing says so."""
     share = float(share)
     if 0 < share < 0.005:
-        return "under 1 %"
+        return "under 1\u00a0%"
     if 0.995 <= share < 1:
-        return "over 99 %"
-    return f"{share:.0%}".replace("%", " %")
+        return "over 99\u00a0%"
+    return f"{share:.0%}".replace("%", "\u00a0%")

@@ -16,11 +16,14 @@ TIME_LABEL = "latent time (relative)"
 CURVE, CELLS = ("xs", "ys", "color"), ("x", "y", "color")
 
 
-def figures(cells: CellFacts) -> dict[str, Any]:
-    """JSON of each figure by name; what it draws comes from the sources ``<name>_cells`` and the like."""
+def figures(cells: CellFacts, values: str) -> dict[str, Any]:
+    """JSON of each figure by name; what it draws comes from the sources ``<name>_cells`` and the like.
+
+    ``values`` says what is drawn of a gene: "counts at size factor 1".
+    """
     return {
         "map": json_item(_map(cells)),
-        "portrait": json_item(_portrait()),
+        "portrait": json_item(_portrait(values)),
         "unspliced": json_item(_along("unspliced")),
         "spliced": json_item(_along("spliced")),
     }
@@ -61,16 +64,23 @@ def _figure(name: str, height: int, x_label: str, y_label: str) -> Any:
 def _map(cells: CellFacts) -> Any:
     plot = _figure("map", 480, *cells.axes)
     drawn = plot.scatter(
-        "x", "y", color="color", size="size", line_color=None, source=_source("map_cells", (*CELLS, "size", "name", "says"))
+        "x",
+        "y",
+        color="color",
+        size="size",
+        line_color=None,
+        source=_source("map_cells", (*CELLS, "size", "name", "says")),
     )
-    plot.add_tools(HoverTool(renderers=[drawn], tooltips=[("cell", "@name"), ("", "@says")], point_policy="follow_mouse"))
+    plot.add_tools(
+        HoverTool(renderers=[drawn], tooltips=[("cell", "@name"), ("", "@says")], point_policy="follow_mouse")
+    )
     plot.grid.grid_line_color = None
     plot.axis.ticker = []
     return plot
 
 
-def _portrait() -> Any:
-    plot = _figure("portrait", 420, "spliced (counts at size factor 1)", "unspliced (counts at size factor 1)")
+def _portrait(values: str) -> Any:
+    plot = _figure("portrait", 420, f"spliced ({values})", f"unspliced ({values})")
     _cells_of(plot, "portrait")
     _fit_of(plot, "portrait")
     return plot
@@ -90,7 +100,13 @@ def _along(name: str) -> Any:
 
 def _cells_of(plot: Any, name: str) -> None:
     plot.scatter(
-        "x", "y", color="color", alpha=0.55, size="size", line_color=None, source=_source(f"{name}_cells", (*CELLS, "size"))
+        "x",
+        "y",
+        color="color",
+        alpha=0.55,
+        size="size",
+        line_color=None,
+        source=_source(f"{name}_cells", (*CELLS, "size")),
     )
 
 
@@ -100,5 +116,11 @@ def _fit_of(plot: Any, name: str) -> None:
     plot.multi_line("xs", "ys", color="white", line_width=4.5, alpha=0.8, source=curves)
     plot.multi_line("xs", "ys", color="color", line_width=2.2, source=curves)
     plot.scatter(
-        "x", "y", marker="diamond", size=12, color="color", line_color="white", source=_source(f"{name}_switches", CELLS)
+        "x",
+        "y",
+        marker="diamond",
+        size=12,
+        color="color",
+        line_color="white",
+        source=_source(f"{name}_switches", CELLS),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,19 @@ from scipy import sparse
 
 from velotime._types import FloatArray, IntArray
 from velotime.data import keys
-from velotime.pl._curves import PIECES, WIDTH, Curve, curves_of, fit_sizes, lineage_colors, piece_means
+from velotime.pl._curves import PIECES, WIDTH, Curve, curves_of, fit_sizes, has_curves, lineage_colors, piece_means
 from velotime.report._pack import deflate, planes, round_bits, to_whole
 from velotime.tl._rank_genes import rate_table
 
 POINTS = 101  # of a curve; its switches are added, so that corners stay sharp
 BUDGET = 8_000_000  # characters for the explorer's genes: with all else the page stays below 10 MB
+RATES = (
+    keys.FIT_BETA,
+    keys.FIT_GAMMA,
+    keys.FIT_T_ON,
+    keys.FIT_T_OFF,
+    keys.FIT_SCALING,
+)  # what the table of rates takes
 BITS, COARSE_BITS = 11, 6  # of mantissa: for what is a line, and for the width of a band
 
 
@@ -33,15 +41,24 @@ class Column:
 
 
 COLUMNS = (
-    Column(keys.FIT_DEVIANCE_EXPLAINED, "Explained", "Share of what the clock can say of this gene that its curve says."),
-    Column(keys.FIT_GAIN, "Gain (nats)", "How much the gene tells of time: its log-likelihood over that of a constant."),
+    Column(
+        keys.FIT_DEVIANCE_EXPLAINED, "Explained", "Share of what the clock can say of this gene that its curve says."
+    ),
+    Column(
+        keys.FIT_GAIN, "Gain (nats)", "How much the gene tells of time: its log-likelihood over that of a constant."
+    ),
     Column("beta", "Splicing β", "Splicing rate per unit of the clock, with a 90 % interval."),
     Column("gamma", "Degradation γ", "Degradation rate per unit of the clock, with a 90 % interval."),
     Column("alpha", "Transcription α", "Transcription rate between the switches: counts per unit of the clock."),
-    Column("t_on", "First switch", "When transcription changes first, with a 90 % interval; below 0: before the cells."),
+    Column(
+        "t_on", "First switch", "When transcription changes first, with a 90 % interval; below 0: before the cells."
+    ),
     Column("t_off", "Last switch", "When transcription changes last, with a 90 % interval; above 1: after the cells."),
+    Column(keys.FIT_LIKELIHOOD, "Likelihood", "Geometric mean likelihood of a cell's two values."),
     Column(keys.FIT_ARROW_EVIDENCE, "Arrow (nats)", "How strongly the gene prefers the direction of time reported."),
-    Column(keys.FIT_LINEAGE_RATIO, "Lineages differ", "Likelihood-ratio statistic: is the gene's curve another by lineage?"),
+    Column(
+        keys.FIT_LINEAGE_RATIO, "Lineages differ", "Likelihood-ratio statistic: is the gene's curve another by lineage?"
+    ),
 )
 EXTRA = ("scaling", "alpha_0", keys.FIT_DISPERSION_U, keys.FIT_DISPERSION_S)
 
@@ -59,11 +76,13 @@ class GeneFacts:
     left_out
         Genes that were not fitted, and why.
     last_switch, last_alpha
-        In each lineage, ``(genes, lineages)``.
+        In each lineage, ``(genes, lineages)``; None where the method has no switches.
     lineages
-        Name and colour of each.
+        Name and colour of each that has a curve; none where the method has no curves on a shared clock.
     pieces
         Mean time in each piece of the clock: lineages x layers x pieces.
+    values
+        What the values of the explorer are, in words.
     packed
         For the first so many genes of the table what the explorer draws, as :func:`pack_gene` leaves it.
     """
@@ -71,10 +90,11 @@ class GeneFacts:
     columns: tuple[Column, ...]
     table: pd.DataFrame
     left_out: dict[str, str]
-    last_switch: FloatArray
-    last_alpha: FloatArray
+    last_switch: FloatArray | None
+    last_alpha: FloatArray | None
     lineages: dict[str, str]
     pieces: FloatArray
+    values: str
     packed: tuple[dict[str, Any], ...]
 
 
@@ -94,45 +114,57 @@ def collect_genes(adata: AnnData, drawn: IntArray) -> tuple[GeneFacts, tuple[Flo
         columns=tuple(column for column in _shown(adata) if column.key in table),
         table=table,
         left_out={str(name): reason for name, reason in status.items() if reason != keys.FITTED},
-        last_switch=_by_lineage(adata, keys.LINEAGE_T_OFF, keys.FIT_T_OFF)[order],
-        last_alpha=_by_lineage(adata, keys.LINEAGE_ALPHA, keys.FIT_ALPHA_2)[order],
+        last_switch=_by_lineage(adata, keys.LINEAGE_T_OFF, order),
+        last_alpha=_by_lineage(adata, keys.LINEAGE_ALPHA, order),
         lineages=explorer.colors,
         pieces=explorer.at,
+        values=_values(adata),
         packed=tuple(packed),
     )
     return facts, explorer.sizes
 
 
 def _shown(adata: AnnData) -> tuple[Column, ...]:
-    several = len(lineage_colors(adata)) > 1
-    return tuple(column for column in COLUMNS if several or column.key != keys.FIT_LINEAGE_RATIO)
+    """Columns that say something: lineages differ only where there are several; gains say more than likelihoods."""
+    idle = set() if len(adata.uns.get(keys.LINEAGES, {}).get("names", [])) > 1 else {keys.FIT_LINEAGE_RATIO}
+    if keys.FIT_GAIN in adata.var:
+        idle.add(keys.FIT_LIKELIHOOD)
+    return tuple(column for column in COLUMNS if column.key not in idle)
 
 
 def _table(adata: AnnData) -> pd.DataFrame:
-    table = rate_table(adata)
-    for name in (keys.FIT_ARROW_EVIDENCE, keys.FIT_LINEAGE_RATIO, keys.FIT_DISPERSION_U, keys.FIT_DISPERSION_S):
-        if name in adata.var:
+    has_rates = all(name in adata.var for name in (keys.FIT_ALPHA, *RATES))
+    table = rate_table(adata) if has_rates else pd.DataFrame(index=adata.var_names)
+    for name in (*(column.key for column in COLUMNS), *EXTRA):
+        if name in adata.var and name not in table:
             table[name] = adata.var[name].to_numpy()
     if keys.FIT_ALPHA_0 in adata.var:
         table["alpha_0"] = adata.var[keys.FIT_ALPHA_0].to_numpy()
-    table = table[table["gamma"].notna()]
-    by = keys.FIT_GAIN if keys.FIT_GAIN in table else "gamma"
-    return table.sort_values(by, ascending=False, kind="stable", na_position="last")
+    fitted = table["gamma"].notna() if has_rates else adata.var.get(keys.FIT_STATUS, keys.FITTED) == keys.FITTED
+    table = table[np.broadcast_to(fitted, len(table))]
+    by = next((name for name in (keys.FIT_GAIN, keys.FIT_LIKELIHOOD) if name in table), None)
+    return table if by is None else table.sort_values(by, ascending=False, kind="stable", na_position="last")
 
 
-def _by_lineage(adata: AnnData, varm: str, var: str) -> FloatArray:
-    """A value for each gene and lineage; that of ``var`` where lineages have none of their own."""
-    if varm in adata.varm:
-        return np.asarray(adata.varm[varm], dtype=float)
-    return np.asarray(adata.var[[var]], dtype=float)
+def _by_lineage(adata: AnnData, slot: str, order: IntArray) -> FloatArray | None:
+    return np.asarray(adata.varm[slot], dtype=float)[order] if slot in adata.varm else None
+
+
+def _values(adata: AnnData) -> str:
+    layers = adata.uns[keys.RECOVER_DYNAMICS]["layers"]
+    counted = adata.uns[keys.RECOVER_DYNAMICS].get("settings", {}).get("noise", {}).get("name") not in (
+        None,
+        "Gaussian",
+    )
+    return "counts at size factor 1" if counted else f"layers {layers['spliced']} and {layers['unspliced']}"
 
 
 @dataclass(frozen=True)
 class _Explorer:
     """What all genes of the explorer share.
 
-    ``u`` and ``s`` are the counts of all cells and the table's genes, gene by gene (CSC); ``at``, ``mean`` and ``error``
-    are those of pieces of the clock, by lineage and layer: ``(lineages, 2, pieces[, genes])``.
+    ``u`` and ``s`` are the counts of all cells and the table's genes, gene by gene (CSC); ``at``, ``mean`` and
+    ``error`` are those of pieces of the clock, by lineage and layer: ``(lineages, 2, pieces[, genes])``.
     """
 
     adata: AnnData
@@ -151,30 +183,32 @@ class _Explorer:
         names = adata.uns[keys.RECOVER_DYNAMICS]["layers"]
         u, s = (sparse.csc_array(adata.layers[str(names[kind])])[:, order] for kind in ("unspliced", "spliced"))
         sizes = fit_sizes(adata)
-        colors = {name: to_hex(color) for name, color in lineage_colors(adata).items()}
-        time = np.asarray(adata.obs[keys.LATENT_TIME], dtype=float)
-        of = np.asarray(adata.obs[keys.LINEAGE].astype(str)) if len(colors) > 1 else np.full(len(time), [*colors][0])
+        found = lineage_colors(adata) if has_curves(adata) else {}
+        colors = {name: to_hex(color) for name, color in found.items()}
         shape = len(colors), 2, PIECES
         at, mean, error = np.empty(shape), np.empty((*shape, len(order))), np.empty((*shape, len(order)))
         for k, name in enumerate(colors):
-            own = of == name
+            own = np.asarray(adata.obs[keys.LINEAGE].astype(str)) == name
+            time = np.asarray(adata.obs[keys.LATENT_TIME], dtype=float)
             for layer, (counts, size) in enumerate(((u, sizes[0]), (s, sizes[1]))):
-                at[k, layer], mean[k, layer], error[k, layer] = piece_means(
-                    time[own], counts.tocsr()[own], size[own]
-                )
+                at[k, layer], mean[k, layer], error[k, layer] = piece_means(time[own], counts.tocsr()[own], size[own])
         return cls(adata, order, drawn, sizes, u, s, colors, at, mean, error)
 
     def genes(self) -> Iterator[dict[str, Any]]:
         """What the page needs to draw each gene, in the table's order."""
-        for k, curves in enumerate(curves_of(self.adata, self.order, self.sizes, points=POINTS)):
-            lines = [part for l, curve in enumerate(curves) for part in (_line(curve), self.mean[l, ..., k].ravel())]
-            widths = [part for l, curve in enumerate(curves) for part in (_band(curve), self.error[l, ..., k].ravel())]
+        all_curves = curves_of(self.adata, self.order, self.sizes, points=POINTS) if self.colors else repeat([])
+        for k, curves in zip(range(len(self.order)), all_curves, strict=False):
+            means, errors = self.mean[..., k], self.error[..., k]
+            lines = [part for curve, mean in zip(curves, means, strict=True) for part in (_line(curve), mean.ravel())]
+            widths = [
+                part for curve, error in zip(curves, errors, strict=True) for part in (_band(curve), error.ravel())
+            ]
             counts = [np.asarray(layer[:, [k]].toarray()).ravel()[self.drawn] for layer in (self.u, self.s)]
-            yield pack_gene(np.concatenate(lines), np.concatenate(widths), counts)
+            yield pack_gene(np.concatenate([*lines, []]), np.concatenate([*widths, []]), counts)
 
 
 def _line(curve: Curve) -> FloatArray:
-    """Means at all times, unspliced then spliced, and twice (time, unspliced, spliced) of a switch, NaN if there is none."""
+    """Means at all times, unspliced then spliced, and twice (time, unspliced, spliced) of a switch, else NaN."""
     switches = np.full((2, 3), np.nan)
     n = len(curve.switches)
     switches[:n] = np.vstack([curve.switches, curve.at_switches]).T

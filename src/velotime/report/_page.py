@@ -17,7 +17,7 @@ from markupsafe import Markup
 from velotime.report._cells import CellFacts, Labels
 from velotime.report._facts import Facts
 from velotime.report._figures import figures
-from velotime.report._genes import EXTRA, POINTS, Column, GeneFacts
+from velotime.report._genes import EXTRA, PIECES, POINTS, Column, GeneFacts
 from velotime.report._pack import deflate, planes, round_bits, script_json
 
 SCRIPTS = ("data.js", "plots.js", "cells.js", "explorer.js", "table.js", "main.js")
@@ -47,7 +47,7 @@ def render(title: str, facts: Facts, cells: CellFacts, genes: GeneFacts, sizes: 
         library=_inert(scripts["library"], "</script"),
         program=_inert(scripts["program"], "</script"),
         data=Markup(script_json(_data(cells, genes, sizes))),
-        plots=Markup(script_json(figures(cells))),
+        plots=Markup(script_json(figures(cells, genes.values))),
         policy=_policy(list(scripts.values())),
     )
 
@@ -57,7 +57,7 @@ def _read(name: str) -> str:
 
 
 def _library() -> str:
-    """bokeh's script as its package brings it."""
+    """The plotting library's script, as its package brings it."""
     return "\n".join(Resources(mode="inline", minified=True, components=["bokeh"], log_level="warn").js_raw)
 
 
@@ -83,6 +83,7 @@ def _data(cells: CellFacts, genes: GeneFacts, sizes: Any) -> dict[str, Any]:
         "labels": [_label(column) for column in cells.labels],
         "lineages": [{"name": name, "color": color} for name, color in genes.lineages.items()],
         "pieces": genes.pieces,
+        "nPieces": PIECES,
         "columns": [_column(column, genes) for column in genes.columns],
         "genes": _genes(genes),
         "leftOut": genes.left_out,
@@ -90,13 +91,13 @@ def _data(cells: CellFacts, genes: GeneFacts, sizes: Any) -> dict[str, Any]:
 
 
 def _cells(cells: CellFacts, sizes: Any) -> dict[str, Any]:
-    rows = [cells.points[:, 0], cells.points[:, 1], cells.time, *sizes]
-    if cells.sd is not None:
-        rows.append(cells.sd)
+    all_rows = {"x": cells.points[:, 0], "y": cells.points[:, 1], "sizeU": sizes[0], "sizeS": sizes[1]}
+    all_rows |= {"time": cells.time, "sd": cells.sd}
+    rows = {name: values for name, values in all_rows.items() if values is not None}
     return {
         "n": len(cells.drawn),
-        "rows": ["x", "y", "time", "sizeU", "sizeS", *(["sd"] if cells.sd is not None else [])],
-        "numbers": deflate(planes(round_bits(np.array(rows), COORDINATE_BITS))),
+        "rows": list(rows),
+        "numbers": deflate(planes(round_bits(np.array(list(rows.values())), COORDINATE_BITS))),
         "names": deflate(json.dumps(cells.names).encode()),
     }
 
@@ -125,6 +126,7 @@ def _genes(genes: GeneFacts) -> list[dict[str, Any]]:
     out = []
     for k, name in enumerate(table.index):
         record = {"name": str(name), "values": dict(zip(columns, values[k], strict=True))}
-        record |= {"lastSwitch": genes.last_switch[k], "lastAlpha": genes.last_alpha[k]}
+        if genes.last_switch is not None and genes.last_alpha is not None:
+            record |= {"lastSwitch": genes.last_switch[k], "lastAlpha": genes.last_alpha[k]}
         out.append(record | (genes.packed[k] if k < len(genes.packed) else {}))
     return out

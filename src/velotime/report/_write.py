@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from anndata import AnnData
 
-from velotime._status import InputError
-from velotime.data import check_output, keys, write_page
+from velotime.data import check_output, write_page
 from velotime.pl._axes import require_fit
 
 
@@ -35,8 +34,8 @@ def report(
     title
         Heading of the page; the file's name by default.
     basis
-        Draw cells on ``obsm["X_<basis>"]``. By default UMAP, t-SNE or whichever embedding is there, and if there is none
-        the first two principal components.
+        Draw cells on ``obsm["X_<basis>"]``. By default UMAP, t-SNE or whichever embedding is there, and if there is
+        none the first two principal components.
     force
         Replace an existing file.
 
@@ -54,19 +53,7 @@ def report(
     path = Path(path)
     check_output(path, force=force, suffix=".html")
     require_fit(adata)
-    _require_slots(adata)
     cells = collect_cells(adata, basis)
     genes, sizes = collect_genes(adata, cells.drawn)
     text = render(title or path.stem, collect(adata), cells, genes, np.array(sizes)[:, cells.drawn])
     write_page(text, path, force=force)
-
-
-def _require_slots(adata: AnnData) -> None:
-    """What every method leaves and no report can do without."""
-    needed = [f"obs[{keys.LATENT_TIME!r}]"] * (keys.LATENT_TIME not in adata.obs)
-    needed += [f"var[{name!r}]" for name in (keys.FIT_BETA, keys.FIT_GAMMA, keys.FIT_T_ON) if name not in adata.var]
-    if needed:
-        raise InputError(
-            f"the fit is not whole: adata has no {', '.join(needed)}. "
-            "Call velotime.tl.recover_dynamics(adata) again, or keep all that it wrote."
-        )

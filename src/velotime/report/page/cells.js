@@ -1,14 +1,20 @@
 // The map of the cells, and the one choice of colours that all plots share.
 
 const MISSING = "#d3d3d3";
-const tell = (value, digits = 3) => (Number.isFinite(value) ? String(Number(value.toPrecision(digits))).replace("-", "−") : "none");
+
+// A number for reading, to so many digits; thousands apart.
+function tell(value, digits = 3) {
+  if (!Number.isFinite(value)) return "none";
+  const rounded = Number(value.toPrecision(digits));
+  return (Math.abs(rounded) >= 1000 ? rounded.toLocaleString("en") : String(rounded)).replace("-", "−");
+}
 
 // A way to colour cells: a title, a colour for each cell, and how the legend reads.
 function colorings(cells) {
-  const ways = [numbers("Latent time (relative)", cells.time, 0, 1)];
+  const ways = cells.time ? [numbers("Latent time (relative)", cells.time, 0, 1)] : [];
   if (cells.sd) ways.push(numbers("sd of latent time (relative)", cells.sd, 0, quantile(cells.sd, 0.99)));
   for (const column of cells.labels) ways.push(labels(column));
-  return ways;
+  return ways.length ? ways : [numbers("nothing", new Float32Array(cells.n), 0, 1)];
 }
 
 function numbers(title, values, low, high) {
@@ -54,8 +60,8 @@ function drawMap(cells, coloring) {
 }
 
 function saysOf(cells, i) {
-  const time = `time ${tell(cells.time[i], 2)}${cells.sd ? ` ± ${tell(cells.sd[i], 1)}` : ""}`;
-  return [time, ...cells.labels.map((column) => `${column.column} ${column.names[column.codes[i]] ?? "missing"}`)].join(", ");
+  const time = cells.time ? [`time ${tell(cells.time[i], 2)}${cells.sd ? ` ± ${tell(cells.sd[i], 1)}` : ""}`] : [];
+  return [...time, ...cells.labels.map((column) => `${column.column} ${column.names[column.codes[i]] ?? "missing"}`)].join(", ");
 }
 
 function drawLegend(coloring) {
@@ -78,7 +84,7 @@ function drawLegend(coloring) {
   ends.className = "ends";
   for (const value of [coloring.low, coloring.high]) {
     const end = document.createElement("span");
-    end.textContent = Number(tell(value, 2));
+    end.textContent = tell(value, 2);
     ends.append(end);
   }
   legend.append(ramp, ends);

@@ -33,7 +33,7 @@ async function readGene(gene, cells) {
   if (!gene.data) return null;
   const bytes = await inflate(gene.data);
   const lineages = page.lineages.length;
-  const pieces = page.pieces[0][0].length;
+  const pieces = page.nPieces;
   const perLine = 2 * page.points + 6 + 2 * pieces;
   const perWidth = 2 * page.points + 2 * pieces;
   let at = 0;

@@ -26,7 +26,8 @@ function drawGene(gene, content, cells, coloring) {
   }
   const tops = LAYERS.map((_, layer) => topOf(content, layer));
   drawPortrait(gene, content, cells, coloring, tops);
-  LAYERS.forEach((name, layer) => drawAlong(name, layer, gene, content, cells, coloring, tops[layer]));
+  document.getElementById("along").hidden = !cells.time;
+  if (cells.time) LAYERS.forEach((name, layer) => drawAlong(name, layer, gene, content, cells, coloring, tops[layer]));
   drawCurveLegend();
   const n = content.counts[0].filter((_, i) => content.counts.some((values, layer) => values[i] > tops[layer] + JITTER)).length;
   beyond.textContent = n ? `${n.toLocaleString("en")} ${n === 1 ? "cell is" : "cells are"} beyond the axes.` : "";
@@ -141,6 +142,7 @@ function drawCurveLegend() {
   const diamond = picture(12, 12, svg("path", { d: "M6 0L11 6L6 12L1 6Z", fill: "#1f2933" }));
   const band = picture(24, 12, svg("rect", { width: 24, height: 12, fill: "#1f2933", opacity: 0.22 }));
   const ring = picture(12, 12, svg("circle", { cx: 6, cy: 6, r: 3, fill: "white", stroke: "#1f2933" }));
+  if (!page.lineages.length) return;
   const named = page.lineages.length > 1 ? page.lineages : [{ name: "", color: page.lineages[0].color }];
   document.getElementById("curve-legend").replaceChildren(listOf([
     ...named.map(({ name, color }) => [line(color), name ? `lineage ${name}` : "fitted curve"]),
@@ -153,13 +155,13 @@ function rateRows(gene) {
   const v = gene.values;
   const half = (rate) => `half-life ${tell(Math.LN2 / rate, 2)} of the clock`;
   const rows = [
-    ["Splicing rate β", "beta", true, `unspliced transcripts: ${half(v.beta)}`],
-    ["Degradation rate γ", "gamma", true, `spliced transcripts: ${half(v.gamma)}`],
+    ["Splicing rate β", "beta", true, boundOf(v.beta) ?? `unspliced transcripts: ${half(v.beta)}`],
+    ["Degradation rate γ", "gamma", true, boundOf(v.gamma) ?? `spliced transcripts: ${half(v.gamma)}`],
     ["Transcription before the first switch", "alpha_0", false, "counts per unit of the clock"],
     ["Transcription between the switches α", "alpha", false, "counts per unit of the clock"],
   ].map(([name, key, bar, words]) => ({ name, value: v[key], low: v[`${key}_low`], high: v[`${key}_high`], bar: bar && "rate", words }));
   rows.push({ name: "First switch", value: v.t_on, low: v.t_on_low, high: v.t_on_high, bar: "time", words: whenOf(v.t_on) });
-  page.lineages.forEach((lineage, k) => {
+  (gene.lastSwitch ? page.lineages : []).forEach((lineage, k) => {
     const which = page.lineages.length > 1 ? `, lineage ${lineage.name}` : "";
     const known = k === 0 ? { low: v.t_off_low, high: v.t_off_high } : {};
     rows.push({ name: `Last switch${which}`, value: gene.lastSwitch[k], ...known, bar: "time", words: whenOf(gene.lastSwitch[k]) });
@@ -171,12 +173,21 @@ function rateRows(gene) {
   return rows.filter((row) => Number.isFinite(row.value));
 }
 
+// Rates are held between these two: what lies beyond cannot be told from the counts.
+const [SLOWEST, FASTEST] = [0.5, 100];
+
+function boundOf(rate) {
+  if (rate >= 0.995 * FASTEST) return `at its bound: ${FASTEST} or faster`;
+  return rate <= 1.005 * SLOWEST ? `at its bound: ${SLOWEST} or slower` : null;
+}
+
 const whenOf = (time) => (time < 0 ? "before the first cells" : time > 1 ? "after the last cells" : "on the clock");
 const interval = (low, high) => (Number.isFinite(low) && Number.isFinite(high) ? `${tell(low)} to ${tell(high)}` : "");
 
 function drawRates(gene) {
-  const body = document.querySelector("#rates tbody");
-  body.replaceChildren(...rateRows(gene).map((row) => {
+  const rows = rateRows(gene);
+  document.getElementById("rates").hidden = !rows.length;
+  document.querySelector("#rates tbody").replaceChildren(...rows.map((row) => {
     const line = document.createElement("tr");
     const head = document.createElement("th");
     head.scope = "row";
@@ -192,10 +203,10 @@ function drawRates(gene) {
   }));
 }
 
-// A value and its interval on the scale that all genes share: rates from 0.5 to 100 by logarithm, times from 0 to 1.
+// A value and its interval on the scale that all genes share: rates from bound to bound by logarithm, times from 0 to 1.
 function barOf({ bar, value, low, high }) {
   if (!bar) return [];
-  const share = bar === "rate" ? (x) => Math.log(x / 0.5) / Math.log(200) : (x) => x;
+  const share = bar === "rate" ? (x) => Math.log(x / SLOWEST) / Math.log(FASTEST / SLOWEST) : (x) => x;
   const at = (x) => 6 + 148 * Math.min(1, Math.max(0, share(x)));
   const shapes = [svg("line", { x1: 6, x2: 154, y1: 8, y2: 8, stroke: "#d5dade", "stroke-width": 2 })];
   if (Number.isFinite(low) && Number.isFinite(high)) {
