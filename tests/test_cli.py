@@ -41,9 +41,13 @@ def test_run_writes_a_fitted_file_and_a_table(cells):
 def test_lineages_and_root_from_the_command_line(cells, tmp_path):
     out = tmp_path / "out.h5ad"
     done = CliRunner().invoke(
-        main, ["run", str(cells), "-o", str(out), "--lineages", "2", "-q", "--max-iterations", "3"]
+        main,
+        ["run", str(cells), "-o", str(out), "--lineages", "2", "-q", "--max-iterations", "3"]
+        + ["--report", str(tmp_path / "report.html")],
     )
     assert done.exit_code == 0, done.output
+    assert f"Wrote {tmp_path / 'report.html'}" in done.output
+    assert "<title>cells.h5ad · velotime</title>" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "fate genes" in done.output
     assert ad.read_h5ad(out).obsm["lineage_posterior"].shape == (250, 2)
 
@@ -56,6 +60,8 @@ def test_lineages_and_root_from_the_command_line(cells, tmp_path):
         (["{cells}", "-o", "out.csv"], "ends in .h5ad"),
         (["{cells}", "-o", "no/such/folder/out.h5ad"], "does not exist"),
         (["{cells}", "-o", "{cells}"], "--force"),
+        (["{cells}", "--report", "report.pdf"], "ends in .html"),
+        (["{cells}", "--report", "no/such/folder/report.html"], "does not exist"),
         (["{cells}", "--lineages", "many"], "whole number"),
         (["{cells}", "--lineages", "0"], "1 or more"),
         (["{cells}", "--terminals", "clusters"], "COLUMN:LABEL"),
@@ -119,7 +125,7 @@ def test_demo_needs_nothing(tmp_path):
     assert done.exit_code == 0, done.output
     assert "Spearman correlation" in done.output
     names = {path.name for path in out.iterdir()}
-    assert {"demo.h5ad", "latent_time.png", "phase_portraits.png"} <= names
+    assert {"demo.h5ad", "report.html", "latent_time.png", "phase_portraits.png"} <= names
 
 
 def test_help_and_version():

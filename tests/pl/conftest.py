@@ -1,4 +1,4 @@
-"""An object as a fit leaves it, made from the truth of a simulation: the same on every machine, in no time."""
+"""Figures in the default style, closed when a test is done."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
 import pytest
-
-import velotime as vt
-
-N_TIMES = 16
 
 
 @pytest.fixture(autouse=True)
@@ -21,81 +15,3 @@ def _close_figures():
     with mpl.style.context("default"):
         yield
     plt.close("all")
-
-
-def drawn_object(*, n_lineages: int = 1):
-    """150 cells, 12 genes; every fitted slot holds the truth."""
-    branches = vt.simulation.Branches(times=(0.4,)) if n_lineages == 2 else None
-    rng = np.random.default_rng(3)
-    adata = vt.simulation.simulate(150, 12, rng=rng, branches=branches, mean_unspliced=2.0, mean_spliced=6.0)
-    _genes(adata, n_lineages)
-    _cells(adata, n_lineages, rng)
-    _record(adata, n_lineages)
-    return adata
-
-
-def _genes(adata, n_lineages):
-    var = adata.var
-    gamma = var["true_gamma"]
-    for name in ("beta", "gamma", "t_on", "scaling"):
-        var[f"fit_{name}"] = var[f"true_{name}"]
-    for name, level in (("alpha_0", "level_0"), ("alpha", "level_1"), ("alpha_2", "level_2")):
-        var[f"fit_{name}"] = var[f"true_{level}"] * gamma
-    for name in ("u", "s"):
-        var[f"fit_dispersion_{name}"] = 0.1
-    var["fit_gain"] = np.linspace(100, 10, adata.n_vars)
-    var["velocity_genes"] = True
-    var["fit_arrow_evidence"] = np.linspace(-5, 60, adata.n_vars)
-    wide = n_lineages > 1
-    t_off = adata.varm["true_t_off"] if wide else var[["true_t_off"]].to_numpy()
-    level_2 = adata.varm["true_level_2"] if wide else var[["true_level_2"]].to_numpy()
-    adata.varm["fit_lineage_t"] = np.asarray(t_off, dtype=float)
-    adata.varm["fit_lineage_alpha"] = np.asarray(level_2, dtype=float) * gamma.to_numpy()[:, None]
-
-
-def _cells(adata, n_lineages, rng):
-    time = adata.obs["true_time"].to_numpy()
-    lineage = adata.obs["true_lineage"].to_numpy().astype(int) if n_lineages > 1 else np.zeros(adata.n_obs, dtype=int)
-    side = np.where(lineage == 1, 1.0, -1.0) * np.maximum(time - 0.4, 0)
-    adata.obs["latent_time"] = time
-    for name in ("initial_size_unspliced", "initial_size_spliced"):
-        adata.obs[name] = 1000 * adata.obs["true_depth"]
-    adata.obs["latent_time_sd"] = 0.02 + 0.03 * np.abs(time - 0.5)
-    adata.obs["latent_time_q05"] = np.clip(time - 0.05, 0, 1)
-    adata.obs["latent_time_q95"] = np.clip(time + 0.05, 0, 1)
-    names = [str(k) for k in range(n_lineages)]
-    adata.obs["lineage"] = pd.Categorical.from_codes(lineage, names)
-    adata.obs["stage"] = pd.cut(adata.obs["true_time"], [-1, 0.3, 0.7, 2], labels=["early", "middle", "late"])
-    adata.obsm["lineage_posterior"] = np.eye(n_lineages)[lineage]
-    adata.obsm["X_umap"] = np.c_[10 * time, 10 * side + rng.normal(0, 0.4, adata.n_obs)]
-    slope = np.where(lineage == 1, 1.0, -1.0) * (time > 0.4)
-    adata.obsm["velocity_umap"] = np.c_[np.ones(adata.n_obs), slope]
-    adata.uns["stage_colors"] = np.array(["#112233", "#aa3311", "#22bb88"])
-
-
-def _record(adata, n_lineages):
-    names = [str(k) for k in range(n_lineages)]
-    weights = np.tile(np.hanning(N_TIMES) + 0.1, n_lineages)
-    adata.uns["recover_dynamics"] = {
-        "method": "SoftEM",
-        "settings": {"noise": {"name": "NegativeBinomial"}, "prior": {"name": "LearnedPrior", "by": "none"}},
-        "status": "converged",
-        "layers": {"unspliced": "unspliced", "spliced": "spliced"},
-        "bound": -10 - np.exp(-np.arange(12) / 3.0),
-        "temperature": np.r_[np.geomspace(10, 1, 9), 1, 1, 1],
-    }
-    adata.uns["lineages"] = {"names": np.array(names, dtype=object), "shares": np.full(n_lineages, 1 / n_lineages)}
-    adata.uns["time_prior"] = {"times": np.linspace(0, 1, N_TIMES), "weights": weights[None] / weights.sum()}
-    adata.uns["time_arrow"] = {"verdict": "clear", "log_likelihood_margin": 330.0, "probability": 0.998}
-
-
-@pytest.fixture
-def drawn():
-    """One lineage."""
-    return drawn_object()
-
-
-@pytest.fixture
-def forked():
-    """Two lineages."""
-    return drawn_object(n_lineages=2)

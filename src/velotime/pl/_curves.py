@@ -120,6 +120,8 @@ def has_curves(adata: AnnData) -> bool:
     slots = (keys.LINEAGE_T_OFF, keys.LINEAGE_ALPHA)
     return (
         keys.LATENT_TIME in adata.obs
+        and keys.LINEAGE in adata.obs
+        and keys.LINEAGE_POSTERIOR in adata.obsm
         and keys.LINEAGES in adata.uns
         and all(name in adata.var for name in RATE_SLOTS)
         and all(name in adata.varm for name in slots)

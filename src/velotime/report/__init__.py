@@ -1,8 +1,9 @@
-"""A fit as one page for a browser: readable without Python, offline, searchable."""
+"""A fit for readers: one page for a browser, offline and searchable; a table for the terminal."""
 
 from __future__ import annotations
 
-from velotime.report._facts import best_genes, left_out, other_roots
+from velotime.report._facts import best_genes
+from velotime.report._text import summary
 from velotime.report._write import report
 
-__all__ = ["best_genes", "left_out", "other_roots", "report"]
+__all__ = ["best_genes", "report", "summary"]

@@ -233,12 +233,18 @@ def best_genes(adata: AnnData, n: int) -> list[str]:
     return [str(name) for name in score.sort_values(ascending=False).dropna().index[:n]]
 
 
-def other_roots(starts: pd.DataFrame) -> str:
-    """How far the best start from another root is behind."""
-    others = starts[(starts["root_cell"] != starts["root_cell"].iloc[0]) & (starts["start"] != "reversed")]
-    if len(others) == 0:
+def root_in_words(start: pd.Series) -> str:
+    """The root cell of a start and the groups that it lies in."""
+    labels = [str(start[name]) for name in start.index if name.startswith("root_") and name != "root_cell"]
+    return str(start["root_cell"]) + (f" ({', '.join(dict.fromkeys(labels))})" if labels else "")
+
+
+def root_margin(record: Mapping[str, Any]) -> str:
+    """By how much the best root wins."""
+    starts = record["starts"]
+    if "root_margin" not in record or starts.loc[starts["start"] != "reversed", "root_cell"].nunique() < 2:
         return "no other root was tried"
-    return f"the next best root is {-others['log_likelihood'].max():,.0f} nats behind"
+    return f"{record['root_margin']:,.0f} nats over the next best root"
 
 
 def _done(adata: AnnData) -> list[tuple[str, str]]:
@@ -276,7 +282,7 @@ def _starts_tried(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         return []
     n_roots = starts["root_cell"].nunique()
     tried = f"{len(starts)} starts from {n_roots} {'root' if n_roots == 1 else 'roots'}"
-    return [("Root", f"cell {starts['root_cell'].iloc[0]}; {other_roots(starts)}"), ("Starts tried", tried)]
+    return [("Root", f"cell {root_in_words(starts.iloc[0])}, {root_margin(record)}"), ("Starts tried", tried)]
 
 
 def _lineage_rows(adata: AnnData) -> list[tuple[str, str]]:

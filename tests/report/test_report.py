@@ -1,0 +1,183 @@
+"""The report as a file: what is in it, what is not, and what cannot be written."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+
+import numpy as np
+import pytest
+
+import velotime as vt
+from velotime.report import _cells, _genes, _write
+
+HOSTILE = "</script><script>alert(1)</script>"
+
+
+@pytest.fixture
+def page(tmp_path):
+    """Writes a report and gives its text."""
+
+    def write(adata, **options):
+        path = tmp_path / "report.html"
+        vt.report(adata, path, force=True, **options)
+        return path.read_text(encoding="utf-8")
+
+    return write
+
+
+def facts_in(text, name="data"):
+    return json.loads(re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', text).group(1))
+
+
+def test_one_file_with_all_in_it(drawn, page, tmp_path):
+    before = drawn.copy()
+    text = page(drawn, title="Pancreas")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    assert "<title>Pancreas · velotime</title>" in text
+    data = facts_in(text)
+    assert [gene["name"] for gene in data["genes"]] == list(drawn.var_names)  # by gain, which falls
+    assert data["cells"]["n"] == 150
+    assert {label["column"] for label in data["labels"]} == {"stage"}
+    assert data["labels"][0]["colors"] == ["#112233", "#aa3311", "#22bb88"]
+    assert all("data" in gene for gene in data["genes"])
+    assert before.obs.equals(drawn.obs)
+    assert before.var.equals(drawn.var)
+
+
+def test_nothing_is_loaded_and_no_other_script_runs(drawn, page):
+    text = page(drawn)
+    head = text[: text.index("</head>")]
+    policy = re.search(r'Content-Security-Policy" content="(.*?)"', head).group(1).replace("&#39;", "'")
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe-inline" not in policy.split(";")[1]
+    bodies = re.findall(r"<script(?: type=\"module\")?>(.*?)</script>", text, flags=re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(body.encode()).digest()).decode() for body in bodies]
+    assert len(hashes) == 2
+    for one in hashes:
+        assert f"'sha256-{one}'" in policy
+    outside = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", outside)
+    assert "url(" not in outside
+    assert "@import" not in outside
+
+
+def test_names_are_only_names(drawn, page):
+    drawn.var_names = [HOSTILE, "<img src=x onerror=alert(1)>", *drawn.var_names[2:]]
+    drawn.obs_names = [HOSTILE, *drawn.obs_names[1:]]
+    drawn.obs[HOSTILE] = drawn.obs["stage"].cat.rename_categories({"early": HOSTILE})
+    drawn.uns["recover_dynamics"]["status_text"] = HOSTILE
+    text = page(drawn, title=HOSTILE)
+    assert text.count("<script") == text.count("</script>") == 4
+    assert "alert(1)</script>" not in text
+    data = facts_in(text)
+    assert data["genes"][0]["name"] == HOSTILE
+    assert HOSTILE in next(label for label in data["labels"] if label["column"] == HOSTILE)["names"]
+
+
+def test_without_an_embedding_it_says_so(drawn, page):
+    del drawn.obsm["X_umap"]
+    text = page(drawn)
+    assert "There is no embedding in adata.obsm" in text
+    assert "first principal component" in text
+
+
+def test_cells_without_coordinates_are_counted(drawn, page):
+    drawn.obsm["X_umap"][:3] = np.nan
+    assert "3 cells without coordinates left out" in page(drawn)
+
+
+def test_a_basis_can_be_chosen(drawn, page):
+    drawn.obsm["X_mine"] = drawn.obsm["X_umap"] + 1
+    assert "mine 1" in page(drawn, basis="mine")
+    with pytest.raises(vt.InputError, match=r"basis 'tsne' not found.*umap"):
+        page(drawn, basis="tsne")
+
+
+def test_many_cells_are_thinned_with_a_note(drawn, page, monkeypatch):
+    monkeypatch.setattr(_cells, "MOST_CELLS", 100)
+    text = page(drawn)
+    assert "100 of 150 cells are drawn" in text
+    assert facts_in(text)["cells"]["n"] == 100
+    assert facts_in(page(drawn))["cells"] == facts_in(text)["cells"]  # always the same ones
+
+
+def test_genes_beyond_the_budget_keep_their_rates(drawn, page, monkeypatch):
+    monkeypatch.setattr(_genes, "BUDGET", 8_000)
+    drawn.var["fit_t_"] = drawn.var["true_t_off"]
+    text = page(drawn)
+    genes = facts_in(text)["genes"]
+    packed = [gene for gene in genes if "data" in gene]
+    assert 0 < len(packed) < len(genes) == drawn.n_vars
+    assert sum(len(gene["data"]) for gene in packed) <= 8_000
+    assert f"Counts and curves of the {len(packed)} genes that tell most of time" in text
+    assert all("beta" in gene["values"] for gene in genes)
+
+
+def test_a_fit_without_kinetics(small, page):
+    vt.pp.moments(small)
+    vt.tl.recover_dynamics(small, method=vt.MixtureEM(n_components=3), progress=False)
+    text = page(small)
+    assert "without a clock" in text
+    data = facts_in(text)
+    assert data["lineages"] == []
+    assert "mixture_component" in {label["column"] for label in data["labels"]}
+    assert len(data["genes"]) == (small.var["fit_status"] == "fitted").sum()
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        ("uns", "time_arrow"),
+        ("uns", "time_prior"),
+        ("uns", "lineages"),
+        ("obs", "latent_time_sd"),
+        ("var", "fit_gain"),
+        ("var", "fit_alpha_0"),
+        ("var", "fit_gamma"),
+        ("varm", "fit_lineage_t"),
+        ("obs", "lineage"),
+        ("obsm", "lineage_posterior"),
+    ],
+    ids=lambda slots: slots[1],
+)
+def test_what_is_missing_is_left_out(drawn, page, slots):
+    container, name = slots
+    del getattr(drawn, container)[name]
+    assert len(facts_in(page(drawn))["genes"]) == drawn.n_vars
+
+
+def test_unfitted_names_the_call(small, tmp_path):
+    with pytest.raises(vt.InputError, match=r"call velotime\.tl\.recover_dynamics\(adata\) first"):
+        vt.report(small, tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_written(drawn, tmp_path):
+    old = tmp_path / "old.html"
+    old.write_text("old")
+    for path, message in (
+        (old, "exists.*force=True"),
+        (tmp_path / "report.pdf", "reports are written as .html"),
+        (tmp_path / "nowhere" / "report.html", "does not exist"),
+    ):
+        with pytest.raises(vt.InputError, match=message):
+            vt.report(drawn, path)
+    assert old.read_text() == "old"
+
+
+def test_a_failure_leaves_the_old_page(drawn, tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+
+    def fail(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(vt.InputError, match="disk full"):
+        vt.report(drawn, path, force=True)
+    assert path.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    assert _write.report is vt.report
