@@ -40,11 +40,8 @@ def test_run_writes_a_fitted_file_and_a_table(cells):
 
 def test_lineages_and_root_from_the_command_line(cells, tmp_path):
     out = tmp_path / "out.h5ad"
-    done = CliRunner().invoke(
-        main,
-        ["run", str(cells), "-o", str(out), "--lineages", "2", "-q", "--max-iterations", "3"]
-        + ["--report", str(tmp_path / "report.html")],
-    )
+    arguments = ["--lineages", "2", "-q", "--max-iterations", "3", "--report", str(tmp_path / "report.html")]
+    done = CliRunner().invoke(main, ["run", str(cells), "-o", str(out), *arguments])
     assert done.exit_code == 0, done.output
     assert f"Wrote {tmp_path / 'report.html'}" in done.output
     assert "<title>cells.h5ad · velotime</title>" in (tmp_path / "report.html").read_text(encoding="utf-8")

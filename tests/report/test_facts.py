@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from velotime.report._facts import collect, flatten, number, percent
+from velotime.report._facts import collect
+from velotime.report._words import flatten, number, percent
 
 
 def with_verdicts(adata, trajectory, arrow):

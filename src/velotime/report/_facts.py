@@ -12,6 +12,17 @@ from anndata import AnnData
 
 from velotime._status import Status
 from velotime.data import keys
+from velotime.report._words import (
+    SPOKEN,
+    best_genes,
+    flatten,
+    left_out,
+    lineage_shares,
+    number,
+    percent,
+    root_in_words,
+    root_margin,
+)
 
 LEAST_SHARE = 0.01  # of the cells, below which a lineage is warned about
 VAGUE_TIME = 0.15  # median sd of the cells' times from which on their order says little
@@ -19,15 +30,6 @@ RELATIVE = (
     "The clock runs from 0 to 1, from the earliest to the latest cells. Rates are per unit of this clock, not per "
     "hour: compare genes with each other, not numbers between data sets."
 )
-SPOKEN = {
-    "NegativeBinomial": "negative binomial (counts scatter more than by chance alone)",
-    "Poisson": "Poisson (counts scatter by chance alone)",
-    "Gaussian": "Gaussian, on normalised values",
-    "LearnedPrior": "learned from the cells",
-    "UniformPrior": "uniform",
-    "FixedPrior": "given",
-}
-
 Mark = Literal["good", "mind", "plain"]
 
 
@@ -207,46 +209,6 @@ def _warnings(adata: AnnData) -> list[str]:
     return out
 
 
-def lineage_shares(adata: AnnData) -> list[tuple[str, float]]:
-    """Name of each lineage and its share of the cells; none if there is but one."""
-    record = adata.uns.get(keys.LINEAGES, {})
-    names = [str(name) for name in record.get("names", [])]
-    if len(names) < 2:
-        return []
-    return list(zip(names, (float(share) for share in record["shares"]), strict=True))
-
-
-def left_out(adata: AnnData) -> dict[str, int]:
-    """How many genes were left out before and by the fit, by reason."""
-    before = adata.uns.get(keys.FILTER_GENES, {}).get("left_out", {})
-    return {
-        str(reason): int(n) for reason, n in {**before, **adata.uns[keys.RECOVER_DYNAMICS].get("left_out", {})}.items()
-    }
-
-
-def best_genes(adata: AnnData, n: int) -> list[str]:
-    """The genes that tell most of time: largest gain over a constant mean, in nats, or else largest likelihood."""
-    by = next((name for name in (keys.FIT_GAIN, keys.FIT_LIKELIHOOD) if name in adata.var), None)
-    if by is None:
-        return []
-    score = adata.var[by].where(adata.var.get(keys.VELOCITY_GENES, True))
-    return [str(name) for name in score.sort_values(ascending=False).dropna().index[:n]]
-
-
-def root_in_words(start: pd.Series) -> str:
-    """The root cell of a start and the groups that it lies in."""
-    labels = [str(start[name]) for name in start.index if name.startswith("root_") and name != "root_cell"]
-    return str(start["root_cell"]) + (f" ({', '.join(dict.fromkeys(labels))})" if labels else "")
-
-
-def root_margin(record: Mapping[str, Any]) -> str:
-    """By how much the best root wins."""
-    starts = record["starts"]
-    if "root_margin" not in record or starts.loc[starts["start"] != "reversed", "root_cell"].nunique() < 2:
-        return "no other root was tried"
-    return f"{record['root_margin']:,.0f} nats over the next best root"
-
-
 def _done(adata: AnnData) -> list[tuple[str, str]]:
     record = adata.uns[keys.RECOVER_DYNAMICS]
     settings = record.get("settings", {})
@@ -308,19 +270,6 @@ def _seconds(record: Mapping[str, Any]) -> str:
     return f"{whole:,.1f} s" + (f", of which {starts:,.1f} s for the starts" if starts else "")
 
 
-def flatten(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
-    """Nested settings as rows: ``noise`` is the name of a part, ``prior.by`` one of its own settings."""
-    rows: list[tuple[str, str]] = []
-    for key, value in settings.items():
-        name = f"{above}.{key}" if above else str(key)
-        if isinstance(value, Mapping):
-            rows.append((name, str(value.get("name", ""))))
-            rows.extend(flatten({k: v for k, v in value.items() if k != "name"}, name))
-        elif key != "name":
-            rows.append((name, ", ".join(map(str, value)) if isinstance(value, np.ndarray) else str(value)))
-    return rows
-
-
 def _tables(adata: AnnData) -> list[Table]:
     found = (
         (adata.uns[keys.RECOVER_DYNAMICS].get("starts"), "Starts tried, and how far each is behind the best"),
@@ -344,26 +293,3 @@ def _table(frame: pd.DataFrame, caption: str) -> Table:
     header = tuple(HEADS.get(str(name), str(name).replace("_", " ")) for name in frame.columns)
     rows = tuple(tuple(number(value) for value in row) for row in frame.itertuples(index=False))
     return Table(caption, header, rows)
-
-
-def number(value: Any) -> str:
-    """A number for reading: thousands apart, three digits where it is small; text as it is, nothing for None."""
-    if value is None:
-        return ""
-    if isinstance(value, str | bool | np.bool_):
-        return str(value)
-    value = float(value)
-    if not np.isfinite(value):
-        return "none"
-    text = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
-    return text.replace("-", "\u2212")
-
-
-def percent(share: Any) -> str:
-    """A share in per cent; what is rounded to all or nothing says so."""
-    share = float(share)
-    if 0 < share < 0.005:
-        return "under 1\u00a0%"
-    if 0.995 <= share < 1:
-        return "over 99\u00a0%"
-    return f"{share:.0%}".replace("%", "\u00a0%")

@@ -7,7 +7,7 @@ from typing import Any
 from anndata import AnnData
 
 from velotime.data import keys
-from velotime.report._facts import best_genes, left_out, root_in_words, root_margin
+from velotime.report._words import best_genes, left_out, root_in_words, root_margin
 
 
 def lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
