@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint figures peers clean
+.PHONY: demo test lint figures studies peers clean
 
 demo: $(VENV)/ready
 	$(BIN)/velotime demo -o demo
@@ -29,6 +29,11 @@ $(VENV)-peers/ready: benchmarks/peers.txt
 	$(VENV)-peers/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(VENV)-peers/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
 	touch $@
+
+# Every number and figure of docs/studies, some minutes each; STUDIES=docs/studies/two_stages.py makes one of them.
+STUDIES ?= $(wildcard docs/studies/[a-z]*.py)
+studies: $(VENV)/ready
+	for script in $(STUDIES); do $(BIN)/python $$script || exit 1; done
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

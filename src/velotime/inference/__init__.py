@@ -14,7 +14,7 @@ from velotime.inference._observations import Observations
 from velotime.inference._params import Layout, natural_rates
 from velotime.inference._priors import FixedPrior, LearnedPrior, UniformPrior
 from velotime.inference._restore import Restored, StoredCurves, place_all, restore
-from velotime.inference._shared_clock import SharedClockFit
+from velotime.inference._shared_clock import SharedClock, SharedClockFit
 from velotime.inference._soft import SoftEM, SoftFit
 from velotime.inference._soft_problem import SoftParameters
 from velotime.inference._starts import Geometry
@@ -43,6 +43,7 @@ __all__ = [
     "Reads",
     "Restored",
     "Root",
+    "SharedClock",
     "SharedClockFit",
     "SoftEM",
     "SoftFit",

@@ -260,14 +260,23 @@ def _windows(
     times = curves.states.times
     order = np.argsort(rough, kind="stable")
     edges = np.searchsorted(rough[order], np.arange(len(times) + 1))
+    parts: dict[int, tuple[FloatArray, ...]] = {}
     for j in range(len(times)):
         cells = order[edges[j] : edges[j + 1]]
         if len(cells) == 0:
             continue
-        first, last = max(j - 1, 0), min(j + 1, len(times) - 1)
-        fine = np.linspace(times[first], times[last], (last - first) * FINER + 1)
-        u_slope, s_slope, offset = _tables(curves, fine)
+        parts = {k: parts[k] if k in parts else _part(curves, k) for k in (j - 1, j) if k >= 0}  # each is used twice
+        fine, u_slope, s_slope, offset = (
+            np.concatenate(arrays, axis=-1) for arrays in zip(*parts.values(), strict=True)
+        )
         yield cells, fine, np.asarray(unspliced[cells] @ u_slope + spliced[cells] @ s_slope - offset)
+
+
+def _part(curves: Curves, k: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Finer times from the k-th of the grid to just before the next one, and their tables."""
+    times = curves.states.times
+    fine = times[k:] if k == len(times) - 1 else np.linspace(times[k], times[k + 1], FINER, endpoint=False)
+    return fine, *_tables(curves, fine)
 
 
 def _parabola(times: FloatArray, scores: FloatArray, best: IntArray) -> tuple[FloatArray, FloatArray]:

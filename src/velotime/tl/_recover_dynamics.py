@@ -12,7 +12,7 @@ from numpy.random import Generator
 
 from velotime._status import UnclearWarning
 from velotime.data import Reading, read_for, read_labels, write_fit
-from velotime.inference import Method, MixtureEM, MixtureFit, SoftEM, SoftFit, Watcher
+from velotime.inference import Method, MixtureEM, MixtureFit, SharedClock, SharedClockFit, SoftEM, SoftFit, Watcher
 from velotime.tl._geometry import place_cells
 from velotime.tl._progress import ProgressBar
 
@@ -145,6 +145,13 @@ def _(method: SoftEM, adata: AnnData, reading: Reading, rng: Generator, watch: W
 @_fit.register
 def _(method: MixtureEM, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> MixtureFit:  # noqa: ARG001
     """It starts from k-means of the principal components."""
+    geometry = place_cells(reading.observations, rng, counts=False)
+    return method.fit(reading.observations, geometry, rng=rng, watch=watch)
+
+
+@_fit.register
+def _(method: SharedClock, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> SharedClockFit:  # noqa: ARG001
+    """Root and direction come from where the cells lie."""
     geometry = place_cells(reading.observations, rng, counts=False)
     return method.fit(reading.observations, geometry, rng=rng, watch=watch)
 
