@@ -1,6 +1,6 @@
 """How well truth is found: simulated data (time and rates), and the pancreas over seeds where its file is there.
 
-    python benchmarks/truth.py [--data FOLDER] [--seeds 5]
+    python benchmarks/truth.py [--data FOLDER] [--seeds 6]
 
 Simulated: 2,000 cells x 500 genes, mean 0.3 unspliced and 1 spliced counts a gene, negative-binomial. Correlations are
 of logs, over genes that change.
@@ -68,7 +68,7 @@ def pancreas(path: Path, seeds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[1].parent / "shared" / "data")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=6)
     arguments = parser.parse_args()
     simulated(min(arguments.seeds, 2))
     path = arguments.data / "pancreas.h5ad"

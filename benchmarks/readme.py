@@ -1,0 +1,64 @@
+"""Put what the main command and the benchmarks print between their markers in the README.
+
+    python benchmarks/readme.py [--data FOLDER] [NAME ...]          default: all of them
+
+A pair of markers is ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what stands between them is this script's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+README = HERE.parent / "README.md"
+
+
+def commands(data: Path) -> dict[str, list[str]]:
+    """What is run for each pair of markers."""
+    python = sys.executable
+    return {
+        "pancreas": [python, "-m", "velotime", "run", str(data / "pancreas.h5ad"), "-o", "fitted.h5ad", "--quiet"],
+        "truth": [python, str(HERE / "truth.py"), "--data", str(data)],
+        "lineages": [python, str(HERE / "lineages.py"), "--data", str(data)],
+        "scaling": [python, str(HERE / "scaling.py")],
+        "sweep": [python, str(HERE / "sweep.py")],
+    }
+
+
+def printed(command: list[str]) -> str:
+    """Run a command in a folder of its own; what it prints, without the folder that its input lies in."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def fill(name: str, text: str) -> None:
+    """Put a block of text between the markers of ``name``."""
+    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+    page = README.read_text(encoding="utf-8")
+    if begin not in page or end not in page:
+        raise SystemExit(f"{README.name} has no markers {begin.strip()} ... {end}.")
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    README.write_text(pattern.sub(lambda _: f"{begin}```\n{text}\n```\n{end}", page), encoding="utf-8")
+    print(f"Filled {name}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data")
+    arguments = parser.parse_args()
+    known = commands(arguments.data.resolve())
+    for name in arguments.names or known:
+        if name not in known:
+            raise SystemExit(f"{name!r} is none of {list(known)}.")
+        fill(name, printed(known[name]))
+
+
+if __name__ == "__main__":
+    main()
