@@ -19,6 +19,13 @@ information of the curves, ``B - A M^-1 A^T``, of low rank beside B: with ``K = 
 converges along the clock. Two of them are near 1: a shift and a stretch of the whole clock change no likelihood. The
 clock is relative, so both are taken out: displacements are regressed on 1 and t, and the curves moved back accordingly.
 
+A cell does not stand at one time but has a posterior, and Louis' missing information has a part that knows no other
+gene: the posterior variance of the score ``(x - l mu)/V J`` as J differs between the times that a cell may have. With
+``E(x - l mu)^2 = l V`` that part is ``w Var_q(J)``, and what is left of ``w J J^T`` is ``w Jbar Jbar^T`` with
+``Jbar = E_q J``: a curve is seen at the resolution at which times are known. It matters most for switches, at which J
+jumps: the cells around one do not know on which side they are. So J above is taken as smoothed over the posterior of a
+cell of the state: standard normal on the clock ``int sqrt(I) dt``, whose unit is a cell's own resolution.
+
 A fitted slope is noisier than the true one, and ``E[mu'^2]`` exceeds its square by the slope's variance: the fit seems
 to know times better than it does. That spurious part ``S_j`` of the information is computed as well; to first order it
 widens the variance of a time by ``1 + 2 S_j / I_j``, once for what is not known and once for the noise that comes in.
@@ -26,11 +33,13 @@ widens the variance of a time by ``1 + 2 S_j / I_j``, once for what is not known
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.integrate import cumulative_trapezoid
 
-from velotime._types import FloatArray
+from velotime._types import FloatArray, IntArray
 from velotime.inference._mstep import GeneProblem
 from velotime.inference._params import States
 
@@ -61,14 +70,24 @@ class Uncertainty:
 
 
 @dataclass(frozen=True)
+class _Layer:
+    """One layer of one lineage: weights and slopes of the mean ``(genes, times)``, Jacobian ``(genes, 8, times)``."""
+
+    states: slice
+    columns: IntArray
+    weight: FloatArray
+    slope: FloatArray
+    jacobian: FloatArray
+
+
+@dataclass(frozen=True)
 class _Terms:
     """Sums over cells that the formulas above are made of."""
 
     conditional: FloatArray  # B_g^-1, (genes, parameters, parameters)
     cross: FloatArray  # A_g, (genes, parameters, states)
-    information: FloatArray  # I_j n_j, (states,)
+    information: FloatArray  # M_j, (states,)
     spurious: FloatArray  # S_j n_j, (states,)
-    slopes: list[FloatArray]  # d J / dt of spliced, (genes, 8, times) a lineage
 
 
 def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray) -> Uncertainty:
@@ -83,15 +102,16 @@ def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray) -> U
     n_cells
         Expected number of cells in each state, ``(states,)``.
     """
-    terms = _terms(genes, theta)
     count = np.maximum(n_cells, 1e-6)
-    M = terms.information + GRID_INFORMATION * count
+    layers = list(_layers(genes, theta))
+    terms = _terms(genes, layers, count)
+    M = terms.information
     E = terms.conditional @ terms.cross
     H, clock = _clock(np.einsum("gps,gpt->st", terms.cross, E), M)
     align = _alignment(genes.states.time, count)
     keep = np.eye(len(M)) - np.stack([np.ones_like(M), genes.states.time], axis=1) @ align
     covariance = _aligned(terms.conditional, E, H, clock, align, _gauge(theta, genes.states))
-    velocity = _velocity_variance(covariance, terms.slopes, genes.states)
+    velocity = _velocity_variance(covariance, layers[1::2], genes.states)
     return Uncertainty(
         widening=1.0 + 2.0 * terms.spurious / M,
         clock_variance=np.maximum(np.diagonal(keep @ clock @ keep.T), 0.0),
@@ -100,30 +120,47 @@ def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray) -> U
     )
 
 
-def _terms(genes: GeneProblem, theta: FloatArray) -> _Terms:
-    states = genes.states
-    conditional = np.linalg.inv(genes.information(theta)[1] + genes.prior.hessian)
-    cross = np.zeros((theta.shape[0], states.layout.n_parameters, states.n_states))
-    information, spurious = np.zeros(states.n_states), np.zeros(states.n_states)
-    slopes = []
-    n_times = len(states.times)
+def _layers(genes: GeneProblem, theta: FloatArray) -> Iterator[_Layer]:
+    """Unspliced and spliced of each lineage in turn."""
+    states, n_times = genes.states, len(genes.states.times)
     slope_u, slope_s = states.velocities(theta)
     for lineage, (u, s, ju, js) in enumerate(states.jacobians(theta)):
-        columns = states.layout.columns(lineage)
         own = slice(lineage * n_times, (lineage + 1) * n_times)
-        within = conditional[:, columns[:, None], columns]
         for sums, mean, slope, jacobian, scatter in (
-            (genes.unspliced, u, slope_u[:, own], ju, genes.unspliced_scatter),
-            (genes.spliced, s, slope_s[:, own], js, genes.spliced_scatter),
+            (genes.unspliced, u, slope_u, ju, genes.unspliced_scatter),
+            (genes.spliced, s, slope_s, js, genes.spliced_scatter),
         ):
             variance = np.maximum(genes.noise.variance(mean, scatter, sums.mean_size[own]), 1e-12)
-            weight = sums.size[own] / variance
-            cross[:, columns, own] += (weight * slope)[:, None] * jacobian
-            information[own] += (weight * slope**2).sum(axis=0)
-            steep = np.gradient(jacobian, states.times, axis=2)
-            spurious[own] += (weight * _quadratic(steep, within)).sum(axis=0)
-        slopes.append(np.gradient(js, states.times, axis=2))
-    return _Terms(conditional, cross, information, spurious, slopes)
+            yield _Layer(own, states.layout.columns(lineage), sums.size[own] / variance, slope[:, own], jacobian)
+
+
+def _terms(genes: GeneProblem, layers: list[_Layer], count: FloatArray) -> _Terms:
+    states, n_genes, n_parameters = genes.states, genes.n_genes, genes.states.layout.n_parameters
+    information = GRID_INFORMATION * count
+    for layer in layers:
+        information[layer.states] += (layer.weight * layer.slope**2).sum(axis=0)
+    cross = np.zeros((n_genes, n_parameters, states.n_states))
+    within = np.tile(genes.prior.hessian, (n_genes, 1, 1))
+    resolution = np.sqrt(information / count)
+    seen = [layer.jacobian @ _blur(states.times, resolution[layer.states]).T for layer in layers]
+    for layer, jacobian in zip(layers, seen, strict=True):
+        cross[:, layer.columns, layer.states] += (layer.weight * layer.slope)[:, None] * jacobian
+        weighted = jacobian * layer.weight[:, None]
+        within[:, layer.columns[:, None], layer.columns] += weighted @ jacobian.transpose(0, 2, 1)
+    conditional = np.linalg.inv(within)
+    spurious = np.zeros(states.n_states)
+    for layer in layers:
+        steep = np.gradient(layer.jacobian, states.times, axis=2)
+        own = conditional[:, layer.columns[:, None], layer.columns]
+        spurious[layer.states] += (layer.weight * _quadratic(steep, own)).sum(axis=0)
+    return _Terms(conditional, cross, information, spurious)
+
+
+def _blur(times: FloatArray, resolution: FloatArray) -> FloatArray:
+    """Posterior of a cell of each time, ``(times, times)``, rows sum to one: normal along ``int resolution dt``."""
+    place = cumulative_trapezoid(resolution, times, initial=0.0)
+    weight = np.exp(-0.5 * (place - place[:, None]) ** 2)
+    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 
 
 def _quadratic(vectors: FloatArray, form: FloatArray) -> FloatArray:
@@ -166,9 +203,10 @@ def _aligned(
     return np.asarray(whole - with_clock - with_clock.transpose(0, 2, 1) + of_clock)
 
 
-def _velocity_variance(covariance: FloatArray, slopes: list[FloatArray], states: States) -> FloatArray:
+def _velocity_variance(covariance: FloatArray, spliced: list[_Layer], states: States) -> FloatArray:
     pieces = []
-    for lineage, steep in enumerate(slopes):
-        columns = states.layout.columns(lineage)
-        pieces.append(np.maximum(_quadratic(steep, covariance[:, columns[:, None], columns]), 0.0))
+    for layer in spliced:
+        steep = np.gradient(layer.jacobian, states.times, axis=2)
+        own = covariance[:, layer.columns[:, None], layer.columns]
+        pieces.append(np.maximum(_quadratic(steep, own), 0.0))
     return np.hstack(pieces)
