@@ -49,6 +49,28 @@ def test_lineages_and_root_from_the_command_line(cells, tmp_path):
     assert ad.read_h5ad(out).obsm["lineage_posterior"].shape == (250, 2)
 
 
+def test_what_is_known_from_the_command_line(small, tmp_path):
+    small.obs["day"] = (3 * small.obs["true_time"]).round()
+    small.obs["stage"] = (small.obs["true_time"] > 0.7).map({True: "done", False: "going"})
+    small.obs["first"] = (small.obs["true_time"] < 0.2).map({True: "yes", False: "no"})
+    path, out = tmp_path / "cells.h5ad", tmp_path / "out.h5ad"
+    small.write_h5ad(path)
+    rises = small.var_names[small.var["true_class"] == "induction"][0]
+    known = ["--root", "first:yes", "--end", "stage:done", "--late-markers", rises, "--time-labels", "day"]
+    quick = ["--skip-comparison", "-q", "--max-iterations", "3", "--n-top-genes", "30"]
+    done = CliRunner().invoke(main, ["run", str(path), "-o", str(out), *known, *quick])
+    assert done.exit_code == 0, done.output
+    for words in ("Root(first: yes)", "Ends(stage: done)", f"Markers(late: {rises})", "TimeLabels(day)"):
+        assert words in done.output
+    assert "of the nats are from what is known" in done.output
+    assert "the clock spans" in done.output
+    fitted = ad.read_h5ad(out)
+    assert len(fitted.uns["knowledge"]["table"]) == 4
+    assert rises in fitted.var_names
+    assert not fitted.uns["knowledge"]["table"]["in_conflict"].any()
+    assert fitted.uns["experimental_time"]["units_per_clock"] == pytest.approx(3, rel=0.3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -64,6 +86,10 @@ def test_lineages_and_root_from_the_command_line(cells, tmp_path):
         (["{cells}", "--terminals", "clusters"], "COLUMN:LABEL"),
         (["{cells}", "--terminals", "stage:A,B"], "column 'stage' not found"),
         (["{cells}", "--root", "true_lineage:9"], "label '9' not found"),
+        (["{cells}", "--end", "stage"], "COLUMN:LABEL"),
+        (["{cells}", "--early-markers", "gene_1,Gene_22x"], "similar: gene_22"),
+        (["{cells}", "--time-labels", "day"], "column 'day' not found"),
+        (["{cells}", "--time-labels", "true_lineage"], "have no place"),
         (["{cells}", "--min-cells", "100000"], "no gene is left"),
         (["{cells}", "--noise", "cauchy"], "Invalid value"),
         ([], "Missing argument"),

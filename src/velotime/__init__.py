@@ -7,25 +7,30 @@ __version__ = "0.1.0"
 from velotime import metrics, pl, pp, read, simulation, tl
 from velotime._status import FitError, InputError, Status, UnclearWarning, VelotimeError
 from velotime.inference import (
+    Ends,
     FixedPrior,
     Gaussian,
     LearnedPrior,
+    Markers,
     MixtureEM,
     NegativeBinomial,
     Poisson,
     Root,
     SoftEM,
     Terminals,
+    TimeLabels,
     UniformPrior,
 )
 from velotime.report import report
 
 __all__ = [
+    "Ends",
     "FitError",
     "FixedPrior",
     "Gaussian",
     "InputError",
     "LearnedPrior",
+    "Markers",
     "MixtureEM",
     "NegativeBinomial",
     "Poisson",
@@ -33,6 +38,7 @@ __all__ = [
     "SoftEM",
     "Status",
     "Terminals",
+    "TimeLabels",
     "UnclearWarning",
     "UniformPrior",
     "VelotimeError",

@@ -76,6 +76,14 @@ def main() -> None:
 @click.option("--lineages", metavar="K", default="1", show_default=True, help='Number of lineages, or "auto".')
 @click.option("--terminals", metavar="COLUMN:LABEL,LABEL", help="Terminal labels of an obs column, one lineage each.")
 @click.option("--root", metavar="COLUMN:LABEL", help="Label in which time begins; searched for by default.")
+@click.option("--end", metavar="COLUMN:LABEL,LABEL", help="Labels of an obs column known to be late.")
+@click.option("--early-markers", metavar="GENE,GENE", help="Genes known to fall along time.")
+@click.option("--late-markers", metavar="GENE,GENE", help="Genes known to rise along time.")
+@click.option(
+    "--time-labels",
+    metavar="COLUMN[:LABEL,LABEL]",
+    help="Experimental times: numbers, an ordered category, or labels given from early to late.",
+)
 @click.option("--max-iterations", type=click.IntRange(1), default=40, show_default=True, help="At temperature 1.")
 @click.option(
     "--skip-comparison",
@@ -97,6 +105,10 @@ def run(
     lineages: str,
     terminals: str | None,
     root: str | None,
+    end: str | None,
+    early_markers: str | None,
+    late_markers: str | None,
+    time_labels: str | None,
     max_iterations: int,
     skip_comparison: bool,
     seed: int,
@@ -125,13 +137,16 @@ def run(
             n_lineages=_n_lineages(lineages),
             lineages=_terminals(terminals),
             root=_root(root),
+            knowledge=_knowledge(end, early_markers, late_markers, time_labels),
         )
         began = time.perf_counter()
         adata = read.auto(input_path)
         if method.noise.counts:
-            pp.filter_genes(adata, min_cells=min_cells, n_top_genes=n_top_genes, unspliced=unspliced, spliced=spliced)
+            limits: Any = {"min_cells": min_cells, "n_top_genes": n_top_genes, "keep": method.marker_genes}
+            pp.filter_genes(adata, **limits, unspliced=unspliced, spliced=spliced)
         layers = {"unspliced": unspliced, "spliced": spliced}
         _fit(adata, method, layers, seed=seed, quiet=quiet)
+        _to_unit(adata, method)
         if method.noise.counts and not skip_comparison:
             tl.compare_models(adata, method=method, seed=seed, **layers)
         data.write_file(adata, output, force=force)
@@ -215,6 +230,39 @@ def _root(given: str | None) -> Any:
         return None
     column, labels = _column_and_labels("--root", given)
     return Root(column, ",".join(labels))
+
+
+def _knowledge(end: str | None, early: str | None, late: str | None, times: str | None) -> tuple[Any, ...]:
+    from velotime import Ends, Markers, TimeLabels
+
+    pieces: list[Any] = []
+    if end is not None:
+        column, labels = _column_and_labels("--end", end)
+        pieces.append(Ends(column, tuple(labels)))
+    if early is not None or late is not None:
+        pieces.append(Markers(early=_names(early), late=_names(late)))
+    if times is not None:
+        column, _, labels_text = times.partition(":")
+        pieces.append(TimeLabels(column, order=_names(labels_text)))
+    return tuple(pieces)
+
+
+def _names(given: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (given or "").split(",") if name.strip())
+
+
+def _to_unit(adata: AnnData, method: SoftEM) -> None:
+    """Put time on the scale of time labels that are numbers; where it runs against them, say so."""
+    from pandas.api.types import is_numeric_dtype
+
+    from velotime import TimeLabels, tl
+
+    for piece in method.knowledge:
+        if isinstance(piece, TimeLabels) and is_numeric_dtype(adata.obs[piece.column]):
+            try:
+                tl.to_experimental_time(adata, piece.column)
+            except InputError as error:
+                click.echo(f"Warning: {error}", err=True)
 
 
 def _fit(adata: AnnData, method: SoftEM, layers: dict[str, str | None], *, seed: int, quiet: bool) -> None:

@@ -18,6 +18,7 @@ def simulated(**options):
         200, 40, rng=np.random.default_rng(0), mean_unspliced=1.0, mean_spliced=3.0, **options
     )
     adata.obs["stage"] = np.where(adata.obs["true_time"] > 0.6, "end " + adata.obs["true_lineage"].astype(str), "trunk")
+    adata.obs["day"] = (adata.obs["true_time"] * 3).round()
     return adata
 
 
@@ -25,6 +26,11 @@ METHODS = {
     "plain": vt.SoftEM(**QUICK),
     "prior by stage": vt.SoftEM(prior=vt.LearnedPrior(by="stage"), noise=vt.Poisson(), **QUICK),
     "fixed prior": vt.SoftEM(prior=vt.FixedPrior((1.0, 2.0, 1.0)), root=vt.Root("stage", "trunk"), **QUICK),
+    "knowledge": vt.SoftEM(
+        prior=vt.LearnedPrior(smoothness=0.05),
+        knowledge=(vt.Ends("stage", ["end 0", "end 1"]), vt.Markers(late=["gene_0", "gene_1"]), vt.TimeLabels("day")),
+        **QUICK,
+    ),
     "terminals": vt.SoftEM(lineages=vt.Terminals("stage", ("end 0", "end 1")), **QUICK),
 }
 

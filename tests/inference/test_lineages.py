@@ -10,8 +10,10 @@ from scipy.stats import spearmanr
 import velotime as vt
 from velotime import InputError
 from velotime import simulation as sim
-from velotime.inference._knowledge import CellLabels, PriorRows, Terminals
+from velotime.inference._knowledge import Terminals
+from velotime.inference._labels import CellLabels, Groups
 from velotime.inference._params import States
+from velotime.inference._prior_rows import PriorRows
 from velotime.inference._starts import Geometry, late_groups, towards_tips
 
 
@@ -109,8 +111,8 @@ def test_knowledge_says_what_it_needs(make, message):
 def test_terminals_weigh_lineages_by_their_strength():
     labels = CellLabels(np.arange(30).astype(str), {"c": np.array(["a"] * 10 + ["b"] * 10 + ["-"] * 10)})
     terminals, states = Terminals("c", ("a", "b"), strength=0.9), States.grid(8, 2)
-    rows = PriorRows.of(np.zeros(30, dtype=int), (terminals,), labels)
-    prior = np.exp(rows.log_prior(np.full((1, 16), 1 / 16), states))[rows.row]
+    rows = PriorRows.of(Groups.of(labels, None), (terminals,), labels)
+    prior = np.exp(rows.log_prior(np.full((1, 16), 1 / 16), rows.initial(states)))[rows.row]
     np.testing.assert_allclose(prior.sum(axis=1), 1.0)
     np.testing.assert_allclose(prior[:10, :8].sum(axis=1), 0.9)
     np.testing.assert_allclose(prior[10:20, 8:].sum(axis=1), 0.9)

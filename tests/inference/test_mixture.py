@@ -13,7 +13,7 @@ from velotime import InputError, Status
 from velotime.backends import GaussianComponents, accumulate_gaussian
 from velotime.inference import Geometry, Observations
 from velotime.inference._em import Schedule, run_em
-from velotime.inference._knowledge import CellLabels
+from velotime.inference._labels import CellLabels
 from velotime.inference._mixture import MixtureEM, MixtureParameters, start_from
 from velotime.inference._params import States
 from velotime.inference._priors import RatePrior

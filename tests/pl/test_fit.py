@@ -88,6 +88,7 @@ def test_prior_of_groups_is_a_line_each(forked):
     """Rows are in the order of the sorted labels, not of the categories."""
     weights = forked.uns["time_prior"]["weights"]
     forked.uns["time_prior"]["weights"] = np.vstack([weights, weights[:, ::-1] ** 2, weights**3])
+    forked.uns["time_prior"]["groups"] = np.array(["early", "late", "middle"], dtype=object)
     forked.uns["recover_dynamics"]["settings"]["prior"]["by"] = "stage"
     lines = vt.pl.time_prior(forked).lines
     assert [line.get_label() for line in lines] == ["early", "late", "middle"]

@@ -12,6 +12,7 @@ from velotime.data._moments import read_for, read_moments
 from velotime.data._neighbors import ensure_neighbors, neighborhood
 from velotime.data._reading import (
     Reading,
+    check_genes,
     find_layers,
     gene_status,
     read_labels,
@@ -27,6 +28,7 @@ from velotime.data._stored import require_soft_fit, restore_soft_fit, stored_met
 __all__ = [
     "Reading",
     "Slots",
+    "check_genes",
     "check_output",
     "ensure_neighbors",
     "find_layers",

@@ -38,6 +38,7 @@ LATENT_TIME_CLOCK_SD = "latent_time_clock_sd"
 LATENT_TIME_Q05 = "latent_time_q05"
 LATENT_TIME_Q95 = "latent_time_q95"
 SELF_TRANSITION = "velocity_self_transition"
+LATENT_TIME_EXPERIMENTAL = "latent_time_experimental"
 LATENT_TIME_ENTROPY = "latent_time_entropy"
 SIZE_UNSPLICED = "initial_size_unspliced"
 SIZE_SPLICED = "initial_size_spliced"
@@ -62,6 +63,8 @@ RECOVER_DYNAMICS = "recover_dynamics"
 TIME_PRIOR = "time_prior"
 TIME_ARROW = "time_arrow"
 RESAMPLE = "resample"
+KNOWLEDGE = "knowledge"
+EXPERIMENTAL_TIME = "experimental_time"
 MODEL_COMPARISON = "model_comparison"
 VELOCITY_PARAMS = "velocity_params"
 VELOCITY_GRAPH = "velocity_graph"
@@ -84,6 +87,8 @@ WRITTEN_BY_FITS = {
         LATENT_TIME_Q05,
         LATENT_TIME_Q95,
         LATENT_TIME_ENTROPY,
+        LATENT_TIME_EXPERIMENTAL,
+        f"{LATENT_TIME_EXPERIMENTAL}_sd",
         LINEAGE,
         MIXTURE_COMPONENT,
     ),
@@ -109,6 +114,7 @@ WRITTEN_BY_FITS = {
         f"{FIT_T_OFF}se",
         FIT_STATUS,
         VELOCITY_GENES,
+        *(f"{rate}_experimental" for rate in (FIT_ALPHA, FIT_ALPHA_0, FIT_ALPHA_2, FIT_BETA, FIT_GAMMA)),
     ),
     "obsm": (LINEAGE_POSTERIOR, MIXTURE_POSTERIOR),
     "varm": (
@@ -119,5 +125,5 @@ WRITTEN_BY_FITS = {
         MIXTURE_VARIANCE_U,
         MIXTURE_VARIANCE_S,
     ),
-    "uns": (LINEAGES, TIME_PRIOR, TIME_ARROW, VELOCITY_PARAMS),
+    "uns": (LINEAGES, TIME_PRIOR, TIME_ARROW, KNOWLEDGE, VELOCITY_PARAMS, EXPERIMENTAL_TIME),
 }

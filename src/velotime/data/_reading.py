@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -206,15 +207,30 @@ def _check_cells(adata: AnnData, u: Any, s: Any) -> None:
         )
 
 
-def read_labels(adata: AnnData, columns: Iterable[str]) -> CellLabels:
-    """Cell names and some obs columns.
+def read_labels(
+    adata: AnnData,
+    columns: Iterable[str],
+    genes: Iterable[str] = (),
+    layers: tuple[str | None, str | None] = (None, None),
+) -> CellLabels:
+    """Cell names, some obs columns, and normalised values of some genes.
+
+    Parameters
+    ----------
+    adata
+        The cells.
+    columns, genes
+        What is asked for.
+    layers
+        Names of the unspliced and the spliced layer; found by themselves by default.
 
     Raises
     ------
     InputError
-        If a column is not there or has missing values.
+        If a column or gene is not there, or a column has missing values.
     """
     found = {}
+    orders: dict[str, tuple[str, ...]] = {}
     for column in columns:
         if column not in adata.obs:
             raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}.")
@@ -224,7 +240,68 @@ def read_labels(adata: AnnData, columns: Iterable[str]) -> CellLabels:
                 f"column {column!r} of adata.obs has {n} missing values; fill them or leave these cells out."
             )
         found[column] = np.asarray(adata.obs[column])
-    return CellLabels(np.asarray(adata.obs_names), found)
+        orders.update(_order(adata.obs[column]))
+    return CellLabels(np.asarray(adata.obs_names), found, read_markers(adata, genes, layers), orders)
+
+
+def _order(values: pd.Series) -> dict[str, tuple[str, ...]]:
+    """Labels in their order, if they have one of their own and some cell has them; under the column's name."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        if not values.cat.ordered:
+            return {}
+        here = set(values)
+        return {str(values.name): tuple(str(label) for label in values.cat.categories if label in here)}
+    if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
+        return {}
+    return {str(values.name): tuple(np.unique(np.asarray(values)).astype(str).tolist())}
+
+
+def read_markers(
+    adata: AnnData, genes: Iterable[str], layers: tuple[str | None, str | None] = (None, None)
+) -> dict[str, FloatArray]:
+    """Spliced values of some genes over the cells' size factors, ``(cells,)`` each.
+
+    Raises
+    ------
+    InputError
+        If a gene is not there; the message names those with similar names.
+    """
+    genes = list(genes)
+    if not genes:
+        return {}
+    check_genes(adata, genes)
+    layer = read_layer(adata, find_layers(adata, *layers)[1], counts=False)
+    whole = layer.data if sparse.issparse(layer) else layer
+    counts = np.array_equal(whole, np.floor(whole)) and np.all(whole >= 0)  # normalised values stay as they are
+    size = size_factors(adata, layer, keys.SIZE_SPLICED) if counts else np.ones(adata.n_obs)
+    columns = layer[:, adata.var_names.get_indexer(pd.Index(genes))]
+    dense = columns.toarray() if sparse.issparse(columns) else np.asarray(columns)
+    return {gene: np.asarray(dense[:, k] / size, dtype=np.float64) for k, gene in enumerate(genes)}
+
+
+def check_genes(adata: AnnData, genes: Iterable[str]) -> None:
+    """See to it that genes exist.
+
+    Raises
+    ------
+    InputError
+        If one does not; the message names those with similar names.
+    """
+    missing = [gene for gene in genes if gene not in adata.var_names]
+    if not missing:
+        return
+    names = {str(name).lower(): str(name) for name in adata.var_names}
+    close = {
+        gene: [names[name] for name in difflib.get_close_matches(gene.lower(), list(names), n=5)] for gene in missing
+    }
+    hints = "; ".join(
+        f"{gene!r} (similar: {', '.join(found)})" if found else f"{gene!r} (nothing similar)"
+        for gene, found in close.items()
+    )
+    raise InputError(
+        f"genes not found among the {adata.n_vars:,} of adata.var_names: {hints}. Names look like "
+        f"{list(adata.var_names[:3])}. Genes that velotime.pp.filter_genes leaves out can be kept: keep=[...]."
+    )
 
 
 def tally(status: Any) -> dict[str, int]:

@@ -109,6 +109,8 @@ def gene_columns(columns: dict[str, FloatArray], genes: IntArray, n_genes: int) 
 
 def plain(value: Any) -> Any:
     """Settings as what an .h5ad can hold: nested dicts, numbers, texts; None becomes "none"."""
+    if isinstance(value, tuple) and any(is_dataclass(item) for item in value):
+        return {str(k): plain(item) for k, item in enumerate(value)}
     if is_dataclass(value) and not isinstance(value, type):
         return {"name": type(value).__name__, **{k: plain(getattr(value, k)) for k in asdict(value)}}
     if value is None:

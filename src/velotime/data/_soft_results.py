@@ -12,7 +12,16 @@ from velotime._types import FloatArray
 from velotime.data import _keys as keys
 from velotime.data._reading import Reading
 from velotime.data._results import Slots, all_genes, gene_columns, slots_of
-from velotime.inference import Arrow, GeneGains, GeneTable, Layout, SoftFit, SoftParameters, natural_rates
+from velotime.inference import (
+    CLEAR_PROBABILITY,
+    Arrow,
+    GeneGains,
+    GeneTable,
+    Layout,
+    SoftFit,
+    SoftParameters,
+    natural_rates,
+)
 
 LEAST_EXPLAINED = 0.05  # deviance explained from which on a gene counts as a velocity gene
 MOST_LABELS = 60  # a column with more sorts nothing
@@ -148,7 +157,12 @@ def _root_margin(starts: pd.DataFrame) -> float:
 def _uns(fit: SoftFit) -> dict[str, Any]:
     return {
         keys.LINEAGES: _lineages(fit),
-        keys.TIME_PRIOR: {"times": fit.states.times, "weights": fit.parameters.prior},
+        keys.TIME_PRIOR: {
+            "times": fit.states.times,
+            "weights": fit.parameters.prior,
+            "groups": np.array(fit.groups.names, dtype=object),
+        },
+        keys.KNOWLEDGE: _knowledge(fit),
         keys.TIME_ARROW: arrow_record(fit.arrow),
         keys.MOMENTS: {"source": keys.FITTED_MEANS},
     }
@@ -163,8 +177,28 @@ def arrow_record(arrow: Arrow) -> dict[str, Any]:
         "n_cells": arrow.n_cells,
         "share_of_genes": arrow.share_of_genes,
         "probability": arrow.probability,
+        "counts_probability": arrow.counts_probability,
+        "knowledge_margin": arrow.knowledge_margin,
+        "contested": arrow.contested,
+        "least_margin": arrow.least_margin,
+        "least_probability": CLEAR_PROBABILITY,
         "verdict": arrow.verdict,
     }
+
+
+def _knowledge(fit: SoftFit) -> dict[str, Any]:
+    """How each piece agrees with the fit, a row a piece, and its log weights."""
+    table = pd.DataFrame(
+        {
+            "piece": [piece.title for piece in fit.knowledge],
+            "n_cells": np.array([piece.n_cells for piece in fit.knowledge], dtype=np.int64),
+            "nats": np.array([piece.nats for piece in fit.knowledge], dtype=np.float64),
+            "correlation": np.array([piece.correlation for piece in fit.knowledge], dtype=np.float64),
+            "in_conflict": np.array([piece.in_conflict for piece in fit.knowledge], dtype=bool),
+        }
+    )
+    weights = {str(k): table for k, table in enumerate(fit.parameters.known)}
+    return {"table": table.set_axis(table.index.astype(str)), "log_weights": weights}
 
 
 def _lineages(fit: SoftFit) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from velotime.data import _keys as keys
 from velotime.data._reading import read_labels, read_observations
 from velotime.inference import (
     CellLabels,
+    Ends,
     FixedPrior,
     Gaussian,
     LearnedPrior,
+    Markers,
     NegativeBinomial,
     Observations,
     Poisson,
@@ -25,6 +27,7 @@ from velotime.inference import (
     SoftEM,
     StoredCurves,
     Terminals,
+    TimeLabels,
     UniformPrior,
     restore,
 )
@@ -32,14 +35,17 @@ from velotime.inference import (
 SETTINGS = {
     kind.__name__: kind
     for kind in (
+        Ends,
         FixedPrior,
         Gaussian,
         LearnedPrior,
+        Markers,
         NegativeBinomial,
         Poisson,
         Root,
         SoftEM,
         Terminals,
+        TimeLabels,
         UniformPrior,
     )
 }
@@ -97,7 +103,8 @@ def _read_again(adata: AnnData) -> tuple[SoftEM, Observations, CellLabels, IntAr
             f"the fit was made of {int(record['n_cells'])} cells and {int(record['n_genes'])} genes, but "
             f"{adata.n_obs} cells and {len(reading.genes)} such genes are here: fit these cells and genes again."
         )
-    return method, reading.observations, read_labels(adata, method.columns), fitted
+    labels = read_labels(adata, method.columns, method.marker_genes, reading.layers)
+    return method, reading.observations, labels, fitted
 
 
 def _check_same(adata: AnnData, fit: Restored) -> None:
@@ -127,18 +134,22 @@ def _curves(adata: AnnData, genes: IntArray) -> StoredCurves:
     t_off = np.asarray(adata.varm[keys.LINEAGE_T_OFF], dtype=np.float64)[genes]
     alpha = np.asarray(adata.varm[keys.LINEAGE_ALPHA], dtype=np.float64)[genes]
     own = np.stack([np.log(t_off - t_on[:, None]), np.log(alpha / gamma[:, None])], axis=2)
-    prior = adata.uns[keys.TIME_PRIOR]
+    prior, known = adata.uns[keys.TIME_PRIOR], adata.uns[keys.KNOWLEDGE]["log_weights"]
     return StoredCurves(
         np.hstack([np.stack(shared, axis=1), own.reshape(len(genes), -1)]),
         column(keys.FIT_DISPERSION_U),
         column(keys.FIT_DISPERSION_S),
         np.asarray(prior["times"], dtype=np.float64),
         np.asarray(prior["weights"], dtype=np.float64),
+        tuple(str(name) for name in prior["groups"]),
+        tuple(np.asarray(known[str(k)], dtype=np.float64) for k in range(len(known))),
     )
 
 
 def _settings(value: Any) -> Any:
     """Settings from what an .h5ad holds of them: the inverse of how they are written."""
+    if isinstance(value, Mapping) and "name" not in value:
+        return tuple(_settings(value[str(k)]) for k in range(len(value)))
     if isinstance(value, Mapping):
         fields = {name: _settings(field) for name, field in value.items() if name != "name"}
         return SETTINGS[str(value["name"])](**fields)

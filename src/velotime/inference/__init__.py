@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from velotime.inference._arrow import Arrow
+from velotime.inference._agreement import Agreement
+from velotime.inference._arrow import CLEAR_PROBABILITY, Arrow
 from velotime.inference._bands import curve_covariance
 from velotime.inference._em import Progress, Trace, Watcher
 from velotime.inference._groups import GroupTest, compare_groups, group_gain, group_sums
-from velotime.inference._knowledge import CellLabels, Root, Terminals
+from velotime.inference._knowledge import Ends, Root, Terminals
+from velotime.inference._labels import LEAST_GROUP, POOLED, CellLabels
 from velotime.inference._method import Fit, Method, PlainMethod, Reads
 from velotime.inference._mixture import MixtureEM, MixtureFit
 from velotime.inference._noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference._observations import Observations
+from velotime.inference._order import Markers, TimeLabels
 from velotime.inference._params import Layout, natural_rates
 from velotime.inference._priors import FixedPrior, LearnedPrior, UniformPrior
 from velotime.inference._restore import Restored, StoredCurves, place_all, restore
@@ -21,8 +24,13 @@ from velotime.inference._starts import Geometry
 from velotime.inference._summary import GeneGains, GeneTable
 
 __all__ = [
+    "CLEAR_PROBABILITY",
+    "LEAST_GROUP",
+    "POOLED",
+    "Agreement",
     "Arrow",
     "CellLabels",
+    "Ends",
     "Fit",
     "FixedPrior",
     "Gaussian",
@@ -32,6 +40,7 @@ __all__ = [
     "GroupTest",
     "Layout",
     "LearnedPrior",
+    "Markers",
     "Method",
     "MixtureEM",
     "MixtureFit",
@@ -50,6 +59,7 @@ __all__ = [
     "SoftParameters",
     "StoredCurves",
     "Terminals",
+    "TimeLabels",
     "Trace",
     "UniformPrior",
     "Watcher",

@@ -22,7 +22,9 @@ N_BOOTSTRAP = 2000
 class Arrow:
     """Evidence for the direction of time, on the cells of the starts and all genes.
 
-    Both directions are fitted from the best start of their own, with the same schedule.
+    Both directions are fitted from the best start of their own, with the same schedule, by the counts alone: with roots
+    or labels that forbid it, no fit would stay backwards to be compared. What is known of the cells is then weighed
+    under either fit and added.
 
     Attributes
     ----------
@@ -31,14 +33,20 @@ class Arrow:
     n_cells
         Cells that it was measured on.
     gene_evidence
-        The same for each gene, given the posterior of time of either fit, nats, ``(genes,)``.
+        Each gene's part of that, given the posterior of time of either fit, nats, ``(genes,)``. What is left of the
+        margin is how well the times themselves go with their prior, and what is known of the cells.
     share_of_genes
         Share of the genes that prefer the reported direction.
     probability
-        Share of 2,000 bootstrap samples of the genes in which their summed evidence is for the reported direction.
-        Genes are taken as independent given the direction, so that this is an upper bound where they are not.
+        Share of 2,000 bootstrap samples of the genes in which the margin is for the reported direction. Genes are
+        taken as independent given the direction, so that this is an upper bound where they are not.
+    knowledge_margin
+        The part of the margin that comes from what is known of the cells (roots, ends, markers, labels), nats.
+    counts_probability
+        The same share without what is known of the cells.
     verdict
-        "clear" if the margin is over 10 nats and 0.05 nats a cell and the probability 0.95 or more, else "unclear".
+        "clear" if the margin is over 10 nats and 0.05 nats a cell, the probability 0.95 or more, and counts and
+        knowledge do not contradict each other by as many nats; else "unclear".
     """
 
     log_likelihood_margin: float
@@ -46,29 +54,66 @@ class Arrow:
     gene_evidence: FloatArray
     share_of_genes: float
     probability: float
+    knowledge_margin: float = 0.0
+    counts_probability: float = 1.0
+
+    @property
+    def least_margin(self) -> float:
+        """Margin above which it is called clear, nats."""
+        return max(CLEAR_MARGIN, CLEAR_PER_CELL * self.n_cells)
+
+    @property
+    def contested(self) -> bool:
+        """Whether counts and knowledge speak for opposite directions, each by more than the least margin.
+
+        And the counts not by chance: 0.95 of the bootstrap samples of the genes must agree on their direction.
+        """
+        counts = self.log_likelihood_margin - self.knowledge_margin
+        decided = max(self.counts_probability, 1.0 - self.counts_probability) >= CLEAR_PROBABILITY
+        opposite = counts * self.knowledge_margin < 0
+        return decided and opposite and min(abs(counts), abs(self.knowledge_margin)) > self.least_margin
 
     @property
     def verdict(self) -> str:
         """Whether to rely on the direction."""
-        least = max(CLEAR_MARGIN, CLEAR_PER_CELL * self.n_cells)
-        clear = self.log_likelihood_margin > least and self.probability >= CLEAR_PROBABILITY
-        return "clear" if clear else "unclear"
+        decided = self.log_likelihood_margin > self.least_margin and self.probability >= CLEAR_PROBABILITY
+        return "clear" if decided and not self.contested else "unclear"
 
 
 def weigh(
     problem: SoftProblem,
     ahead: Run[SoftParameters, SoftStatistics],
     behind: Run[SoftParameters, SoftStatistics],
+    known: float,
     rng: Generator,
 ) -> Arrow:
-    """Evidence for ``ahead`` over ``behind``, two fits of one problem."""
-    evidence = gene_log_likelihood(problem, ahead) - gene_log_likelihood(problem, behind)
+    """Evidence for ``ahead`` over ``behind``.
+
+    Parameters
+    ----------
+    problem, ahead, behind
+        Two fits of one problem, by the counts alone.
+    known
+        By how many nats what is known of the cells speaks for ``ahead``.
+    rng
+        Draws the genes of the bootstrap.
+    """
+    evidence = _gene_evidence(problem, ahead) - _gene_evidence(problem, behind)
     n_genes = len(evidence)
-    counts = rng.multinomial(n_genes, np.full(n_genes, 1.0 / n_genes), size=N_BOOTSTRAP)
+    drawn = rng.multinomial(n_genes, np.full(n_genes, 1.0 / n_genes), size=N_BOOTSTRAP)
+    by_counts = (ahead.bound - behind.bound) * problem.cells.n_cells
+    margins = by_counts + drawn @ evidence - evidence.sum()
     return Arrow(
-        log_likelihood_margin=(ahead.bound - behind.bound) * problem.cells.n_cells,
+        log_likelihood_margin=by_counts + known,
         n_cells=problem.cells.n_cells,
         gene_evidence=evidence,
         share_of_genes=float((evidence > 0).mean()),
-        probability=float((counts @ evidence > 0).mean()),
+        probability=float((margins + known > 0).mean()),
+        knowledge_margin=known,
+        counts_probability=float((margins > 0).mean()),
     )
+
+
+def _gene_evidence(problem: SoftProblem, run: Run[SoftParameters, SoftStatistics]) -> FloatArray:
+    """A gene's part of the bound: expected log-likelihood of its counts, and log prior of its curve, ``(genes,)``."""
+    return gene_log_likelihood(problem, run) - problem.rate_prior.penalty(run.parameters.theta)

@@ -110,12 +110,12 @@ def _score(search: Search, parts: ThinnedCounts, n_lineages: int, rng: Generator
     alone = fit_clusters(cells, search.noise, search.geometry.components, 1, rng).parameters
     best = max(clusters, key=lambda k: float(clusters[k].mean()))
     known, unseen = _on_the_curve(outcome, parts.test)
+    curves = outcome.best.run.parameters
+    log_prior = cells.prior_rows.log_prior(curves.prior, curves.known)[cells.prior_row]
     return _Scores(
         constant=heldout_clusters(cells, search.noise, alone, parts.test),
         clusters=clusters,
-        trajectory=foretell(
-            known + np.log(outcome.best.run.parameters.prior[cells.prior_rows.group[cells.prior_row]]), unseen
-        ),
+        trajectory=foretell(known + log_prior, unseen),
         points=_at_points(known, unseen, members[best]),
         fair=fair,
         best=best,

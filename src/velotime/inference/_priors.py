@@ -49,23 +49,35 @@ class UniformPrior:
 class LearnedPrior:
     """The density of cells over the states, learned with the rest: the Dirichlet-MAP estimate.
 
-    ``pi_j = (n_j + concentration) / sum``, with n_j the expected number of cells in state j.
+    ``pi_j = (n_j + concentration) / sum``, with n_j the expected number of cells in state j. With ``smoothness``, pi is
+    the likeliest of all mixtures of normal kernels of that sd along the clock, the same within each lineage: the same
+    objective over a smaller set, maximised by EM of the mixture's weights, so that the bound of the whole fit does not
+    fall either (up to the fraction of a nat that 100 inner iterations leave, which the loop's tolerance covers).
 
     Parameters
     ----------
     concentration
         Cells that every state is credited with. The default, 1, keeps empty stretches of the clock reachable and is
         small beside the cells of a populated one.
+    smoothness
+        Standard deviation of the kernels, as a share of the clock. 0 by default: no smoothing. 0.05 or so calms the
+        density where cells are few.
     by
-        An obs column: cells of each of its labels have a prior of their own.
+        An obs column: cells of each of its labels have a prior of their own. Labels of fewer than 5 cells are pooled.
     """
 
     concentration: float = 1.0
+    smoothness: float = 0.0
     by: str | None = None
 
     def __post_init__(self) -> None:
         if not self.concentration >= 0:
             raise InputError(f"LearnedPrior(concentration={self.concentration}): must be 0 or more. The default is 1.")
+        if not 0 <= self.smoothness <= 0.5:
+            raise InputError(
+                f"LearnedPrior(smoothness={self.smoothness}): must be a share of the clock, 0 to 0.5. The default "
+                "is 0, no smoothing."
+            )
 
     def initial(self, states: States, n_rows: int) -> FloatArray:
         """``1 / states``."""
@@ -74,7 +86,29 @@ class LearnedPrior:
     def update(self, weight: FloatArray, states: States) -> FloatArray:
         """``(n_j + concentration) / sum``."""
         raised = weight[:, : states.n_states] + self.concentration + 1e-12
+        if self.smoothness > 0:
+            by_lineage = raised.reshape(len(raised), states.layout.n_lineages, -1)
+            raised = smooth_density(by_lineage, states.times, self.smoothness).reshape(raised.shape)
         return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+
+SMOOTHING_STEPS = 100  # EM iterations for the weights of the kernels
+
+
+def smooth_density(weight: FloatArray, times: FloatArray, sd: float) -> FloatArray:
+    """Likeliest mixture of normal kernels, one at each time, for weights ``(..., times)``; sums are kept.
+
+    With ``K[k, j]`` kernel k at time j (rows sum to 1) and phi its weights, ``sum_j n_j log (phi K)_j`` is maximised by
+    ``phi_k <- phi_k sum_j K[k, j] n_j / (phi K)_j / sum n``, which never lowers it.
+    """
+    kernel = np.exp(-0.5 * ((times[:, None] - times) / sd) ** 2)
+    kernel /= kernel.sum(axis=1, keepdims=True)
+    total = weight.sum(axis=-1, keepdims=True)
+    share = weight / total
+    phi = share
+    for _ in range(SMOOTHING_STEPS):
+        phi = phi * ((share / (phi @ kernel)) @ kernel.T)
+    return np.asarray((phi @ kernel) * total)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from velotime._types import FloatArray, IntArray
-from velotime.inference._knowledge import CellLabels
+from velotime.inference._labels import CellLabels, match_groups
 from velotime.inference._mstep import GeneFit
 from velotime.inference._observations import Observations
 from velotime.inference._params import Layout, States
@@ -32,6 +32,10 @@ class StoredCurves:
         The time grid, ``(times,)``.
     prior
         Time prior, ``(groups, states)``.
+    groups
+        Names of the groups.
+    known
+        Log weights of each piece of knowledge, ``(rows of the piece, states)`` each.
     """
 
     theta: FloatArray
@@ -39,6 +43,8 @@ class StoredCurves:
     spliced_scatter: FloatArray
     times: FloatArray
     prior: FloatArray
+    groups: tuple[str, ...] = ("all",)
+    known: tuple[FloatArray, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,19 +97,25 @@ def restore(method: SoftEM, observations: Observations, labels: CellLabels, stor
     """Take up a fit of ``method`` to these observations again."""
     n_genes, n_parameters = stored.theta.shape
     layout = Layout((n_parameters - Layout(0).n_parameters) // 2)
+    rows = method.prior_rows(labels)
     problem = SoftProblem(
-        Cells.of(observations, method.prior_rows(labels), method.noise),
+        Cells.of(observations, rows, method.noise),
         States(stored.times, layout),
         method.noise,
         method.prior,
         RatePrior(layout),
     )
     genes = GeneFit(stored.theta, np.zeros(n_genes), np.full(n_genes, 1e-2))
-    return Restored(problem, SoftParameters(genes, stored.unspliced_scatter, stored.spliced_scatter, stored.prior))
+    prior = match_groups(stored.prior, stored.groups, rows.groups.names)
+    known = tuple(  # a label that the fitted cells have not says nothing
+        np.pad(table, ((0, max(int(n) + 1 - len(table), 0)), (0, 0)))
+        for table, n in zip(stored.known, rows.sources.max(axis=0), strict=True)
+    )
+    return Restored(problem, SoftParameters(genes, stored.unspliced_scatter, stored.spliced_scatter, prior, known))
 
 
 def place_all(method: SoftEM, observations: Observations, labels: CellLabels, fit: SoftFit) -> Restored:
-    """Any cells on the curves of a fit of ``method`` to some of them, whose groups must be those of the prior."""
+    """Any cells on the curves of a fit of ``method`` to some of them."""
     parameters = fit.parameters
     stored = StoredCurves(
         parameters.theta,
@@ -111,5 +123,7 @@ def place_all(method: SoftEM, observations: Observations, labels: CellLabels, fi
         parameters.spliced_scatter,
         fit.states.times,
         parameters.prior,
+        fit.groups.names,
+        parameters.known,
     )
     return restore(method, observations, labels, stored)

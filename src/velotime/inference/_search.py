@@ -8,16 +8,18 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
+from velotime.inference._agreement import listen
 from velotime.inference._em import Run, Schedule, run_em
 from velotime.inference._heldout import ThinnedCounts, compare, heldout_log_likelihood
-from velotime.inference._knowledge import CellLabels, PriorRows, Root, Terminals
+from velotime.inference._knowledge import Root, Terminals
 from velotime.inference._noise import Noise
 from velotime.inference._observations import Observations
 from velotime.inference._params import States
+from velotime.inference._prior_rows import PriorRows
 from velotime.inference._priors import RatePrior, TimePrior
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference._starts import (
@@ -38,6 +40,8 @@ FIRST_ROUND, FIRST_RESTARTS = Schedule(annealing=16, hottest=10.0, longest=2, to
 LATER_ROUNDS, LATER_RESTARTS = Schedule(annealing=10, hottest=5.0, longest=2, tolerance=0.0), frozenset({0, 5, 10})
 
 
+EARLIEST = 0.05  # share of the cells, earliest by what is known, whose tip is tried as a root
+WITHIN_LABELS = 0.3  # of the clock, over which cells of which the same is known are spread at first
 AGAINST = -0.5  # Spearman correlation of two orderings below which one runs against the other
 
 
@@ -89,7 +93,7 @@ class Search:
         Their cells, of which ``geometry.cells`` are the indices.
     geometry
         Where they lie.
-    labels, prior_rows
+    prior_rows
         What is known of them.
     genes
         Which genes they use, ``(genes,)``.
@@ -103,7 +107,6 @@ class Search:
 
     cells: Cells
     geometry: Geometry
-    labels: CellLabels
     prior_rows: PriorRows
     genes: BoolArray
     noise: Noise
@@ -121,11 +124,35 @@ class Search:
     @cached_property
     def first_trials(self) -> list[Trial]:
         """One-lineage fits from every root and spacing, one round each."""
-        roots = tips(self.geometry)
-        if self.root is not None:
-            roots = np.array([farthest(self.geometry, self.root.candidates(self.labels))])
+        starts = list(orderings(self.geometry, self._roots))
+        if self.prior_rows.knowledge:
+            starts.append(self._by_knowledge)
         problem = self.problem(1)
-        return [begin_trial(problem, start) for start in orderings(self.geometry, roots)]
+        return [begin_trial(problem, start) for start in starts]
+
+    @cached_property
+    def _roots(self) -> IntArray:
+        """The given root; or the tips, and the tip of the cells that are known to be earliest, if any are."""
+        if self.root is not None:
+            return np.array([farthest(self.geometry, np.flatnonzero(self.prior_rows.rows_of(self.root) == 1))])
+        if np.ptp(self._expected_time) < 1e-6:
+            return tips(self.geometry)
+        earliest = np.flatnonzero(self._expected_time <= np.quantile(self._expected_time, EARLIEST))
+        return np.append(tips(self.geometry), farthest(self.geometry, earliest))
+
+    @cached_property
+    def _expected_time(self) -> FloatArray:
+        """Mean time of each cell by what is known alone, ``(cells,)``."""
+        states = self.problem(1).states
+        return self.prior_rows.expected_time(states, self.prior_rows.initial(states))
+
+    @property
+    def _by_knowledge(self) -> Start:
+        """Times by what is known, cells alike in that by their distance from the root."""
+        root = int(self._roots[-1])
+        distance = np.linalg.norm(self.geometry.diffusion - self.geometry.diffusion[root], axis=1)
+        known = self._expected_time + WITHIN_LABELS * (rankdata(distance) - 0.5) / len(distance)
+        return Start(root, "knowledge", (rankdata(known) - 0.5) / len(known))
 
     def run(self, n_lineages: int, *, roots: list[int] | None = None) -> Outcome:
         """All starts with ``n_lineages``, halved until the best is left, which is then tried backwards.
@@ -170,21 +197,24 @@ class Search:
             return None
         if self.terminals is None:
             return late_groups(time, self.geometry.components, n_lineages, self.rng)
-        row = self.terminals.rows(self.labels)
+        row = self.prior_rows.rows_of(self.terminals)
         own = np.eye(n_lineages)[np.maximum(row - 1, 0)]
         return share_early(time, np.where(row[:, None] > 0, own, 1.0 / n_lineages))
 
     def _best_backwards(self, problem: SoftProblem, trials: list[Trial]) -> Trial:
         """The best fit that runs against the best one: its reverse, or a start of its own that ended so.
 
-        Either goes on for as many rounds as the best one had.
+        Either goes on for as many rounds as the best one had, by the counts alone, as roots or labels that forbid it
+        would turn it round; what is known is weighed in the end.
         """
         time = self._times(problem, trials[0])
-        rivals = [begin_trial(problem, self._reversed(problem, time))]
+        silent = problem.silent
+        rivals = [begin_trial(silent, self._reversed(problem, time))]
         against = [trial for trial in trials[1:] if spearmanr(self._times(problem, trial), time).statistic < AGAINST]
-        rivals += against[:1]
+        rivals += [trial if silent is problem else begin_trial(silent, trial.start) for trial in against[:1]]
         for _ in range(rounds(len(trials))):
-            rivals = [go_on(problem, trial) for trial in rivals]
+            rivals = [go_on(silent, trial) for trial in rivals]
+        rivals = [Trial(trial.start, listen(problem, trial.run)) for trial in rivals]
         return max(rivals, key=lambda trial: trial.bound)
 
     def _reversed(self, problem: SoftProblem, time: FloatArray) -> Start:
@@ -302,6 +332,8 @@ def most_variable(observations: Observations, n_genes: int) -> BoolArray:
     return keep
 
 
-def some_cells(geometry: Geometry, n_cells: int, rng: Generator) -> IntArray:
-    """Draw up to ``n_cells`` of the placed cells, in their order."""
-    return np.sort(rng.permutation(len(geometry.cells))[:n_cells])
+def some_cells(geometry: Geometry, n_cells: int, include: IntArray, rng: Generator) -> IntArray:
+    """Draw up to ``n_cells`` of the placed cells, those of ``include`` first; in their order."""
+    shuffled = rng.permutation(len(geometry.cells))
+    first = np.isin(geometry.cells[shuffled], include)
+    return np.sort(np.concatenate([shuffled[first], shuffled[~first]])[:n_cells])

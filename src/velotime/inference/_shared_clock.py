@@ -28,7 +28,7 @@ from velotime._types import FloatArray
 from velotime.backends import LayerStatistics
 from velotime.inference._arrow import Arrow
 from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
-from velotime.inference._knowledge import CellLabels
+from velotime.inference._labels import CellLabels
 from velotime.inference._method import Reads
 from velotime.inference._noise import Gaussian, LayerData
 from velotime.inference._observations import Observations

@@ -11,15 +11,19 @@ import pandas as pd
 from numpy.random import Generator
 
 from velotime._status import InputError, Status
-from velotime._types import BoolArray
+from velotime._types import BoolArray, IntArray
+from velotime.inference._agreement import Agreement, agreement, listen
 from velotime.inference._arrow import Arrow, weigh
 from velotime.inference._comparison import Comparison, compare_kinds
 from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
-from velotime.inference._knowledge import CellLabels, Knowledge, PriorRows, Root, Terminals, label_groups
+from velotime.inference._knowledge import Ends, Knowledge, Root, Terminals
+from velotime.inference._labels import CellLabels, Groups
 from velotime.inference._method import Reads
 from velotime.inference._noise import NegativeBinomial, Noise
 from velotime.inference._observations import Observations
+from velotime.inference._order import Markers, TimeLabels
 from velotime.inference._params import States
+from velotime.inference._prior_rows import PriorRows
 from velotime.inference._priors import LearnedPrior, RatePrior, TimePrior
 from velotime.inference._search import Outcome, Search, Trial, choose_n_lineages, most_variable, some_cells
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem, SoftStatistics
@@ -27,6 +31,7 @@ from velotime.inference._starts import Geometry
 from velotime.inference._summary import CellTable, GeneTable, cell_table, gene_table
 from velotime.inference._uncertainty import uncertainty
 
+MOST_LANDMARKS = 100  # root cells that the starts must hold
 ALL_GENES = Schedule(annealing=8, hottest=5.0, longest=4, tolerance=0.0)  # both directions, on the cells of the starts
 
 
@@ -45,7 +50,11 @@ class SoftFit:
     states
         The states: times and lineages.
     parameters
-        Curves, scatter and time prior.
+        Curves, scatter, time prior and how labels lie on the clock.
+    groups
+        Groups of cells with a time prior of their own.
+    knowledge
+        How each piece of what is known of the cells agrees with the fit.
     cells, genes
         Results a cell and a gene.
     lineage_names
@@ -65,6 +74,8 @@ class SoftFit:
     log_likelihood: float
     states: States
     parameters: SoftParameters
+    groups: Groups
+    knowledge: tuple[Agreement, ...]
     cells: CellTable
     genes: GeneTable
     lineage_names: tuple[str, ...]
@@ -135,6 +146,9 @@ class SoftEM:
         ``Terminals(column, labels)``: one lineage for each of these labels; goes before ``n_lineages``.
     root
         ``Root(column, label)`` or ``Root(cell=name)``, where time begins; searched for by default.
+    knowledge
+        What else is known of the cells, one piece or several: ``Ends``, ``Markers``, ``TimeLabels``. Each enters the
+        prior of the cells' times, in the starts as in the fit, for both directions alike; none is a hard cut.
     """
 
     noise: Noise = field(default_factory=NegativeBinomial)
@@ -151,8 +165,17 @@ class SoftEM:
     most_lineages: int = 5
     lineages: Terminals | None = None
     root: Root | None = None
+    knowledge: tuple[Knowledge, ...] = ()
 
     def __post_init__(self) -> None:
+        given = self.knowledge if isinstance(self.knowledge, tuple | list) else (self.knowledge,)
+        object.__setattr__(self, "knowledge", tuple(given))
+        for piece in self.knowledge:
+            if not isinstance(piece, Ends | Markers | TimeLabels):
+                raise InputError(
+                    f"SoftEM(knowledge={piece!r}): give Ends, Markers or TimeLabels; a Root goes to root=, "
+                    "Terminals go to lineages=."
+                )
         for name, least in (
             ("n_times", 8),
             ("max_iterations", 1),
@@ -203,6 +226,7 @@ class SoftEM:
             run.parameters.theta,
             run.statistics.weight.sum(axis=0),
         )
+        cells = cell_table(problem, run.parameters, doubt)
         return SoftFit(
             status=run.status,
             trace=run.trace,
@@ -210,7 +234,9 @@ class SoftEM:
             + float(problem.rate_prior.penalty(run.parameters.theta).sum()),
             states=problem.states,
             parameters=run.parameters,
-            cells=cell_table(problem, run.parameters, doubt),
+            groups=problem.cells.prior_rows.groups,
+            knowledge=agreement(problem, run.parameters, cells.mean),
+            cells=cells,
             genes=gene_table(problem, run.parameters, run.statistics, doubt),
             lineage_names=self._lineage_names(n_lineages),
             lineage_choice=start.lineage_choice,
@@ -266,17 +292,29 @@ class SoftEM:
     @property
     def columns(self) -> tuple[str, ...]:
         """The obs columns that the settings refer to."""
-        pieces = (*self._knowledge, *(() if self.root is None else (self.root,)))
         by = () if self.prior.by is None else (self.prior.by,)
-        return tuple(dict.fromkeys((*by, *(column for piece in pieces for column in piece.columns))))
+        return tuple(dict.fromkeys((*by, *(column for piece in self._pieces for column in piece.columns))))
+
+    @property
+    def marker_genes(self) -> tuple[str, ...]:
+        """The genes that the settings refer to."""
+        return tuple(dict.fromkeys(gene for piece in self._pieces for gene in piece.genes))
 
     def prior_rows(self, labels: CellLabels) -> PriorRows:
         """What is known of each cell, by these settings."""
-        return PriorRows.of(label_groups(labels, self.prior.by), self._knowledge, labels)
+        return PriorRows.of(Groups.of(labels, self.prior.by), self._pieces, labels)
+
+    def landmarks(self, labels: CellLabels) -> IntArray:
+        """Cells that the starts must not miss, up to 100: those that may be the root."""
+        if self.root is None:
+            return np.zeros(0, dtype=np.int64)
+        found = self.root.candidates(labels)
+        return found[:: -(-len(found) // MOST_LANDMARKS)]
 
     @property
-    def _knowledge(self) -> tuple[Knowledge, ...]:
-        return () if self.lineages is None else (self.lineages,)
+    def _pieces(self) -> tuple[Knowledge, ...]:
+        """Everything that is known of the cells."""
+        return tuple(piece for piece in (self.lineages, self.root, *self.knowledge) if piece is not None)
 
     def _choose_lineages(
         self, observations: Observations, search: Search, rng: Generator
@@ -299,13 +337,12 @@ class SoftEM:
     def _search(
         self, observations: Observations, geometry: Geometry, rows: PriorRows, labels: CellLabels, rng: Generator
     ) -> Search:
-        geometry = geometry.take(some_cells(geometry, self.start_cells, rng))
+        geometry = geometry.take(some_cells(geometry, self.start_cells, self.landmarks(labels), rng))
         some = observations.select_cells(geometry.cells)
         genes = most_variable(some, self.start_genes)
         return Search(
             cells=Cells.of(some.select_genes(np.flatnonzero(genes)), rows.take(geometry.cells), self.noise),
             geometry=geometry,
-            labels=labels.take(geometry.cells),
             prior_rows=rows.take(geometry.cells),
             genes=genes,
             noise=self.noise,
@@ -337,13 +374,19 @@ class SoftEM:
         some = observations.select_cells(search.geometry.cells)
         problem = replace(outcome.problem, cells=Cells.of(some, search.prior_rows, self.noise))
         pair = (outcome.best, outcome.backwards)
-        runs = [self._all_genes(problem, search.genes, trial) for trial in pair]
-        ahead = int(self.root is None and runs[1].bound > runs[0].bound)
-        return pair[ahead], weigh(problem, runs[ahead], runs[1 - ahead], rng)
+        silent = problem.silent
+        runs = [self._all_genes(silent, search.genes, trial) for trial in pair]
+        known = [(listen(problem, run).bound - run.bound) * problem.cells.n_cells for run in runs]
+        ahead = int(runs[1].bound * problem.cells.n_cells + known[1] > runs[0].bound * problem.cells.n_cells + known[0])
+        arrow = weigh(silent, runs[ahead], runs[1 - ahead], known[ahead] - known[1 - ahead], rng)
+        if self.root is not None and ahead == 1 and arrow.log_likelihood_margin < arrow.least_margin:
+            return pair[0], weigh(silent, runs[0], runs[1], known[0] - known[1], rng)  # noise does not overrule a root
+        return pair[ahead], arrow
 
     def _all_genes(self, problem: SoftProblem, genes: BoolArray, trial: Trial) -> Run[SoftParameters, SoftStatistics]:
         heated = replace(problem, restarts=frozenset({ALL_GENES.annealing}))
-        first = heated.first(heated.expect_by(trial.run.parameters, genes, ALL_GENES.hottest))
+        start = replace(trial.run.parameters, known=())
+        first = heated.first(heated.expect_by(start, genes, ALL_GENES.hottest))
         statistics, _ = heated.expect(first, ALL_GENES.hottest)
         return run_em(heated, first, statistics, ALL_GENES)
 
@@ -351,7 +394,8 @@ class SoftEM:
         """All cells and genes from the winner of the search on, which knows some of the genes on a coarser clock."""
         handover = replace(problem, states=coarse)
         first = handover.first(handover.expect_by(chosen.run.parameters, genes, self.hottest / 2))
-        return replace(first, prior=problem.time_prior.initial(problem.states, len(first.prior)))
+        prior = problem.time_prior.initial(problem.states, len(first.prior))
+        return replace(first, prior=prior, known=problem.cells.prior_rows.initial(problem.states))
 
     def _main_run(
         self, problem: SoftProblem, first: SoftParameters, watch: Watcher

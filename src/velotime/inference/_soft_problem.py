@@ -21,11 +21,11 @@ from velotime.backends import (
     posterior,
 )
 from velotime.inference._clock import LEAVE_ROOM, Warp, best_warp, try_warp, warp_density
-from velotime.inference._knowledge import PriorRows
 from velotime.inference._mstep import GeneFit, GeneProblem, begin, improve, restart
 from velotime.inference._noise import LayerData, Noise, StateSums
 from velotime.inference._observations import Observations
 from velotime.inference._params import States
+from velotime.inference._prior_rows import PriorRows
 from velotime.inference._priors import RatePrior, TimePrior
 
 N_LEVELS = 32  # steps of the ladder that size factors are rounded to
@@ -76,11 +76,6 @@ class Cells:
         """Row of the prior of each cell, ``(cells,)``, int32."""
         return self.prior_rows.row.astype(np.int32)
 
-    @cached_property
-    def group(self) -> IntArray:
-        """Group of each cell, ``(cells,)``, int32."""
-        return self.prior_rows.group[self.prior_rows.row].astype(np.int32)
-
 
 def _reorder(data: LayerData, order: IntArray) -> LayerData:
     return LayerData(data.values[order], data.levels, data.level[order])
@@ -98,12 +93,15 @@ class SoftParameters:
         The noise model's parameter, ``(genes,)``.
     prior
         Time prior, ``(groups, states)``.
+    known
+        Log weights of each piece of knowledge, ``(rows of the piece, states)`` each.
     """
 
     genes: GeneFit
     unspliced_scatter: FloatArray
     spliced_scatter: FloatArray
     prior: FloatArray
+    known: tuple[FloatArray, ...] = ()
 
     @property
     def theta(self) -> FloatArray:
@@ -113,7 +111,7 @@ class SoftParameters:
 
 @dataclass(frozen=True)
 class SoftStatistics:
-    """Sums over cells under the posterior: of both layers, and of the posterior itself ``(groups, states)``."""
+    """Sums over cells under the posterior: of both layers, and of the posterior itself ``(prior rows, states)``."""
 
     unspliced: LayerStatistics
     spliced: LayerStatistics
@@ -157,22 +155,33 @@ class SoftProblem:
     clock_moves: frozenset[int] = frozenset()
     make_room: int | None = None
 
+    @property
+    def silent(self) -> SoftProblem:
+        """The same problem as if nothing but the groups were known of the cells."""
+        rows = self.cells.prior_rows
+        return replace(self, cells=replace(self.cells, prior_rows=rows.silent)) if rows.knowledge else self
+
     # ------------------------------------------------------------------ E-step
     def expect(self, parameters: SoftParameters, temperature: float) -> tuple[SoftStatistics, float]:
         """Sums under the posterior, and the bound a cell (at a higher temperature, its heated counterpart)."""
         model, rest = self.sweep_model(parameters, temperature)
-        result = accumulate(*self.cells.layers, model, self.cells.prior_row, self.cells.group)
-        evidence = temperature * float(result.log_evidence.sum(dtype=np.float64))
+        statistics, log_evidence = self._sweep(model)
+        evidence = temperature * float(log_evidence.sum(dtype=np.float64))
         bound = evidence + rest - float(self.rate_prior.penalty(parameters.theta).sum())
-        weight = result.weight[:, : self.states.n_states]
-        return SoftStatistics(result.unspliced, result.spliced, weight), bound / self.cells.n_cells
+        return statistics, bound / self.cells.n_cells
 
     def expect_by(self, parameters: SoftParameters, genes: BoolArray, temperature: float) -> SoftStatistics:
         """Sums of all genes under the posterior that ``genes`` alone give; the parameters are those of ``genes``."""
         model, _ = self.sweep_model(parameters, temperature, genes)
-        result = accumulate(*self.cells.layers, model, self.cells.prior_row, self.cells.group)
-        weight = result.weight[:, : self.states.n_states]
-        return SoftStatistics(result.unspliced, result.spliced, weight)
+        return self._sweep(model)[0]
+
+    def _sweep(self, model: SweepModel) -> tuple[SoftStatistics, FloatArray]:
+        """Sums under the posterior and log evidence of each cell."""
+        row = self.cells.prior_row
+        result = accumulate(*self.cells.layers, model, row, row)
+        weight = np.zeros((self.cells.prior_rows.n_rows, self.states.n_states))
+        weight[: len(result.weight)] = result.weight[:, : self.states.n_states]  # the last rows may have no cell here
+        return SoftStatistics(result.unspliced, result.spliced, weight), result.log_evidence
 
     def posterior(self, model: SweepModel, cells: slice) -> tuple[FloatArray, FloatArray]:
         """Posterior ``(cells, states)`` and log evidence of a run of cells, in the sweep's order."""
@@ -190,7 +199,7 @@ class SoftProblem:
         u = self._scores(self.cells.unspliced, u_means, parameters.unspliced_scatter, genes)
         s = self._scores(self.cells.spliced, s_means, parameters.spliced_scatter, genes)
         n_states = self.states.n_states
-        known = self.cells.prior_rows.log_prior(parameters.prior, self.states)
+        known = self.cells.prior_rows.log_prior(parameters.prior, parameters.known, temperature)
         log_prior = np.full((len(known), pad_states(n_states)), -np.inf, dtype=np.float32)
         log_prior[:, :n_states] = known
         return SweepModel(u.tables, s.tables, log_prior, temperature), u.rest + s.rest
@@ -220,7 +229,7 @@ class SoftProblem:
         return self._rest_of_m_step(statistics, genes, *scatter)
 
     def maximise(self, parameters: SoftParameters, statistics: SoftStatistics, iteration: int) -> SoftParameters:
-        """Curves, then scatter, then time prior."""
+        """Curves, then scatter, then time prior and how labels lie on the clock."""
         scatter = parameters.unspliced_scatter, parameters.spliced_scatter
         problem = self._gene_problem(statistics, *scatter)
         if iteration in self.restarts:
@@ -251,7 +260,8 @@ class SoftProblem:
             genes,
             self.noise.update_scatter(u_scatter, u_sums, u_means, self.cells.unspliced),
             self.noise.update_scatter(s_scatter, s_sums, s_means, self.cells.spliced),
-            self.time_prior.update(statistics.weight, self.states),
+            self.time_prior.update(self.cells.prior_rows.by_group(statistics.weight), self.states),
+            self.cells.prior_rows.update(statistics.weight, self.states),
         )
 
     def _gene_problem(self, statistics: SoftStatistics, u_scatter: FloatArray, s_scatter: FloatArray) -> GeneProblem:
@@ -273,8 +283,8 @@ class SoftProblem:
     def statistics_of(self, assignment: FloatArray) -> SoftStatistics:
         """Sums under a given posterior ``(cells, states)``, in the caller's order of cells."""
         q = assignment[self.cells.order]
-        weight = np.zeros((self.cells.prior_rows.n_groups, self.states.n_states))
-        np.add.at(weight, self.cells.group, q)
+        weight = np.zeros((self.cells.prior_rows.n_rows, self.states.n_states))
+        np.add.at(weight, self.cells.prior_row, q)
         return SoftStatistics(layer_sums(self.cells.unspliced, q), layer_sums(self.cells.spliced, q), weight)
 
 

@@ -179,7 +179,9 @@ def refine(problem: SoftProblem, parameters: SoftParameters) -> tuple[SoftProble
     states = problem.states
     fine = States(np.linspace(0.0, 1.0, FINER * (len(states.times) - 1) + 1), states.layout)
     prior = between(parameters.prior, states, fine)
-    return replace(problem, states=fine), replace(parameters, prior=prior / prior.sum(axis=1, keepdims=True))
+    known = tuple(between(table, states, fine) for table in parameters.known)
+    finer = replace(parameters, prior=prior / prior.sum(axis=1, keepdims=True), known=known)
+    return replace(problem, states=fine), finer
 
 
 def between(values: FloatArray, states: States, fine: States) -> FloatArray:

@@ -77,16 +77,20 @@ def _stack_lineages(ax: Axes, adata: AnnData, times: FloatArray, density: FloatA
 
 
 def _draw_groups(ax: Axes, adata: AnnData, times: FloatArray, density: FloatArray) -> None:
-    """One line a group, in the order of the rows: labels sorted as text."""
+    """One line a group, in the order of the rows; a label's in its colour."""
+    names = _group_names(adata, len(density))
     column = str(adata.uns[keys.RECOVER_DYNAMICS]["settings"].get("prior", {}).get("by", "none"))
+    palette = dict(zip(names, default_palette(len(names)), strict=True))
     if column in adata.obs:
-        palette = palette_of(adata, column, labels_of(adata, column)[0])
-        names = sorted(set(adata.obs[column].astype(str)))
-    if column not in adata.obs or len(names) != len(density):
-        names = [f"group {k}" for k in range(len(density))]
-        palette = dict(zip(names, default_palette(len(names)), strict=True))
+        palette |= palette_of(adata, column, labels_of(adata, column)[0])
     for name, values in zip(names, density, strict=True):
         ax.plot(times, values, color=palette[name], lw=1.5, label=name)
+
+
+def _group_names(adata: AnnData, n_groups: int) -> list[str]:
+    """Names of the groups as stored; numbers where they are not."""
+    stored = [str(name) for name in adata.uns[keys.TIME_PRIOR].get("groups", [])]
+    return stored if len(stored) == n_groups else [f"group {k}" for k in range(n_groups)]
 
 
 def em_trace(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from anndata import AnnData
 
 from velotime._status import InputError
-from velotime._types import FloatArray
-from velotime.data import find_layers, keys, read_layer
+from velotime._types import BoolArray, FloatArray
+from velotime.data import check_genes, find_layers, keys, read_layer
 
 
 def filter_genes(
@@ -18,6 +19,7 @@ def filter_genes(
     min_cells: int | None = None,
     min_shared_counts: int = 20,
     n_top_genes: int | None = None,
+    keep: Iterable[str] = (),
     unspliced: str | None = None,
     spliced: str | None = None,
 ) -> None:
@@ -35,6 +37,8 @@ def filter_genes(
     n_top_genes
         Keep at most so many, those with the largest variance over mean of log-normalised spliced counts. All by
         default: genes that vary little cost time but do no harm.
+    keep
+        Genes that stay whatever their counts, such as markers known to be early or late (:class:`velotime.Markers`).
     unspliced, spliced
         Layer names; found by themselves by default.
 
@@ -50,7 +54,7 @@ def filter_genes(
     Raises
     ------
     InputError
-        If a layer is missing or no gene is left; ``adata`` is as it was.
+        If a layer or a gene to keep is missing, or no gene is left; ``adata`` is as it was.
     """
     for name, value in (("min_cells", min_cells), ("n_top_genes", n_top_genes)):
         if value is not None and value < 1:
@@ -64,22 +68,32 @@ def filter_genes(
         f"spliced in fewer than {least} cells": _detected(s) < least,
         f"fewer than {min_shared_counts} shared counts": shared < min_shared_counts,
     }
-    keep = ~np.any(list(reasons.values()), axis=0)
+    wanted = _named(adata, keep)
+    reasons = {reason: meets & ~wanted for reason, meets in reasons.items()}
+    stay = ~np.any(list(reasons.values()), axis=0)
     went = _first_reasons(reasons)
-    if not keep.any():
+    if not stay.any():
         raise InputError(
             f"no gene is left of {adata.n_vars}: {', '.join(f'{n} {why}' for why, n in went.items())}. "
             "Lower min_cells or min_shared_counts, or check that the layers hold raw counts."
         )
-    if n_top_genes is not None and keep.sum() > n_top_genes:
-        top = np.flatnonzero(keep)[np.argsort(-_dispersion(s[:, keep]), kind="stable")[:n_top_genes]]
-        went["not among the most variable"] = int(keep.sum()) - n_top_genes
-        keep = np.isin(np.arange(adata.n_vars), top)
+    if n_top_genes is not None and stay.sum() > n_top_genes:
+        top = np.flatnonzero(stay)[np.argsort(-_dispersion(s[:, stay]), kind="stable")[:n_top_genes]]
+        best = np.isin(np.arange(adata.n_vars), top) | wanted
+        went["not among the most variable"] = int(stay.sum() - best.sum())
+        stay = best
     for column, layer in ((keys.SIZE_UNSPLICED, u), (keys.SIZE_SPLICED, s)):
         if column not in adata.obs:
             adata.obs[column] = np.asarray(layer.sum(axis=1, dtype=np.float64)).ravel()
-    adata._inplace_subset_var(keep)
-    adata.uns[keys.FILTER_GENES] = {"kept": int(keep.sum()), "left_out": went}
+    adata._inplace_subset_var(stay)
+    adata.uns[keys.FILTER_GENES] = {"kept": int(stay.sum()), "left_out": went}
+
+
+def _named(adata: AnnData, genes: Iterable[str]) -> BoolArray:
+    """Mark genes by name, ``(genes,)``."""
+    genes = list(genes)
+    check_genes(adata, genes)
+    return np.asarray(adata.var_names.isin(genes))
 
 
 def _detected(layer: Any) -> FloatArray:

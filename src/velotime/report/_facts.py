@@ -20,6 +20,7 @@ from velotime.report._words import (
     lineage_shares,
     number,
     percent,
+    piece_in_words,
     root_in_words,
     root_margin,
 )
@@ -195,11 +196,17 @@ def _warnings(adata: AnnData) -> list[str]:
         )
     if str(record.get("status", Status.CONVERGED)) != Status.CONVERGED:
         out.append(str(record.get("status_text", "The fit did not converge.")))
-    if str(adata.uns.get(keys.TIME_ARROW, {}).get("verdict", "clear")) != "clear":
+    arrow = adata.uns.get(keys.TIME_ARROW, {})
+    if arrow.get("contested", False):
+        out.append("Counts and what was known of the cells speak for opposite directions of time: check the labels.")
+    elif str(arrow.get("verdict", "clear")) != "clear":
         out.append(
             "Time may run the other way: the best fit backwards explains the counts nearly as well. Cells known to be "
             "early (a root), marker genes known to be early or late, or experimental time settle it."
         )
+    if keys.KNOWLEDGE in adata.uns:
+        pieces = adata.uns[keys.KNOWLEDGE]["table"].itertuples()
+        out.extend(f"{piece_in_words(piece)}." for piece in pieces if piece.in_conflict)
     sd = adata.obs.get(keys.LATENT_TIME_SD)
     if sd is not None and float(np.nanmedian(sd)) > VAGUE_TIME:
         out.append("The times of most cells are vague: compare groups of cells, not single cells.")

@@ -7,7 +7,7 @@ from typing import Any
 from anndata import AnnData
 
 from velotime.data import keys
-from velotime.report._words import best_genes, left_out, root_in_words, root_margin
+from velotime.report._words import best_genes, left_out, piece_in_words, root_in_words, root_margin, unit_in_words
 
 
 def lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
@@ -66,12 +66,26 @@ def arrow_rows(adata: AnnData) -> list[tuple[str, str]]:
         f"{arrow['verdict']}: {margin}; {arrow['share_of_genes']:.0%} of genes and "
         f"{arrow['probability']:.1%} of bootstraps agree"
     )
+    if arrow.get("knowledge_margin", 0) != 0:
+        evidence += f"; {arrow['knowledge_margin']:+,.0f} of the nats are from what is known of the cells"
     return [("direction", evidence)]
+
+
+def knowledge_rows(adata: AnnData) -> list[tuple[str, str]]:
+    """Rows of the summary on what was known of the cells, and whether it agrees with the rest."""
+    if keys.KNOWLEDGE not in adata.uns:
+        return []
+    return [("known", piece_in_words(piece)) for piece in adata.uns[keys.KNOWLEDGE]["table"].itertuples()]
+
+
+def time_row(adata: AnnData) -> tuple[str, str]:
+    """The row of the summary on the unit of time."""
+    return ("time and rates", unit_in_words(adata))
 
 
 def _method_in_words(record: Any) -> str:
     """The method and those of its settings that are models themselves."""
-    models = [value["name"] for value in record["settings"].values() if isinstance(value, dict)]
+    models = [value["name"] for value in record["settings"].values() if isinstance(value, dict) and "name" in value]
     return ", ".join([record["method"], *models])
 
 
@@ -93,9 +107,10 @@ def summary(adata: AnnData, *, seconds: float) -> str:
         ("status", f"{record['status']}: {record['status_text']}"),
         ("log-likelihood", f"{record['log_likelihood']:,.0f} nats"),
         *arrow_rows(adata),
+        *knowledge_rows(adata),
         *comparison_rows(adata),
         *lineage_rows(adata),
-        ("time and rates", "relative: the clock runs from 0 to 1"),
+        time_row(adata),
         ("best genes", ", ".join(best_genes(adata, 10))),
         ("time taken", _seconds_in_words(record, seconds)),
     ]

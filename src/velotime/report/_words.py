@@ -95,3 +95,21 @@ def percent(share: Any) -> str:
     if 0.995 <= share < 1:
         return "over 99\u00a0%"
     return f"{share:.0%}".replace("%", "\u00a0%")
+
+
+def piece_in_words(piece: Any) -> str:
+    """A row of the table of what was known of the cells, and whether it agrees with the rest."""
+    verdict = "in conflict" if piece.in_conflict else "agrees"
+    order = "" if np.isnan(piece.correlation) else f", Spearman with time {piece.correlation:+.2f}"
+    return f"{piece.piece} {verdict}: {piece.nats:+,.0f} nats on {piece.n_cells:,} cells{order}"
+
+
+def unit_in_words(adata: AnnData) -> str:
+    """The unit of time: relative, and what that is in the unit of experimental times if it was said."""
+    if keys.EXPERIMENTAL_TIME not in adata.uns:
+        return "relative: the clock runs from 0 to 1"
+    scale = adata.uns[keys.EXPERIMENTAL_TIME]
+    return (
+        f"relative; the clock spans {scale['units_per_clock']:.3g} of the unit of {scale['unit']!r}, from "
+        f"{scale['origin']:.3g} on; in that unit: latent_time_experimental, fit_*_experimental"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from velotime.tl._compare_models import compare_models
 from velotime.tl._differential_kinetics import differential_kinetics
+from velotime.tl._experimental_time import to_experimental_time
 from velotime.tl._rank_genes import rank_genes, rank_genes_in_groups
 from velotime.tl._recover_dynamics import recover_dynamics
 from velotime.tl._resample import resample
@@ -17,6 +18,7 @@ __all__ = [
     "rank_genes_in_groups",
     "recover_dynamics",
     "resample",
+    "to_experimental_time",
     "transition_matrix",
     "velocity_embedding",
     "velocity_graph",

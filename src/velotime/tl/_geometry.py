@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import anndata as ad
 import numpy as np
@@ -18,13 +19,16 @@ N_DIFFUSION = 10
 N_NEIGHBORS = 30
 
 
-def place_cells(observations: Observations, rng: Generator, *, counts: bool = True) -> Geometry:
+def place_cells(
+    observations: Observations, rng: Generator, *, counts: bool = True, include: Sequence[int] = ()
+) -> Geometry:
     """Diffusion map of at most 3,000 cells, from spliced: log-normalised if they are counts, else as they are.
 
-    Scanpy does the work on a copy; the caller's object is not touched.
+    The cells in ``include`` are among them. Scanpy does the work on a copy; the caller's object is not touched.
     """
-    n_cells = observations.n_cells
-    cells = np.sort(rng.permutation(n_cells)[:MOST_CELLS])
+    shuffled = rng.permutation(observations.n_cells)
+    first = np.isin(shuffled, include)
+    cells = np.sort(np.concatenate([shuffled[first], shuffled[~first]])[:MOST_CELLS])
     spliced = sparse.csr_matrix(observations.spliced[cells], dtype=np.float32)
     if counts:
         spliced = (sparse.diags(1.0 / observations.size_spliced[cells], dtype=np.float32) @ spliced).log1p()

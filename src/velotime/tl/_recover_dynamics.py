@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from functools import singledispatch
 from typing import Any
 
@@ -12,7 +13,19 @@ from numpy.random import Generator
 
 from velotime._status import UnclearWarning
 from velotime.data import Reading, read_for, read_labels, write_fit
-from velotime.inference import Method, MixtureEM, MixtureFit, SharedClock, SharedClockFit, SoftEM, SoftFit, Watcher
+from velotime.inference import (
+    CLEAR_PROBABILITY,
+    LEAST_GROUP,
+    POOLED,
+    Method,
+    MixtureEM,
+    MixtureFit,
+    SharedClock,
+    SharedClockFit,
+    SoftEM,
+    SoftFit,
+    Watcher,
+)
 from velotime.tl._geometry import place_cells
 from velotime.tl._progress import ProgressBar
 
@@ -32,7 +45,8 @@ def recover_dynamics(
 
     Each gene follows ``du/dt = alpha(t) - beta u``, ``ds/dt = beta u - gamma s`` with alpha constant between two
     switches, on a clock that all genes share; see :class:`velotime.SoftEM`. Time and rates are relative: the clock
-    runs from 0 to 1. Genes that cannot be fitted (no counts in a layer, constant) are left out, with NaN in their rows.
+    runs from 0 to 1; :func:`to_experimental_time` puts them in a unit. Genes that cannot be fitted (no counts in
+    a layer, constant) are left out, with NaN in their rows.
 
     Parameters
     ----------
@@ -110,8 +124,21 @@ def recover_dynamics(
     ``uns["recover_dynamics"]``, ``["time_prior"]``, ``["time_arrow"]``, ``["velocity_params"]``
         Settings, status and record of the run, with the table of the ``starts`` tried (root cell, its label in each
         categorical obs column, log-likelihood below the best) and the ``root_margin`` over the next best root, nats;
-        the time prior; evidence for the direction of time: margin in nats, share of genes, bootstrap ``probability``
-        and ``verdict``.
+        the time prior, a row a group of ``groups``; evidence for the direction of time: margin in nats in all, a cell,
+        and the part of it that comes from what is known of the cells (``knowledge_margin``), share of genes, bootstrap
+        ``probability`` (``counts_probability`` without what is known), the thresholds ``least_margin`` and
+        ``least_probability``, whether counts and knowledge contradict each other (``contested``), and ``verdict``.
+    ``uns["knowledge"]``
+        ``table``: a row for each piece of what was known of the cells, with the ``n_cells`` that it tells of, how many
+        ``nats`` speak for it (or, negative, against it) given the counts and all other pieces, Spearman ``correlation``
+        of latent time with what it says of time, and whether it is ``in_conflict`` with the rest. ``log_weights``: of
+        each row of each piece in each state.
+
+    Warns
+    -----
+    UnclearWarning
+        If the direction is not clear, a piece of knowledge is in conflict with the rest, a group of the time prior has
+        fewer than 5 cells, or a lineage hardly any.
 
     Raises
     ------
@@ -137,8 +164,9 @@ def _fit(method: Any, adata: AnnData, reading: Reading, rng: Generator, watch: W
 @_fit.register
 def _(method: SoftEM, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> SoftFit:
     """Its starts come from where the cells lie, and its prior from what is known of them."""
-    labels = read_labels(adata, method.columns)
-    geometry = place_cells(reading.observations, rng, counts=method.noise.counts)
+    labels = read_labels(adata, method.columns, method.marker_genes, reading.layers)
+    landmarks = method.landmarks(labels)
+    geometry = place_cells(reading.observations, rng, counts=method.noise.counts, include=landmarks)
     return method.fit(reading.observations, geometry, labels=labels, rng=rng, watch=watch)
 
 
@@ -158,20 +186,55 @@ def _(method: SharedClock, adata: AnnData, reading: Reading, rng: Generator, wat
 
 def _warn(fit: SoftFit) -> None:
     """Say loudly what a reader must not overlook."""
-    if fit.arrow.verdict != "clear":
-        warnings.warn(
-            "the direction of time is not clear: the best fit backwards is "
-            f"{fit.arrow.log_likelihood_margin:,.0f} nats behind, and {fit.arrow.probability:.0%} of bootstrap samples "
-            "of the genes agree. Root cells settle it, e.g. method=vt.SoftEM(root=vt.Root('clusters', 'progenitors')); "
-            "so do markers known to be early or late, and experimental time labels.",
-            UnclearWarning,
-            stacklevel=3,
+    for text in (*_about_direction(fit), *_about_knowledge(fit), *_about_groups(fit), *_about_lineages(fit)):
+        warnings.warn(text, UnclearWarning, stacklevel=3)
+
+
+def _about_direction(fit: SoftFit) -> Iterator[str]:
+    arrow = fit.arrow
+    if arrow.verdict == "clear":
+        return
+    if arrow.contested:
+        counts, known = arrow.log_likelihood_margin - arrow.knowledge_margin, arrow.knowledge_margin
+        sides = ("counts", "what is known of the cells") if counts > 0 else ("what is known of the cells", "counts")
+        yield (
+            f"the direction of time is contested: for it, {max(counts, known):,.0f} nats ({sides[0]}); against it, "
+            f"{-min(counts, known):,.0f} nats ({sides[1]}). Check roots, ends, markers and labels; uns['knowledge'] "
+            "weighs each of them."
         )
+        return
+    yield (
+        "the direction of time is not clear: the best fit backwards is "
+        f"{arrow.log_likelihood_margin:,.0f} nats behind ({arrow.least_margin:,.0f} are asked), and "
+        f"{arrow.probability:.0%} of bootstrap samples of the genes agree ({CLEAR_PROBABILITY:.0%} are asked). "
+        "Root cells settle it, e.g. method=vt.SoftEM(root=vt.Root('clusters', 'progenitors')); so do end cells, "
+        "markers known to be early or late, and experimental times: knowledge=vt.Ends('clusters', ['mature']), "
+        "vt.Markers(early=[...], late=[...]) or vt.TimeLabels('day')."
+    )
+
+
+def _about_knowledge(fit: SoftFit) -> Iterator[str]:
+    if not any(piece.in_conflict for piece in fit.knowledge):
+        return
+    told = "; ".join(
+        f"{piece.title}: {piece.nats:+,.0f} nats on {piece.n_cells:,} cells, "
+        f"Spearman with time {piece.correlation:+.2f}" + (" (in conflict)" if piece.in_conflict else "")
+        for piece in fit.knowledge
+    )
+    yield f"what is known of the cells contradicts the counts or itself: {told}. The fit weighs all of it; check these."
+
+
+def _about_groups(fit: SoftFit) -> Iterator[str]:
+    for name, labels in fit.groups.pooled.items():
+        where = "share one" if name == POOLED else f"share that of {name!r}"
+        yield (
+            f"{', '.join(repr(label) for label in labels)}: fewer than {LEAST_GROUP} cells, too few for a time prior "
+            f"of their own; they {where}."
+        )
+
+
+def _about_lineages(fit: SoftFit) -> Iterator[str]:
     shares = fit.cells.lineages.mean(axis=0)
     for name, share in zip(fit.lineage_names, shares, strict=True):
         if share < LEAST_SHARE:
-            warnings.warn(
-                f"lineage {name!r} holds {share:.1%} of the cells only; ask for fewer unless it is known to exist.",
-                UnclearWarning,
-                stacklevel=3,
-            )
+            yield f"lineage {name!r} holds {share:.1%} of the cells only; ask for fewer unless it is known to exist."

@@ -100,9 +100,10 @@ def _fit_half(
 ) -> Restored:
     """Curves of half of the cells, and all cells placed on them."""
     some = observations.select_cells(half)
-    geometry = place_cells(some, rng, counts=method.noise.counts)
+    known = labels.take(half)
+    geometry = place_cells(some, rng, counts=method.noise.counts, include=method.landmarks(known))
     with ProgressBar(show=progress) as bar:
-        fit = method.fit(some, geometry, labels=labels.take(half), rng=rng, watch=bar)
+        fit = method.fit(some, geometry, labels=known, rng=rng, watch=bar)
     return place_all(method, observations, labels, fit)
 
 
