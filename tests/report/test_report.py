@@ -135,6 +135,7 @@ def test_a_fit_without_kinetics(small, page):
         ("uns", "lineages"),
         ("obs", "latent_time_sd"),
         ("var", "fit_gain"),
+        ("var", "velocity_genes"),
         ("var", "fit_alpha_0"),
         ("var", "fit_gamma"),
         ("varm", "fit_lineage_t"),

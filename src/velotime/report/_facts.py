@@ -278,25 +278,20 @@ def _seconds(record: Mapping[str, Any]) -> str:
 
 
 def _tables(adata: AnnData) -> list[Table]:
+    a_cell = {"log_likelihood": "held-out log-likelihood (nats a cell)", "behind": "behind the best (nats a cell)"}
     found = (
-        (adata.uns[keys.RECOVER_DYNAMICS].get("starts"), "Starts tried, and how far each is behind the best"),
-        (adata.uns.get(keys.MODEL_COMPARISON, {}).get("table"), "Models judged on held-out counts"),
-        (adata.uns.get(keys.LINEAGES, {}).get("choice"), "Numbers of lineages judged on held-out counts"),
+        (
+            adata.uns[keys.RECOVER_DYNAMICS].get("starts"),
+            "Starts tried, and how far each is behind the best",
+            {"log_likelihood": "behind the best (nats)"},
+        ),
+        (adata.uns.get(keys.MODEL_COMPARISON, {}).get("table"), "Models judged on held-out counts", a_cell),
+        (adata.uns.get(keys.LINEAGES, {}).get("choice"), "Numbers of lineages judged on held-out counts", a_cell),
     )
-    return [_table(frame, caption) for frame, caption in found if isinstance(frame, pd.DataFrame) and len(frame)]
+    return [_table(*one) for one in found if isinstance(one[0], pd.DataFrame) and len(one[0])]
 
 
-HEADS = {
-    "root_cell": "root cell",
-    "log_likelihood": "log-likelihood (nats)",
-    "held_out": "held-out (nats a cell)",
-    "behind": "behind the best (nats a cell)",
-    "standard_error": "standard error",
-    "n_lineages": "lineages",
-}
-
-
-def _table(frame: pd.DataFrame, caption: str) -> Table:
-    header = tuple(HEADS.get(str(name), str(name).replace("_", " ")) for name in frame.columns)
+def _table(frame: pd.DataFrame, caption: str, heads: Mapping[str, str]) -> Table:
+    header = tuple(heads.get(str(name), str(name).replace("_", " ")) for name in frame.columns)
     rows = tuple(tuple(number(value) for value in row) for row in frame.itertuples(index=False))
     return Table(caption, header, rows)

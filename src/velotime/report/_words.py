@@ -43,7 +43,9 @@ def best_genes(adata: AnnData, n: int) -> list[str]:
     by = next((name for name in (keys.FIT_GAIN, keys.FIT_LIKELIHOOD) if name in adata.var), None)
     if by is None:
         return []
-    score = adata.var[by].where(adata.var.get(keys.VELOCITY_GENES, True))
+    score = adata.var[by]
+    if keys.VELOCITY_GENES in adata.var:
+        score = score.where(adata.var[keys.VELOCITY_GENES])
     return [str(name) for name in score.sort_values(ascending=False).dropna().index[:n]]
 
 
@@ -56,8 +58,11 @@ def root_in_words(start: pd.Series) -> str:
 def root_margin(record: Mapping[str, Any]) -> str:
     """By how much the best root wins."""
     starts = record["starts"]
-    if "root_margin" not in record or starts.loc[starts["start"] != "reversed", "root_cell"].nunique() < 2:
+    n_roots = starts.loc[starts["start"] != "reversed", "root_cell"].nunique()
+    if n_roots < 2:
         return "no other root was tried"
+    if "root_margin" not in record:
+        return f"the best of {n_roots} roots"
     return f"{record['root_margin']:,.0f} nats over the next best root"
 
 
