@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,7 @@ from velotime.inference._summary import GeneGains, gene_gains
 from velotime.kinetics import switch_velocity
 
 BLOCK_OF_CELLS = 4096
+RESTARTS = frozenset({4})  # iteration of each stage in which every gene is tried again from scratch
 
 
 @dataclass(frozen=True)
@@ -193,9 +194,10 @@ class SharedClock:
         starts = SoftEM(noise=Gaussian(), prior=UniformPrior(), n_times=self.n_times)
         start = starts.begin(observations, geometry, rng=rng, labels=CellLabels.plain(observations.n_cells))
         seconds_starts = time.perf_counter() - began
-        stages = list(self.run(start.problem, start.first, watch))
+        # What SoftEM does to the clock on its way from hot to cold would only lower the likelihood here.
+        problem = replace(start.problem, restarts=RESTARTS, clock_moves=frozenset(), make_room=None)
+        stages = list(self.run(problem, start.first, watch))
         run = stages[-1]
-        problem = start.problem
         when = np.empty(problem.cells.n_cells)
         when[problem.cells.order] = run.statistics.time
         penalty = float(problem.rate_prior.penalty(run.parameters.theta).sum())
