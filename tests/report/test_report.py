@@ -127,6 +127,17 @@ def test_a_fit_without_kinetics(small, page):
     assert len(data["genes"]) == (small.var["fit_status"] == "fitted").sum()
 
 
+def test_a_fit_without_a_posterior_of_time(drawn, page):
+    """As methods leave it that give each cell one time: curves, and no sd."""
+    drawn.uns["recover_dynamics"] |= {"method": "SharedClock", "settings": {"placing": {"name": "Exact"}}}
+    drawn.var["fit_t_"] = drawn.var["true_t_off"]
+    del drawn.obs["latent_time_sd"], drawn.uns["time_prior"]
+    data = facts_in(page(drawn))
+    assert data["lineages"] == [{"name": "0", "color": "#000000"}]
+    assert "sd" not in data["cells"]["rows"]
+    assert data["genes"][0]["values"]["gamma"] == pytest.approx(drawn.var["fit_gamma"].iloc[0], rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "slots",
     [

@@ -109,7 +109,8 @@ def rate_table(adata: AnnData) -> pd.DataFrame:
     InputError
         If nothing is fitted, or by another method than ``SoftEM``.
     """
-    require_soft_fit(adata)
+    if keys.RECOVER_DYNAMICS not in adata.uns or keys.FIT_GAMMA not in adata.var:
+        require_soft_fit(adata)
     var = adata.var
     columns: dict[str, FloatArray] = {
         name: var[name].to_numpy() for name in (keys.FIT_DEVIANCE_EXPLAINED, keys.FIT_GAIN) if name in var
