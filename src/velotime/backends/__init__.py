@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from velotime.backends._curve_sums import (
+    CurveSums,
+    place_cells_on_curves,
+    states_on_curves,
+    sum_over_posterior,
+    sum_over_times,
+)
+from velotime.backends._curve_times import OFF, ON, STEADY_ON
 from velotime.backends._gaussian import GaussianComponents, GaussianSums, accumulate_gaussian, responsibilities
+from velotime.backends._gene_curve import N_NODES
 from velotime.backends._graph import Edges, edge_cosines, mean_edge_cosines
 from velotime.backends._layers import Layer, LayerStatistics, Matrix, ScoreTables
 from velotime.backends._numba import SweepModel, SweepResult, accumulate, pad_states, posterior
 
 __all__ = [
+    "N_NODES",
+    "OFF",
+    "ON",
+    "STEADY_ON",
+    "CurveSums",
     "Edges",
     "GaussianComponents",
     "GaussianSums",
@@ -22,6 +36,10 @@ __all__ = [
     "edge_cosines",
     "mean_edge_cosines",
     "pad_states",
+    "place_cells_on_curves",
     "posterior",
     "responsibilities",
+    "states_on_curves",
+    "sum_over_posterior",
+    "sum_over_times",
 ]

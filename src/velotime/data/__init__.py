@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from velotime.data import _gene_clock_results as _gene_clock_results
 from velotime.data import _keys as keys
 from velotime.data import _mixture_results as _mixture_results  # registers its writer
 from velotime.data import _shared_clock_results as _shared_clock_results

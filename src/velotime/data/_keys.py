@@ -11,6 +11,8 @@ VELOCITY = "velocity"
 VELOCITY_U = "velocity_u"
 VELOCITY_SD = "velocity_sd"
 FIT_T = "fit_t"
+FIT_TAU = "fit_tau"
+FIT_TAU_OFF = "fit_tau_"
 
 # var
 FIT_ALPHA = "fit_alpha"
@@ -28,6 +30,20 @@ FIT_DEVIANCE_EXPLAINED = "fit_deviance_explained"
 FIT_GAIN = "fit_gain"
 FIT_LINEAGE_RATIO = "fit_lineage_ratio"
 FIT_ARROW_EVIDENCE = "fit_arrow_evidence"
+FIT_STD_U = "fit_std_u"
+FIT_STD_S = "fit_std_s"
+FIT_SIGMA_U = "fit_sigma_u"
+FIT_SIGMA_S = "fit_sigma_s"
+FIT_U0 = "fit_u0"
+FIT_S0 = "fit_s0"
+FIT_STEADY_U = "fit_steady_u"
+FIT_STEADY_S = "fit_steady_s"
+FIT_AT_STEADY_STATE = "fit_at_steady_state"
+FIT_VARIANCE = "fit_variance"
+FIT_ALIGNMENT_SCALING = "fit_alignment_scaling"
+FIT_ONSET = "fit_onset"
+FIT_R2 = "fit_r2"
+FIT_CONVERGENCE = "fit_convergence"
 FIT_STATUS = "fit_status"
 VELOCITY_GENES = "velocity_genes"
 
@@ -57,6 +73,8 @@ MIXTURE_MEAN_S = "mixture_mean_s"
 MIXTURE_VARIANCE_U = "mixture_variance_u"
 MIXTURE_VARIANCE_S = "mixture_variance_s"
 
+LOSS = "loss"
+
 # uns
 LINEAGES = "lineages"
 RECOVER_DYNAMICS = "recover_dynamics"
@@ -79,7 +97,7 @@ FITTED = "fitted"
 
 # What fits write; a new fit removes what it does not write itself.
 WRITTEN_BY_FITS = {
-    "layers": (VELOCITY, VELOCITY_U, VELOCITY_SD, FIT_T),
+    "layers": (VELOCITY, VELOCITY_U, VELOCITY_SD, FIT_T, FIT_TAU, FIT_TAU_OFF),
     "obs": (
         LATENT_TIME,
         LATENT_TIME_SD,
@@ -108,6 +126,20 @@ WRITTEN_BY_FITS = {
         FIT_GAIN,
         FIT_LINEAGE_RATIO,
         FIT_ARROW_EVIDENCE,
+        FIT_STD_U,
+        FIT_STD_S,
+        FIT_SIGMA_U,
+        FIT_SIGMA_S,
+        FIT_U0,
+        FIT_S0,
+        FIT_STEADY_U,
+        FIT_STEADY_S,
+        FIT_AT_STEADY_STATE,
+        FIT_VARIANCE,
+        FIT_ALIGNMENT_SCALING,
+        FIT_ONSET,
+        FIT_R2,
+        FIT_CONVERGENCE,
         f"{FIT_BETA}_se",
         f"{FIT_GAMMA}_se",
         f"{FIT_T_ON}_se",
@@ -118,6 +150,7 @@ WRITTEN_BY_FITS = {
     ),
     "obsm": (LINEAGE_POSTERIOR, MIXTURE_POSTERIOR),
     "varm": (
+        LOSS,
         LINEAGE_T_OFF,
         LINEAGE_ALPHA,
         MIXTURE_MEAN_U,

@@ -6,7 +6,7 @@ of its result.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from functools import singledispatch
 from importlib.metadata import version
 from typing import Any
@@ -23,7 +23,10 @@ from velotime.inference import Fit, Method
 
 @dataclass
 class Slots:
-    """What is to be written, by container; ``record`` joins what the records of all methods hold."""
+    """What is to be written, by container; ``record`` joins what the records of all methods hold.
+
+    ``fit_status`` replaces that of the reading where the fit itself found more genes that it could not fit.
+    """
 
     layers: dict[str, FloatArray] = field(default_factory=dict)
     obs: dict[str, Any] = field(default_factory=dict)
@@ -32,6 +35,7 @@ class Slots:
     varm: dict[str, FloatArray] = field(default_factory=dict)
     uns: dict[str, Any] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
+    fit_status: Any = None
 
 
 @singledispatch
@@ -46,6 +50,8 @@ def write_fit(adata: AnnData, reading: Reading, method: Method, fit: Fit, *, see
     What an earlier fit left and this one does not write is removed, so that no slot belongs to another fit.
     """
     slots = slots_of(fit, adata, reading)
+    if slots.fit_status is not None:
+        reading = replace(reading, fit_status=slots.fit_status, genes=np.flatnonzero(slots.fit_status == keys.FITTED))
     slots.var[keys.FIT_STATUS] = pd.Categorical(reading.fit_status.astype(str))
     slots.uns[keys.RECOVER_DYNAMICS] = _record(adata, reading, method, fit, seed) | slots.record
     if keys.VELOCITY in slots.layers:

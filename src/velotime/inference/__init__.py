@@ -5,7 +5,9 @@ from __future__ import annotations
 from velotime.inference._agreement import Agreement
 from velotime.inference._arrow import CLEAR_PROBABILITY, Arrow
 from velotime.inference._bands import curve_covariance
+from velotime.inference._curve_problem import ExactTimes, ExplicitTimes, PosteriorTimes
 from velotime.inference._em import Progress, Trace, Watcher
+from velotime.inference._gene_clock import GeneClock, GeneClockFit
 from velotime.inference._groups import GroupTest, compare_groups, group_gain, group_sums
 from velotime.inference._knowledge import Ends, Root, Terminals
 from velotime.inference._labels import LEAST_GROUP, POOLED, CellLabels
@@ -22,6 +24,7 @@ from velotime.inference._soft import SoftEM, SoftFit
 from velotime.inference._soft_problem import SoftParameters
 from velotime.inference._starts import Geometry
 from velotime.inference._summary import GeneGains, GeneTable
+from velotime.inference._two_stage import TwoStageEM
 
 __all__ = [
     "CLEAR_PROBABILITY",
@@ -31,9 +34,13 @@ __all__ = [
     "Arrow",
     "CellLabels",
     "Ends",
+    "ExactTimes",
+    "ExplicitTimes",
     "Fit",
     "FixedPrior",
     "Gaussian",
+    "GeneClock",
+    "GeneClockFit",
     "GeneGains",
     "GeneTable",
     "Geometry",
@@ -48,6 +55,7 @@ __all__ = [
     "Observations",
     "PlainMethod",
     "Poisson",
+    "PosteriorTimes",
     "Progress",
     "Reads",
     "Restored",
@@ -61,6 +69,7 @@ __all__ = [
     "Terminals",
     "TimeLabels",
     "Trace",
+    "TwoStageEM",
     "UniformPrior",
     "Watcher",
     "compare_groups",

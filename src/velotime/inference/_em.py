@@ -40,12 +40,15 @@ class Schedule:
         Iterations at temperature 1 after which the loop stops anyhow.
     tolerance
         Converged when the bound a cell changes by less than this twice in a row, in nats.
+    patience
+        Or this many times in a row, where steps may be taken back and a bound that stands still means little.
     """
 
     annealing: int
     hottest: float
     longest: int
     tolerance: float
+    patience: int = 2
 
     @property
     def n_iterations(self) -> int:
@@ -148,7 +151,7 @@ def run_em(
 
     Every iteration ends with an E-step, so parameters and statistics that come back belong together.
     """
-    monitor = Monitor(schedule.tolerance)
+    monitor = Monitor(schedule.tolerance, schedule.patience)
     bounds: list[float] = []
     temperatures: list[float] = []
     best: tuple[P, S, float] | None = None

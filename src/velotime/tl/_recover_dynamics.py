@@ -24,6 +24,7 @@ from velotime.inference import (
     SharedClockFit,
     SoftEM,
     SoftFit,
+    TwoStageEM,
     Watcher,
 )
 from velotime.tl._geometry import place_cells
@@ -168,6 +169,13 @@ def _(method: SoftEM, adata: AnnData, reading: Reading, rng: Generator, watch: W
     landmarks = method.landmarks(labels)
     geometry = place_cells(reading.observations, rng, counts=method.noise.counts, include=landmarks)
     return method.fit(reading.observations, geometry, labels=labels, rng=rng, watch=watch)
+
+
+@_fit.register
+def _(method: TwoStageEM, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> Any:  # noqa: ARG001
+    """A shared clock starts from where the cells lie."""
+    geometry = place_cells(reading.observations, rng, counts=False) if method.places_cells else None
+    return method.fit(reading.observations, geometry, rng=rng, watch=watch)
 
 
 @_fit.register

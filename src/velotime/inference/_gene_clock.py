@@ -1,0 +1,178 @@
+"""The two-stage EM with a clock of its own for every gene: scVelo's dynamical model (Bergen et al. 2020)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.random import Generator
+
+from velotime._status import InputError, Status
+from velotime._types import BoolArray, FloatArray
+from velotime.backends import CurveSums
+from velotime.inference._consensus import GeneClocks, align, noise_sd
+from velotime.inference._curve_problem import (
+    Climb,
+    CurveData,
+    CurveProblem,
+    ExactTimes,
+    ExplicitTimes,
+    Times,
+    first_curves,
+)
+from velotime.inference._curve_summary import CurveCells, CurveGenes, summarise_curves
+from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
+from velotime.inference._gene_population import GenePopulation
+from velotime.inference._observations import Observations
+
+ROUND = 8  # iterations of the last stage between two looks at the population
+LOOKS = 2
+PATIENCE = 6  # iterations in which every gene's step is taken back, after which nothing is hoped for
+
+
+@dataclass(frozen=True)
+class GeneClockFit:
+    """Result of the two-stage EM on genes' own clocks.
+
+    Attributes
+    ----------
+    status
+        Converged if every gene is.
+    trace
+        Log posterior density a cell of all iterations of both stages.
+    first_stage
+        How many of them used explicit times.
+    log_likelihood
+        Of the values, at the times of the last stage, nats.
+    fitted
+        Which of the genes given have a steady-state ratio; all else is of these, ``(genes given,)``.
+    theta
+        Log amplitudes of both layers, log gamma/beta, log time on in units of 1/beta, log sigma and log ratio of the
+        sigmas relative to the spreads, ``(genes, 6)``.
+    spread
+        Standard deviations of both layers over cells, ``(genes, 2)``.
+    sigma
+        Noise sds of both layers, ``(genes, 2)``.
+    steady_state_ratio
+        Slope of unspliced on spliced over the cells with most spliced, ``(genes,)``.
+    converged
+        Which genes' parameters no longer change, ``(genes,)``.
+    loss
+        Minus the log-likelihood a cell, nats, ``(genes,)``.
+    population
+        What the genes are like as a whole.
+    cells, genes
+        What the curves say of cells and genes.
+    time
+        Shared time of each cell, ``(cells,)``.
+    clocks
+        Where the genes' clocks stand on it.
+    seconds
+        Wall time.
+    """
+
+    status: Status
+    trace: Trace
+    first_stage: int
+    log_likelihood: float
+    fitted: BoolArray
+    theta: FloatArray
+    spread: FloatArray
+    sigma: FloatArray
+    steady_state_ratio: FloatArray
+    converged: BoolArray
+    loss: FloatArray
+    population: GenePopulation
+    cells: CurveCells
+    genes: CurveGenes
+    time: FloatArray
+    clocks: GeneClocks
+    seconds: float
+
+
+@dataclass(frozen=True)
+class GeneClock:
+    """Settings of the two-stage EM on genes' own clocks.
+
+    Parameters
+    ----------
+    last
+        How cells get their times in the last stage: ``ExactTimes()`` (default), or ``PosteriorTimes()``, which is the
+        better one for values that were not averaged over neighbours. There the nearest point takes noise across the
+        curve for curvature; where moments have taken the noise away the two agree.
+    explicit_iterations
+        Iterations of the first stage, with explicit times, at most; 0 leaves it out.
+    max_iterations
+        Iterations of the last stage at most.
+    tolerance
+        A gene has converged when its log posterior density gains less twice in a row, in nats; 0.1 is next to nothing.
+    """
+
+    last: Times = field(default_factory=ExactTimes)
+    explicit_iterations: int = 6
+    max_iterations: int = 40
+    tolerance: float = 0.1
+
+    def fit(self, observations: Observations, *, rng: Generator, watch: Watcher = watch_nothing) -> GeneClockFit:
+        """Fit the genes one by one, then bring their clocks together."""
+        began = time.perf_counter()
+        data = CurveData.of(observations)
+        curves, ratio = first_curves(data)
+        fitted = np.isfinite(ratio) & (ratio > 0) & (data.spread > 0).all(axis=1)
+        if not fitted.any():
+            raise InputError(
+                f"no gene of {len(fitted)} has a steady-state ratio: the cells with most spliced have no unspliced. "
+                "Check that the two layers belong together and are not swapped."
+            )
+        if not fitted.all():
+            data = CurveData.of(observations.select_genes(np.flatnonzero(fitted)))
+            curves, ratio = first_curves(data)
+        runs = list(self.run(data, Climb.begin(curves), watch))
+        problem, last = runs[-1]
+        climb = problem.judge(last.parameters, last.statistics)
+        theta = climb.best.theta
+        when, clocks = align(data, theta, rng)
+        cells, genes = summarise_curves(data, theta, ratio, clocks, exact=not isinstance(self.last, ExplicitTimes))
+        return GeneClockFit(
+            status=Status.MAX_ITER if climb.active.any() else Status.CONVERGED,
+            trace=Trace(*(np.concatenate([getattr(r.trace, f) for _, r in runs]) for f in ("bound", "temperature"))),
+            first_stage=len(runs[0][1].trace.bound) if self.explicit_iterations else 0,
+            log_likelihood=float(climb.sums.value.sum()),
+            fitted=fitted,
+            theta=theta,
+            spread=data.spread,
+            sigma=noise_sd(theta, data.spread),
+            steady_state_ratio=ratio,
+            converged=~climb.active,
+            loss=-climb.sums.value / data.n_cells,
+            population=problem.population,
+            cells=cells,
+            genes=genes,
+            time=when,
+            clocks=clocks,
+            seconds=time.perf_counter() - began,
+        )
+
+    def run(
+        self, data: CurveData, climb: Climb, watch: Watcher = watch_nothing
+    ) -> Iterator[tuple[CurveProblem, Run[Climb, CurveSums]]]:
+        """Both stages; the last in rounds, before each of which the genes teach their population anew."""
+        population = GenePopulation.weak()
+        rounds = [ROUND] * LOOKS
+        stages: list[tuple[Times, int]] = [
+            (ExplicitTimes(), self.explicit_iterations),
+            *((self.last, min(n, self.max_iterations)) for n in rounds),
+            (self.last, self.max_iterations - sum(rounds)),
+        ]
+        for times, longest in stages:
+            if longest <= 0:
+                continue
+            problem = CurveProblem(data, times, population, self.tolerance)
+            climb = Climb.begin(climb.best)
+            statistics, _ = problem.expect(climb, 1.0)
+            run = run_em(problem, climb, statistics, Schedule(0, 1.0, longest, 1e-9, PATIENCE), watch)
+            yield problem, run
+            climb = problem.judge(run.parameters, run.statistics)
+            population = population.learn(climb.best.theta, climb.sums.square)
