@@ -114,6 +114,34 @@ def test_low_rank_formulas_against_dense_algebra(n_lineages):
     assert np.all(found.widening > 1)
 
 
+@pytest.mark.parametrize("finer", [1.0, 30.0], ids=["coarser than the grid", "finer than the grid"])
+def test_widening_against_pairs_of_times(finer):
+    """Errors of slopes between the times a cell may have, pair by pair, and their slope by regression."""
+    problem, theta, count = small_problem(4, 1)
+    u, s = (replace(sums, size=finer * sums.size) for sums in (problem.unspliced, problem.spliced))
+    problem, times = replace(problem, unspliced=u, spliced=s), problem.states.times
+    layers = list(layers_of(problem, theta))
+    information = sum((w * slope**2).sum(axis=0) for _, w, slope, _ in layers) + GRID_INFORMATION * count
+    resolution = np.sqrt(information / count)
+    inside = np.tile(problem.prior.hessian, (len(theta), 1, 1))
+    for _, w, _, jacobian in layers:
+        seen = blurred(jacobian, times, resolution)
+        inside += np.einsum("gt,gpt,gqt->gpq", w, seen, seen)
+    form = np.linalg.inv(inside)
+    capped = np.minimum(resolution, 1 / (times[1] - times[0]))
+    spurious = np.zeros(len(times))
+    for _, w, _, jacobian in layers:
+        for j in range(len(times)):
+            q = blurred(np.eye(len(times))[None], times, capped)[0, :, j]
+            for g in range(len(theta)):
+                away = jacobian[g] - jacobian[g][:, [j]]
+                apart = np.einsum("pk,pq,qk->k", away, form[g], away) @ q / (q @ (times - times[j]) ** 2)
+                slope = np.polyfit(times, jacobian[g].T, 1, w=np.sqrt(q))[0]
+                spurious[j] += w[g, j] * (apart + slope @ form[g] @ slope)
+    found = uncertainty(problem, theta, count).widening
+    np.testing.assert_allclose(found, 1 + spurious / information, rtol=1e-6)
+
+
 def test_more_cells_leave_less_doubt():
     """Where data outweigh the prior, a hundred times as many cells leave a hundredth of the variance."""
     problem, theta, count = small_problem(6, 1)

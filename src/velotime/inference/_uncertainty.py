@@ -26,9 +26,12 @@ gene: the posterior variance of the score ``(x - l mu)/V J`` as J differs betwee
 jumps: the cells around one do not know on which side they are. So J above is taken as smoothed over the posterior of a
 cell of the state: standard normal on the clock ``int sqrt(I) dt``, whose unit is a cell's own resolution.
 
-A fitted slope is noisier than the true one, and ``E[mu'^2]`` exceeds its square by the slope's variance: the fit seems
-to know times better than it does. That spurious part ``S_j`` of the information is computed as well; to first order it
-widens the variance of a time by ``1 + 2 S_j / I_j``, once for what is not known and once for the noise that comes in.
+A fitted slope is noisier than the true one, and the fit seems to know times better than it does. With e the error of a
+fitted curve and q the posterior of a cell of state j, ``sum w (mu_k - mu_j)^2`` exceeds what the true curves give by
+``sum w E(e_k - e_j)^2``: information that is spurious, ``S_j = sum w E(e_k - e_j)^2 / E_q (t_k - t_j)^2`` of it. And
+counts scatter about the true curve, not the fitted one: through the mean slope of e over q, ``sum w (x - mu) e'``, of
+variance ``N_j = sum w E(e'^2)``, noise comes in. To first order the two widen the variance of a time by
+``1 + (S_j + N_j) / I_j``.
 """
 
 from __future__ import annotations
@@ -87,7 +90,7 @@ class _Terms:
     conditional: FloatArray  # B_g^-1, (genes, parameters, parameters)
     cross: FloatArray  # A_g, (genes, parameters, states)
     information: FloatArray  # M_j, (states,)
-    spurious: FloatArray  # S_j n_j, (states,)
+    spurious: FloatArray  # (S_j + N_j) n_j, (states,)
 
 
 def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray) -> Uncertainty:
@@ -113,7 +116,7 @@ def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray) -> U
     covariance = _aligned(terms.conditional, E, H, clock, align, _gauge(theta, genes.states))
     velocity = _velocity_variance(covariance, layers[1::2], genes.states)
     return Uncertainty(
-        widening=1.0 + 2.0 * terms.spurious / M,
+        widening=1.0 + terms.spurious / M,
         clock_variance=np.maximum(np.diagonal(keep @ clock @ keep.T), 0.0),
         covariance=covariance,
         velocity_variance=velocity,
@@ -150,9 +153,9 @@ def _terms(genes: GeneProblem, layers: list[_Layer], count: FloatArray) -> _Term
     conditional = np.linalg.inv(within)
     spurious = np.zeros(states.n_states)
     for layer in layers:
-        steep = np.gradient(layer.jacobian, states.times, axis=2)
         own = conditional[:, layer.columns[:, None], layer.columns]
-        spurious[layer.states] += (layer.weight * _quadratic(steep, own)).sum(axis=0)
+        steepness = _steepness(layer.jacobian, own, states.times, resolution[layer.states])
+        spurious[layer.states] += (layer.weight * steepness).sum(axis=0)
     return _Terms(conditional, cross, information, spurious)
 
 
@@ -161,6 +164,23 @@ def _blur(times: FloatArray, resolution: FloatArray) -> FloatArray:
     place = cumulative_trapezoid(resolution, times, initial=0.0)
     weight = np.exp(-0.5 * (place - place[:, None]) ** 2)
     return np.asarray(weight / weight.sum(axis=1, keepdims=True))
+
+
+def _steepness(jacobian: FloatArray, form: FloatArray, times: FloatArray, resolution: FloatArray) -> FloatArray:
+    """``E (e_k - e_j)^2 / E_q (t_k - t_j)^2 + E e'^2`` for each gene and time j, ``(genes, times)``.
+
+    A plain derivative would depend on the grid, as J jumps at switches. Where cells are placed more finely than the
+    grid, neighbouring times count.
+    """
+    q = _blur(times, np.minimum(resolution, 1.0 / np.diff(times).min()))
+    applied = form @ jacobian
+    square = (jacobian * applied).sum(axis=1)
+    product = (applied * (jacobian @ q.T)).sum(axis=1)
+    away = (q * (times - times[:, None]) ** 2).sum(axis=1)
+    differences = np.maximum(square @ q.T - 2 * product + square, 0.0) / away
+    centred = q * (times - (q @ times)[:, None])
+    slope = jacobian @ (centred / (centred * times).sum(axis=1, keepdims=True)).T
+    return np.asarray(differences + _quadratic(slope, form))
 
 
 def _quadratic(vectors: FloatArray, form: FloatArray) -> FloatArray:
