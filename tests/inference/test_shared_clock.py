@@ -102,3 +102,28 @@ def test_velocity_is_that_of_the_curve_at_each_cell(simulated):
     expected = switch_velocity(theta, np.array([0.2, 0.7]))
     np.testing.assert_allclose(velocity_u.T, expected[0], rtol=1e-5)
     np.testing.assert_allclose(velocity.T, expected[1], rtol=1e-5)
+
+
+def test_slots_of_a_whole_fit(tmp_path):
+    adata = vt.simulation.simulate(250, 40, rng=np.random.default_rng(5), mean_unspliced=2.0, mean_spliced=6.0)
+    vt.pp.moments(adata)
+    moments = adata.layers["Ms"].copy()
+    vt.tl.recover_dynamics(adata, method=vt.TwoStageEM(clock="shared"), progress=False)
+    adata.write_h5ad(tmp_path / "shared.h5ad")
+    assert spearmanr(adata.obs["latent_time"], adata.obs["true_time"]).statistic > 0.95
+    np.testing.assert_array_equal(adata.layers["Ms"], moments)
+    v = adata.var
+    alpha = np.where(
+        adata.layers["fit_t"] < v["fit_t_on"].to_numpy(),
+        v["fit_alpha_0"],
+        np.where(adata.layers["fit_t"] < v["fit_t_"].to_numpy(), v["fit_alpha"], v["fit_alpha_2"]),
+    )
+    true_u = (alpha - adata.layers["velocity_u"] / v["fit_scaling"].to_numpy()) / v["fit_beta"].to_numpy()
+    true_s = (v["fit_beta"].to_numpy() * true_u - adata.layers["velocity"]) / v["fit_gamma"].to_numpy()
+    known = v["fit_deviance_explained"] > 0.8
+    correlation = [np.corrcoef(true_s[:, g], moments[:, g])[0, 1] for g in np.flatnonzero(known)]
+    assert np.median(correlation) > 0.9
+    record = adata.uns["recover_dynamics"]
+    assert record["first_stage"] <= 10
+    assert len(record["bound"]) > record["first_stage"]
+    assert "latent_time_sd" not in adata.obs

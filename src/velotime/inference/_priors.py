@@ -9,6 +9,7 @@ import numpy as np
 
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
+from velotime.inference._em import Schedule, run_em
 from velotime.inference._params import Layout, States
 
 
@@ -104,11 +105,37 @@ def smooth_density(weight: FloatArray, times: FloatArray, sd: float) -> FloatArr
     kernel = np.exp(-0.5 * ((times[:, None] - times) / sd) ** 2)
     kernel /= kernel.sum(axis=1, keepdims=True)
     total = weight.sum(axis=-1, keepdims=True)
-    share = weight / total
-    phi = share
-    for _ in range(SMOOTHING_STEPS):
-        phi = phi * ((share / (phi @ kernel)) @ kernel.T)
+    problem = KernelWeights(kernel, weight / total)
+    ratio, _ = problem.expect(problem.share, 1.0)
+    phi = run_em(problem, problem.share, ratio, Schedule(0, 1.0, SMOOTHING_STEPS, 0.0)).parameters
     return np.asarray((phi @ kernel) * total)
+
+
+@dataclass(frozen=True)
+class KernelWeights:
+    """Weights phi of the kernels as a problem of the loop.
+
+    Attributes
+    ----------
+    kernel
+        ``(kernels, times)``, rows sum to 1.
+    share
+        ``n_j / sum n``, ``(..., times)``.
+    """
+
+    kernel: FloatArray
+    share: FloatArray
+
+    def expect(self, parameters: FloatArray, temperature: float) -> tuple[FloatArray, float]:
+        """``n_j / (phi K)_j`` and the log-likelihood of the shares."""
+        del temperature
+        density = parameters @ self.kernel
+        return self.share / density, float((self.share * np.log(density)).sum())
+
+    def maximise(self, parameters: FloatArray, statistics: FloatArray, iteration: int) -> FloatArray:
+        """The update above."""
+        del iteration
+        return np.asarray(parameters * (statistics @ self.kernel.T))
 
 
 @dataclass(frozen=True)

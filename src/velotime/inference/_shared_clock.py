@@ -29,7 +29,6 @@ from velotime.backends import LayerStatistics
 from velotime.inference._arrow import Arrow
 from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference._labels import CellLabels
-from velotime.inference._method import Reads
 from velotime.inference._noise import Gaussian, LayerData
 from velotime.inference._observations import Observations
 from velotime.inference._params import States
@@ -180,11 +179,6 @@ class SharedClock:
     max_iterations: int = 100
     tolerance: float = 2e-3
     n_times: int = 128
-
-    @property
-    def reads(self) -> Reads:
-        """Moments."""
-        return Reads.MOMENTS
 
     def fit(
         self, observations: Observations, geometry: Geometry, *, rng: Generator, watch: Watcher = watch_nothing

@@ -20,8 +20,6 @@ from velotime.inference import (
     Method,
     MixtureEM,
     MixtureFit,
-    SharedClock,
-    SharedClockFit,
     SoftEM,
     SoftFit,
     TwoStageEM,
@@ -116,6 +114,9 @@ def recover_dynamics(
         Likelihood-ratio statistic of "the lineages of this gene differ": ranks fate genes. float.
     ``uns["lineages"]``
         Names and shares of the lineages, and with ``n_lineages="auto"`` the table that chose their number.
+    With ``method=vt.TwoStageEM(clock="shared")``, which gives every cell one time, those of these slots that need no
+    posterior: no ``_sd``, ``_se``, quantiles, entropy or prior, and ``Ms`` and ``Mu`` stay the moments that it read.
+
     With ``method=vt.MixtureEM()``, which knows no kinetics, instead of all this:
     ``obs["mixture_component"]``, ``obsm["mixture_posterior"]``
         Most probable component, "0" for the largest, and posterior, (cells, components). category, float.
@@ -181,13 +182,6 @@ def _(method: TwoStageEM, adata: AnnData, reading: Reading, rng: Generator, watc
 @_fit.register
 def _(method: MixtureEM, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> MixtureFit:  # noqa: ARG001
     """It starts from k-means of the principal components."""
-    geometry = place_cells(reading.observations, rng, counts=False)
-    return method.fit(reading.observations, geometry, rng=rng, watch=watch)
-
-
-@_fit.register
-def _(method: SharedClock, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> SharedClockFit:  # noqa: ARG001
-    """Root and direction come from where the cells lie."""
     geometry = place_cells(reading.observations, rng, counts=False)
     return method.fit(reading.observations, geometry, rng=rng, watch=watch)
 
