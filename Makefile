@@ -9,7 +9,7 @@ demo: $(VENV)/ready
 	$(BIN)/velotime demo -o demo
 
 test: $(VENV)/ready-to-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/ready-to-test
 	$(BIN)/ruff check .
