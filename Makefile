@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint figures studies peers clean
+.PHONY: demo test lint figures studies peers neighbours clean
 
 demo: $(VENV)/ready
 	$(BIN)/velotime demo -o demo
@@ -35,6 +35,16 @@ STUDIES ?= $(wildcard docs/studies/[a-z]*.py)
 studies: $(VENV)/ready
 	for script in $(STUDIES); do $(BIN)/python $$script || exit 1; done
 
+# CellRank, scVelo and PAGA on our results, in an environment of their own.
+neighbours: $(VENV)-neighbours/ready
+	$(VENV)-neighbours/bin/python -m pytest tests/neighbours -W default
+
+$(VENV)-neighbours/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-neighbours
+	$(VENV)-neighbours/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)-neighbours/bin/python -m pip install --quiet --editable . --group neighbours
+	touch $@
+
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
@@ -46,4 +56,4 @@ $(VENV)/ready-to-test: $(VENV)/ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-peers demo
+	rm -rf $(VENV) $(VENV)-peers $(VENV)-neighbours demo

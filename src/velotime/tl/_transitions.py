@@ -24,15 +24,26 @@ def transition_matrix(adata: AnnData, *, scale: float = SCALE, self_transitions:
     scale
         How sharply the best direction is preferred; scVelo's 10.
     self_transitions
-        Let cells stay, by ``obs["velocity_self_transition"]``.
+        Let cells stay, by ``obs["velocity_self_transition"]``. A cell whose velocity points at no other stays in any
+        case, so that CellRank's ``PrecomputedKernel`` takes the matrix.
+
+    Returns
+    -------
+    CSR ``(cells, cells)``, float64.
+
+    Raises
+    ------
+    InputError
+        If there is no graph.
     """
     graph = _graph(adata).copy()
     if self_transitions:
         graph.setdiag(np.asarray(adata.obs[keys.SELF_TRANSITION]))
     weights = sparse.csr_matrix(graph)
-    weights.data = np.expm1(scale * weights.data)
+    weights.data = np.expm1(scale * weights.data.astype(np.float64))
     total = np.asarray(weights.sum(axis=1)).ravel()
-    return sparse.csr_matrix(sparse.diags(1.0 / np.where(total > 0, total, 1.0)) @ weights)
+    stay = sparse.diags((total == 0).astype(float))
+    return sparse.csr_matrix(sparse.diags(1.0 / np.where(total > 0, total, 1.0)) @ weights + stay)
 
 
 def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SCALE) -> None:
