@@ -7,6 +7,7 @@ import pytest
 
 import velotime as vt
 from velotime import InputError
+from velotime.data import restore_soft_fit
 
 
 @pytest.mark.long
@@ -29,3 +30,12 @@ def test_what_cannot_be_resampled(fitted, small):
         vt.tl.resample(fitted, n_replicates=1)
     with pytest.raises(InputError, match="recover_dynamics"):
         vt.tl.resample(small)
+
+
+def test_the_prior_adds_to_the_error_of_rates_what_it_holds(fitted):
+    """Never more than the whole error, nearly all of it where the counts say nothing, little where they say much."""
+    genes, restored = restore_soft_fit(fitted)
+    share = restored.shrinkage[:, 1] / np.asarray(fitted.var["fit_gamma_se"])[genes] ** 2
+    assert np.all((share > 0) & (share <= 1 + 1e-6))
+    gain = np.asarray(fitted.var["fit_gain"])[genes]
+    assert np.median(share[gain < np.quantile(gain, 0.1)]) > 3 * np.median(share[gain > np.quantile(gain, 0.9)])

@@ -59,7 +59,8 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
     ``obs["latent_time_resampled_sd"]``, ``["latent_time_resampled_q05"]``, ``["latent_time_resampled_q95"]``
         Of the mixture of the replicates' posteriors. float.
     ``var["fit_beta_resampled_se"]``, ``var["fit_gamma_resampled_se"]``
-        Standard deviation of the log rate over replicates. float.
+        Of the log rate: standard deviation over replicates, and what the prior of the rates adds, which replicates do
+        not show as it draws all of them the same way. float.
     ``uns["resample"]``
         ``share_agreeing``: share of the replicates whose time runs as that of the fit; ``n_replicates``.
 
@@ -70,7 +71,7 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
     """
     if n_replicates < 2:
         raise InputError(f"n_replicates={n_replicates}: must be 2 or more; the default is 10.")
-    genes, _ = restore_soft_fit(adata)
+    genes, fitted = restore_soft_fit(adata)
     method, observations, labels = stored_method(adata)
     rng = np.random.default_rng(seed)
     time = np.asarray(adata.obs[keys.LATENT_TIME])
@@ -82,7 +83,7 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
         rows.append(
             {"agrees": replicates[-1].agrees, "correlation": abs(spearmanr(placed.latent_time, time).statistic)}
         )
-    _write(adata, genes, replicates, rng)
+    _write(adata, genes, replicates, fitted.shrinkage[:, :2], rng)
     return pd.DataFrame(rows)
 
 
@@ -114,7 +115,9 @@ def _on_clock(placed: Restored, time: FloatArray) -> _Replicate:
     return _Replicate(origin + slope * mean, abs(slope) * sd, log_rates, bool(slope > 0))
 
 
-def _write(adata: AnnData, genes: IntArray, replicates: list[_Replicate], rng: Generator) -> None:
+def _write(
+    adata: AnnData, genes: IntArray, replicates: list[_Replicate], shrinkage: FloatArray, rng: Generator
+) -> None:
     mean = np.stack([one.mean for one in replicates])
     sd = np.stack([one.sd for one in replicates])
     draws = mean[:, None] + sd[:, None] * rng.standard_normal((len(replicates), DRAWS, adata.n_obs))
@@ -122,7 +125,7 @@ def _write(adata: AnnData, genes: IntArray, replicates: list[_Replicate], rng: G
     total = np.sqrt((sd**2).mean(axis=0) + mean.var(axis=0, ddof=1))
     for name, values in (("sd", total), ("q05", low), ("q95", high)):
         adata.obs[f"{keys.LATENT_TIME}_resampled_{name}"] = values
-    spread = np.stack([one.log_rates for one in replicates]).std(axis=0, ddof=1)
+    spread = np.sqrt(np.stack([one.log_rates for one in replicates]).var(axis=0, ddof=1) + shrinkage)
     for k, name in enumerate((keys.FIT_BETA, keys.FIT_GAMMA)):
         column = np.full(adata.n_vars, np.nan)
         column[genes] = spread[:, k]
