@@ -10,6 +10,7 @@ from velotime.backends._curve_posterior import CELLS
 from velotime.backends._gene_curve import fill_nodes, jit, off_state, on_state, scale
 
 ON, OFF, STEADY_ON = 0, 1, 2  # where a cell sits; the steady state when off is the far end of OFF
+ACCURACY = 1e-3  # of the last step, relative; Newton's method squares it
 STEPS = 30  # of Newton's method within a bracket; three or four do mostly
 
 
@@ -22,7 +23,7 @@ def _nearest_on_branch(
     With residual e and tangent T half the squared distance has derivatives ``-e T`` and ``T T - e T'``.
     """
     u0, s0, s0_r = end
-    x = start
+    x, gain, d = start, 0.0, 0.0
     for _ in range(STEPS):
         if off:
             u, s, _ = off_state(x, r, u0, s0, s0_r)
@@ -32,6 +33,7 @@ def _nearest_on_branch(
             du = 1.0 - u
         ds = r * (u - s)
         e_u, e_s = a - a_u * u, b - a_s * s
+        d, gain = e_u * e_u + e_s * e_s, 0.0
         t_u, t_s = a_u * du, a_s * ds
         slope = -(e_u * t_u + e_s * t_s)
         bend = t_u * t_u + t_s * t_s + e_u * t_u - e_s * a_s * r * (du - ds)
@@ -41,20 +43,16 @@ def _nearest_on_branch(
             hi = x
         else:
             lo = x
-        step = -slope / bend if bend > 0 else np.inf
-        new = x + step
-        if not (lo < new < hi):
+        new = x - slope / bend if bend > 0 else np.inf
+        if lo < new < hi:
+            gain = slope * slope / bend  # of a parabola, which the squared distance is so close to its least
+        else:
             new = 0.5 * (lo + hi)
-        if abs(new - x) < 1e-9 * (1.0 + x) or hi - lo < 1e-9 * (1.0 + x):
-            x = new
-            break
+        close = abs(new - x) < ACCURACY * (1.0 + x)
         x = new
-    if off:
-        u, s, _ = off_state(x, r, u0, s0, s0_r)
-    else:
-        u, s, _ = on_state(x, r)
-    e_u, e_s = a - a_u * u, b - a_s * s
-    return x, e_u * e_u + e_s * e_s
+        if close:
+            break
+    return x, d - gain
 
 
 @jit

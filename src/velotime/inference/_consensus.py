@@ -32,10 +32,10 @@ from velotime.inference._placing import Exact
 from velotime.kinetics import SwitchParameter, switch_jacobian, switch_means
 
 N_TIMES = 64
-SOME_CELLS, SOME_GENES = 1000, 200  # of the starts
+SOME_CELLS, SOME_GENES = 600, 200  # of the starts
 N_COMPONENTS, N_NEIGHBORS = 10, 15  # of the graph of neighbours
 N_TIPS = 3  # components whose ends are candidates
-FOLLOWED = 4  # starts that are followed
+FOLLOWED = 3  # starts that are followed
 COARSE = 20  # times on which rates and onsets are screened
 RATES = np.geomspace(0.5, 40.0, 9)  # per total time
 ONSETS = np.linspace(-1.0, 0.9, 13)
@@ -43,7 +43,7 @@ ROOM = 0.2  # left at both ends of the clock for a while
 ENDS = (0.005, 0.995)  # shares of the cells between which the clock runs in the end
 STEPS = 2  # of Gauss and Newton an M-step
 OFF_LEVEL = -30.0  # log of nothing
-START, WHOLE = Schedule(0, 1.0, 10, 1e-3), Schedule(0, 1.0, 15, 1e-3)
+START, WHOLE = Schedule(0, 1.0, 8, 0.02), Schedule(0, 1.0, 4, 0.02)
 
 
 @dataclass(frozen=True)

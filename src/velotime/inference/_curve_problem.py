@@ -188,7 +188,7 @@ class CurveProblem:
     population
         Prior of the parameters.
     tolerance
-        A gene is done when its objective gains less twice in a row, nats.
+        A gene is done when its objective a cell gains less twice in a row, nats.
     """
 
     data: CurveData
@@ -222,7 +222,7 @@ class CurveProblem:
         """Keep what was tried where it is better than the best."""
         gain = self.objective(climb.tried, sums) - self._best(climb)
         good = (gain > 0) & climb.active
-        tiny = good & (gain < self.tolerance)
+        tiny = good & (gain < self.tolerance * self.data.n_cells)
         damping = climb.damping * np.where(good, 0.3, np.where(climb.active, 4.0, 1.0))
         kept = climb.tried.where(good, climb.best)
         return Climb(

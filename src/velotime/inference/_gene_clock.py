@@ -27,7 +27,7 @@ from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_
 from velotime.inference._gene_population import GenePopulation
 from velotime.inference._observations import Observations
 
-ROUND = 8  # iterations of the last stage between two looks at the population
+ROUND = 4  # iterations of the last stage after which the genes teach their population anew
 LOOKS = 2
 PATIENCE = 6  # iterations in which every gene's step is taken back, after which nothing is hoped for
 
@@ -107,13 +107,13 @@ class GeneClock:
     max_iterations
         Iterations of the last stage at most.
     tolerance
-        A gene has converged when its log posterior density gains less twice in a row, in nats; 0.1 is next to nothing.
+        A gene has converged when its log posterior density a cell gains less twice in a row, in nats.
     """
 
     last: Times = field(default_factory=ExactTimes)
     explicit_iterations: int = 6
     max_iterations: int = 40
-    tolerance: float = 0.1
+    tolerance: float = 2e-4
 
     def fit(self, observations: Observations, *, rng: Generator, watch: Watcher = watch_nothing) -> GeneClockFit:
         """Fit the genes one by one, then bring their clocks together."""
@@ -160,10 +160,10 @@ class GeneClock:
     ) -> Iterator[tuple[CurveProblem, Run[Climb, CurveSums]]]:
         """Both stages; the last in rounds, before each of which the genes teach their population anew."""
         population = GenePopulation.weak()
-        rounds = [ROUND] * LOOKS
+        rounds = [min(ROUND, self.max_iterations)] * LOOKS
         stages: list[tuple[Times, int]] = [
             (ExplicitTimes(), self.explicit_iterations),
-            *((self.last, min(n, self.max_iterations)) for n in rounds),
+            *((self.last, n) for n in rounds),
             (self.last, self.max_iterations - sum(rounds)),
         ]
         for times, longest in stages:
