@@ -1,0 +1,33 @@
+"""Every study is a page, a script that makes its numbers, and figures that are there and small."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "studies"
+PAGES = sorted(FOLDER.glob("*.md"))
+MARKER = re.compile(r"<!-- begin (\S+) -->\n(.*?)<!-- end \1 -->", re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_is_filled_by_its_script(page):
+    script = page.with_suffix(".py").read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    found = MARKER.findall(text)
+    assert len(found) == text.count("<!-- begin ") > 0
+    for name, filled in found:
+        assert filled.strip(), name
+        assert f'"{name}"' in script or f"{name}=" in script, name
+
+
+@pytest.mark.parametrize("page", [*PAGES, *FOLDER.parent.glob("*.md")], ids=lambda page: page.stem)
+def test_what_a_page_links_to_is_there(page):
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    for link in links:
+        target = page.parent / link
+        assert target.is_file(), link
+        if target.suffix == ".png":
+            assert target.stat().st_size < 150_000, link
