@@ -28,7 +28,7 @@ from velotime.pl._axes import (
     limit_counts,
     open_axes,
     require_column,
-    require_fit,
+    require_curves,
     tidy,
 )
 from velotime.pl._colors import color_cells, figure_size, point_size
@@ -70,7 +70,7 @@ def phase_portrait(
     InputError
         If nothing is fitted, or there is no such gene or column.
     """
-    require_fit(adata)
+    require_curves(adata)
     require_column(adata, color)
     g = find_gene(adata, gene)
     u, s = normalised_counts(adata, g)
@@ -169,7 +169,7 @@ def along_time(
     InputError
         If nothing is fitted, or there is no such gene or column.
     """
-    require_fit(adata)
+    require_curves(adata)
     if color is not None:
         require_column(adata, color)
     g = find_gene(adata, gene)

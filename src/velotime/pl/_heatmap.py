@@ -15,7 +15,7 @@ from scipy import sparse
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data import find_layers, keys
-from velotime.pl._axes import TIME_LABEL, find_gene, finish, open_axes, require_fit, require_groups
+from velotime.pl._axes import TIME_LABEL, find_gene, finish, open_axes, require_curves, require_groups
 from velotime.pl._colors import color_map, labels_of, palette_of
 from velotime.pl._curves import fit_sizes
 
@@ -64,7 +64,7 @@ def heatmap(
     InputError
         If nothing is fitted, or there is no such gene, layer or column.
     """
-    require_fit(adata)
+    require_curves(adata)
     if color is not None:
         require_groups(adata, color)
     index = (
