@@ -46,7 +46,7 @@ def error(adata):
 
 @pytest.mark.parametrize("last", [vt.ExactTimes(), vt.PosteriorTimes()])
 def test_rates_and_time_are_found(two_stage, last):
-    adata = two_stage if last == vt.ExactTimes() else fit(simulated(), last=last)
+    adata = two_stage if last == vt.PosteriorTimes() else fit(simulated(), last=last)
     assert error(adata) < 0.05
     assert spearmanr(adata.obs["latent_time"], adata.obs["time"]).statistic > 0.99
     t_off = adata.var["fit_t_"] + adata.var["fit_onset"]
