@@ -204,7 +204,7 @@ def own_clocks() -> pd.DataFrame:
     for name, noise, averaged in (
         ("values, noise 0.3", 0.3, 1),
         ("values, noise 0.6", 0.6, 1),
-        ("moments: noise 0.6, averaged over 30", 0.6, 30),
+        ("noise 0.6 averaged over 30 draws", 0.6, 30),
     ):
         for seed in range(SEEDS):
             observations, ratio = one_switch(np.random.default_rng(seed), noise / np.sqrt(averaged))
