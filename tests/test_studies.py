@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[1] / "docs" / "studies"
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "studies"
 PAGES = sorted(FOLDER.glob("*.md"))
 MARKER = re.compile(r"<!-- begin (\S+) -->\n(.*?)<!-- end \1 -->", re.DOTALL)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_is_filled_by_its_script(page):
-    script = page.with_suffix(".py").read_text(encoding="utf-8")
     text = page.read_text(encoding="utf-8")
+    named = re.search(r"^    python (\S+\.py)", text, re.MULTILINE)
+    assert named, "the page says how to make it"
+    script = (ROOT / named[1]).read_text(encoding="utf-8")
     found = MARKER.findall(text)
     assert len(found) == text.count("<!-- begin ") > 0
     for name, filled in found:
