@@ -39,7 +39,7 @@ def simulated(n_cells: int):
     adata.var["velocity_genes"] = True
     projection = np.random.default_rng(1).normal(size=(N_GENES, 30)).astype(np.float32)
     adata.obsm["X_pca"] = np.asarray(adata.layers["spliced"].log1p() @ projection)
-    sc.pp.neighbors(adata, n_neighbors=30, use_rep="X_pca")
+    sc.pp.neighbors(adata, n_neighbors=30, use_rep="X_pca", method="gauss", transformer="sklearn")
     return adata
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
 import pytest
 from scipy import sparse
@@ -9,7 +10,7 @@ from scipy import sparse
 import velotime as vt
 from velotime import InputError
 from velotime.backends import Edges, edge_cosines, mean_edge_cosines
-from velotime.data import restore_soft_fit
+from velotime.data import ensure_neighbors, restore_soft_fit
 
 
 def edges_of(matrix):
@@ -174,3 +175,14 @@ def test_a_layer_serves_as_state(fitted):
         vt.tl.velocity_graph(adata, state="moments")
     with pytest.raises(InputError, match="n_draws=0"):
         vt.tl.velocity_graph(adata, posterior=True, n_draws=0)
+
+
+def test_neighbours_of_many_cells_are_exact():
+    counts = np.random.default_rng(3).poisson(3.0, size=(8300, 60)).astype(np.float32)
+    adata = ad.AnnData(layers={"spliced": sparse.csr_matrix(counts), "unspliced": sparse.csr_matrix(counts)})
+    ensure_neighbors(adata, n_neighbors=5)
+    apart = np.linalg.norm(adata.obsm["X_pca"] - adata.obsm["X_pca"][17], axis=1)
+    apart[17] = np.inf
+    found = adata.obsp["distances"][17]
+    np.testing.assert_allclose(np.sort(found.data), np.sort(apart)[: found.nnz], rtol=1e-3)
+    assert found.nnz == 4

@@ -30,7 +30,13 @@ def ensure_neighbors(
     sc.pp.normalize_total(copy)
     sc.pp.log1p(copy)
     sc.pp.pca(copy, n_comps=min(N_COMPONENTS, min(copy.shape) - 1), random_state=seed)
-    sc.pp.neighbors(copy, n_neighbors=min(n_neighbors, adata.n_obs - 1), method="gauss", random_state=seed)
+    sc.pp.neighbors(
+        copy,
+        n_neighbors=min(n_neighbors, adata.n_obs - 1),
+        method="gauss",
+        transformer="sklearn",  # exact for any number of cells; scanpy 1.11 cannot read what pynndescent 0.7 gives
+        random_state=seed,
+    )
     if "X_pca" not in adata.obsm:
         adata.obsm["X_pca"] = copy.obsm["X_pca"]
     for name in ("distances", "connectivities"):
