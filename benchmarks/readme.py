@@ -24,7 +24,6 @@ def commands(data: Path) -> dict[str, list[str]]:
     return {
         "pancreas": [python, "-m", "velotime", "run", str(data / "pancreas.h5ad"), "-o", "fitted.h5ad", "--quiet"],
         "truth": [python, str(HERE / "truth.py"), "--data", str(data)],
-        "lineages": [python, str(HERE / "lineages.py"), "--data", str(data)],
         "scaling": [python, str(HERE / "scaling.py")],
         "sweep": [python, str(HERE / "sweep.py")],
     }
@@ -34,7 +33,7 @@ def printed(command: list[str]) -> str:
     """Run a command in a folder of its own; what it prints, without the folder that its input lies in."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    return done.stdout.strip("\n")
 
 
 def fill(name: str, text: str) -> None:
