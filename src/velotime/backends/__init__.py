@@ -15,13 +15,17 @@ from velotime.backends._gene_curve import N_NODES
 from velotime.backends._graph import Edges, edge_cosines, mean_edge_cosines
 from velotime.backends._layers import Layer, LayerStatistics, Matrix, ScoreTables
 from velotime.backends._numba import SweepModel, SweepResult, accumulate, pad_states, posterior
+from velotime.backends._switch_curve import LEAST_VARIANCE, CurveTargets, curve_information, curve_means
+from velotime.backends._threads import on_all_cores
 
 __all__ = [
+    "LEAST_VARIANCE",
     "N_NODES",
     "OFF",
     "ON",
     "STEADY_ON",
     "CurveSums",
+    "CurveTargets",
     "Edges",
     "GaussianComponents",
     "GaussianSums",
@@ -33,8 +37,11 @@ __all__ = [
     "SweepResult",
     "accumulate",
     "accumulate_gaussian",
+    "curve_information",
+    "curve_means",
     "edge_cosines",
     "mean_edge_cosines",
+    "on_all_cores",
     "pad_states",
     "place_cells_on_curves",
     "posterior",

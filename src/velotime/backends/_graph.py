@@ -7,7 +7,6 @@ one pass over d, whose mean need not be known.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ import numba
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
+from velotime.backends._threads import on_all_cores
 
 PARTS = 64
 
@@ -239,5 +239,4 @@ def _centre(velocity: FloatArray, *, root: bool) -> tuple[FloatArray, FloatArray
 
 def _in_parts(task: Callable[[int, int], None], n_cells: int) -> None:
     bounds = np.linspace(0, n_cells, PARTS + 1).astype(np.int64)
-    with ThreadPoolExecutor(max_workers=numba.get_num_threads()) as pool:
-        list(pool.map(task, bounds[:-1], bounds[1:]))
+    list(on_all_cores(lambda part: task(bounds[part], bounds[part + 1]), range(PARTS)))

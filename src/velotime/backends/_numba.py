@@ -17,7 +17,6 @@ checks for NaN and infinity stay.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -26,6 +25,7 @@ import numpy as np
 
 from velotime._types import FloatArray, IntArray
 from velotime.backends._layers import CHUNK, Entries, Layer, LayerStatistics, ScoreTables
+from velotime.backends._threads import on_all_cores
 
 BLOCK = 16  # states a block: one register of 512 bits, two of 256
 PARTS = 16  # parts of the cells, each with sums of its own
@@ -290,12 +290,11 @@ def accumulate(
 
 def ordered_sum(task: Callable[[int], tuple[FloatArray, ...]], n: int) -> tuple[FloatArray, ...]:
     """Run ``task`` for 0 to n - 1 on all cores and add up its arrays in that order."""
-    with ThreadPoolExecutor(max_workers=min(numba.get_num_threads(), n)) as pool:
-        results = pool.map(task, range(n))
-        total = next(results)
-        for result in results:
-            for into, array in zip(total, result, strict=True):
-                into += array
+    results = on_all_cores(task, range(n))
+    total = next(results)
+    for result in results:
+        for into, array in zip(total, result, strict=True):
+            into += array
     return total
 
 

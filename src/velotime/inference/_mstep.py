@@ -3,25 +3,22 @@
 For one gene with curve mu(theta), sums Y_j, n_j and variance function V the gradient of the expected log-likelihood is
 ``sum_j (Y_j - n_j mu_j)/V_j dmu_j`` and its expected second derivative (Fisher's) ``-sum_j n_j/V_j dmu_j dmu_j^T``;
 the damped Newton step with these two, both layers added and the prior on top, is taken where it helps the gene.
-Genes are independent, so they are cut into slices small enough for the cache, which run on all cores.
+All genes are one batch; the sums over states are compiled and run on all cores (``backends._switch_curve``).
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
+from velotime.backends import CurveTargets, curve_information
 from velotime.inference._noise import Noise, StateSums
 from velotime.inference._params import Layout, States
 from velotime.inference._priors import CurvePrior, RatePrior
 from velotime.inference._shapes import best_shapes
 
-SLICE = 480  # genes a task
 LONGEST_STEP = 1.0  # largest move of a log-parameter in one step
 COARSE = 16  # times a lineage on which shapes are screened
 FINALISTS = 3  # shapes a gene that go on
@@ -114,23 +111,14 @@ class GeneProblem:
 
     def information(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Gradient of the log-likelihood ``(genes, parameters)`` and Fisher information of all parameters."""
-        n_parameters = self.states.layout.n_parameters
-        gradient = np.zeros((theta.shape[0], n_parameters))
-        fisher = np.zeros((theta.shape[0], n_parameters, n_parameters))
-        n_times = len(self.states.times)
-        for lineage, (u, s, ju, js) in enumerate(self.states.jacobians(theta)):
-            columns = self.states.layout.columns(lineage)
-            own = slice(lineage * n_times, (lineage + 1) * n_times)
-            for sums, means, jacobian, scatter in (
-                (self.unspliced, u, ju, self.unspliced_scatter),
-                (self.spliced, s, js, self.spliced_scatter),
-            ):
-                variance = np.maximum(self.noise.variance(means, scatter, sums.mean_size[own]), 1e-12)
-                residual = (sums.value[:, own] - sums.size[own] * means) / variance
-                gradient[:, columns] += (jacobian @ residual[..., None])[..., 0]
-                weighted = jacobian * (sums.size[own] / variance)[:, None]
-                fisher[:, columns[:, None], columns] += weighted @ jacobian.transpose(0, 2, 1)
-        return gradient, fisher
+        layers = (
+            CurveTargets(sums.value, sums.size, sums.mean_size, self.noise.variance_terms(scatter))
+            for sums, scatter in (
+                (self.unspliced, self.unspliced_scatter),
+                (self.spliced, self.spliced_scatter),
+            )
+        )
+        return curve_information(theta, self.states.times, self.states.columns, *layers)
 
 
 @dataclass(frozen=True)
@@ -142,67 +130,13 @@ class GeneFit:
     damping: FloatArray
 
 
-def improve(problem: GeneProblem, fit: GeneFit, steps: int) -> GeneFit:
-    """Take ``steps`` Levenberg-Marquardt steps in every gene, on all cores; no gene's loss rises."""
-    pieces = _over_slices(problem, lambda part, at: _improve(part, _slice(fit, at), steps))
-    return _join(pieces)
-
-
 def begin(problem: GeneProblem, theta: FloatArray) -> GeneFit:
     """Stand at ``theta``."""
-    pieces = _over_slices(
-        problem, lambda part, at: GeneFit(theta[at], part.loss(theta[at]), np.full(len(theta[at]), 1e-2))
-    )
-    return _join(pieces)
-
-
-def restart(problem: GeneProblem, theta: FloatArray | None) -> GeneFit:
-    """Try every shape a gene can have from scratch, and keep it where it beats ``theta``.
-
-    Shapes are screened on a coarse time grid; the best few of each gene go on, the best one is polished on the full
-    grid. The loss has many local optima (a pulse is no small change of a dip), and no step finds its way between them.
-    """
-    coarse = problem.coarse()
-
-    def task(part: GeneProblem, at: slice) -> GeneFit:
-        fresh = _best_shape(coarse.genes(at), part)
-        return fresh if theta is None else _better(fresh, _improve(part, _at(part, theta[at]), 1))
-
-    return _join(_over_slices(problem, task))
-
-
-def _over_slices(problem: GeneProblem, task: Callable[[GeneProblem, slice], GeneFit]) -> list[GeneFit]:
-    slices = [slice(first, first + SLICE) for first in range(0, problem.n_genes, SLICE)]
-    with ThreadPoolExecutor(max_workers=min(len(slices), os.cpu_count() or 1)) as pool:
-        return list(pool.map(lambda at: task(problem.genes(at), at), slices))
-
-
-def _slice(fit: GeneFit, at: slice | IntArray) -> GeneFit:
-    return GeneFit(fit.theta[at], fit.loss[at], fit.damping[at])
-
-
-def _join(pieces: list[GeneFit]) -> GeneFit:
-    return GeneFit(
-        np.concatenate([piece.theta for piece in pieces]),
-        np.concatenate([piece.loss for piece in pieces]),
-        np.concatenate([piece.damping for piece in pieces]),
-    )
-
-
-def _at(problem: GeneProblem, theta: FloatArray) -> GeneFit:
     return GeneFit(theta, problem.loss(theta), np.full(theta.shape[0], 1e-2))
 
 
-def _better(one: GeneFit, other: GeneFit) -> GeneFit:
-    wins = one.loss < other.loss
-    return GeneFit(
-        np.where(wins[:, None], one.theta, other.theta),
-        np.where(wins, one.loss, other.loss),
-        np.where(wins, one.damping, other.damping),
-    )
-
-
-def _improve(problem: GeneProblem, fit: GeneFit, steps: int) -> GeneFit:
+def improve(problem: GeneProblem, fit: GeneFit, steps: int) -> GeneFit:
+    """Take ``steps`` Levenberg-Marquardt steps in every gene; no gene's loss rises."""
     for _ in range(steps):
         gradient, fisher = problem.information(fit.theta)
         gradient -= problem.prior.gradient(fit.theta)
@@ -223,18 +157,38 @@ def _improve(problem: GeneProblem, fit: GeneFit, steps: int) -> GeneFit:
     return fit
 
 
-def _best_shape(coarse: GeneProblem, problem: GeneProblem) -> GeneFit:
-    """Best of all shapes for each gene of a slice."""
+def restart(problem: GeneProblem, theta: FloatArray | None) -> GeneFit:
+    """Try every shape a gene can have from scratch, and keep it where it beats ``theta``.
+
+    Shapes are screened on a coarse time grid; the best few of each gene go on, the best one is polished on the full
+    grid. The loss has many local optima (a pulse is no small change of a dip), and no step finds its way between them.
+    """
+    fresh = _best_shape(problem)
+    return fresh if theta is None else _better(fresh, improve(problem, begin(problem, theta), 1))
+
+
+def _better(one: GeneFit, other: GeneFit) -> GeneFit:
+    wins = one.loss < other.loss
+    return GeneFit(
+        np.where(wins[:, None], one.theta, other.theta),
+        np.where(wins, one.loss, other.loss),
+        np.where(wins, one.damping, other.damping),
+    )
+
+
+def _best_shape(problem: GeneProblem) -> GeneFit:
+    """Best of all shapes for each gene."""
+    coarse = problem.coarse()
     chosen = best_shapes(coarse, FINALISTS)
     polished = _improve_stack(coarse, chosen, POLISH_STEPS)
     n_genes = chosen.shape[1]
     best = polished.loss.reshape(-1, n_genes).argmin(axis=0)
     theta = polished.theta.reshape(chosen.shape)[best, np.arange(n_genes)]
-    return _improve(problem, _at(problem, theta), 2)
+    return improve(problem, begin(problem, theta), 2)
 
 
 def _improve_stack(problem: GeneProblem, thetas: FloatArray, steps: int) -> GeneFit:
     """Improve ``(starts, genes, parameters)`` as one batch; rows come back start by start."""
     n_starts, n_genes, n_parameters = thetas.shape
     repeated = problem.genes(np.tile(np.arange(n_genes), n_starts))
-    return _improve(repeated, _at(repeated, thetas.reshape(-1, n_parameters)), steps)
+    return improve(repeated, begin(repeated, thetas.reshape(-1, n_parameters)), steps)

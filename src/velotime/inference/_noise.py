@@ -212,8 +212,8 @@ class Noise(Protocol):
     def tables(self, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
         """Scores of each level, gene and state."""
 
-    def variance(self, means: FloatArray, scatter: FloatArray, mean_size: FloatArray) -> FloatArray:
-        """Variance function V: the variance of a value is ``l V``, ``(genes, states)``."""
+    def variance_terms(self, scatter: FloatArray) -> FloatArray:
+        """Coefficients c of the variance of a value, ``l (c_0 + c_1 mu + c_2 l mu^2)``, ``(3, genes)``."""
 
     def log_likelihood(self, sums: StateSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
         """Expected log-likelihood of each gene given the posterior, without its constant, ``(genes,)``."""
@@ -263,9 +263,9 @@ class NegativeBinomial:
             offset[k] = inverse @ growth
         return ScoreTables(slope, offset)
 
-    def variance(self, means: FloatArray, scatter: FloatArray, mean_size: FloatArray) -> FloatArray:
-        """``mu (1 + phi l mu)``."""
-        return means * (1.0 + scatter[:, None] * mean_size * means)
+    def variance_terms(self, scatter: FloatArray) -> FloatArray:
+        """``mu + phi l mu^2``."""
+        return np.stack([np.zeros_like(scatter), np.ones_like(scatter), scatter])
 
     def log_likelihood(self, sums: StateSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
         """``sum_j Y log(mu/(1 + phi l mu)) - n log(1 + phi l mu)/(phi l)`` with l the mean size."""
@@ -330,9 +330,9 @@ class Poisson:
             levels[:, None] * np.maximum(means, MEAN_FLOOR).sum(axis=0),
         )
 
-    def variance(self, means: FloatArray, scatter: FloatArray, mean_size: FloatArray) -> FloatArray:
+    def variance_terms(self, scatter: FloatArray) -> FloatArray:
         """``mu``."""
-        return means
+        return np.stack([np.zeros_like(scatter), np.ones_like(scatter), np.zeros_like(scatter)])
 
     def log_likelihood(self, sums: StateSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
         """``sum_j Y log mu - n mu``."""
@@ -376,9 +376,9 @@ class Gaussian:
         weighted = means / scatter[:, None]
         return ScoreTables(weighted[None].astype(np.float32), 0.5 * (means * weighted).sum(axis=0)[None])
 
-    def variance(self, means: FloatArray, scatter: FloatArray, mean_size: FloatArray) -> FloatArray:
+    def variance_terms(self, scatter: FloatArray) -> FloatArray:
         """``sigma^2``."""
-        return np.broadcast_to(scatter[:, None], means.shape)
+        return np.stack([scatter, np.zeros_like(scatter), np.zeros_like(scatter)])
 
     def log_likelihood(self, sums: StateSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
         """``sum_j (Y mu - n mu^2/2) / sigma^2``."""

@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
-from velotime.kinetics import SwitchParameter, switch_jacobian, switch_means, switch_velocity
+from velotime.backends import curve_means
+from velotime.kinetics import SwitchParameter, switch_jacobian, switch_velocity
 
 N_SHARED = 6  # parameters that all lineages of a gene share; two more a lineage
 
@@ -89,21 +90,21 @@ class States:
 
     def means(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Expected unspliced and spliced counts at size factor 1, each ``(genes, states)``."""
-        curves = [switch_means(theta[:, c], self.times) for c in self._columns]
-        return np.hstack([u for u, _ in curves]), np.hstack([s for _, s in curves])
+        return curve_means(theta, self.times, self.columns)
 
     def velocities(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """du/dt and ds/dt at size factor 1, relative units, each ``(genes, states)``."""
-        curves = [switch_velocity(theta[:, c], self.times) for c in self._columns]
+        curves = [switch_velocity(theta[:, c], self.times) for c in self.columns]
         return np.hstack([u for u, _ in curves]), np.hstack([s for _, s in curves])
 
     def jacobians(self, theta: FloatArray) -> list[tuple[FloatArray, FloatArray, FloatArray, FloatArray]]:
         """A lineage's means and their derivatives by its eight parameters, one tuple a lineage."""
-        return [switch_jacobian(theta[:, c], self.times) for c in self._columns]
+        return [switch_jacobian(theta[:, c], self.times) for c in self.columns]
 
     @cached_property
-    def _columns(self) -> list[IntArray]:
-        return [self.layout.columns(k) for k in range(self.layout.n_lineages)]
+    def columns(self) -> IntArray:
+        """Columns of the eight parameters of each lineage, ``(lineages, 8)``."""
+        return np.stack([self.layout.columns(k) for k in range(self.layout.n_lineages)])
 
 
 def natural_rates(theta: FloatArray) -> dict[str, FloatArray]:

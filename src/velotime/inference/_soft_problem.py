@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -17,6 +15,7 @@ from velotime.backends import (
     ScoreTables,
     SweepModel,
     accumulate,
+    on_all_cores,
     pad_states,
     posterior,
 )
@@ -297,8 +296,7 @@ def layer_sums(data: LayerData, q: FloatArray) -> LayerStatistics:
 def _threaded_tables(noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
     """``noise.tables``, a few levels at a time on all cores."""
     pieces = np.array_split(levels, min(len(levels), 4))
-    with ThreadPoolExecutor(max_workers=min(len(pieces), os.cpu_count() or 1)) as pool:
-        tables = list(pool.map(lambda piece: noise.tables(means, scatter, piece), pieces))
+    tables = list(on_all_cores(lambda piece: noise.tables(means, scatter, piece), pieces))
     return ScoreTables(
         np.concatenate([table.slope for table in tables]), np.concatenate([table.offset for table in tables])
     )

@@ -43,6 +43,7 @@ import numpy as np
 from scipy.integrate import cumulative_trapezoid
 
 from velotime._types import FloatArray, IntArray
+from velotime.backends import LEAST_VARIANCE
 from velotime.inference._mstep import GeneProblem
 from velotime.inference._params import States
 
@@ -133,7 +134,9 @@ def _layers(genes: GeneProblem, theta: FloatArray) -> Iterator[_Layer]:
             (genes.unspliced, u, slope_u, ju, genes.unspliced_scatter),
             (genes.spliced, s, slope_s, js, genes.spliced_scatter),
         ):
-            variance = np.maximum(genes.noise.variance(mean, scatter, sums.mean_size[own]), 1e-12)
+            constant, linear, quadratic = genes.noise.variance_terms(scatter)[..., None]
+            variance = constant + mean * (linear + quadratic * sums.mean_size[own] * mean)
+            variance = np.maximum(variance, LEAST_VARIANCE)
             yield _Layer(own, states.layout.columns(lineage), sums.size[own] / variance, slope[:, own], jacobian)
 
 

@@ -1,0 +1,39 @@
+"""All cores, kept: threads that wait for the next kernel, as starting them anew costs as much as a small kernel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+import numba
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@cache
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=n_threads, thread_name_prefix="velotime")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has none of these threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def on_all_cores(task: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Run ``task`` on every item, on as many threads as numba may use; results in the order of the items.
+
+    A task must not call this in turn: it would wait for threads that wait for it.
+    """
+    return _pool(numba.get_num_threads()).map(task, items)
+
+
+def slices(n: int, longest: int) -> list[slice]:
+    """Cut 0 to n into slices of equal length, as many for every thread, none longer than ``longest``."""
+    threads = numba.get_num_threads()
+    rounds = max(1, -(-n // (threads * longest)))
+    length = max(1, -(-n // (threads * rounds)))
+    return [slice(first, min(first + length, n)) for first in range(0, n, length)]
