@@ -14,7 +14,7 @@ from velotime.inference._knowledge import Terminals
 from velotime.inference._labels import CellLabels, Groups
 from velotime.inference._params import States
 from velotime.inference._prior_rows import PriorRows
-from velotime.inference._starts import Geometry, late_groups, towards_tips
+from velotime.inference._starts import Geometry, fates, late_groups, towards_tips
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,27 @@ def test_starts_towards_tips_end_every_branch_late():
     np.testing.assert_allclose(weight[0], 0.5)
     groups = late_groups(time, points, 2, np.random.default_rng(0))
     assert groups[399].argmax() != groups[599].argmax()
+
+
+def test_fates_are_handed_down_along_their_branch():
+    """Halfway the long branch passes the end of the short one, where nearest centres go wrong."""
+    along = np.linspace(0, 1, 300)
+    jitter = np.random.default_rng(0).normal(0, 0.03, (900, 2))
+    trunk = np.c_[along - 1, 0 * along]
+    short = np.c_[along, 0 * along]
+    long = np.c_[np.interp(along, [0, 0.3, 0.5, 1], [0, 0, 1, 8]), np.interp(along, [0, 0.3], [0, 1.2])]
+    points = np.concatenate([trunk, short, long]) + jitter
+    time = np.concatenate([0.5 * along, 0.5 + 0.5 * along, 0.5 + 0.5 * along])
+    weight = fates(time, points, 2, np.random.default_rng(1))
+    np.testing.assert_allclose(weight.sum(axis=1), 1.0)
+    late = time > 0.75
+    own = np.repeat([0, 0, 1], 300)
+    agrees = [
+        (w.argmax(axis=1) == own)[late].mean() for w in (weight, late_groups(time, points, 2, np.random.default_rng(1)))
+    ]
+    assert max(agrees[0], 1 - agrees[0]) > 0.99
+    assert max(agrees[1], 1 - agrees[1]) < 0.95
+    np.testing.assert_allclose(weight[time < 0.3], 0.5)
 
 
 def test_the_starts_say_in_which_labels_their_roots_lie(branching):

@@ -24,9 +24,11 @@ from velotime.inference._priors import RatePrior, TimePrior
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference._starts import (
     Geometry,
+    Grouping,
     Start,
     assignment,
     farthest,
+    fates,
     late_groups,
     orderings,
     share_early,
@@ -170,7 +172,7 @@ class Search:
         return Outcome(problem, trials, backwards)
 
     def _lineage_starts(self, n_lineages: int, roots: list[int] | None) -> list[Start]:
-        """Three starts a root: towards the farthest tips, times of its best one-lineage fit, and its bare ordering."""
+        """Three starts a root: lineages by the late cells of its best one-lineage fit, by fates, and by far tips."""
         by_root: dict[int, Trial] = {}
         for trial in self.first_trials:
             best = by_root.get(trial.start.root)
@@ -179,11 +181,10 @@ class Search:
         chosen = [trial for root, trial in by_root.items() if roots is None or root in roots]
         starts, refusal = [], None
         for trial in chosen:
-            root = trial.start.root
-            fitted = self._times(self.problem(1), trial)
-            for how, time in (("one lineage", fitted), (trial.start.how, trial.start.time)):
+            root, bare, fitted = trial.start.root, trial.start.time, self._times(self.problem(1), trial)
+            for how, time, group in (("one lineage", fitted, late_groups), ("fates", bare, fates)):
                 try:
-                    starts.append(Start(root, how, time, self._membership(time, n_lineages)))
+                    starts.append(Start(root, how, time, self._membership(time, n_lineages, group)))
                 except InputError as error:  # from this root there are not so many groups; from another there may be
                     refusal = error
             if self.terminals is None:
@@ -192,11 +193,11 @@ class Search:
             raise refusal
         return starts
 
-    def _membership(self, time: FloatArray, n_lineages: int) -> FloatArray | None:
+    def _membership(self, time: FloatArray, n_lineages: int, group: Grouping = late_groups) -> FloatArray | None:
         if n_lineages == 1:
             return None
         if self.terminals is None:
-            return late_groups(time, self.geometry.components, n_lineages, self.rng)
+            return group(time, self.geometry.components, n_lineages, self.rng)
         row = self.prior_rows.rows_of(self.terminals)
         own = np.eye(n_lineages)[np.maximum(row - 1, 0)]
         return share_early(time, np.where(row[:, None] > 0, own, 1.0 / n_lineages))

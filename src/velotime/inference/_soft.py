@@ -12,10 +12,11 @@ from numpy.random import Generator
 
 from velotime._status import InputError, Status
 from velotime._types import BoolArray, IntArray
-from velotime.inference._agreement import Agreement, agreement, listen
-from velotime.inference._arrow import Arrow, weigh
+from velotime.inference._agreement import Agreement, agreement
+from velotime.inference._arrow import Arrow
 from velotime.inference._comparison import Comparison, compare_kinds
 from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
+from velotime.inference._finals import finals
 from velotime.inference._knowledge import Ends, Knowledge, Root, Terminals
 from velotime.inference._labels import CellLabels, Groups
 from velotime.inference._method import Reads
@@ -25,14 +26,13 @@ from velotime.inference._order import Markers, TimeLabels
 from velotime.inference._params import States
 from velotime.inference._prior_rows import PriorRows
 from velotime.inference._priors import LearnedPrior, RatePrior, TimePrior
-from velotime.inference._search import Outcome, Search, Trial, choose_n_lineages, most_variable, some_cells
+from velotime.inference._search import Search, Trial, choose_n_lineages, most_variable, some_cells
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference._starts import Geometry
 from velotime.inference._summary import CellTable, GeneTable, cell_table, gene_table
 from velotime.inference._uncertainty import uncertainty
 
 MOST_LANDMARKS = 100  # root cells that the starts must hold
-ALL_GENES = Schedule(annealing=8, hottest=5.0, longest=4, tolerance=0.0)  # both directions, on the cells of the starts
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ class SoftEM:
         search = self._search(observations, geometry, rows, labels, rng)
         n_lineages, choice = self._choose_lineages(observations, search, rng)
         outcome = search.run(n_lineages)
-        chosen, arrow = self._both_directions(search, observations, outcome, rng)
+        chosen, arrow = finals(search, observations, outcome, rng)
         problem = self._problem(Cells.of(observations, rows, self.noise), n_lineages)
         first = self._first(problem, search.genes, outcome.problem.states, chosen)
         return Beginning(problem, first, search.table(outcome), arrow, choice)
@@ -366,29 +366,6 @@ class SoftEM:
             clock_moves=frozenset({half}),
             make_room=self.annealing,
         )
-
-    def _both_directions(
-        self, search: Search, observations: Observations, outcome: Outcome, rng: Generator
-    ) -> tuple[Trial, Arrow]:
-        """The likelier direction on all genes, and the evidence for it; each gets the same schedule."""
-        some = observations.select_cells(search.geometry.cells)
-        problem = replace(outcome.problem, cells=Cells.of(some, search.prior_rows, self.noise))
-        pair = (outcome.best, outcome.backwards)
-        silent = problem.silent
-        runs = [self._all_genes(silent, search.genes, trial) for trial in pair]
-        known = [(listen(problem, run).bound - run.bound) * problem.cells.n_cells for run in runs]
-        ahead = int(runs[1].bound * problem.cells.n_cells + known[1] > runs[0].bound * problem.cells.n_cells + known[0])
-        arrow = weigh(silent, runs[ahead], runs[1 - ahead], known[ahead] - known[1 - ahead], rng)
-        if self.root is not None and ahead == 1 and arrow.log_likelihood_margin < arrow.least_margin:
-            return pair[0], weigh(silent, runs[0], runs[1], known[0] - known[1], rng)  # noise does not overrule a root
-        return pair[ahead], arrow
-
-    def _all_genes(self, problem: SoftProblem, genes: BoolArray, trial: Trial) -> Run[SoftParameters, SoftStatistics]:
-        heated = replace(problem, restarts=frozenset({ALL_GENES.annealing}))
-        start = replace(trial.run.parameters, known=())
-        first = heated.first(heated.expect_by(start, genes, ALL_GENES.hottest))
-        statistics, _ = heated.expect(first, ALL_GENES.hottest)
-        return run_em(heated, first, statistics, ALL_GENES)
 
     def _first(self, problem: SoftProblem, genes: BoolArray, coarse: States, chosen: Trial) -> SoftParameters:
         """All cells and genes from the winner of the search on, which knows some of the genes on a coarser clock."""

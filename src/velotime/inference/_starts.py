@@ -3,14 +3,16 @@
 The diffusion map finds the axes of the data but not which end came first; the likelihood knows (unspliced leads
 spliced) but does not find the axis. So candidate roots are the tips of the diffusion map, each gives an ordering by
 diffusion distance, and every ordering is spaced by rank and by arc length; short fits choose (``_search``).
-Lineages start from clusters of the late cells of an ordering, early cells shared alike.
+Lineages start from clusters of the late cells of an ordering, or from those of its latest cells, handed down to the
+cells before them; early cells are shared alike.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -25,7 +27,8 @@ from velotime.inference._params import States
 TIP_COMPONENTS = 3  # diffusion components whose two ends are tried as roots
 SAME_ORDER = 0.95  # Spearman correlation above which two orderings count as one
 WIDTH = 0.06  # sd of the posterior that an ordering starts with, as a share of the clock
-LATE = 0.6  # share of the cells that come before the late ones
+LATE, LATEST = 0.6, 0.85  # share of the cells that come before the late ones, and before the latest
+HEIRS = 10  # later cells that hand their lineages down to one before them
 SMALLEST_GROUP = 0.02  # share of the late cells that a lineage's group must hold
 
 
@@ -53,6 +56,10 @@ class Geometry:
         return Geometry(self.cells[which], self.diffusion[which], self.components[which])
 
 
+#: Lineage weights of the cells from their times, principal components, number of lineages and a generator.
+Grouping: TypeAlias = Callable[[FloatArray, FloatArray, int, Generator], FloatArray]
+
+
 @dataclass(frozen=True)
 class Start:
     """One way to begin.
@@ -62,8 +69,8 @@ class Start:
     root
         The root, an index into the placed cells.
     how
-        How times came about: ordering by "rank" or "arc length", "one lineage" for those of a fit with one lineage,
-        "reversed" for the best fit's backwards.
+        How times and lineages came about: ordering by "rank" or "arc length", "knowledge", "one lineage" for the
+        times of a fit with one lineage, "fates", "tips", "reversed" for the best fit's backwards.
     time
         Time of each placed cell, from 0 to 1.
     membership
@@ -129,7 +136,40 @@ def late_groups(time: FloatArray, components: FloatArray, n_lineages: int, rng: 
     InputError
         If the late cells do not fall into so many groups.
     """
-    late = time > np.quantile(time, LATE)
+    centres, _ = _groups_after(LATE, time, components, n_lineages, rng)
+    distance = ((components[:, None] - centres) ** 2).sum(axis=2)
+    return share_early(time, np.eye(n_lineages)[distance.argmin(axis=1)])
+
+
+def fates(time: FloatArray, components: FloatArray, n_lineages: int, rng: Generator) -> FloatArray:
+    """Lineage weights from k-means of the latest cells, handed down to earlier ones, ``(cells, lineages)``.
+
+    The latest cells stand further apart than those on their way, which k-means would rather group by how far they are.
+    A cell's weights are the mean of those of its nearest later cells; early cells are shared alike.
+
+    Raises
+    ------
+    InputError
+        If the latest cells do not fall into so many groups.
+    """
+    _, group = _groups_after(LATEST, time, components, n_lineages, rng)
+    weight = np.zeros((len(time), n_lineages))
+    latest = time > np.quantile(time, LATEST)
+    weight[latest] = np.eye(n_lineages)[group]
+    order = np.argsort(-time, kind="stable")
+    for i in range(int(latest.sum()), len(time)):
+        later = order[:i]
+        distance = ((components[later] - components[order[i]]) ** 2).sum(axis=1)
+        nearest = np.argpartition(distance, min(HEIRS, i) - 1)[:HEIRS]
+        weight[order[i]] = weight[later[nearest]].mean(axis=0)
+    return share_early(time, weight)
+
+
+def _groups_after(
+    share: float, time: FloatArray, components: FloatArray, n_lineages: int, rng: Generator
+) -> tuple[FloatArray, IntArray]:
+    """Centres and groups of the cells that come after a share of them, in the order of the cells."""
+    late = time > np.quantile(time, share)
     if late.sum() < n_lineages:
         raise InputError(
             f"n_lineages={n_lineages}, but there are only {int(late.sum())} late cells. Ask for fewer lineages."
@@ -142,8 +182,7 @@ def late_groups(time: FloatArray, components: FloatArray, n_lineages: int, rng: 
             f"n_lineages={n_lineages}, but the late cells fall into {found} distinct groups only. "
             f"Ask for n_lineages={max(found, 1)} or fewer, or name the terminal cells with lineages=Terminals(...)."
         )
-    distance = ((components[:, None] - centres) ** 2).sum(axis=2)
-    return share_early(time, np.eye(n_lineages)[distance.argmin(axis=1)])
+    return centres, nearest
 
 
 def towards_tips(geometry: Geometry, root: int, n_lineages: int) -> tuple[FloatArray, FloatArray]:
@@ -172,7 +211,7 @@ def share_early(time: FloatArray, membership: FloatArray) -> FloatArray:
     return np.asarray(firm * membership + (1 - firm) / membership.shape[1])
 
 
-def k_means(points: FloatArray, k: int, rng: Generator, tries: int = 8) -> tuple[FloatArray, IntArray]:
+def k_means(points: FloatArray, k: int, rng: Generator, tries: int = 20) -> tuple[FloatArray, IntArray]:
     """Best of several k-means runs; a run may end with an empty cluster, which the others then beat."""
     best = None
     for _ in range(tries):
