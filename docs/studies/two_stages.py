@@ -21,7 +21,8 @@ from scipy.stats import spearmanr
 import velotime as vt
 from velotime import simulation as sim
 from velotime.inference import CellLabels, Observations, SoftParameters
-from velotime.inference._curve_problem import LOG_R, Climb, CurveData, ExactTimes, PosteriorTimes, first_curves
+from velotime.inference._curve_data import LOG_R, CurveData, first_curves
+from velotime.inference._curve_problem import ExactTimes, PosteriorTimes
 from velotime.inference._em import Run, Schedule, run_em
 from velotime.inference._gene_clock import GeneClock
 from velotime.inference._mstep import begin
@@ -209,7 +210,7 @@ def own_clocks() -> pd.DataFrame:
         for seed in range(SEEDS):
             observations, ratio = one_switch(np.random.default_rng(seed), noise / np.sqrt(averaged))
             data = CurveData.of(observations)
-            first = Climb.begin(first_curves(data)[0])
+            first, _ = first_curves(data)
             for how, last in (("hard", ExactTimes()), ("soft", PosteriorTimes())):
                 for longest in (4, 16, 100):
                     stages = list(GeneClock(last=last, explicit_iterations=0, max_iterations=longest).run(data, first))

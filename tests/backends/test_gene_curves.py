@@ -11,6 +11,8 @@ from velotime.backends import (
     OFF,
     ON,
     STEADY_ON,
+    CellPoints,
+    gather,
     place_cells_on_curves,
     states_on_curves,
     sum_over_posterior,
@@ -79,7 +81,7 @@ def test_states_are_those_of_the_kinetics(genes):
 
 def test_exact_times_are_the_nearest_of_a_dense_curve(genes):
     theta, spread, u, s = genes
-    where, tau = place_cells_on_curves(u, s, theta, spread, exact=True)
+    where, tau = place_cells_on_curves(CellPoints(u, s), np.arange(N_GENES), theta, spread, exact=True)
     for g in range(N_GENES):
         x_ = np.exp(theta[g, 3])
         end = 12 * (1 + 1 / R[g])
@@ -101,7 +103,7 @@ def test_explicit_times_recover_cells_on_the_curve(genes):
     u, s = states_on_curves(theta, where, true)
     u, s = (x * np.exp(theta[:, [k]]).astype(np.float32) for k, x in enumerate((u, s)))
     for exact in (False, True):
-        found, tau = place_cells_on_curves(u.T, s.T, theta, spread, exact=exact)
+        found, tau = place_cells_on_curves(CellPoints(u.T, s.T), np.arange(N_GENES), theta, spread, exact=exact)
         assert (found == where).mean() > 0.99
         same = found == where
         np.testing.assert_allclose(tau[same], true[same], rtol=0.01, atol=0.01)
@@ -130,7 +132,7 @@ def test_posterior_sums_are_those_of_the_mixture(genes):
     theta, spread, u, s = genes
     rng = np.random.default_rng(3)
     log_prior = np.log(rng.dirichlet(np.full(N_NODES, 2.0), N_GENES))
-    sums = sum_over_posterior(u, s, np.arange(N_GENES), theta, spread, log_prior)
+    sums = sum_over_posterior(CellPoints(u, s), np.arange(N_GENES), theta, spread, log_prior)
     np.testing.assert_allclose(sums.value, log_likelihood(theta, log_prior, u, s), rtol=1e-4)
     np.testing.assert_allclose(sums.weight.sum(axis=1), N_CELLS, rtol=1e-4)
     step = 1e-5
@@ -140,18 +142,68 @@ def test_posterior_sums_are_those_of_the_mixture(genes):
         numeric = log_likelihood(theta + shift, log_prior, u, s) - log_likelihood(theta - shift, log_prior, u, s)
         scale = np.abs(sums.gradient[:, k]).max()
         np.testing.assert_allclose(sums.gradient[:, k], numeric / (2 * step), rtol=2e-3, atol=2e-3 * scale)
-    assert (np.linalg.eigvalsh(sums.square) > -1e-3).all()
+
+
+def test_missing_information_makes_the_second_derivative_of_the_mixture(genes):
+    """By the log amplitudes, sigmas and log weights: of r and x_ the curve's own second derivative is left out."""
+    theta, spread, u, s = genes
+    rng = np.random.default_rng(3)
+    log_prior = np.log(rng.dirichlet(np.full(N_NODES, 2.0), N_GENES))
+    cells, index = CellPoints(u, s), np.arange(N_GENES)
+    sums = sum_over_posterior(cells, index, theta, spread, log_prior)
+    step, k = 0.1, 6
+    for node in (5, N_NODES - 1):  # float32 wants long steps
+        shift = np.zeros(N_NODES)
+        shift[node] = step
+        two = [sum_over_posterior(cells, index, theta, spread, log_prior + sign * shift) for sign in (1, -1)]
+        numeric = (two[1].gradient - two[0].gradient) / (2 * step)
+        scale = np.abs(sums.missing[:, :k, k + node]).max(axis=1, keepdims=True)
+        np.testing.assert_allclose(-sums.missing[:, :k, k + node], numeric, rtol=0.02, atol=0.02 * scale.max())
+        numeric = (two[1].weight - two[0].weight) / (2 * step)
+        np.testing.assert_allclose(-sums.missing[:, k:, k + node], numeric, rtol=0.02, atol=0.05)
+    shift = np.zeros(k)
+    shift[4] = step = 0.01
+    two = [sum_over_posterior(cells, index, theta + sign * shift, spread, log_prior) for sign in (1, -1)]
+    numeric = (two[1].gradient[:, 4] - two[0].gradient[:, 4]) / (2 * step)
+    np.testing.assert_allclose(sums.complete[:, 4, 4] - sums.missing[:, 4, 4], numeric, rtol=0.02)
+
+
+def test_points_stand_for_cells(genes):
+    """Narrow squares give the sums of all cells, wide ones hardly others with a third of the points."""
+    theta, spread, _, _ = genes
+    rng = np.random.default_rng(5)
+    u, s = (rng.gamma(2.0, 0.5, (4000, N_GENES)).astype(np.float32) for _ in range(2))
+    index, log_prior = np.arange(N_GENES), np.full((N_GENES, N_NODES), -np.log(N_NODES))
+    cells, sigma_ = CellPoints(u, s), np.stack(sigma(theta.T), axis=1)
+    for width, tolerance in ((1e-9, 1e-3), (1 / 3, 0.01)):
+        points = gather(cells, width * sigma_)
+        assert width < 0.1 or len(points.mass) < u.size / 3
+        some = points.of(index[::-1])
+        np.testing.assert_allclose(np.add.reduceat(some.mass, some.first[:-1]), len(u))
+        total = np.add.reduceat(some.unspliced * some.mass, some.first[:-1])
+        np.testing.assert_allclose(total, u.sum(axis=0)[::-1], rtol=1e-4)
+        for sums in (
+            lambda source: sum_over_posterior(source, index, theta, spread, log_prior),
+            lambda source: sum_over_times(source, index, theta, spread, exact=True),
+            lambda source: sum_over_times(source, index, theta, spread, exact=False),
+        ):
+            found, whole = sums(points), sums(cells)
+            np.testing.assert_allclose(found.value, whole.value, rtol=tolerance)
+            for one, other in ((found.gradient, whole.gradient), (found.missing, whole.missing)):
+                np.testing.assert_allclose(one, other, atol=3 * tolerance * np.abs(other).max())
 
 
 def test_exact_sums_are_the_derivative_of_the_squared_distance(genes):
     theta, spread, u, s = genes
     index = np.arange(N_GENES)
-    sums = sum_over_times(u, s, index, theta, spread, exact=True)
+    sums = sum_over_times(CellPoints(u, s), index, theta, spread, exact=True)
     step = 1e-4
     for k in range(4):
         shift = np.zeros(6)
         shift[k] = step
-        ahead, behind = (sum_over_times(u, s, index, theta + sign * shift, spread, exact=True) for sign in (1, -1))
+        ahead, behind = (
+            sum_over_times(CellPoints(u, s), index, theta + sign * shift, spread, exact=True) for sign in (1, -1)
+        )
         numeric = (ahead.value - behind.value) / (2 * step)
         np.testing.assert_allclose(sums.gradient[:, k], numeric, rtol=0.02, atol=0.02 * np.abs(numeric).max())
 
@@ -159,7 +211,9 @@ def test_exact_sums_are_the_derivative_of_the_squared_distance(genes):
 def test_sparse_dense_and_subsets_agree(genes):
     theta, spread, u, s = genes
     some = np.array([4, 1])
-    whole = sum_over_times(u, s, np.arange(N_GENES), theta, spread, exact=False)
-    part = sum_over_times(sparse.csc_array(u), sparse.csc_array(s), some, theta[some], spread[some], exact=False)
+    whole = sum_over_times(CellPoints(u, s), np.arange(N_GENES), theta, spread, exact=False)
+    part = sum_over_times(
+        CellPoints(sparse.csc_array(u), sparse.csc_array(s)), some, theta[some], spread[some], exact=False
+    )
     np.testing.assert_allclose(part.gradient, whole.gradient[some], rtol=1e-6)
     np.testing.assert_allclose(part.value, whole.value[some], rtol=1e-6)

@@ -54,6 +54,25 @@ def test_rates_and_time_are_found(two_stage, last):
     assert np.isfinite(t_off).all()
 
 
+def test_points_do_not_change_where_the_fit_ends(two_stage, monkeypatch):
+    monkeypatch.setattr("velotime.inference._gene_clock.SQUARE", 1e-9)
+    every = fit(simulated())
+    for name in ("fit_gamma", "fit_beta", "fit_sigma_s"):
+        assert np.median(np.abs(np.log(every.var[name] / two_stage.var[name]))) < 0.01, name
+    assert np.quantile(np.abs(every.varm["loss"] - two_stage.varm["loss"]), 0.8) < 2e-3  # nats a cell
+
+
+@pytest.mark.parametrize("last", [vt.ExactTimes(), vt.PosteriorTimes()])
+def test_converged_genes_have_no_more_to_gain(last):
+    """Twice the iterations leave them where they are."""
+    short, long = (fit(simulated(), last=last, max_iterations=n) for n in (60, 120))
+    done = (short.var["fit_convergence"] == "converged").to_numpy()
+    assert done.mean() > 0.9
+    ratios = [np.log(adata.var["fit_gamma"] / adata.var["fit_beta"]) for adata in (short, long)]
+    assert np.quantile(np.abs(ratios[0] - ratios[1])[done], 0.9) < 0.03
+    assert np.abs(short.varm["loss"] - long.varm["loss"])[done].max() < 0.01
+
+
 def test_explicit_times_alone_are_worse(two_stage):
     assert error(fit(simulated(), last=vt.ExplicitTimes())) > error(two_stage)
 

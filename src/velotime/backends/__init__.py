@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from velotime.backends._curve_points import CellPoints, Points, PointSource, gather
 from velotime.backends._curve_sums import (
     CurveSums,
     place_cells_on_curves,
@@ -24,6 +25,7 @@ __all__ = [
     "OFF",
     "ON",
     "STEADY_ON",
+    "CellPoints",
     "CurveSums",
     "CurveTargets",
     "Edges",
@@ -32,6 +34,8 @@ __all__ = [
     "Layer",
     "LayerStatistics",
     "Matrix",
+    "PointSource",
+    "Points",
     "ScoreTables",
     "SweepModel",
     "SweepResult",
@@ -40,6 +44,7 @@ __all__ = [
     "curve_information",
     "curve_means",
     "edge_cosines",
+    "gather",
     "mean_edge_cosines",
     "on_all_cores",
     "pad_states",

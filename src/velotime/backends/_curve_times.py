@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from velotime.backends._curve_posterior import CELLS
+from velotime.backends._curve_posterior import CELLS, fill_upper
 from velotime.backends._gene_curve import fill_nodes, jit, off_state, on_state, scale
 
 ON, OFF, STEADY_ON = 0, 1, 2  # where a cell sits; the steady state when off is the far end of OFF
@@ -173,93 +173,100 @@ def _explicit(a: Any, b: Any, r: float, x_: float, a_u: float, a_s: float, where
 
 
 @jit
-def _add_residual(
-    a: float, b: float, where: int, tau: float, gene: Any, end: Any, profile: bool, gradient: Any, square: Any
-) -> Any:
-    """Add one cell's residual times Jacobian and Jacobian squared; returns its squared distance.
-
-    With ``profile`` the time is that of least distance and moves with the parameters: then only what is normal to the
-    curve counts (the gradient is the same, as the residual is normal anyway; the second derivative is not).
-    """
+def _slopes(where: int, tau: float, gene: Any, end: Any) -> Any:
+    """State in units of the noise, its derivatives by the parameters at a fixed time, and by time where that moves."""
     r, x_, a_u, a_s = gene
     u0, s0, s0_r = end
-    du_x, ds_x, s_r = 0.0, 0.0, 0.0
+    du_x, ds_x, s_r, moves = 0.0, 0.0, 0.0, False
     if where == ON:
         u, s, s_r = on_state(tau, r)
         du, ds = 1.0 - u, r * (u - s)
+        moves = 0.0 < tau < x_
         if tau >= x_:
             du_x, ds_x = du * x_, ds * x_
     elif where == OFF:
         u, s, s_r = off_state(tau, r, u0, s0, s0_r)
         du, ds = -u, r * (u - s)
+        moves = tau > 0
         du0, ds0 = x_ * (1.0 - u0), x_ * r * (u0 - s0)
         du_x, ds_x, _ = off_state(tau, r, du0, ds0, 0.0)
     else:
         u, s, du, ds = 1.0, 1.0, 0.0, 0.0
-    t_u, t_s = a_u * du, a_s * ds
-    length = t_u * t_u + t_s * t_s
-    inside = profile and where != STEADY_ON and tau > 0 and (where == OFF or tau < x_) and length > 1e-12
-    e_u, e_s = a - a_u * u, b - a_s * s
-    j = ((a_u * u, 0.0), (0.0, a_s * s), (0.0, a_s * s_r), (a_u * du_x, a_s * ds_x))
-    if inside:
-        root = np.sqrt(length)
-        n_u, n_s = -t_s / root, t_u / root
-        e = n_u * e_u + n_s * e_s
-        for p in range(4):
-            jp = n_u * j[p][0] + n_s * j[p][1]
-            gradient[p] += jp * e
-            for o in range(p + 1):
-                square[p, o] += jp * (n_u * j[o][0] + n_s * j[o][1])
-    else:
-        for p in range(4):
-            gradient[p] += j[p][0] * e_u + j[p][1] * e_s
-            for o in range(p + 1):
-                square[p, o] += j[p][0] * j[o][0] + j[p][1] * j[o][1]
-    return e_u * e_u + e_s * e_s
+    slopes = ((a_u * u, 0.0), (0.0, a_s * s), (0.0, a_s * s_r), (a_u * du_x, a_s * ds_x))
+    return a_u * u, a_s * s, slopes, (a_u * du, a_s * ds), moves
+
+
+@jit
+def _add_residual(
+    a: float, b: float, mass: float, where: int, tau: float, gene: Any, end: Any, sums: Any, profile: bool
+) -> Any:
+    """Add one cell's residual times slopes, and the slopes squared; returns its squared distance.
+
+    With ``profile`` the time is that of least distance and moves with the parameters: then only what is normal to the
+    curve counts, and what lies along it is missing (the gradient is the same, as the residual is normal anyway).
+    """
+    gradient, complete, missing = sums
+    u, s, slopes, tangent, moves = _slopes(where, tau, gene, end)
+    e_u, e_s = a - u, b - s
+    length = tangent[0] * tangent[0] + tangent[1] * tangent[1]
+    along = mass / length if profile and moves and length > 1e-12 else 0.0
+    for p in range(4):
+        p_u, p_s = slopes[p]
+        gradient[p] += mass * (p_u * e_u + p_s * e_s)
+        p_t = along * (p_u * tangent[0] + p_s * tangent[1])
+        for o in range(p + 1):
+            o_u, o_s = slopes[o]
+            complete[p, o] += mass * (p_u * o_u + p_s * o_s)
+            missing[p, o] += p_t * (o_u * tangent[0] + o_s * tangent[1])
+    return mass * (e_u * e_u + e_s * e_s)
 
 
 @jit
 def hard_genes(
-    unspliced: Any, spliced: Any, theta: Any, spread: Any, exact: bool, fractions: Any, out: Any, places: Any
+    points: Any, theta: Any, spread: Any, exact: bool, n_nodes: int, fractions: Any, out: Any, places: Any
 ) -> None:
     """The same sums with one time a cell; places and times are kept where ``places`` has room for them.
 
     The density of a cell is normal with one degree of freedom: the other was spent on its time.
     """
-    value, gradient, square, weight = out
-    n_cells, n_nodes = unspliced.shape[1], weight.shape[1]
+    unspliced, spliced, mass, start = points
+    value, gradient, complete, missing = out
     keep = places[0].shape[0] > 0
     curve, time = np.empty((n_nodes, 6)), np.empty(n_nodes)
     u, s = np.empty(CELLS, dtype=np.float32), np.empty(CELLS, dtype=np.float32)
     where, tau = np.empty(CELLS, dtype=np.int8), np.empty(CELLS)
     best_on, best_off = np.empty(CELLS, dtype=np.float32), np.empty(CELLS, dtype=np.float32)
     at_on, at_off = np.zeros(CELLS, dtype=np.int32), np.zeros(CELLS, dtype=np.int32)
-    for g in range(unspliced.shape[0]):
+    for g in range(theta.shape[0]):
         r, x_ = np.exp(theta[g, 2]), np.exp(theta[g, 3])
         fill_nodes(r, x_, fractions, curve, time)
         a_u, a_s, sigma_u, sigma_s = scale(theta[g], spread[g])
         gene, end = (r, x_, a_u, a_s), on_state(x_, r)
+        lost = np.zeros(complete[g].shape)
+        sums = gradient[g], complete[g], lost
         per_u, per_s = np.float32(1.0 / sigma_u), np.float32(1.0 / sigma_s)
-        distance = 0.0
-        for first in range(0, n_cells, CELLS):
-            n = min(CELLS, n_cells - first)
+        distance, cells = 0.0, 0.0
+        for at in range(start[g], start[g + 1], CELLS):
+            n = min(CELLS, start[g + 1] - at)
             for i in range(n):
-                u[i], s[i] = unspliced[g, first + i] * per_u, spliced[g, first + i] * per_s
+                u[i], s[i] = unspliced[at + i] * per_u, spliced[at + i] * per_s
             if exact:
                 work = (best_on[:n], best_off[:n], at_on, at_off)
                 _project(u[:n], s[:n], r, x_, a_u, a_s, curve, time, where, tau, work)
             else:
                 _explicit(u[:n], s[:n], r, x_, a_u, a_s, where, tau)
             for i in range(n):
-                distance += _add_residual(u[i], s[i], where[i], tau[i], gene, end, exact, gradient[g], square[g])
+                distance += _add_residual(u[i], s[i], mass[at + i], where[i], tau[i], gene, end, sums, exact)
+                cells += mass[at + i]
                 if keep:
-                    places[0][g, first + i], places[1][g, first + i] = where[i], tau[i]
-        value[g] = -0.5 * distance - n_cells * 0.5 * np.log(2 * np.pi * sigma_u * sigma_s)
-        gradient[g, 4] = distance - n_cells
-        square[g, 4, 4], square[g, 5, 5] = 2.0 * n_cells, 1.0
-        for a in range(4):
-            for b in range(a):
-                square[g, b, a] = square[g, a, b]
+                    k = at - start[g] + i
+                    places[0][g, k], places[1][g, k] = where[i], tau[i]
+        value[g] = -0.5 * distance - cells * 0.5 * np.log(2 * np.pi * sigma_u * sigma_s)
+        gradient[g, 4] = distance - cells
+        complete[g, 4, 4], complete[g, 5, 5] = 2.0 * cells, 1.0
+        fill_upper(complete[g])
+        fill_upper(lost)
+        missing[g] = lost
 
 
 @jit

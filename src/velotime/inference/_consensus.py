@@ -13,7 +13,7 @@ The best few are followed, and the one that ends with the least squares goes on 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -24,11 +24,11 @@ from scipy.stats import rankdata
 
 from velotime._types import FloatArray, IntArray
 from velotime.backends import Matrix
-from velotime.inference._curve_problem import LOG_R, LOG_S, LOG_SIGMA, LOG_SIGMA_RATIO, LOG_U, LOG_X, CurveData
+from velotime.inference._curve_data import LOG_R, LOG_S, LOG_SIGMA, LOG_SIGMA_RATIO, LOG_U, LOG_X, CurveData
 from velotime.inference._em import Run, Schedule, run_em
 from velotime.inference._params import States
 from velotime.inference._placing import Curves as SharedCurves
-from velotime.inference._placing import Exact
+from velotime.inference._placing import Exact, OnGrid, Placing
 from velotime.kinetics import SwitchParameter, switch_jacobian, switch_means
 
 N_TIMES = 64
@@ -89,18 +89,21 @@ class ClockProblem:
         Parameters of the curves, ``(genes, 6)``.
     sigma
         Noise sds of both layers, ``(genes, 2)``.
+    placing
+        How cells are placed.
     """
 
     unspliced: Matrix
     spliced: Matrix
     theta: FloatArray
     sigma: FloatArray
+    placing: Placing = field(default_factory=OnGrid)
 
     def expect(self, clocks: GeneClocks, temperature: float) -> tuple[ClockSums, float]:
         """Nearest times, and minus half the squared distance a cell up to a constant."""
         del temperature
         curves = SharedCurves(self.shared(clocks), self.sigma[:, 0] ** 2, self.sigma[:, 1] ** 2, States.grid(N_TIMES))
-        time, score = Exact().times(self.unspliced, self.spliced, curves)
+        time, score = self.placing.times(self.unspliced, self.spliced, curves)
         return self.sums(time), float(score.mean())
 
     def sums(self, time: FloatArray) -> ClockSums:
@@ -122,6 +125,7 @@ class ClockProblem:
         p = SwitchParameter
         for _ in range(STEPS):
             u, s, du, ds = switch_jacobian(self.shared(clocks), times)
+            here = _loss((u, s), statistics, self.sigma)
             gradient, square = np.zeros((len(u), 2)), np.zeros((len(u), 2, 2))
             for sums, means, d, sigma in (
                 (statistics.unspliced, u, du, self.sigma[:, 0]),
@@ -138,7 +142,7 @@ class ClockProblem:
                 np.clip(clocks.log_rate + step[:, 0], np.log(0.05), np.log(200.0)),
                 np.clip(clocks.onset + step[:, 1], -5.0, 1.0),
             )
-            better = self.loss(tried, statistics) < self.loss(clocks, statistics)
+            better = self.loss(tried, statistics) < here
             clocks = GeneClocks(
                 np.where(better, tried.log_rate, clocks.log_rate), np.where(better, tried.onset, clocks.onset)
             )
@@ -170,26 +174,21 @@ class ClockProblem:
         out[:, p.LOG_SCALING] = self.theta[:, LOG_U] - self.theta[:, LOG_S] - self.theta[:, LOG_R]
         return out
 
-    def screen(self, time: FloatArray) -> GeneClocks:
-        """The best of a table of rates and onsets for each gene, given times."""
-        sums = self.sums(time)
+    def screen(self, times: list[FloatArray]) -> list[GeneClocks]:
+        """The best of a table of rates and onsets for each gene, given times of the cells; for each such times."""
         edges = np.linspace(0, N_TIMES, COARSE + 1).astype(int)[:-1]
-        coarse = ClockSums(
-            time, *(np.add.reduceat(a, edges, axis=-1) for a in (sums.cells, sums.unspliced, sums.spliced))
-        )
         middle = (edges + np.append(edges[1:], N_TIMES) - 1) / 2 / (N_TIMES - 1)
+        coarse = [_coarse(self.sums(time), edges) for time in times]
         n = len(self.theta)
-        best, loss = GeneClocks(np.zeros(n), np.zeros(n)), np.full(n, np.inf)
-        for rate in np.log(RATES):
-            for onset in ONSETS:
-                tried = GeneClocks(np.full(n, rate), np.full(n, onset))
-                found = _loss(switch_means(self.shared(tried), middle), coarse, self.sigma)
-                closer = found < loss
-                loss = np.where(closer, found, loss)
-                best = GeneClocks(
-                    np.where(closer, tried.log_rate, best.log_rate), np.where(closer, tried.onset, best.onset)
-                )
-        return best
+        table = np.array([(rate, onset) for rate in np.log(RATES) for onset in ONSETS])
+        best, loss = np.zeros((len(times), n), dtype=np.int64), np.full((len(times), n), np.inf)
+        for row, (rate, onset) in enumerate(table):
+            means = switch_means(self.shared(GeneClocks(np.full(n, rate), np.full(n, onset))), middle)
+            for k, sums in enumerate(coarse):
+                found = _loss(means, sums, self.sigma)
+                best[k] = np.where(found < loss[k], row, best[k])
+                loss[k] = np.minimum(found, loss[k])
+        return [GeneClocks(*table[rows].T) for rows in best]
 
     def some(self, cells: IntArray, genes: IntArray) -> ClockProblem:
         """The same on some cells and genes, dense."""
@@ -199,6 +198,13 @@ class ClockProblem:
             self.theta[genes],
             self.sigma[genes],
         )
+
+
+def _coarse(sums: ClockSums, edges: IntArray) -> ClockSums:
+    """The same on fewer times."""
+    return ClockSums(
+        sums.time, *(np.add.reduceat(a, edges, axis=-1) for a in (sums.cells, sums.unspliced, sums.spliced))
+    )
 
 
 def _loss(means: tuple[FloatArray, FloatArray], sums: ClockSums, sigma: FloatArray) -> FloatArray:
@@ -223,14 +229,15 @@ def align(data: CurveData, theta: FloatArray, rng: Generator) -> tuple[FloatArra
     cells = np.sort(rng.permutation(data.n_cells)[:SOME_CELLS])
     genes = np.argsort(theta[:, LOG_SIGMA], kind="stable")[:SOME_GENES]  # those with the least noise
     some = problem.some(cells, genes)
-    starts = [(clocks, *some.expect(clocks, 1.0)) for clocks in map(some.screen, _orders(some))]
+    starts = [(clocks, *some.expect(clocks, 1.0)) for clocks in some.screen(_orders(some))]
     starts.sort(key=lambda start: -start[2])
     best = max((some.settle(*start[:2], START) for start in starts[:FOLLOWED]), key=lambda run: run.bound)
     placed = problem.some(np.arange(data.n_cells), genes)
-    whole = problem.screen(placed.expect(best.parameters, 1.0)[0].time)
+    whole = problem.screen([placed.expect(best.parameters, 1.0)[0].time])[0]
     statistics, _ = problem.expect(whole, 1.0)
     run = problem.settle(whole, statistics, WHOLE)
-    return _from_zero_to_one(run.statistics.time, run.parameters)
+    exact, _ = replace(problem, placing=Exact()).expect(run.parameters, 1.0)
+    return _from_zero_to_one(exact.time, run.parameters)
 
 
 def _orders(some: ClockProblem) -> list[FloatArray]:

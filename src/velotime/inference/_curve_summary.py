@@ -9,7 +9,7 @@ import numpy as np
 from velotime._types import FloatArray, IntArray
 from velotime.backends import OFF, ON, STEADY_ON, place_cells_on_curves, states_on_curves
 from velotime.inference._consensus import GeneClocks
-from velotime.inference._curve_problem import LOG_R, LOG_S, LOG_U, LOG_X, CurveData
+from velotime.inference._curve_data import LOG_R, LOG_S, LOG_U, LOG_X, CurveData
 
 LATEST = np.log(100.0)  # mean lifetimes after which a gene that was switched off counts as off for good: 1 % is left
 
@@ -60,7 +60,7 @@ def summarise_curves(
     n_cells, n_genes = data.n_cells, data.n_genes
     cells = CurveCells(*(np.empty((n_cells, n_genes), dtype=np.float32) for _ in range(4)))
     genes = CurveGenes(*(np.empty(n_genes) for _ in range(4)))
-    where, tau = place_cells_on_curves(data.unspliced, data.spliced, theta, data.spread, exact=exact)
+    where, tau = place_cells_on_curves(data.cells, np.arange(n_genes), theta, data.spread, exact=exact)
     u_hat, s_hat = states_on_curves(theta, where, tau)
     rate = np.exp(clocks.log_rate).astype(np.float32)
     for at, u, s in data.blocks():

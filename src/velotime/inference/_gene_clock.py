@@ -11,17 +11,11 @@ from numpy.random import Generator
 
 from velotime._status import InputError, Status
 from velotime._types import BoolArray, FloatArray
-from velotime.backends import CurveSums
+from velotime.backends import CurveSums, gather
 from velotime.inference._consensus import GeneClocks, align, noise_sd
-from velotime.inference._curve_problem import (
-    Climb,
-    CurveData,
-    CurveProblem,
-    ExplicitTimes,
-    PosteriorTimes,
-    Times,
-    first_curves,
-)
+from velotime.inference._curve_data import CurveData, Curves, first_curves
+from velotime.inference._curve_problem import Climb, CurveProblem, ExplicitTimes, PosteriorTimes, Times
+from velotime.inference._curve_steps import information
 from velotime.inference._curve_summary import CurveCells, CurveGenes, summarise_curves
 from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference._gene_population import GenePopulation
@@ -29,6 +23,8 @@ from velotime.inference._observations import Observations
 
 ROUND = 4  # iterations of the last stage after which the genes teach their population anew
 LOOKS = 2
+FINISH = 10  # iterations on all cells at most, after those on points
+SQUARE = 1 / 3  # side of the squares whose cells are one point, in noise sds
 PATIENCE = 6  # iterations in which every gene's step is taken back, after which nothing is hoped for
 
 
@@ -58,7 +54,7 @@ class GeneClockFit:
     steady_state_ratio
         Slope of unspliced on spliced over the cells with most spliced, ``(genes,)``.
     converged
-        Which genes' parameters no longer change, ``(genes,)``.
+        Which genes have nothing more to gain, ``(genes,)``.
     loss
         Minus the log-likelihood a cell, nats, ``(genes,)``.
     population
@@ -106,14 +102,15 @@ class GeneClock:
     explicit_iterations
         Iterations of the first stage, with explicit times, at most; 0 leaves it out.
     max_iterations
-        Iterations of the last stage at most.
+        Iterations of the last stage at most, on points that stand for cells with nearly the same values; 10 more at
+        most follow on all cells.
     tolerance
-        A gene has converged when its log posterior density a cell gains less twice in a row, in nats.
+        A gene has converged when a Newton step, on all cells, promises to gain less a cell, in nats.
     """
 
     last: Times = field(default_factory=PosteriorTimes)
     explicit_iterations: int = 6
-    max_iterations: int = 40
+    max_iterations: int = 60
     tolerance: float = 2e-4
 
     def fit(self, observations: Observations, *, rng: Generator, watch: Watcher = watch_nothing) -> GeneClockFit:
@@ -130,23 +127,24 @@ class GeneClock:
         if not fitted.all():
             data = CurveData.of(observations.select_genes(np.flatnonzero(fitted)))
             curves, ratio = first_curves(data)
-        runs = list(self.run(data, Climb.begin(curves), watch))
-        problem, last = runs[-1]
-        climb = problem.judge(last.parameters, last.statistics)
+        traces = []
+        for problem, last in self.run(data, curves, watch):  # noqa: B007 - the last of them is what counts
+            traces.append(last.trace)
+        climb = problem.maximise(last.parameters, last.statistics, 0)
         theta = climb.best.theta
         when, clocks = align(data, theta, rng)
         cells, genes = summarise_curves(data, theta, ratio, clocks, exact=not isinstance(self.last, ExplicitTimes))
         return GeneClockFit(
-            status=Status.MAX_ITER if climb.active.any() else Status.CONVERGED,
-            trace=Trace(*(np.concatenate([getattr(r.trace, f) for _, r in runs]) for f in ("bound", "temperature"))),
-            first_stage=len(runs[0][1].trace.bound) if self.explicit_iterations else 0,
+            status=Status.CONVERGED if climb.converged.all() else Status.MAX_ITER,
+            trace=Trace(*(np.concatenate([getattr(t, f) for t in traces]) for f in ("bound", "temperature"))),
+            first_stage=len(traces[0].bound) if self.explicit_iterations else 0,
             log_likelihood=float(climb.sums.value.sum()),
             fitted=fitted,
             theta=theta,
             spread=data.spread,
             sigma=noise_sd(theta, data.spread),
             steady_state_ratio=ratio,
-            converged=~climb.active,
+            converged=climb.converged,
             loss=-climb.sums.value / data.n_cells,
             population=problem.population,
             cells=cells,
@@ -157,23 +155,39 @@ class GeneClock:
         )
 
     def run(
-        self, data: CurveData, climb: Climb, watch: Watcher = watch_nothing
+        self, data: CurveData, curves: Curves, watch: Watcher = watch_nothing
     ) -> Iterator[tuple[CurveProblem, Run[Climb, CurveSums]]]:
-        """Both stages; the last in rounds, before each of which the genes teach their population anew."""
-        population = GenePopulation.weak()
+        """Both stages; the last in rounds, before each of which the genes teach their population anew.
+
+        All but the very last run see points that stand for cells with nearly the same values.
+        """
+        population, teach = GenePopulation.weak(), None
         rounds = [min(ROUND, self.max_iterations)] * LOOKS
         stages: list[tuple[Times, int]] = [
             (ExplicitTimes(), self.explicit_iterations),
             *((self.last, n) for n in rounds),
             (self.last, self.max_iterations - sum(rounds)),
         ]
+        caution = None
         for times, longest in stages:
             if longest <= 0:
                 continue
-            problem = CurveProblem(data, times, population, self.tolerance)
-            climb = Climb.begin(climb.best)
-            statistics, _ = problem.expect(climb, 1.0)
-            run = run_em(problem, climb, statistics, Schedule(0, 1.0, longest, 1e-9, PATIENCE), watch)
+            population = population.learn(*teach) if teach else population
+            points = gather(data.cells, SQUARE * noise_sd(curves.theta, data.spread))
+            problem = CurveProblem(points, data.n_cells, data.spread, times, population, self.tolerance)
+            run = _climb(problem, curves, caution, longest, watch)
             yield problem, run
             climb = problem.judge(run.parameters, run.statistics)
-            population = population.learn(climb.best.theta, climb.sums.square)
+            curves, caution = climb.best, climb.caution if times.nodes else None
+            teach = curves.theta, information(climb.sums)
+        problem = CurveProblem(data.cells, data.n_cells, data.spread, self.last, population, self.tolerance)
+        yield problem, _climb(problem, curves, caution, min(FINISH, self.max_iterations), watch)
+
+
+def _climb(
+    problem: CurveProblem, curves: Curves, caution: FloatArray | None, longest: int, watch: Watcher
+) -> Run[Climb, CurveSums]:
+    """The loop from these curves on."""
+    climb = Climb.begin(curves, problem.times, caution)
+    statistics, _ = problem.expect(climb, 1.0)
+    return run_em(problem, climb, statistics, Schedule(0, 1.0, longest, 1e-9, PATIENCE), watch)

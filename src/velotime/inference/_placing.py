@@ -80,6 +80,19 @@ class Exact:
 
 
 @dataclass(frozen=True)
+class OnGrid:
+    """The best time of the grid, and the highest point of the parabola through it and its neighbours."""
+
+    def times(self, unspliced: Matrix, spliced: Matrix, curves: Curves) -> tuple[FloatArray, FloatArray]:
+        """Grid, parabola."""
+        times = curves.states.times
+        time, score = np.empty(unspliced.shape[0]), np.empty(unspliced.shape[0])
+        for cells, scores in _scores_on_the_grid(unspliced, spliced, curves):
+            time[cells], score[cells] = _parabola(times, scores, scores.argmax(axis=1))
+        return time, score
+
+
+@dataclass(frozen=True)
 class Explicit:
     """Explicit times of each gene, averaged over genes."""
 
@@ -240,17 +253,17 @@ def _tables(curves: Curves, times: FloatArray) -> tuple[FloatArray, FloatArray, 
     return u_slope, s_slope, 0.5 * ((u * u_slope).sum(axis=0) + (s * s_slope).sum(axis=0))
 
 
+def _scores_on_the_grid(unspliced: Matrix, spliced: Matrix, curves: Curves) -> Iterator[tuple[slice, FloatArray]]:
+    """Some cells and their scores, ``(cells, times)``, in the precision of the values."""
+    u_slope, s_slope, offset = _tables(curves, curves.states.times)
+    for first in range(0, unspliced.shape[0], 8 * BLOCK_OF_CELLS):
+        cells = slice(first, first + 8 * BLOCK_OF_CELLS)
+        yield cells, unspliced[cells] @ u_slope + spliced[cells] @ s_slope - offset
+
+
 def _on_the_grid(unspliced: Matrix, spliced: Matrix, curves: Curves) -> IntArray:
     """Index of the best time of the grid, ``(cells,)``."""
-    u_slope, s_slope, offset = _tables(curves, curves.states.times)
-    return np.concatenate(
-        [
-            (unspliced[cells] @ u_slope + spliced[cells] @ s_slope - offset).argmax(axis=1)
-            for cells in (
-                slice(first, first + 8 * BLOCK_OF_CELLS) for first in range(0, unspliced.shape[0], 8 * BLOCK_OF_CELLS)
-            )
-        ]
-    )
+    return np.concatenate([scores.argmax(axis=1) for _, scores in _scores_on_the_grid(unspliced, spliced, curves)])
 
 
 def _windows(
