@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -45,19 +46,42 @@ def simulated(seeds: int, auto: bool) -> None:
         print(f"{k:>8} {seed:>4} {ari:>8.3f} {rho:>8.4f} {wall:>8.1f} {chosen:>5} {slow:>8.1f}", flush=True)
 
 
-def labelled(folder: Path) -> None:
+def shares(adata, column: str, labels: list[str] | None = None) -> str:
+    """Of the cells of each label, which share lies in each lineage."""
+    table = pd.crosstab(adata.obs[column], adata.obs["lineage"], normalize="index").round(2)
+    return (table if labels is None else table.loc[labels]).to_string()
+
+
+def labelled(folder: Path, auto: bool) -> None:
     for name, k, truth in (("sim_gfcp_abcde", 3, "true_time"), ("sim_dyngen_smallbifurc", 2, "sim_time")):
         path = folder / f"{name}.h5ad"
         if not path.exists():
             continue
-        for n_lineages in (1, k):
+        for n_lineages in (1, *(["auto"] if auto else []), k):
             adata = vt.data.read_file(path)
             wall = fit(adata, n_lineages, 0)
             rho = spearmanr(adata.obs["latent_time"], adata.obs[truth]).statistic
-            arrow = adata.uns["time_arrow"]
-            print(f"\n{name}, K = {n_lineages}: Spearman {rho:.3f}, {wall:.1f} s, direction {arrow['verdict']}")
-        column = str(np.asarray(adata.uns["cluster_key"]))
-        print(pd.crosstab(adata.obs[column], adata.obs["lineage"], normalize="index").round(2).to_string(), flush=True)
+            chosen = len(adata.uns["lineages"]["names"]) if n_lineages != 1 else 1
+            verdict = adata.uns["time_arrow"]["verdict"]
+            print(f"{name}, {n_lineages}: {chosen} lineages, Spearman {rho:.3f}, {wall:.1f} s, direction {verdict}")
+        print(shares(adata, str(np.asarray(adata.uns["cluster_key"]))) + "\n", flush=True)
+
+
+def pancreas(folder: Path, auto: bool) -> None:
+    path = folder / "pancreas.h5ad"
+    if not path.exists():
+        return
+    stages = {"Ductal": 0, "Ngn3 low EP": 1, "Ngn3 high EP": 2, "Pre-endocrine": 3}
+    for n_lineages in (1, 4, *(["auto"] if auto else [])):
+        adata = vt.read.auto(path)
+        vt.pp.filter_genes(adata)
+        wall = fit(adata, n_lineages, 0)
+        stage = [stages.get(label, 4) for label in adata.obs["clusters"]]
+        rho = spearmanr(adata.obs["latent_time"], stage).statistic
+        chosen = len(adata.uns["lineages"]["names"]) if n_lineages != 1 else 1
+        print(f"pancreas, {n_lineages}: {chosen} lineages, Spearman with stages {rho:.4f}, {wall:.1f} s")
+        if n_lineages != 1:
+            print(shares(adata, "clusters", ["Alpha", "Beta", "Delta", "Epsilon"]) + "\n", flush=True)
 
 
 def main() -> None:
@@ -66,7 +90,9 @@ def main() -> None:
     parser.add_argument("--skip-auto", action="store_true")
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[1].parent / "shared" / "data")
     arguments = parser.parse_args()
-    labelled(arguments.data)
+    warnings.filterwarnings("ignore", category=vt.UnclearWarning)  # the verdict is printed
+    labelled(arguments.data, not arguments.skip_auto)
+    pancreas(arguments.data, not arguments.skip_auto)
     simulated(arguments.seeds, not arguments.skip_auto)
 
 
