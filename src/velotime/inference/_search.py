@@ -156,20 +156,25 @@ class Search:
         known = self._expected_time + WITHIN_LABELS * (rankdata(distance) - 0.5) / len(distance)
         return Start(root, "knowledge", (rankdata(known) - 0.5) / len(known))
 
-    def run(self, n_lineages: int, *, roots: list[int] | None = None) -> Outcome:
-        """All starts with ``n_lineages``, halved until the best is left, which is then tried backwards.
-
-        ``roots`` limits the starts with several lineages to these.
-        """
-        problem = self.problem(n_lineages)
-        trials = self.first_trials
-        if n_lineages > 1:
-            trials = [begin_trial(problem, start) for start in self._lineage_starts(n_lineages, roots)]
-        trials = halve(problem, trials)
+    def run(self, n_lineages: int) -> Outcome:
+        """All starts with ``n_lineages``, halved until the best is left, which is then tried backwards."""
+        problem, trials = self.ranked(n_lineages)
         backwards = self._best_backwards(problem, trials)
         if backwards.bound > trials[0].bound and self.root is None:
             return Outcome(problem, [backwards, *trials], trials[0])
         return Outcome(problem, trials, backwards)
+
+    def ranked(self, n_lineages: int, roots: list[int] | None = None) -> tuple[SoftProblem, list[Trial]]:
+        """The trials with ``n_lineages``, best first, and their problem.
+
+        ``roots`` limits the starts with several lineages to these.
+        """
+        problem = self.problem(n_lineages)
+        if n_lineages == 1:
+            return problem, halve(problem, self.first_trials)
+        return problem, halve(
+            problem, [begin_trial(problem, start) for start in self._lineage_starts(n_lineages, roots)]
+        )
 
     def _lineage_starts(self, n_lineages: int, roots: list[int] | None) -> list[Start]:
         """Three starts a root: lineages by the late cells of its best one-lineage fit, by fates, and by far tips."""
@@ -272,14 +277,12 @@ def choose_n_lineages(
     roots: list[int] | None = None
     for k in range(1, most + 1):
         try:
-            outcome = thinned.run(k, roots=roots)
+            problem, trials = thinned.ranked(k, roots)
         except InputError:  # the late cells fall into fewer groups
             break
-        scores[str(k)] = heldout_log_likelihood(outcome.problem, outcome.best.run.parameters, parts.test)
+        scores[str(k)] = heldout_log_likelihood(problem, trials[0].run.parameters, parts.test)
         if k > 1:
-            roots = list(dict.fromkeys(trial.start.root for trial in outcome.trials if trial.start.how != "reversed"))[
-                :2
-            ]
+            roots = list(dict.fromkeys(trial.start.root for trial in trials))[:2]
             if scores[str(k)].mean() < scores[str(k - 1)].mean():
                 break
     table = compare(scores).rename(columns={"model": "n_lineages"})
