@@ -214,16 +214,15 @@ def own_clocks() -> pd.DataFrame:
             for how, last in (("hard", ExactTimes()), ("soft", PosteriorTimes())):
                 for longest in (4, 16, 100):
                     stages = list(GeneClock(last=last, explicit_iterations=0, max_iterations=longest).run(data, first))
-                    problem, ended = stages[-1]
-                    best = problem.judge(ended.parameters, ended.statistics)
+                    best = stages[-1]
                     rows.append(
                         {
                             "data": name,
                             "times": how,
                             "at most": str(longest),
-                            "iterations": sum(len(stage.trace.bound) for _, stage in stages),
-                            "log-likelihood a cell and gene": best.sums.value.sum() / data.n_cells / data.n_genes,
-                            "gamma/beta": float(np.median(np.abs(best.best.theta[:, LOG_R] - ratio))),
+                            "iterations": sum(len(stage.trace.bound) for stage in stages),
+                            "log-likelihood a cell and gene": best.value.sum() / data.n_cells / data.n_genes,
+                            "gamma/beta": float(np.median(np.abs(best.curves.theta[:, LOG_R] - ratio))),
                         }
                     )
     frame = pd.DataFrame(rows).groupby(["data", "times", "at most"], sort=False).mean().reset_index()

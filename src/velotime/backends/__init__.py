@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from velotime.backends._curve_equations import LONGEST_STEP, CurveEquations, CurveSteps, solve
 from velotime.backends._curve_points import CellPoints, Points, PointSource, gather
 from velotime.backends._curve_sums import (
     CurveSums,
@@ -12,7 +13,7 @@ from velotime.backends._curve_sums import (
 )
 from velotime.backends._curve_times import OFF, ON, STEADY_ON
 from velotime.backends._gaussian import GaussianComponents, GaussianSums, accumulate_gaussian, responsibilities
-from velotime.backends._gene_curve import N_NODES
+from velotime.backends._gene_curve import N_NODES, N_PARAMETERS
 from velotime.backends._graph import Edges, edge_cosines, mean_edge_cosines
 from velotime.backends._layers import Layer, LayerStatistics, Matrix, ScoreTables
 from velotime.backends._numba import SweepModel, SweepResult, accumulate, pad_states, posterior
@@ -21,11 +22,15 @@ from velotime.backends._threads import on_all_cores
 
 __all__ = [
     "LEAST_VARIANCE",
+    "LONGEST_STEP",
     "N_NODES",
+    "N_PARAMETERS",
     "OFF",
     "ON",
     "STEADY_ON",
     "CellPoints",
+    "CurveEquations",
+    "CurveSteps",
     "CurveSums",
     "CurveTargets",
     "Edges",
@@ -51,6 +56,7 @@ __all__ = [
     "place_cells_on_curves",
     "posterior",
     "responsibilities",
+    "solve",
     "states_on_curves",
     "sum_over_posterior",
     "sum_over_times",

@@ -7,20 +7,20 @@ point: their mean, with their number. Thousands of cells become hundreds of poin
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numba
 import numpy as np
 from scipy import sparse
 
 from velotime._types import FloatArray, IntArray
 from velotime.backends._gene_curve import jit
 from velotime.backends._layers import Matrix
+from velotime.backends._threads import on_all_cores, slices
 
-GENES = 16  # genes a task: their columns are one cache line of a row
+GENES = 16  # genes a task at most: their columns are one cache line of a row
 MOST_SQUARES = 512  # along an axis; squares are wider where values reach farther
 
 
@@ -92,24 +92,22 @@ class CellPoints:
 
 def gather(cells: CellPoints, width: FloatArray) -> Points:
     """Means of the cells in squares of the plane, sides ``width`` ``(genes, 2)`` or more."""
-    parts: list[Any] = [None] * len(range(0, len(width), GENES))
+    parts: dict[int, Points] = {}
 
     def task(points: Points, at: slice) -> None:
         u, s, mass = (np.empty_like(points.unspliced) for _ in range(3))
         first = np.zeros(len(points.first), dtype=np.int64)
         _gather(points.unspliced, points.spliced, points.first, width[at], (u, s, mass, first))
         n = first[-1]
-        parts[at.start // GENES] = Points(u[:n].copy(), s[:n].copy(), mass[:n].copy(), first)
+        parts[at.start] = Points(u[:n].copy(), s[:n].copy(), mass[:n].copy(), first)
 
     over_blocks(cells, np.arange(len(width)), task)
-    return Points.joined(parts)
+    return Points.joined([parts[first] for first in sorted(parts)])
 
 
 def over_blocks(source: PointSource, genes: IntArray, task: Callable[[Points, slice], None]) -> None:
     """Run ``task(points, slice of genes)`` on all cores, some genes at a time."""
-    slices = [slice(first, min(first + GENES, len(genes))) for first in range(0, len(genes), GENES)]
-    with ThreadPoolExecutor(max_workers=numba.get_num_threads()) as pool:
-        list(pool.map(lambda at: task(source.of(genes[at]), at), slices))
+    deque(on_all_cores(lambda at: task(source.of(genes[at]), at), slices(len(genes), GENES)), maxlen=0)
 
 
 def _rows(matrix: Matrix, genes: IntArray) -> FloatArray:

@@ -134,11 +134,23 @@ def _add_products(z: Any, mass: Any, weighted: Any, first: Any, second: Any) -> 
             weighted[i] = row[i] * mass[i]
             part += weighted[i]
         first[a] += part
-        for b in range(a + 1):
-            other, part = z[b], np.float32(0.0)
+        for b in range(0, a + 1, 4):  # four at a time; what lies past the diagonal is not read
+            one, two, three, four = z[b], z[min(b + 1, a)], z[min(b + 2, a)], z[min(b + 3, a)]
+            p_1, p_2, p_3, p_4 = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
             for i in range(n):
-                part += weighted[i] * other[i]
-            second[a, b] += part
+                w = weighted[i]
+                p_1 += w * one[i]
+                p_2 += w * two[i]
+                p_3 += w * three[i]
+                p_4 += w * four[i]
+            into = second[a]
+            into[b] += p_1
+            if b + 1 <= a:
+                into[b + 1] += p_2
+            if b + 2 <= a:
+                into[b + 2] += p_3
+            if b + 3 <= a:
+                into[b + 3] += p_4
 
 
 @jit
@@ -179,6 +191,16 @@ def fill_upper(matrix: Any) -> None:
     for a in range(matrix.shape[0]):
         for b in range(a):
             matrix[b, a] = matrix[a, b]
+
+
+@jit
+def pack(matrix: Any, out: Any) -> None:
+    """The lower half, row by row."""
+    at = 0
+    for a in range(matrix.shape[0]):
+        for b in range(a + 1):
+            out[at + b] = matrix[a, b]
+        at += a + 1
 
 
 @jit
@@ -224,5 +246,4 @@ def posterior_genes(points: Any, theta: Any, spread: Any, log_prior: Any, fracti
         gradient[g], weight[g] = first[:N_PARAMETERS], first[N_PARAMETERS:]
         _add_at_nodes(nodes, moments, complete[g], second)
         fill_upper(complete[g])
-        fill_upper(second)
-        missing[g] = second
+        pack(second, missing[g])

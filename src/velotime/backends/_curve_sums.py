@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
-from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.backends._curve_points import CellPoints, Points, PointSource, over_blocks
+from velotime._types import FloatArray, IntArray
+from velotime.backends._curve_points import GENES, CellPoints, Points, PointSource, over_blocks
 from velotime.backends._curve_posterior import posterior_genes
 from velotime.backends._curve_times import hard_genes, states_genes
 from velotime.backends._gene_curve import FRACTIONS, N_NODES, N_PARAMETERS
+from velotime.backends._threads import on_all_cores, slices
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class CurveSums:
     complete
         Minus the second derivatives that there would be if times were known, ``(genes, 6, 6)``, semidefinite.
     missing
-        What they lose as times are not known, by the parameters and the log weights of the nodes,
-        ``(genes, 6 + nodes, 6 + nodes)``, float32; without nodes ``(genes, 6, 6)``.
+        What they lose as times are not known, by the n = 6 parameters and log weights of the nodes, or by the
+        parameters only where there are no nodes: the lower half row by row, ``(genes, n (n + 1) / 2)``, float32.
     """
 
     value: FloatArray
@@ -44,22 +44,33 @@ class CurveSums:
     def empty(cls, n_genes: int, *, nodes: bool) -> CurveSums:
         """Zeros; whether for times that are a posterior over nodes."""
         k = N_PARAMETERS
+        n = k + nodes * N_NODES
         return cls(
             np.zeros(n_genes),
             np.zeros((n_genes, k)),
             np.zeros((n_genes, N_NODES)),
             np.zeros((n_genes, k, k)),
-            np.zeros((n_genes, k + nodes * N_NODES, k + nodes * N_NODES), dtype=np.float32),
+            np.zeros((n_genes, n * (n + 1) // 2), dtype=np.float32),
         )
 
     def of(self, genes: IntArray) -> CurveSums:
         """Sums of these genes."""
         return CurveSums(*(array[genes] for array in self.arrays))
 
-    def where(self, mask: BoolArray, other: CurveSums) -> CurveSums:
-        """These genes' own where ``mask`` holds, the other's elsewhere."""
-        pairs = zip(self.arrays, other.arrays, strict=True)
-        return CurveSums(*(np.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs))
+    def put(self, genes: IntArray, other: CurveSums) -> CurveSums:
+        """The same with the other's in place of these genes'."""
+        out = CurveSums(*(array.copy() for array in self.arrays))
+        for into, array in zip(out.arrays, other.arrays, strict=True):
+            into[genes] = array
+        return out
+
+    @property
+    def missing_of_parameters(self) -> FloatArray:
+        """Of ``missing`` the part of the parameters, ``(genes, 6, 6)``."""
+        row, column = np.tril_indices(N_PARAMETERS)
+        out = np.empty(self.complete.shape)
+        out[:, row, column] = out[:, column, row] = self.missing[:, : len(row)]
+        return out
 
     @property
     def arrays(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -143,12 +154,9 @@ def _place(
 def states_on_curves(theta: FloatArray, where: IntArray, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
     """U and s at :func:`place_cells_on_curves`' places, relative to the steady state when on, float32 as ``tau``."""
     u, s = np.empty_like(tau), np.empty_like(tau)
-    bounds = np.linspace(0, len(theta), 4 * numba.get_num_threads() + 1).astype(np.int64)
 
-    def one(part: int) -> None:
-        at = slice(bounds[part], bounds[part + 1])
+    def one(at: slice) -> None:
         states_genes(theta[at], where[at], tau[at], u[at], s[at])
 
-    with ThreadPoolExecutor(max_workers=numba.get_num_threads()) as pool:
-        list(pool.map(one, range(len(bounds) - 1)))
+    deque(on_all_cores(one, slices(len(theta), GENES)), maxlen=0)
     return u, s

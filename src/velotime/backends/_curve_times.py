@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from velotime.backends._curve_posterior import CELLS, fill_upper
+from velotime.backends._curve_posterior import CELLS, fill_upper, pack
 from velotime.backends._gene_curve import fill_nodes, jit, off_state, on_state, scale
 
 ON, OFF, STEADY_ON = 0, 1, 2  # where a cell sits; the steady state when off is the far end of OFF
@@ -265,8 +265,7 @@ def hard_genes(
         gradient[g, 4] = distance - cells
         complete[g, 4, 4], complete[g, 5, 5] = 2.0 * cells, 1.0
         fill_upper(complete[g])
-        fill_upper(lost)
-        missing[g] = lost
+        pack(lost, missing[g])
 
 
 @jit

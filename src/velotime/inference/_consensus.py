@@ -23,13 +23,13 @@ from scipy.spatial import cKDTree
 from scipy.stats import rankdata
 
 from velotime._types import FloatArray, IntArray
-from velotime.backends import Matrix
+from velotime.backends import CurveTargets, Matrix, curve_information, curve_means
 from velotime.inference._curve_data import LOG_R, LOG_S, LOG_SIGMA, LOG_SIGMA_RATIO, LOG_U, LOG_X, CurveData
 from velotime.inference._em import Run, Schedule, run_em
 from velotime.inference._params import States
+from velotime.inference._placing import COLUMNS, Exact, OnGrid, Placing
 from velotime.inference._placing import Curves as SharedCurves
-from velotime.inference._placing import Exact, OnGrid, Placing
-from velotime.kinetics import SwitchParameter, switch_jacobian, switch_means
+from velotime.kinetics import SwitchParameter
 
 N_TIMES = 64
 SOME_CELLS, SOME_GENES = 600, 200  # of the starts
@@ -44,6 +44,13 @@ ENDS = (0.005, 0.995)  # shares of the cells between which the clock runs in the
 STEPS = 2  # of Gauss and Newton an M-step
 OFF_LEVEL = -30.0  # log of nothing
 START, WHOLE = Schedule(0, 1.0, 8, 0.02), Schedule(0, 1.0, 4, 0.02)
+
+
+# Derivatives of these by a gene's log rate and onset, ``(8, 2)``: times on its own clock stay as they are.
+TO_CLOCK = np.zeros((8, 2))
+TO_CLOCK[[SwitchParameter.LOG_BETA, SwitchParameter.LOG_GAMMA], 0] = 1.0
+TO_CLOCK[SwitchParameter.LOG_DURATION, 0] = -1.0
+TO_CLOCK[SwitchParameter.T_ON, 1] = 1.0
 
 
 @dataclass(frozen=True)
@@ -122,21 +129,16 @@ class ClockProblem:
         """Gauss-Newton steps, each taken where it helps the gene."""
         del iteration
         times = np.linspace(0.0, 1.0, N_TIMES)
-        p = SwitchParameter
+        cells, nothing = statistics.cells, np.zeros(len(self.theta))
+        targets = [
+            CurveTargets(value, cells, cells, np.stack([variance, nothing, nothing]))
+            for value, variance in zip((statistics.unspliced, statistics.spliced), self.sigma.T**2, strict=True)
+        ]
         for _ in range(STEPS):
-            u, s, du, ds = switch_jacobian(self.shared(clocks), times)
-            here = _loss((u, s), statistics, self.sigma)
-            gradient, square = np.zeros((len(u), 2)), np.zeros((len(u), 2, 2))
-            for sums, means, d, sigma in (
-                (statistics.unspliced, u, du, self.sigma[:, 0]),
-                (statistics.spliced, s, ds, self.sigma[:, 1]),
-            ):
-                j = np.stack([d[:, p.LOG_BETA] + d[:, p.LOG_GAMMA] - d[:, p.LOG_DURATION], d[:, p.T_ON]], axis=1)
-                j = j / sigma[:, None, None]
-                residual = (sums - statistics.cells * means) / sigma[:, None]
-                gradient += (j @ residual[..., None])[..., 0]
-                square += (j * statistics.cells) @ j.transpose(0, 2, 1)
-            square += np.diag([1.0, 1.0])
+            theta = self.shared(clocks)
+            here = self.loss(clocks, statistics)
+            gradient, square = (found @ TO_CLOCK for found in curve_information(theta, times, COLUMNS, *targets))
+            square = TO_CLOCK.T @ square + np.eye(2)
             step = np.clip(np.linalg.solve(square, gradient[..., None])[..., 0], -0.3, 0.3)
             tried = GeneClocks(
                 np.clip(clocks.log_rate + step[:, 0], np.log(0.05), np.log(200.0)),
@@ -163,7 +165,7 @@ class ClockProblem:
 
     def loss(self, clocks: GeneClocks, sums: ClockSums) -> FloatArray:
         """Half the squared distance of each gene at given times, up to a constant, ``(genes,)``."""
-        return _loss(switch_means(self.shared(clocks), np.linspace(0.0, 1.0, N_TIMES)), sums, self.sigma)
+        return _loss(curve_means(self.shared(clocks), np.linspace(0.0, 1.0, N_TIMES), COLUMNS), sums, self.sigma)
 
     def shared(self, clocks: GeneClocks) -> FloatArray:
         """Parameters of the switch model on the shared clock, ``(genes, 8)``."""
@@ -183,7 +185,7 @@ class ClockProblem:
         table = np.array([(rate, onset) for rate in np.log(RATES) for onset in ONSETS])
         best, loss = np.zeros((len(times), n), dtype=np.int64), np.full((len(times), n), np.inf)
         for row, (rate, onset) in enumerate(table):
-            means = switch_means(self.shared(GeneClocks(np.full(n, rate), np.full(n, onset))), middle)
+            means = curve_means(self.shared(GeneClocks(np.full(n, rate), np.full(n, onset))), middle, COLUMNS)
             for k, sums in enumerate(coarse):
                 found = _loss(means, sums, self.sigma)
                 best[k] = np.where(found < loss[k], row, best[k])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from velotime._types import BoolArray, FloatArray, IntArray
+from velotime._types import FloatArray, IntArray
 from velotime.backends import N_NODES, CellPoints, Matrix
 from velotime.inference._observations import Observations
 
@@ -96,10 +96,11 @@ class Curves:
         """Curves of these genes."""
         return Curves(self.theta[genes], self.log_prior[genes])
 
-    def where(self, mask: BoolArray, other: Curves) -> Curves:
-        """These genes' own where ``mask`` holds, the other's elsewhere."""
-        pick = mask[:, None]
-        return Curves(np.where(pick, self.theta, other.theta), np.where(pick, self.log_prior, other.log_prior))
+    def put(self, genes: IntArray, other: Curves) -> Curves:
+        """The same with the other's in place of these genes'."""
+        theta, log_prior = self.theta.copy(), self.log_prior.copy()
+        theta[genes], log_prior[genes] = other.theta, other.log_prior
+        return Curves(theta, log_prior)
 
 
 def first_curves(data: CurveData) -> tuple[Curves, FloatArray]:

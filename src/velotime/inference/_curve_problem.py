@@ -15,12 +15,11 @@ import numpy as np
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.backends import CurveSums, PointSource, sum_over_posterior, sum_over_times
 from velotime.inference._curve_data import Curves
-from velotime.inference._curve_steps import PSEUDO, Steps, take_steps
+from velotime.inference._curve_steps import PSEUDO, take_steps
 from velotime.inference._gene_population import GenePopulation
 
 FIRST_CAUTION, LEAST_CAUTION, MOST_CAUTION = 0.5, 1e-3, 1e5
 SURE = 0.5  # caution above which a small promise means little
-BLOCK = 64  # genes whose equations are solved together
 
 
 class Times(Protocol):
@@ -77,8 +76,8 @@ class Climb:
         Curves whose sums the next E-step finds.
     best, sums
         Best curves so far and their sums.
-    seen
-        Whether ``sums`` are there.
+    fresh
+        Whether nothing has been tried yet but ``best``.
     promised
         What the step to ``tried`` should gain, nats, ``(genes,)``.
     caution
@@ -90,23 +89,21 @@ class Climb:
     tried: Curves
     best: Curves
     sums: CurveSums
-    seen: bool
+    fresh: bool
     promised: FloatArray
     caution: FloatArray
     converged: BoolArray
-
-    @classmethod
-    def begin(cls, curves: Curves, times: Times, caution: FloatArray | None = None) -> Climb:
-        """Stand at these curves, whose sums are not known yet."""
-        n = len(curves.theta)
-        first = np.full(n, FIRST_CAUTION) if caution is None else np.minimum(caution, FIRST_CAUTION)
-        sums = CurveSums.empty(n, nodes=times.nodes)
-        return cls(curves, curves, sums, False, np.zeros(n), first, np.zeros(n, dtype=bool))
 
     @property
     def active(self) -> BoolArray:
         """Genes that have neither converged nor come to an end otherwise, ``(genes,)``."""
         return np.asarray(~self.converged & (self.caution < MOST_CAUTION))
+
+    @property
+    def attempt(self) -> tuple[IntArray, Curves]:
+        """Active genes, and what they try."""
+        genes = np.flatnonzero(self.active)
+        return genes, self.tried.of(genes)
 
 
 @dataclass(frozen=True)
@@ -136,17 +133,21 @@ class CurveProblem:
     population: GenePopulation
     tolerance: float
 
+    def begin(self, curves: Curves, caution: FloatArray | None) -> Climb:
+        """Stand at these curves, with so much caution, or as much as there is at first."""
+        n = len(curves.theta)
+        sums = self.times.sums(self.source, np.arange(n), curves, self.spread)
+        first = np.full(n, FIRST_CAUTION) if caution is None else np.minimum(caution, FIRST_CAUTION)
+        return Climb(curves, curves, sums, True, np.zeros(n), first, np.zeros(n, dtype=bool))
+
     def expect(self, climb: Climb, temperature: float) -> tuple[CurveSums, float]:
-        """Sums of the curves that are tried, and the bound a cell: that of the better of tried and best, all genes."""
+        """Sums of the curves that are tried, active genes only; and the bound a cell, all genes at their best."""
         del temperature
-        genes = np.flatnonzero(climb.active)
-        sums = CurveSums(*(array.copy() for array in climb.sums.arrays))
-        if len(genes):
-            found = self.times.sums(self.source, genes, climb.tried.of(genes), self.spread[genes])
-            for into, array in zip(sums.arrays, found.arrays, strict=True):
-                into[genes] = array
-        better = np.maximum(self.objective(climb.tried, sums), self._best(climb))
-        return sums, float(np.where(climb.active, better, self._best(climb)).sum() / self.n_cells)
+        genes, tried = climb.attempt
+        sums = self.times.sums(self.source, genes, tried, self.spread[genes])
+        bound = self._best(climb)
+        bound[genes] = np.maximum(bound[genes], self.objective(tried, sums))
+        return sums, float(bound.sum() / self.n_cells)
 
     def objective(self, curves: Curves, sums: CurveSums) -> FloatArray:
         """Log posterior density of each gene, nats, ``(genes,)``."""
@@ -154,41 +155,35 @@ class CurveProblem:
         return np.asarray(sums.value + self.population.log_density(curves.theta) + pull)
 
     def _best(self, climb: Climb) -> FloatArray:
-        best = self.objective(climb.best, climb.sums)
-        return best if climb.seen else np.full_like(best, -np.inf)
+        return self.objective(climb.best, climb.sums)
 
     def judge(self, climb: Climb, sums: CurveSums) -> Climb:
         """Keep what was tried where it is better than the best; be the more careful the less it held its promise."""
-        gain = self.objective(climb.tried, sums) - self._best(climb)
-        good = (gain > 0) & climb.active
-        kept = climb.tried.where(good, climb.best)
-        here = replace(climb, tried=kept, best=kept, sums=sums.where(good, climb.sums), seen=True)
-        if not climb.seen:
-            return here
-        held = gain / np.maximum(climb.promised, 1e-300)
-        caution = climb.caution * np.where(held > 0.25, 1.0, 2.0)
-        caution = np.where(held > 0.5, np.minimum(climb.caution, 1.0) / 2, caution)
-        caution = np.where(good, caution, 4 * climb.caution + 0.02)
-        return replace(here, caution=np.where(climb.active, np.maximum(caution, LEAST_CAUTION), climb.caution))
+        if climb.fresh:
+            return replace(climb, fresh=False)
+        genes, tried = climb.attempt
+        gain = self.objective(tried, sums) - self._best(climb)[genes]
+        good = gain > 0
+        better = np.flatnonzero(good)
+        kept = climb.best.put(genes[better], tried.of(better))
+        here = replace(climb, tried=kept, best=kept, sums=climb.sums.put(genes[better], sums.of(better)))
+        held, old, caution = (
+            gain / np.maximum(climb.promised[genes], 1e-300),
+            climb.caution[genes],
+            climb.caution.copy(),
+        )
+        new = np.where(held > 0.5, np.minimum(old, 1.0) / 2, np.where(held > 0.25, old, 2 * old))
+        caution[genes] = np.maximum(np.where(good, new, 4 * old + 0.02), LEAST_CAUTION)
+        return replace(here, caution=caution)
 
     def maximise(self, climb: Climb, statistics: CurveSums, iteration: int) -> Climb:
         """A step from the best curves."""
         del iteration
         here = self.judge(climb, statistics)
-        theta, log_prior = here.best.theta.copy(), here.best.log_prior.copy()
         promised, caution, converged = here.promised.copy(), here.caution.copy(), here.converged.copy()
-        active = np.flatnonzero(here.active)
-        for first in range(0, len(active), BLOCK):
-            genes = active[first : first + BLOCK]
-            steps = self._steps(here, genes, caution[genes])
-            again = ~(steps.promised > 0) & (caution[genes] < 1)  # no maximum that way
-            if again.any():
-                caution[genes[again]] = 1.0
-                steps = self._steps(here, genes, caution[genes])
-            theta[genes], log_prior[genes] = steps.curves.theta, steps.curves.log_prior
-            promised[genes] = steps.promised
-            converged[genes] = (steps.left < self.tolerance * self.n_cells) & (caution[genes] <= SURE)
-        return replace(here, tried=Curves(theta, log_prior), promised=promised, caution=caution, converged=converged)
-
-    def _steps(self, climb: Climb, genes: IntArray, caution: FloatArray) -> Steps:
-        return take_steps(climb.best.of(genes), climb.sums.of(genes), self.population, caution)
+        genes = np.flatnonzero(here.active)
+        steps = take_steps(here.best.of(genes), here.sums.of(genes), self.population, caution[genes])
+        promised[genes], caution[genes] = steps.promised, steps.caution
+        converged[genes] = (steps.left < self.tolerance * self.n_cells) & (steps.caution <= SURE)
+        tried = here.best.put(genes, steps.curves)
+        return replace(here, tried=tried, promised=promised, caution=caution, converged=converged)

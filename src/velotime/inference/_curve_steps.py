@@ -12,23 +12,20 @@ shorter. The log weights of the nodes belong to the parameters, pulled as by ``P
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from velotime._types import FloatArray
-from velotime.backends import CurveSums
+from velotime.backends import LONGEST_STEP, N_PARAMETERS, CurveEquations, CurveSums, solve
 from velotime.inference._curve_data import LOG_R, LOG_S, LOG_U, LOG_X, Curves
 from velotime.inference._gene_population import GenePopulation
 from velotime.kinetics import spliced, unspliced
 
 LOWER = np.array([-np.inf, -np.inf, np.log(0.02), np.log(0.05), np.log(0.01), -1.5])
 UPPER = np.array([np.inf, np.inf, np.log(50.0), np.log(30.0), np.log(2.0), 1.5])
-N_PARAMETERS = 6
 PSEUDO = 1.0  # cells that each node is thought to have beside those of the data
-LONGEST_STEP, LONGEST_WEIGHT_STEP = 0.7, 1.5
 SMALL = 1e-4  # of a step, along which the curve's height is differentiated
-TINY = 1e-3  # cells; on the diagonal, as one of the log weights is free
 
 
 @dataclass(frozen=True)
@@ -40,68 +37,35 @@ class Steps:
     curves
         Where it leads.
     promised
-        By how much the objective should rise, nats, ``(genes,)``; not positive where the matrix is not either.
+        By how much the objective should rise, nats, ``(genes,)``.
     left
         By how much it would rise if steps had no bounds: half the Newton decrement, nats, ``(genes,)``.
+    caution
+        With how much caution the step was taken: as much as was asked for, or as there is a maximum to step to.
     """
 
     curves: Curves
     promised: FloatArray
     left: FloatArray
+    caution: FloatArray
 
 
 def take_steps(curves: Curves, sums: CurveSums, population: GenePopulation, caution: FloatArray) -> Steps:
     """Steps from these curves, with the sums there and so much caution, ``(genes,)``."""
-    gradient, matrix = _equations(curves, sums, population, caution)
-    whole = np.linalg.solve(matrix, gradient[..., None])[..., 0]
-    k = N_PARAMETERS
-    step = np.hstack(
-        [
-            np.clip(whole[:, :k], -LONGEST_STEP, LONGEST_STEP),
-            np.clip(whole[:, k:], -LONGEST_WEIGHT_STEP, LONGEST_WEIGHT_STEP),
-        ]
-    )
-    promised = (gradient * step).sum(axis=1) - 0.5 * np.einsum("gp,gpq,gq->g", step, matrix, step, optimize=True)
-    log_prior = curves.log_prior
-    if step.shape[1] > k:
-        log_prior = log_prior + step[:, k:]
-        log_prior = log_prior - np.log(np.exp(log_prior).sum(axis=1, keepdims=True))
-    there = Curves(_along(curves.theta, step[:, :k]), log_prior)
-    return Steps(there, promised, 0.5 * (gradient * whole).sum(axis=1))
-
-
-def _equations(
-    curves: Curves, sums: CurveSums, population: GenePopulation, caution: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Gradient ``(genes, unknowns)`` and matrix ``(genes, unknowns, unknowns)``."""
-    k = N_PARAMETERS
-    shorter = np.maximum(caution, 1.0)[:, None, None]
-    matrix = sums.missing * -(1.0 - np.minimum(caution, 1.0))[:, None, None]
-    matrix[:, :k, :k] += shorter * (sums.complete + population.precision)
     gradient = sums.gradient + population.gradient(curves.theta)
-    outside = ((curves.theta <= LOWER) & (gradient < 0)) | ((curves.theta >= UPPER) & (gradient > 0))
-    n = matrix.shape[1] - k
-    if n:
-        weight, share = sums.weight, np.exp(curves.log_prior)
-        total = weight.sum(axis=1, keepdims=True) + PSEUDO * n
-        gradient = np.hstack([gradient, weight + PSEUDO - total * share])
-        known = -share[:, :, None] * share[:, None, :]
-        np.einsum("gnn->gn", known)[...] += share
-        matrix[:, k:, k:] += shorter * total[:, :, None] * known
-        outside = np.pad(outside, ((0, 0), (0, n)))
-    diagonal = np.einsum("gpp->gp", matrix)
-    diagonal += TINY
-    gradient[outside] = 0.0  # parameters that press against a bound stay there
-    matrix[outside] = 0.0
-    matrix.swapaxes(1, 2)[outside] = 0.0
-    diagonal[outside] = 1.0
-    return gradient, matrix
+    held = ((curves.theta <= LOWER) & (gradient < 0)) | ((curves.theta >= UPPER) & (gradient > 0))
+    with_prior = replace(sums, gradient=gradient, complete=sums.complete + population.precision)
+    found = solve(CurveEquations(with_prior, np.exp(curves.log_prior), PSEUDO, held, caution))
+    step, log_prior = found.step[:, :N_PARAMETERS], curves.log_prior
+    if step.shape[1] < found.step.shape[1]:
+        log_prior = log_prior + found.step[:, N_PARAMETERS:]
+        log_prior = log_prior - np.log(np.exp(log_prior).sum(axis=1, keepdims=True))
+    return Steps(Curves(_along(curves.theta, step), log_prior), found.promised, found.left, found.caution)
 
 
 def information(sums: CurveSums) -> FloatArray:
     """Observed information of the parameters given the weights of the nodes, ``(genes, 6, 6)``, made positive."""
-    k = N_PARAMETERS
-    value, vector = np.linalg.eigh(sums.complete - sums.missing[:, :k, :k])
+    value, vector = np.linalg.eigh(sums.complete - sums.missing_of_parameters)
     return np.asarray((vector * np.maximum(value, 1.0)[:, None, :]) @ vector.swapaxes(1, 2))
 
 

@@ -60,15 +60,15 @@ def summarise_curves(
     n_cells, n_genes = data.n_cells, data.n_genes
     cells = CurveCells(*(np.empty((n_cells, n_genes), dtype=np.float32) for _ in range(4)))
     genes = CurveGenes(*(np.empty(n_genes) for _ in range(4)))
-    where, tau = place_cells_on_curves(data.cells, np.arange(n_genes), theta, data.spread, exact=exact)
-    u_hat, s_hat = states_on_curves(theta, where, tau)
     rate = np.exp(clocks.log_rate).astype(np.float32)
     for at, u, s in data.blocks():
-        own = theta[at].astype(np.float32)
-        place = where[at].T, tau[at].T
-        _fill_cells(cells, at, own, rate[at], place, (u_hat[at].T, s_hat[at].T))
-        e_u = (u - np.exp(own[:, LOG_U]) * u_hat[at].T) / data.spread[at, 0]
-        e_s = (s - np.exp(own[:, LOG_S]) * s_hat[at].T) / data.spread[at, 1]
+        index = np.arange(at.start, at.stop)
+        where, tau = place_cells_on_curves(data.cells, index, theta[at], data.spread[at], exact=exact)
+        u_hat, s_hat = (state.T for state in states_on_curves(theta[at], where, tau))
+        own, place = theta[at].astype(np.float32), (where.T, tau.T)
+        _fill_cells(cells, at, own, rate[at], place, (u_hat, s_hat))
+        e_u = (u - np.exp(own[:, LOG_U]) * u_hat) / data.spread[at, 0]
+        e_s = (s - np.exp(own[:, LOG_S]) * s_hat) / data.spread[at, 1]
         genes.likelihood[at], genes.variance[at] = _likelihood(e_u, e_s)
         genes.r2[at] = 1 - ((u - ratio[at] * s) ** 2).mean(axis=0) / data.spread[at, 0] ** 2
         off_for_good = (place[0] == OFF) & (place[1] >= LATEST * _lifetime(own))

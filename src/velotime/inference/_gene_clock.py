@@ -11,13 +11,13 @@ from numpy.random import Generator
 
 from velotime._status import InputError, Status
 from velotime._types import BoolArray, FloatArray
-from velotime.backends import CurveSums, gather
+from velotime.backends import gather
 from velotime.inference._consensus import GeneClocks, align, noise_sd
 from velotime.inference._curve_data import CurveData, Curves, first_curves
 from velotime.inference._curve_problem import Climb, CurveProblem, ExplicitTimes, PosteriorTimes, Times
 from velotime.inference._curve_steps import information
 from velotime.inference._curve_summary import CurveCells, CurveGenes, summarise_curves
-from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
+from velotime.inference._em import Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference._gene_population import GenePopulation
 from velotime.inference._observations import Observations
 
@@ -89,6 +89,31 @@ class GeneClockFit:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """How one run of the loop ended.
+
+    Attributes
+    ----------
+    curves
+        The genes' curves.
+    value
+        Log-likelihood of each gene, nats, ``(genes,)``.
+    converged
+        Which genes have nothing more to gain, ``(genes,)``.
+    population
+        Prior of the parameters.
+    trace
+        Record of the run.
+    """
+
+    curves: Curves
+    value: FloatArray
+    converged: BoolArray
+    population: GenePopulation
+    trace: Trace
+
+
+@dataclass(frozen=True)
 class GeneClock:
     """Settings of the two-stage EM on genes' own clocks.
 
@@ -127,26 +152,23 @@ class GeneClock:
         if not fitted.all():
             data = CurveData.of(observations.select_genes(np.flatnonzero(fitted)))
             curves, ratio = first_curves(data)
-        traces = []
-        for problem, last in self.run(data, curves, watch):  # noqa: B007 - the last of them is what counts
-            traces.append(last.trace)
-        climb = problem.maximise(last.parameters, last.statistics, 0)
-        theta = climb.best.theta
+        stages = list(self.run(data, curves, watch))
+        ended, theta = stages[-1], stages[-1].curves.theta
         when, clocks = align(data, theta, rng)
         cells, genes = summarise_curves(data, theta, ratio, clocks, exact=not isinstance(self.last, ExplicitTimes))
         return GeneClockFit(
-            status=Status.CONVERGED if climb.converged.all() else Status.MAX_ITER,
-            trace=Trace(*(np.concatenate([getattr(t, f) for t in traces]) for f in ("bound", "temperature"))),
-            first_stage=len(traces[0].bound) if self.explicit_iterations else 0,
-            log_likelihood=float(climb.sums.value.sum()),
+            status=Status.CONVERGED if ended.converged.all() else Status.MAX_ITER,
+            trace=Trace(*(np.concatenate([getattr(s.trace, f) for s in stages]) for f in ("bound", "temperature"))),
+            first_stage=len(stages[0].trace.bound) if self.explicit_iterations else 0,
+            log_likelihood=float(ended.value.sum()),
             fitted=fitted,
             theta=theta,
             spread=data.spread,
             sigma=noise_sd(theta, data.spread),
             steady_state_ratio=ratio,
-            converged=climb.converged,
-            loss=-climb.sums.value / data.n_cells,
-            population=problem.population,
+            converged=ended.converged,
+            loss=-ended.value / data.n_cells,
+            population=ended.population,
             cells=cells,
             genes=genes,
             time=when,
@@ -154,12 +176,10 @@ class GeneClock:
             seconds=time.perf_counter() - began,
         )
 
-    def run(
-        self, data: CurveData, curves: Curves, watch: Watcher = watch_nothing
-    ) -> Iterator[tuple[CurveProblem, Run[Climb, CurveSums]]]:
+    def run(self, data: CurveData, curves: Curves, watch: Watcher = watch_nothing) -> Iterator[Stage]:
         """Both stages; the last in rounds, before each of which the genes teach their population anew.
 
-        All but the very last run see points that stand for cells with nearly the same values.
+        All but the very last see points that stand for cells with nearly the same values.
         """
         population, teach = GenePopulation.weak(), None
         rounds = [min(ROUND, self.max_iterations)] * LOOKS
@@ -175,19 +195,20 @@ class GeneClock:
             population = population.learn(*teach) if teach else population
             points = gather(data.cells, SQUARE * noise_sd(curves.theta, data.spread))
             problem = CurveProblem(points, data.n_cells, data.spread, times, population, self.tolerance)
-            run = _climb(problem, curves, caution, longest, watch)
-            yield problem, run
-            climb = problem.judge(run.parameters, run.statistics)
+            climb, trace = _climb(problem, curves, caution, longest, watch)
             curves, caution = climb.best, climb.caution if times.nodes else None
             teach = curves.theta, information(climb.sums)
+            yield Stage(curves, climb.sums.value, climb.converged, population, trace)
+            del climb  # its sums
         problem = CurveProblem(data.cells, data.n_cells, data.spread, self.last, population, self.tolerance)
-        yield problem, _climb(problem, curves, caution, min(FINISH, self.max_iterations), watch)
+        climb, trace = _climb(problem, curves, caution, min(FINISH, self.max_iterations), watch)
+        yield Stage(climb.best, climb.sums.value, climb.converged, population, trace)
 
 
 def _climb(
     problem: CurveProblem, curves: Curves, caution: FloatArray | None, longest: int, watch: Watcher
-) -> Run[Climb, CurveSums]:
-    """The loop from these curves on."""
-    climb = Climb.begin(curves, problem.times, caution)
-    statistics, _ = problem.expect(climb, 1.0)
-    return run_em(problem, climb, statistics, Schedule(0, 1.0, longest, 1e-9, PATIENCE), watch)
+) -> tuple[Climb, Trace]:
+    """The loop from these curves on: where it ends, and its record."""
+    climb = problem.begin(curves, caution)
+    run = run_em(problem, climb, climb.sums, Schedule(0, 1.0, longest, 1e-9, PATIENCE), watch)
+    return problem.maximise(run.parameters, run.statistics, 0), run.trace

@@ -27,11 +27,12 @@ import numpy as np
 from scipy import sparse
 
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.backends import Matrix
+from velotime.backends import Matrix, curve_means
 from velotime.inference._params import States
 from velotime.kinetics import SwitchParameter, switch_means, switch_velocity, time_from_spliced, time_from_unspliced
 
 BLOCK_OF_CELLS = 512
+COLUMNS = np.arange(8)[None]  # of the parameters: one lineage
 FINER = 16  # times between two of the grid's
 HUBER = 1.345  # residual, in standard deviations, from which on a gene counts as an outlier (95 % efficiency)
 ROUNDS = 3  # of weighting genes anew
@@ -248,17 +249,18 @@ def _dense(block: Matrix) -> FloatArray:
 
 def _tables(curves: Curves, times: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Slopes of both layers ``(genes, times)`` and offsets ``(times,)`` of the scores at these times."""
-    u, s = switch_means(curves.theta, times)
+    u, s = curve_means(curves.theta, times, COLUMNS)
     u_slope, s_slope = u / curves.unspliced_scatter[:, None], s / curves.spliced_scatter[:, None]
     return u_slope, s_slope, 0.5 * ((u * u_slope).sum(axis=0) + (s * s_slope).sum(axis=0))
 
 
 def _scores_on_the_grid(unspliced: Matrix, spliced: Matrix, curves: Curves) -> Iterator[tuple[slice, FloatArray]]:
-    """Some cells and their scores, ``(cells, times)``, in the precision of the values."""
+    """Some cells and their scores, ``(cells, times)``, in the precision of the values: they are not copied."""
     u_slope, s_slope, offset = _tables(curves, curves.states.times)
     for first in range(0, unspliced.shape[0], 8 * BLOCK_OF_CELLS):
         cells = slice(first, first + 8 * BLOCK_OF_CELLS)
-        yield cells, unspliced[cells] @ u_slope + spliced[cells] @ s_slope - offset
+        u, s = unspliced[cells], spliced[cells]
+        yield cells, u @ u_slope.astype(u.dtype) + s @ s_slope.astype(s.dtype) - offset
 
 
 def _on_the_grid(unspliced: Matrix, spliced: Matrix, curves: Curves) -> IntArray:
