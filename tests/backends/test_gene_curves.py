@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -12,8 +14,10 @@ from velotime.backends import (
     ON,
     STEADY_ON,
     CellPoints,
+    CurveEquations,
     gather,
     place_cells_on_curves,
+    solve,
     states_on_curves,
     sum_over_posterior,
     sum_over_times,
@@ -144,6 +148,15 @@ def test_posterior_sums_are_those_of_the_mixture(genes):
         np.testing.assert_allclose(sums.gradient[:, k], numeric / (2 * step), rtol=2e-3, atol=2e-3 * scale)
 
 
+def whole(packed):
+    """Symmetric matrices from their lower halves."""
+    n = int(np.sqrt(2 * packed.shape[1]))
+    row, column = np.tril_indices(n)
+    out = np.empty((len(packed), n, n))
+    out[:, row, column] = out[:, column, row] = packed
+    return out
+
+
 def test_missing_information_makes_the_second_derivative_of_the_mixture(genes):
     """By the log amplitudes, sigmas and log weights: of r and x_ the curve's own second derivative is left out."""
     theta, spread, u, s = genes
@@ -151,21 +164,47 @@ def test_missing_information_makes_the_second_derivative_of_the_mixture(genes):
     log_prior = np.log(rng.dirichlet(np.full(N_NODES, 2.0), N_GENES))
     cells, index = CellPoints(u, s), np.arange(N_GENES)
     sums = sum_over_posterior(cells, index, theta, spread, log_prior)
+    missing = whole(sums.missing)
     step, k = 0.1, 6
     for node in (5, N_NODES - 1):  # float32 wants long steps
         shift = np.zeros(N_NODES)
         shift[node] = step
         two = [sum_over_posterior(cells, index, theta, spread, log_prior + sign * shift) for sign in (1, -1)]
         numeric = (two[1].gradient - two[0].gradient) / (2 * step)
-        scale = np.abs(sums.missing[:, :k, k + node]).max(axis=1, keepdims=True)
-        np.testing.assert_allclose(-sums.missing[:, :k, k + node], numeric, rtol=0.02, atol=0.02 * scale.max())
+        scale = np.abs(missing[:, :k, k + node]).max(axis=1, keepdims=True)
+        np.testing.assert_allclose(-missing[:, :k, k + node], numeric, rtol=0.02, atol=0.02 * scale.max())
         numeric = (two[1].weight - two[0].weight) / (2 * step)
-        np.testing.assert_allclose(-sums.missing[:, k:, k + node], numeric, rtol=0.02, atol=0.05)
+        np.testing.assert_allclose(-missing[:, k:, k + node], numeric, rtol=0.02, atol=0.05)
     shift = np.zeros(k)
     shift[4] = step = 0.01
     two = [sum_over_posterior(cells, index, theta + sign * shift, spread, log_prior) for sign in (1, -1)]
     numeric = (two[1].gradient[:, 4] - two[0].gradient[:, 4]) / (2 * step)
-    np.testing.assert_allclose(sums.complete[:, 4, 4] - sums.missing[:, 4, 4], numeric, rtol=0.02)
+    np.testing.assert_allclose(sums.complete[:, 4, 4] - missing[:, 4, 4], numeric, rtol=0.02)
+
+
+def test_steps_solve_their_equations(genes):
+    """Against numpy, small steps; caution makes a matrix positive definite that is not."""
+    theta, spread, u, s = genes
+    log_prior = np.full((N_GENES, N_NODES), -np.log(N_NODES))
+    sums = sum_over_posterior(CellPoints(u, s), np.arange(N_GENES), theta, spread, log_prior)
+    sums = replace(sums, gradient=1e-3 * sums.gradient, weight=np.full(sums.weight.shape, N_CELLS / N_NODES))
+    share, held = np.exp(log_prior), np.zeros((N_GENES, 6), dtype=bool)
+    held[:, 3] = True
+    found = solve(CurveEquations(sums, share, 1.0, held, np.full(N_GENES, 1e-3)))
+    total = N_CELLS + N_NODES
+    for g in range(N_GENES):
+        matrix = -(1 - found.caution[g]) * whole(sums.missing)[g]
+        matrix[:6, :6] += sums.complete[g]
+        matrix[6:, 6:] += total * (np.diag(share[g]) - np.outer(share[g], share[g]))
+        matrix += 1e-3 * np.eye(len(matrix))
+        free = np.delete(np.arange(len(matrix)), 3)
+        right = np.append(sums.gradient[g], np.zeros(N_NODES))[free]
+        step = np.linalg.solve(matrix[np.ix_(free, free)], right)
+        assert np.linalg.eigvalsh(matrix[np.ix_(free, free)]).min() > 0
+        np.testing.assert_allclose(found.left[g], 0.5 * right @ step, rtol=1e-6)
+        np.testing.assert_allclose(found.promised[g], found.left[g], rtol=1e-6)
+        np.testing.assert_allclose(found.step[g][free], step, rtol=1e-5, atol=1e-7)
+    assert (found.step[:, 3] == 0).all()
 
 
 def test_points_stand_for_cells(genes):
@@ -187,9 +226,9 @@ def test_points_stand_for_cells(genes):
             lambda source: sum_over_times(source, index, theta, spread, exact=True),
             lambda source: sum_over_times(source, index, theta, spread, exact=False),
         ):
-            found, whole = sums(points), sums(cells)
-            np.testing.assert_allclose(found.value, whole.value, rtol=tolerance)
-            for one, other in ((found.gradient, whole.gradient), (found.missing, whole.missing)):
+            found, every = sums(points), sums(cells)
+            np.testing.assert_allclose(found.value, every.value, rtol=tolerance)
+            for one, other in ((found.gradient, every.gradient), (found.missing, every.missing)):
                 np.testing.assert_allclose(one, other, atol=3 * tolerance * np.abs(other).max())
 
 

@@ -24,7 +24,7 @@ from velotime.kinetics import spliced, unspliced
 
 LOWER = np.array([-np.inf, -np.inf, np.log(0.02), np.log(0.05), np.log(0.01), -1.5])
 UPPER = np.array([np.inf, np.inf, np.log(50.0), np.log(30.0), np.log(2.0), 1.5])
-PSEUDO = 1.0  # cells that each node is thought to have beside those of the data
+PSEUDO = 2.0  # cells that each node is thought to have beside those of the data
 SMALL = 1e-4  # of a step, along which the curve's height is differentiated
 
 

@@ -22,9 +22,9 @@ from velotime.inference._gene_population import GenePopulation
 from velotime.inference._observations import Observations
 
 ROUND = 4  # iterations of the last stage after which the genes teach their population anew
-LOOKS = 2
+LOOKS = 3
 FINISH = 10  # iterations on all cells at most, after those on points
-SQUARE = 1 / 3  # side of the squares whose cells are one point, in noise sds
+SQUARE, WIDE_SQUARE = 1 / 3, 1 / 2  # sides of the squares whose cells are one point, in noise sds; wide ones at first
 PATIENCE = 6  # iterations in which every gene's step is taken back, after which nothing is hoped for
 
 
@@ -193,7 +193,8 @@ class GeneClock:
             if longest <= 0:
                 continue
             population = population.learn(*teach) if teach else population
-            points = gather(data.cells, SQUARE * noise_sd(curves.theta, data.spread))
+            side = SQUARE if (times, longest) == stages[-1] else WIDE_SQUARE
+            points = gather(data.cells, side * noise_sd(curves.theta, data.spread))
             problem = CurveProblem(points, data.n_cells, data.spread, times, population, self.tolerance)
             climb, trace = _climb(problem, curves, caution, longest, watch)
             curves, caution = climb.best, climb.caution if times.nodes else None
