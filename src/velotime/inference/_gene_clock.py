@@ -121,9 +121,9 @@ class GeneClock:
     ----------
     last
         How cells get their times while curves are fitted in the last stage: ``PosteriorTimes()`` (default) or
-        ``ExactTimes()``. The nearest point takes noise across the curve for curvature: run to convergence it puts
-        gamma/beta off by up to twice as much, with and without moments (``benchmarks/against_scvelo.py``). The times
-        that are reported are exact either way.
+        ``ExactTimes()``. On values that are not averaged the nearest point takes noise across the curve for
+        curvature, and gamma/beta comes out farther off (``benchmarks/against_scvelo.py``,
+        ``docs/studies/two_stages.md``). The times that are reported are exact either way.
     explicit_iterations
         Iterations of the first stage, with explicit times, at most; 0 leaves it out.
     max_iterations
