@@ -85,7 +85,7 @@ def test_groups_sum_up_to_all_cells(two_halves):
     assert [part.n_cells for part in parts] == np.bincount(half).tolist()
     n = fit.problem.states.n_states
     for name in ("unspliced", "spliced"):
-        for field in ("value", "size", "size_squared"):
+        for field in ("value", "size_powers"):
             total = sum(getattr(getattr(part, name), field) for part in parts)
             np.testing.assert_allclose(total, getattr(getattr(whole, name), field)[..., :n], rtol=1e-4, atol=1e-4)
 

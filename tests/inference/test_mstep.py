@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
+from scipy.stats import nbinom
 
 from velotime.backends import LayerStatistics
+from velotime.inference._layer import LayerData, StateSums
 from velotime.inference._mstep import GeneProblem, begin, improve, restart
-from velotime.inference._noise import Gaussian, LayerData, NegativeBinomial, Poisson, StateSums
+from velotime.inference._noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference._params import Layout, States
 from velotime.inference._priors import RatePrior
 
@@ -29,7 +32,7 @@ def problem_of(theta, states, noise, cells_per_state=200.0):
     """The sums that the curves themselves would leave, without scatter."""
     n = np.full(states.n_states, cells_per_state)
     scatter = np.full(len(theta), 0.2)
-    sums = [StateSums(n * means, n, np.ones_like(n)) for means in states.means(theta)]
+    sums = [StateSums.alike(n * means, n, np.ones_like(n)) for means in states.means(theta)]
     return GeneProblem(states, noise, RatePrior(states.layout), *sums, scatter, scatter)
 
 
@@ -107,7 +110,7 @@ def test_dispersion_is_learned(phi):
     counts = rng.poisson(mu * rng.gamma(1 / phi, phi, mu.shape)).astype(np.float32)
     data = LayerData.of(counts, np.ones(6000), 1)
     q = np.eye(4)[state]
-    sums = StateSums.of(LayerStatistics(q.sum(axis=0), q.sum(axis=0), counts.T @ q), 4)
+    sums = StateSums.of(LayerStatistics(np.stack([q.sum(axis=0)] * 4), counts.T @ q), 4)
     noise = NegativeBinomial()
     scatter = noise.initial_scatter(data)
     means = np.repeat(mean, 8, axis=0)
@@ -119,6 +122,42 @@ def test_dispersion_is_learned(phi):
     assert np.mean(scatter) == pytest.approx(phi, rel=0.12)
 
 
+def test_dispersion_is_learned_from_cells_of_many_sizes():
+    """Within a state sizes vary widely; the likeliest dispersion by all single cells is found from the sums."""
+    rng = np.random.default_rng(3)
+    n, phi, mean = 4000, 0.5, 3.0
+    size = rng.lognormal(0, 0.35, n)
+    counts = rng.negative_binomial(1 / phi, 1 / (1 + phi * size * mean))[:, None].astype(np.float32)
+    data = LayerData.of(counts, size, 200)
+    q = np.ones((n, 1))
+    sums = StateSums.of(LayerStatistics(data.size ** np.array([[1], [2], [3], [4]]) @ q, counts.T @ q), 1)
+
+    def by_cells(log_phi):
+        r = np.exp(-log_phi)
+        return -nbinom.logpmf(counts[:, 0], r, r / (r + data.size * mean)).sum()
+
+    exact = np.exp(minimize_scalar(by_cells, bracket=(-2, 0)).x)
+    noise, found = NegativeBinomial(), np.array([0.1])
+    for _ in range(20):
+        found = noise.update_scatter(found, sums, np.full((1, 1), mean), data)
+    assert found[0] == pytest.approx(exact, rel=0.05)
+    alike = StateSums.alike(sums.value, sums.size, sums.mean_size)
+    for _ in range(20):  # one size for all of them will not do
+        found = noise.update_scatter(found, alike, np.full((1, 1), mean), data)
+    assert found[0] < 0.9 * exact
+
+
+def test_two_sizes_have_the_moments_of_all():
+    rng = np.random.default_rng(4)
+    size, q = rng.lognormal(0, 0.6, 500), rng.dirichlet(np.ones(3), 500)
+    sums = StateSums(np.zeros((1, 3)), size ** np.array([[1], [2], [3], [4]]) @ q)
+    for power in range(4):
+        moment = sum(share * at**power for at, share in sums.two_sizes)
+        np.testing.assert_allclose(moment, sums.size_powers[power] / sums.size)
+    alike = StateSums.alike(np.zeros((1, 3)), np.ones(3), np.full(3, 0.7))
+    assert all(np.allclose(at, 0.7) for at, _ in alike.two_sizes)
+
+
 @pytest.mark.parametrize("noise", NOISES, ids=lambda n: type(n).__name__)
 def test_likelihood_by_gene_by_cell_and_by_state_agree(noise):
     """The three ways in which the log-likelihood is added up: sums, constants of genes, constants of cells."""
@@ -127,7 +166,7 @@ def test_likelihood_by_gene_by_cell_and_by_state_agree(noise):
     data = LayerData.of(counts, np.ones(300), 1)
     means, scatter = rng.uniform(1, 3, (5, 4)), rng.uniform(0.2, 1, 5)
     q = rng.dirichlet(np.ones(4), 300)
-    sums = StateSums.of(LayerStatistics(q.sum(axis=0), q.sum(axis=0), counts.T @ q), 4)
+    sums = StateSums.of(LayerStatistics(np.stack([q.sum(axis=0)] * 4), counts.T @ q), 4)
     by_gene = noise.log_likelihood(sums, means, scatter) + noise.constant(data, scatter)
     tables = noise.tables(means, scatter, data.levels)
     scores = counts @ tables.slope[0].astype(float) - tables.offset[0] + noise.cell_constant(data, scatter)[:, None]
@@ -136,10 +175,11 @@ def test_likelihood_by_gene_by_cell_and_by_state_agree(noise):
 
 def test_merging_states_keeps_the_sums():
     rng = np.random.default_rng(2)
-    sums = StateSums(rng.uniform(size=(3, 20)), rng.uniform(1, 2, 20), rng.uniform(0.5, 2, 20))
+    sums = StateSums(rng.uniform(size=(3, 20)), rng.uniform(1, 2, (4, 20)))
     merged = sums.merge(10, 3)
     assert merged.size.shape == (8,)  # ten times of each lineage in fours, the last short
     np.testing.assert_allclose(merged.value[:, 4:].sum(axis=1), sums.value[:, 10:].sum(axis=1))
     together = sums.over_lineages(2)
     np.testing.assert_allclose(together.value, sums.value[:, :10] + sums.value[:, 10:])
-    np.testing.assert_allclose((merged.size * merged.mean_size).sum(), (sums.size * sums.mean_size).sum())
+    for other in (merged, together):
+        np.testing.assert_allclose(other.size_powers.sum(axis=1), sums.size_powers.sum(axis=1))

@@ -147,14 +147,11 @@ class LayerStatistics:
 
     Attributes
     ----------
-    size
-        ``sum_i q_ij l_i``, ``(states,)``.
-    size_squared
-        ``sum_i q_ij l_i^2``, ``(states,)``.
+    size_powers
+        ``sum_i q_ij l_i^p`` for p = 1 to 4, ``(4, states)``.
     value
         ``sum_i q_ij x_ig``, ``(genes, states)``.
     """
 
-    size: FloatArray
-    size_squared: FloatArray
+    size_powers: FloatArray
     value: FloatArray

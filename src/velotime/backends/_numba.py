@@ -196,17 +196,22 @@ def _add_genes(sums: Any, entries: Any, chunk: int, matrix: Any, narrow: bool, a
 
 @_jit
 def _add_weights(weight: Any, sizes: Any, q: Any, group: Any, u_size: Any, s_size: Any) -> None:
-    """Add a chunk's posterior to the sums without counts: q, q l and q l^2 of both layers."""
+    """Add a chunk's posterior to the sums without counts: q, and q times powers of l of both layers."""
     for k in range(u_size.shape[0]):
         lu, ls = np.float64(u_size[k]), np.float64(s_size[k])
         row = weight[group[k]]
         for j in range(q.shape[1]):
             p = np.float64(q[k, j])
             row[j] += p
-            sizes[0, j] += p * lu
-            sizes[1, j] += p * lu * lu
-            sizes[2, j] += p * ls
-            sizes[3, j] += p * ls * ls
+            a, b = p * lu, p * ls
+            sizes[0, j] += a
+            sizes[1, j] += a * lu
+            sizes[2, j] += a * lu * lu
+            sizes[3, j] += a * lu * lu * lu
+            sizes[4, j] += b
+            sizes[5, j] += b * ls
+            sizes[6, j] += b * ls * ls
+            sizes[7, j] += b * ls * ls * ls
 
 
 @_jit
@@ -275,7 +280,7 @@ def accumulate(
     u, s, packed = _layer_tuple(unspliced), _layer_tuple(spliced), _model_tuple(model)
 
     def one_part(part: int) -> tuple[FloatArray, ...]:
-        sums = tuple(np.zeros((rows, n_states)) for rows in (n_groups, 4, n_genes, n_genes))
+        sums = tuple(np.zeros((rows, n_states)) for rows in (n_groups, 8, n_genes, n_genes))
         _accumulate_part(u, s, packed, prior_row, group, bounds[part : part + 2], evidence, sums)
         return sums
 
@@ -283,8 +288,8 @@ def accumulate(
     return SweepResult(
         log_evidence=evidence,
         weight=weight,
-        unspliced=LayerStatistics(size[0], size[1], u_value),
-        spliced=LayerStatistics(size[2], size[3], s_value),
+        unspliced=LayerStatistics(size[:4], u_value),
+        spliced=LayerStatistics(size[4:], s_value),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
+from velotime.inference._layer import StateSums
 from velotime.inference._mstep import GeneProblem
-from velotime.inference._noise import Noise, StateSums
+from velotime.inference._noise import Noise
 from velotime.inference._params import Layout, States
 from velotime.inference._priors import RatePrior
 
@@ -75,4 +76,4 @@ def _cells_per_state(bins: IntArray, lineages: FloatArray, size: FloatArray, n_g
 
     sums, squares = total(size), total(size**2)
     mean_size = np.where(sums > 0, squares / np.maximum(sums, 1e-300), 1.0)
-    return StateSums(np.zeros((n_genes, len(sums))), sums, mean_size)
+    return StateSums.alike(np.zeros((n_genes, len(sums))), sums, mean_size)

@@ -16,7 +16,8 @@ from velotime._types import FloatArray
 from velotime.backends import ScoreTables, SweepModel, accumulate, pad_states
 from velotime.inference._em import Run, Schedule, run_em
 from velotime.inference._heldout import state_scores
-from velotime.inference._noise import MEAN_FLOOR, LayerData, Noise, StateSums
+from velotime.inference._layer import LayerData, StateSums
+from velotime.inference._noise import MEAN_FLOOR, Noise
 from velotime.inference._observations import Observations
 from velotime.inference._soft_problem import Cells, SoftStatistics, layer_sums
 from velotime.inference._starts import k_means

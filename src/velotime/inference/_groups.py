@@ -25,8 +25,8 @@ from scipy.stats import chi2
 
 from velotime._types import FloatArray, IntArray
 from velotime.backends import LayerStatistics
+from velotime.inference._layer import LayerData, StateSums
 from velotime.inference._mstep import GeneProblem, begin, improve
-from velotime.inference._noise import LayerData, StateSums
 from velotime.inference._params import Layout
 from velotime.inference._priors import NearPrior
 from velotime.inference._restore import Restored
@@ -211,13 +211,12 @@ def _problem(fit: Restored, sums: list[GroupSums]) -> GeneProblem:
 
 def _nothing(fit: Restored, data: LayerData) -> LayerStatistics:
     n = fit.problem.states.n_states
-    return LayerStatistics(np.zeros(n), np.zeros(n), np.zeros((data.n_genes, n)))
+    return LayerStatistics(np.zeros((4, n)), np.zeros((data.n_genes, n)))
 
 
 def _add(into: LayerStatistics, more: LayerStatistics) -> None:
     """Add in place: these sums belong to this module until they are handed out."""
-    into.size[:] += more.size
-    into.size_squared[:] += more.size_squared
+    into.size_powers[:] += more.size_powers
     into.value[:] += more.value
 
 

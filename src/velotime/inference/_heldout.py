@@ -17,7 +17,8 @@ from scipy.special import logsumexp
 
 from velotime._types import FloatArray
 from velotime.backends import Matrix
-from velotime.inference._noise import LayerData, Noise
+from velotime.inference._layer import LayerData
+from velotime.inference._noise import Noise
 from velotime.inference._observations import Observations
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem
 

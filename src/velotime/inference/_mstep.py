@@ -14,7 +14,8 @@ import numpy as np
 
 from velotime._types import FloatArray, IntArray
 from velotime.backends import CurveTargets, curve_information
-from velotime.inference._noise import Noise, StateSums
+from velotime.inference._layer import StateSums
+from velotime.inference._noise import Noise
 from velotime.inference._params import Layout, States
 from velotime.inference._priors import CurvePrior, RatePrior
 from velotime.inference._shapes import best_shapes

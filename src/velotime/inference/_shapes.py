@@ -19,7 +19,8 @@ from typing import Protocol
 import numpy as np
 
 from velotime._types import FloatArray
-from velotime.inference._noise import Noise, StateSums
+from velotime.inference._layer import StateSums
+from velotime.inference._noise import Noise
 from velotime.inference._params import States
 from velotime.inference._priors import CurvePrior
 from velotime.kinetics import SwitchParameter, switch_means

@@ -29,7 +29,8 @@ from velotime.backends import LayerStatistics
 from velotime.inference._arrow import Arrow
 from velotime.inference._em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference._labels import CellLabels
-from velotime.inference._noise import Gaussian, LayerData
+from velotime.inference._layer import LayerData
+from velotime.inference._noise import Gaussian
 from velotime.inference._observations import Observations
 from velotime.inference._params import States
 from velotime.inference._placing import Curves, Exact, Explicit, Placing
@@ -111,7 +112,7 @@ def sums_at(problem: SoftProblem, when: FloatArray) -> SoftStatistics:
     def sums(data: LayerData) -> LayerStatistics:
         value = q.T @ data.values
         dense = value.toarray() if sparse.issparse(value) else value
-        return LayerStatistics(weight, weight, np.ascontiguousarray(dense.T, dtype=np.float64))
+        return LayerStatistics(np.stack([weight] * 4), np.ascontiguousarray(dense.T, dtype=np.float64))
 
     return SoftStatistics(sums(problem.cells.unspliced), sums(problem.cells.spliced), weight[None])
 

@@ -20,8 +20,9 @@ from velotime.backends import (
     posterior,
 )
 from velotime.inference._clock import LEAVE_ROOM, Warp, best_warp, try_warp, warp_density
+from velotime.inference._layer import LayerData, StateSums
 from velotime.inference._mstep import GeneFit, GeneProblem, begin, improve, restart
-from velotime.inference._noise import LayerData, Noise, StateSums
+from velotime.inference._noise import Noise
 from velotime.inference._observations import Observations
 from velotime.inference._params import States
 from velotime.inference._prior_rows import PriorRows
@@ -255,10 +256,17 @@ class SoftProblem:
         u_means, s_means = self.states.means(genes.theta)
         n = self.states.n_states
         u_sums, s_sums = StateSums.of(statistics.unspliced, n), StateSums.of(statistics.spliced, n)
+        u_scatter, s_scatter = on_all_cores(
+            lambda layer: self.noise.update_scatter(*layer),
+            (
+                (u_scatter, u_sums, u_means, self.cells.unspliced),
+                (s_scatter, s_sums, s_means, self.cells.spliced),
+            ),
+        )
         return SoftParameters(
             genes,
-            self.noise.update_scatter(u_scatter, u_sums, u_means, self.cells.unspliced),
-            self.noise.update_scatter(s_scatter, s_sums, s_means, self.cells.spliced),
+            u_scatter,
+            s_scatter,
             self.time_prior.update(self.cells.prior_rows.by_group(statistics.weight), self.states),
             self.cells.prior_rows.update(statistics.weight, self.states),
         )
@@ -289,8 +297,8 @@ class SoftProblem:
 
 def layer_sums(data: LayerData, q: FloatArray) -> LayerStatistics:
     """Sums of one layer under a posterior ``(cells, states)``, in the order of ``data``."""
-    size = data.size
-    return LayerStatistics(size @ q, size**2 @ q, np.asarray(data.values.T @ q, dtype=np.float64))
+    powers = data.size ** np.array([[1], [2], [3], [4]])
+    return LayerStatistics(powers @ q, np.asarray(data.values.T @ q, dtype=np.float64))
 
 
 def _threaded_tables(noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:

@@ -10,8 +10,8 @@ from scipy.interpolate import interp1d
 
 from velotime._types import FloatArray
 from velotime.inference._em import Run
+from velotime.inference._layer import StateSums
 from velotime.inference._mstep import GeneProblem, improve, restart
-from velotime.inference._noise import StateSums
 from velotime.inference._params import Layout, States
 from velotime.inference._soft_problem import SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference._uncertainty import Uncertainty
