@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 import velotime as vt
 from velotime import InputError
 from velotime import simulation as sim
+from velotime.inference._geodesic import more_ends
 from velotime.inference._knowledge import Terminals
 from velotime.inference._labels import CellLabels, Groups
 from velotime.inference._params import States
@@ -133,6 +134,17 @@ def test_starts_towards_tips_end_every_branch_late():
     np.testing.assert_allclose(weight[0], 0.5)
     groups = late_groups(time, points, 2, np.random.default_rng(0))
     assert groups[399].argmax() != groups[599].argmax()
+
+
+def test_ends_of_branches_that_no_axis_ends_in():
+    """Four arms of a star; two are known, and along a line there is nothing more."""
+    along = np.linspace(0.02, 1, 150)[:, None]
+    arms = np.eye(4) - 0.25  # the arms of a star in three dimensions
+    points = np.concatenate([along * arm for arm in arms]) + np.random.default_rng(0).normal(0, 0.01, (600, 4))
+    found = more_ends(points, [149, 299], most=5, least=0.25)
+    assert sorted(np.array(found) // 150) == [2, 3]
+    assert all(end % 150 > 140 for end in found)
+    assert more_ends(points[:300], [149, 299], most=5, least=0.25) == []
 
 
 def test_fates_are_handed_down_along_their_branch():

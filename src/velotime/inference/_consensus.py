@@ -18,14 +18,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.random import Generator
 from scipy import sparse
-from scipy.sparse.csgraph import dijkstra
-from scipy.spatial import cKDTree
 from scipy.stats import rankdata
 
 from velotime._types import FloatArray, IntArray
 from velotime.backends import CurveTargets, Matrix, curve_information, curve_means
 from velotime.inference._curve_data import LOG_R, LOG_S, LOG_SIGMA, LOG_SIGMA_RATIO, LOG_U, LOG_X, CurveData
 from velotime.inference._em import Run, Schedule, run_em
+from velotime.inference._geodesic import Geodesics
 from velotime.inference._params import States
 from velotime.inference._placing import COLUMNS, Exact, OnGrid, Placing
 from velotime.inference._placing import Curves as SharedCurves
@@ -33,7 +32,7 @@ from velotime.kinetics import SwitchParameter
 
 N_TIMES = 64
 SOME_CELLS, SOME_GENES = 600, 200  # of the starts
-N_COMPONENTS, N_NEIGHBORS = 10, 15  # of the graph of neighbours
+N_COMPONENTS = 10  # in which cells are neighbours
 N_TIPS = 3  # components whose ends are candidates
 FOLLOWED = 3  # starts that are followed
 COARSE = 20  # times on which rates and onsets are screened
@@ -247,28 +246,13 @@ def _orders(some: ClockProblem) -> list[FloatArray]:
     x = np.hstack([some.unspliced / some.sigma[:, 0], some.spliced / some.sigma[:, 1]])
     left, values, _ = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
     points = left[:, :N_COMPONENTS] * values[:N_COMPONENTS]
-    graph = _neighbor_graph(points)
-    end = int(_distances(graph, int(points[:, 0].argmax())).argmax())
-    ends = [end, int(_distances(graph, end).argmax())]
+    geodesics = Geodesics(points)
+    end = int(geodesics.distances(int(points[:, 0].argmax())).argmax())
+    ends = [end, int(geodesics.distances(end).argmax())]
     for axis in points.T[:N_TIPS]:
         ends += [int(axis.argmin()), int(axis.argmax())]
-    orders = [(rankdata(_distances(graph, end)) - 1) / max(len(points) - 1, 1) for end in dict.fromkeys(ends)]
+    orders = [(rankdata(geodesics.distances(end)) - 1) / max(len(points) - 1, 1) for end in dict.fromkeys(ends)]
     return [order for rank in orders for order in (rank, 1 - rank)]
-
-
-def _neighbor_graph(points: FloatArray) -> sparse.csr_array:
-    """Distances of each cell to its nearest, and a chain along the first component that keeps all cells connected."""
-    n = len(points)
-    distance, index = cKDTree(points).query(points, k=min(N_NEIGHBORS + 1, n))
-    row = np.repeat(np.arange(n), index.shape[1])
-    chain = np.argsort(points[:, 0], kind="stable")
-    far = 10 * distance.max()
-    graph = sparse.csr_array((distance.ravel(), (row, index.ravel())), shape=(n, n))
-    return graph.maximum(sparse.csr_array((np.full(n - 1, far), (chain[:-1], chain[1:])), shape=(n, n)))
-
-
-def _distances(graph: sparse.csr_array, cell: int) -> FloatArray:
-    return np.asarray(dijkstra(graph, directed=False, indices=cell))
 
 
 def _from_zero_to_one(time: FloatArray, clocks: GeneClocks) -> tuple[FloatArray, GeneClocks]:

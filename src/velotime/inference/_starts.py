@@ -1,10 +1,10 @@
 """Where a fit can begin: orderings of the cells, and lineages, from geometry.
 
 The diffusion map finds the axes of the data but not which end came first; the likelihood knows (unspliced leads
-spliced) but does not find the axis. So candidate roots are the tips of the diffusion map, each gives an ordering by
-diffusion distance, and every ordering is spaced by rank and by arc length; short fits choose (``_search``).
-Lineages start from clusters of the late cells of an ordering, or from those of its latest cells, handed down to the
-cells before them; early cells are shared alike.
+spliced) but does not find the axis. So candidate roots are the tips of the diffusion map and of branches that these
+leave out. Each gives an ordering by diffusion distance, and every ordering is spaced by rank and by arc length; short
+fits choose (``_search``). Lineages start from clusters of the late cells of an ordering, or from those of its latest
+cells, handed down to the cells before them; early cells are shared alike.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from scipy.stats import rankdata, spearmanr
 
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
+from velotime.inference._geodesic import more_ends
 from velotime.inference._params import States
 
 TIP_COMPONENTS = 3  # diffusion components whose two ends are tried as roots
+MORE_TIPS = 2  # ends of branches besides, at most
+OFF_THE_WAY = 0.25  # how far from all ways between tips another one must be, as a share of the longest way
 SAME_ORDER = 0.95  # Spearman correlation above which two orderings count as one
 WIDTH = 0.06  # sd of the posterior that an ordering starts with, as a share of the clock
 LATE, LATEST = 0.6, 0.85  # share of the cells that come before the late ones, and before the latest
@@ -97,9 +100,10 @@ def orderings(geometry: Geometry, roots: IntArray) -> Iterator[Start]:
 
 
 def tips(geometry: Geometry) -> IntArray:
-    """Both ends of the first diffusion components."""
+    """Both ends of the first diffusion components, and ends of branches that are no end of these."""
     axes = geometry.diffusion[:, :TIP_COMPONENTS].T
-    return np.array([pick(axis) for axis in axes for pick in (np.argmin, np.argmax)], dtype=np.int64)
+    ends = list(dict.fromkeys(int(pick(axis)) for axis in axes for pick in (np.argmin, np.argmax)))
+    return np.array([*ends, *more_ends(geometry.components, ends, most=MORE_TIPS, least=OFF_THE_WAY)], dtype=np.int64)
 
 
 def farthest(geometry: Geometry, candidates: IntArray) -> int:
