@@ -26,6 +26,7 @@ def commands(data: Path) -> dict[str, list[str]]:
         "truth": [python, str(HERE / "truth.py"), "--data", str(data)],
         "scaling": [python, str(HERE / "scaling.py")],
         "sweep": [python, str(HERE / "sweep.py")],
+        "gene_clock": [python, str(HERE / "gene_clock.py"), "--data", str(data)],
         "lineages": [python, str(HERE / "lineages.py"), "--data", str(data)],
     }
 
