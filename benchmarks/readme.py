@@ -1,8 +1,9 @@
-"""Put what the main command and the benchmarks print between their markers in the README.
+"""Put what the main command and the benchmarks print between their markers in the README and in the studies.
 
-    python benchmarks/readme.py [--data FOLDER] [NAME ...]          default: all of them
+    python benchmarks/readme.py [--data FOLDER] [NAME ...]          default: all of the README
 
-A pair of markers is ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what stands between them is this script's.
+Those that run scVelo (`make peers`) fill a page of the studies and are named: against_scvelo, direction. A pair of
+markers is ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what stands between them is this script's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parent / "README.md"
+SCVELO = HERE.parent / "docs" / "studies" / "against_scvelo.md"
 
 
 def commands(data: Path) -> dict[str, list[str]]:
@@ -31,6 +33,15 @@ def commands(data: Path) -> dict[str, list[str]]:
     }
 
 
+def commands_with_scvelo(data: Path) -> dict[str, list[str]]:
+    """The same for the page on scVelo."""
+    peer = HERE.parent / ".venv-peers" / "bin" / "python"
+    return {
+        "against_scvelo": [sys.executable, str(HERE / "against_scvelo.py"), "--peer-python", str(peer)],
+        "direction": [sys.executable, str(HERE / "direction.py"), "--data", str(data)],
+    }
+
+
 def printed(command: list[str]) -> str:
     """Run a command in a folder of its own; what it prints, without the folder that its input lies in."""
     with tempfile.TemporaryDirectory() as folder:
@@ -38,14 +49,14 @@ def printed(command: list[str]) -> str:
     return done.stdout.strip("\n")
 
 
-def fill(name: str, text: str) -> None:
-    """Put a block of text between the markers of ``name``."""
+def fill(path: Path, name: str, text: str) -> None:
+    """Put a block of text between the markers of ``name`` on a page."""
     begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
-    page = README.read_text(encoding="utf-8")
+    page = path.read_text(encoding="utf-8")
     if begin not in page or end not in page:
-        raise SystemExit(f"{README.name} has no markers {begin.strip()} ... {end}.")
+        raise SystemExit(f"{path.name} has no markers {begin.strip()} ... {end}.")
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    README.write_text(pattern.sub(lambda _: f"{begin}```\n{text}\n```\n{end}", page), encoding="utf-8")
+    path.write_text(pattern.sub(lambda _: f"{begin}```\n{text}\n```\n{end}", page), encoding="utf-8")
     print(f"Filled {name}", flush=True)
 
 
@@ -54,11 +65,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data")
     arguments = parser.parse_args()
-    known = commands(arguments.data.resolve())
-    for name in arguments.names or known:
-        if name not in known:
-            raise SystemExit(f"{name!r} is none of {list(known)}.")
-        fill(name, printed(known[name]))
+    data = arguments.data.resolve()
+    own, with_scvelo = commands(data), commands_with_scvelo(data)
+    for name in arguments.names or own:
+        if name not in own | with_scvelo:
+            raise SystemExit(f"{name!r} is none of {list(own | with_scvelo)}.")
+        fill(README if name in own else SCVELO, name, printed((own | with_scvelo)[name]))
 
 
 if __name__ == "__main__":
