@@ -2,8 +2,8 @@
 
     python benchmarks/readme.py [--data FOLDER] [NAME ...]          default: all of the README
 
-Those that run scVelo (`make peers`) fill a page of the studies and are named: against_scvelo, direction. A pair of
-markers is ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what stands between them is this script's.
+Those that run scVelo (`make peers`) fill a page of the studies and are named: against_scvelo, direction, graph. A pair
+of markers is ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what stands between them is this script's.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def commands_with_scvelo(data: Path) -> dict[str, list[str]]:
     return {
         "against_scvelo": [sys.executable, str(HERE / "against_scvelo.py"), "--peer-python", str(peer)],
         "direction": [sys.executable, str(HERE / "direction.py"), "--data", str(data)],
+        "graph": [sys.executable, str(HERE / "graph.py")],
     }
 
 
