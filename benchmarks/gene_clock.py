@@ -3,8 +3,8 @@
     python benchmarks/gene_clock.py [--repeats 3] [--data FOLDER]
 
 Wall and CPU seconds from moments to results (after a fit of a few cells, which compiles), genes converged, and memory:
-the moments, the layers that are written, and the peak beyond what was there before the fits, which holds these layers
-and the work.
+the moments, the layers that are written, and the peak beyond what was there before the fits. It holds these layers, of
+later fits also those of the one before, and the work.
 """
 
 from __future__ import annotations
