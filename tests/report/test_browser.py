@@ -251,8 +251,10 @@ def test_tab_reaches_everything_in_order(loaded):
     for _ in range(60):
         ActionChains(loaded).send_keys(Keys.TAB).perform()
         element = loaded.switch_to.active_element
-        if element.tag_name in ("body", "html") or element.get_attribute("class") == "skip":
+        if element.get_attribute("class") == "skip":
             break  # once around
+        if element.tag_name in ("body", "html"):
+            continue  # the browser's own controls, or a press that came before the window had the focus
         stops.append(element.get_attribute("id") or element.get_attribute("class") or element.tag_name)
     order = [
         stops.index(stop) for stop in ("skip", "summary", "color-by", "search", "button", "tr", "previous", "next")
