@@ -15,11 +15,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+from pancreas import stages
 from scipy.stats import spearmanr
 
 import velotime as vt
-
-STAGES = {"Ductal": 0, "Ngn3 low EP": 1, "Ngn3 high EP": 2, "Pre-endocrine": 3}
 
 
 def megabytes(adata, names: set[str]) -> float:
@@ -35,7 +34,7 @@ def one(adata, given: set[str], before: float) -> str:
     vt.tl.recover_dynamics(adata, method=vt.TwoStageEM(), progress=False)
     wall, cpu = time.perf_counter() - began, time.process_time() - busy
     done = adata.uns["recover_dynamics"]["n_converged"] / adata.n_vars
-    rho = spearmanr(adata.obs["latent_time"], [STAGES.get(label, 4) for label in adata.obs["clusters"]]).statistic
+    rho = spearmanr(adata.obs["latent_time"], stages(adata)).statistic
     made = megabytes(adata, set(adata.layers) - given)
     return (
         f"{adata.n_vars:>6} {done:>9.1%} {wall:>7.2f} {cpu:>7.2f} "

@@ -13,12 +13,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from pancreas import stages
 from scipy.stats import spearmanr
 
 import velotime as vt
 from velotime import simulation as sim
 
-RANK = {"Ductal": 0, "Ngn3 low EP": 1, "Ngn3 high EP": 2, "Pre-endocrine": 3}
 ROOT = vt.Root("stage", "start")
 
 
@@ -56,7 +56,7 @@ def simulated(seeds: int) -> None:
 def pancreas(path: Path) -> None:
     adata = vt.data.read_file(path)
     vt.pp.filter_genes(adata, n_top_genes=600, keep=["Sox9", "Pyy"])
-    stage = np.array([RANK.get(label, 4) for label in adata.obs["clusters"]])
+    stage = stages(adata)
     adata.obs["day"] = stage.astype(float)
     wrong = vt.Root("clusters", "Beta")
     for name, settings in {

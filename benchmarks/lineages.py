@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pancreas import stages
 from scipy.stats import spearmanr
 from sklearn.metrics import adjusted_rand_score
 
@@ -61,24 +62,22 @@ def labelled(folder: Path, auto: bool) -> None:
             adata = vt.data.read_file(path)
             wall = fit(adata, n_lineages, 0)
             rho = spearmanr(adata.obs["latent_time"], adata.obs[truth]).statistic
-            chosen = len(adata.uns["lineages"]["names"]) if n_lineages != 1 else 1
+            chosen = len(adata.uns["lineages"]["names"])
             verdict = adata.uns["time_arrow"]["verdict"]
             print(f"{name}, {n_lineages}: {chosen} lineages, Spearman {rho:.3f}, {wall:.1f} s, direction {verdict}")
         print(shares(adata, str(np.asarray(adata.uns["cluster_key"]))) + "\n", flush=True)
 
 
-def pancreas(folder: Path, auto: bool) -> None:
+def on_the_pancreas(folder: Path, auto: bool) -> None:
     path = folder / "pancreas.h5ad"
     if not path.exists():
         return
-    stages = {"Ductal": 0, "Ngn3 low EP": 1, "Ngn3 high EP": 2, "Pre-endocrine": 3}
     for n_lineages in (1, 4, *(["auto"] if auto else [])):
         adata = vt.read.auto(path)
         vt.pp.filter_genes(adata)
         wall = fit(adata, n_lineages, 0)
-        stage = [stages.get(label, 4) for label in adata.obs["clusters"]]
-        rho = spearmanr(adata.obs["latent_time"], stage).statistic
-        chosen = len(adata.uns["lineages"]["names"]) if n_lineages != 1 else 1
+        rho = spearmanr(adata.obs["latent_time"], stages(adata)).statistic
+        chosen = len(adata.uns["lineages"]["names"])
         print(f"pancreas, {n_lineages}: {chosen} lineages, Spearman with stages {rho:.4f}, {wall:.1f} s")
         if n_lineages != 1:
             print(shares(adata, "clusters", ["Alpha", "Beta", "Delta", "Epsilon"]) + "\n", flush=True)
@@ -92,7 +91,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=vt.UnclearWarning)  # the verdict is printed
     labelled(arguments.data, not arguments.skip_auto)
-    pancreas(arguments.data, not arguments.skip_auto)
+    on_the_pancreas(arguments.data, not arguments.skip_auto)
     simulated(arguments.seeds, not arguments.skip_auto)
 
 

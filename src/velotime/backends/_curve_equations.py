@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from velotime._types import BoolArray, FloatArray
 from velotime.backends._curve_sums import CurveSums
 from velotime.backends._gene_curve import N_PARAMETERS, jit
-from velotime.backends._threads import on_all_cores, slices
+from velotime.backends._threads import over_slices
 
 GENES = 16  # genes a task at most
 TINY = 1e-3  # cells; on the diagonal, as the log weights are free up to a constant
@@ -79,7 +78,7 @@ def solve(equations: CurveEquations) -> CurveSteps:
     def task(at: slice) -> None:
         _solve(tuple(a[at] for a in given), equations.pseudo, tuple(a[at] for a in found))
 
-    deque(on_all_cores(task, slices(n_genes, GENES)), maxlen=0)
+    over_slices(n_genes, GENES, task)
     return out
 
 

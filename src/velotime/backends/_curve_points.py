@@ -7,7 +7,6 @@ point: their mean, with their number. Thousands of cells become hundreds of poin
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,7 +17,7 @@ from scipy import sparse
 from velotime._types import FloatArray, IntArray
 from velotime.backends._gene_curve import jit
 from velotime.backends._layers import Matrix
-from velotime.backends._threads import on_all_cores, slices
+from velotime.backends._threads import over_slices
 
 GENES = 16  # genes a task at most: their columns are one cache line of a row
 MOST_SQUARES = 512  # along an axis; squares are wider where values reach farther
@@ -107,7 +106,7 @@ def gather(cells: CellPoints, width: FloatArray) -> Points:
 
 def over_blocks(source: PointSource, genes: IntArray, task: Callable[[Points, slice], None]) -> None:
     """Run ``task(points, slice of genes)`` on all cores, some genes at a time."""
-    deque(on_all_cores(lambda at: task(source.of(genes[at]), at), slices(len(genes), GENES)), maxlen=0)
+    over_slices(len(genes), GENES, lambda at: task(source.of(genes[at]), at))
 
 
 def _rows(matrix: Matrix, genes: IntArray) -> FloatArray:

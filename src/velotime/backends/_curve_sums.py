@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from velotime.backends._curve_points import GENES, CellPoints, Points, PointSour
 from velotime.backends._curve_posterior import posterior_genes
 from velotime.backends._curve_times import hard_genes, states_genes
 from velotime.backends._gene_curve import FRACTIONS, N_NODES, N_PARAMETERS
-from velotime.backends._threads import on_all_cores, slices
+from velotime.backends._threads import over_slices
 
 
 @dataclass(frozen=True)
@@ -158,5 +157,5 @@ def states_on_curves(theta: FloatArray, where: IntArray, tau: FloatArray) -> tup
     def one(at: slice) -> None:
         states_genes(theta[at], where[at], tau[at], u[at], s[at])
 
-    deque(on_all_cores(one, slices(len(theta), GENES)), maxlen=0)
+    over_slices(len(theta), GENES, one)
     return u, s

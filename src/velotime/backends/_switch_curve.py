@@ -8,7 +8,6 @@ go straight into the sums over states, so none is ever stored.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from math import factorial
 from typing import Any
@@ -17,7 +16,7 @@ import numba
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
-from velotime.backends._threads import on_all_cores, slices
+from velotime.backends._threads import over_slices
 
 SPREAD = 0.1  # of the arguments, below which a divided difference is taken from its series
 TERMS = 8  # of the series
@@ -273,7 +272,7 @@ def curve_means(theta: FloatArray, times: FloatArray, columns: IntArray) -> tupl
     def one(at: slice) -> None:
         _fill_means(theta[at], times, columns, u[at], s[at])
 
-    deque(on_all_cores(one, slices(len(theta), GENES)), maxlen=0)
+    over_slices(len(theta), GENES, one)
     return u, s
 
 
@@ -296,5 +295,5 @@ def curve_information(
         u, s = ((t.value[at], t.size, t.mean_size, t.variance[:, at]) for t in (unspliced, spliced))
         _fill_information(theta[at], times, columns, u, s, gradient[at], fisher[at])
 
-    deque(on_all_cores(one, slices(n_genes, GENES)), maxlen=0)
+    over_slices(n_genes, GENES, one)
     return gradient, fisher

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -31,9 +32,10 @@ def on_all_cores(task: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     return _pool(numba.get_num_threads()).map(task, items)
 
 
-def slices(n: int, longest: int) -> list[slice]:
-    """Cut 0 to n into slices of equal length, as many for every thread, none longer than ``longest``."""
+def over_slices(n: int, longest: int, task: Callable[[slice], None]) -> None:
+    """Run ``task`` on 0 to n cut into slices of equal length, as many a thread, none longer than ``longest``."""
     threads = numba.get_num_threads()
     rounds = max(1, -(-n // (threads * longest)))
     length = max(1, -(-n // (threads * rounds)))
-    return [slice(first, min(first + length, n)) for first in range(0, n, length)]
+    slices = [slice(first, min(first + length, n)) for first in range(0, n, length)]
+    deque(on_all_cores(task, slices), maxlen=0)

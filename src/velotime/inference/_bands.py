@@ -74,6 +74,5 @@ def _cells_per_state(bins: IntArray, lineages: FloatArray, size: FloatArray, n_g
     def total(weight: FloatArray) -> FloatArray:
         return np.concatenate([np.bincount(bins, weight * share, minlength=BINS) for share in lineages.T])
 
-    sums, squares = total(size), total(size**2)
-    mean_size = np.where(sums > 0, squares / np.maximum(sums, 1e-300), 1.0)
-    return StateSums.alike(np.zeros((n_genes, len(sums))), sums, mean_size)
+    powers = np.stack([total(size**power) for power in (1, 2, 3, 4)])
+    return StateSums(np.zeros((n_genes, powers.shape[1])), powers)

@@ -21,16 +21,17 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from velotime._types import FloatArray, IntArray
-from velotime.backends import CurveTargets, Matrix, curve_information, curve_means
+from velotime.backends import CurveTargets, Matrix, curve_information
 from velotime.inference._curve_data import LOG_R, LOG_S, LOG_SIGMA, LOG_SIGMA_RATIO, LOG_U, LOG_X, CurveData
 from velotime.inference._em import Run, Schedule, run_em
 from velotime.inference._geodesic import Geodesics
 from velotime.inference._params import States
-from velotime.inference._placing import COLUMNS, Exact, OnGrid, Placing
 from velotime.inference._placing import Curves as SharedCurves
+from velotime.inference._placing import Exact, OnGrid, Placing
 from velotime.kinetics import SwitchParameter
 
 N_TIMES = 64
+GRID = States.grid(N_TIMES)
 SOME_CELLS, SOME_GENES = 600, 200  # of the starts
 N_COMPONENTS = 10  # in which cells are neighbours
 N_TIPS = 3  # components whose ends are candidates
@@ -108,7 +109,7 @@ class ClockProblem:
     def expect(self, clocks: GeneClocks, temperature: float) -> tuple[ClockSums, float]:
         """Nearest times, and minus half the squared distance a cell up to a constant."""
         del temperature
-        curves = SharedCurves(self.shared(clocks), self.sigma[:, 0] ** 2, self.sigma[:, 1] ** 2, States.grid(N_TIMES))
+        curves = SharedCurves(self.shared(clocks), self.sigma[:, 0] ** 2, self.sigma[:, 1] ** 2, GRID)
         time, score = self.placing.times(self.unspliced, self.spliced, curves)
         return self.sums(time), float(score.mean())
 
@@ -127,7 +128,6 @@ class ClockProblem:
     def maximise(self, clocks: GeneClocks, statistics: ClockSums, iteration: int) -> GeneClocks:
         """Gauss-Newton steps, each taken where it helps the gene."""
         del iteration
-        times = np.linspace(0.0, 1.0, N_TIMES)
         cells, nothing = statistics.cells, np.zeros(len(self.theta))
         targets = [
             CurveTargets(value, cells, cells, np.stack([variance, nothing, nothing]))
@@ -136,7 +136,9 @@ class ClockProblem:
         for _ in range(STEPS):
             theta = self.shared(clocks)
             here = self.loss(clocks, statistics)
-            gradient, square = (found @ TO_CLOCK for found in curve_information(theta, times, COLUMNS, *targets))
+            gradient, square = (
+                found @ TO_CLOCK for found in curve_information(theta, GRID.times, GRID.columns, *targets)
+            )
             square = TO_CLOCK.T @ square + np.eye(2)
             step = np.clip(np.linalg.solve(square, gradient[..., None])[..., 0], -0.3, 0.3)
             tried = GeneClocks(
@@ -164,7 +166,7 @@ class ClockProblem:
 
     def loss(self, clocks: GeneClocks, sums: ClockSums) -> FloatArray:
         """Half the squared distance of each gene at given times, up to a constant, ``(genes,)``."""
-        return _loss(curve_means(self.shared(clocks), np.linspace(0.0, 1.0, N_TIMES), COLUMNS), sums, self.sigma)
+        return _loss(GRID.means(self.shared(clocks)), sums, self.sigma)
 
     def shared(self, clocks: GeneClocks) -> FloatArray:
         """Parameters of the switch model on the shared clock, ``(genes, 8)``."""
@@ -178,13 +180,13 @@ class ClockProblem:
     def screen(self, times: list[FloatArray]) -> list[GeneClocks]:
         """The best of a table of rates and onsets for each gene, given times of the cells; for each such times."""
         edges = np.linspace(0, N_TIMES, COARSE + 1).astype(int)[:-1]
-        middle = (edges + np.append(edges[1:], N_TIMES) - 1) / 2 / (N_TIMES - 1)
+        middle = States((edges + np.append(edges[1:], N_TIMES) - 1) / 2 / (N_TIMES - 1), GRID.layout)
         coarse = [_coarse(self.sums(time), edges) for time in times]
         n = len(self.theta)
         table = np.array([(rate, onset) for rate in np.log(RATES) for onset in ONSETS])
         best, loss = np.zeros((len(times), n), dtype=np.int64), np.full((len(times), n), np.inf)
         for row, (rate, onset) in enumerate(table):
-            means = curve_means(self.shared(GeneClocks(np.full(n, rate), np.full(n, onset))), middle, COLUMNS)
+            means = middle.means(self.shared(GeneClocks(np.full(n, rate), np.full(n, onset))))
             for k, sums in enumerate(coarse):
                 found = _loss(means, sums, self.sigma)
                 best[k] = np.where(found < loss[k], row, best[k])

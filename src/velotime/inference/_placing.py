@@ -27,12 +27,11 @@ import numpy as np
 from scipy import sparse
 
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.backends import Matrix, curve_means
+from velotime.backends import Matrix
 from velotime.inference._params import States
 from velotime.kinetics import SwitchParameter, switch_means, switch_velocity, time_from_spliced, time_from_unspliced
 
 BLOCK_OF_CELLS = 512
-COLUMNS = np.arange(8)[None]  # of the parameters: one lineage
 FINER = 16  # times between two of the grid's
 HUBER = 1.345  # residual, in standard deviations, from which on a gene counts as an outlier (95 % efficiency)
 ROUNDS = 3  # of weighting genes anew
@@ -249,7 +248,7 @@ def _dense(block: Matrix) -> FloatArray:
 
 def _tables(curves: Curves, times: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Slopes of both layers ``(genes, times)`` and offsets ``(times,)`` of the scores at these times."""
-    u, s = curve_means(curves.theta, times, COLUMNS)
+    u, s = States(times, curves.states.layout).means(curves.theta)
     u_slope, s_slope = u / curves.unspliced_scatter[:, None], s / curves.spliced_scatter[:, None]
     return u_slope, s_slope, 0.5 * ((u * u_slope).sum(axis=0) + (s * s_slope).sum(axis=0))
 

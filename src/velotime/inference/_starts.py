@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.stats import rankdata, spearmanr
 
 from velotime._status import InputError
-from velotime._types import FloatArray, IntArray
+from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.inference._geodesic import more_ends
 from velotime.inference._params import States
 
@@ -140,7 +140,7 @@ def late_groups(time: FloatArray, components: FloatArray, n_lineages: int, rng: 
     InputError
         If the late cells do not fall into so many groups.
     """
-    centres, _ = _groups_after(LATE, time, components, n_lineages, rng)
+    _, centres, _ = _groups_after(LATE, time, components, n_lineages, rng)
     distance = ((components[:, None] - centres) ** 2).sum(axis=2)
     return share_early(time, np.eye(n_lineages)[distance.argmin(axis=1)])
 
@@ -156,9 +156,8 @@ def fates(time: FloatArray, components: FloatArray, n_lineages: int, rng: Genera
     InputError
         If the latest cells do not fall into so many groups.
     """
-    _, group = _groups_after(LATEST, time, components, n_lineages, rng)
+    latest, _, group = _groups_after(LATEST, time, components, n_lineages, rng)
     weight = np.zeros((len(time), n_lineages))
-    latest = time > np.quantile(time, LATEST)
     weight[latest] = np.eye(n_lineages)[group]
     order = np.argsort(-time, kind="stable")
     for i in range(int(latest.sum()), len(time)):
@@ -171,8 +170,8 @@ def fates(time: FloatArray, components: FloatArray, n_lineages: int, rng: Genera
 
 def _groups_after(
     share: float, time: FloatArray, components: FloatArray, n_lineages: int, rng: Generator
-) -> tuple[FloatArray, IntArray]:
-    """Centres and groups of the cells that come after a share of them, in the order of the cells."""
+) -> tuple[BoolArray, FloatArray, IntArray]:
+    """Which cells come after a share of them ``(cells,)``; their groups' centres; the group of each of them."""
     late = time > np.quantile(time, share)
     if late.sum() < n_lineages:
         raise InputError(
@@ -186,7 +185,7 @@ def _groups_after(
             f"n_lineages={n_lineages}, but the late cells fall into {found} distinct groups only. "
             f"Ask for n_lineages={max(found, 1)} or fewer, or name the terminal cells with lineages=Terminals(...)."
         )
-    return centres, nearest
+    return late, centres, nearest
 
 
 def towards_tips(geometry: Geometry, root: int, n_lineages: int) -> tuple[FloatArray, FloatArray]:
