@@ -11,6 +11,7 @@ import scanpy as sc
 from numpy.random import Generator
 from scipy import sparse
 
+from velotime._types import BoolArray
 from velotime.inference import Geometry, Observations
 
 MOST_CELLS = 3000  # placed at most: enough for the axes, and short fits use some of them anyhow
@@ -24,7 +25,8 @@ def place_cells(
 ) -> Geometry:
     """Diffusion map of at most 3,000 cells, from spliced: log-normalised if they are counts, else as they are.
 
-    The cells in ``include`` are among them. Scanpy does the work on a copy; the caller's object is not touched.
+    The cells in ``include`` are among them; of others with the same values one is. Scanpy does the work on a copy; the
+    caller's object is not touched.
     """
     shuffled = rng.permutation(observations.n_cells)
     first = np.isin(shuffled, include)
@@ -32,6 +34,8 @@ def place_cells(
     spliced = sparse.csr_matrix(observations.spliced[cells], dtype=np.float32)
     if counts:
         spliced = (sparse.diags(1.0 / observations.size_spliced[cells], dtype=np.float32) @ spliced).log1p()
+    chosen = _first_of_same(spliced) | np.isin(cells, include)
+    cells, spliced = cells[chosen], spliced[chosen]
     copy = ad.AnnData(spliced)
     smaller = min(len(cells), observations.n_genes) - 1
     seed = int(rng.integers(2**31 - 1))
@@ -43,3 +47,15 @@ def place_cells(
     value = np.clip(np.asarray(copy.uns["diffmap_evals"][1:], dtype=np.float64), 0.0, 1.0 - 1e-6)
     vectors = np.asarray(copy.obsm["X_diffmap"][:, 1:], dtype=np.float64)
     return Geometry(cells, vectors * (value / (1.0 - value)), np.asarray(copy.obsm["X_pca"], dtype=np.float64))
+
+
+def _first_of_same(values: sparse.csr_matrix) -> BoolArray:
+    """Which cells are the first with their values, ``(cells,)``.
+
+    Means over neighbours are often the same for many cells. Of a cell whose neighbours all lie at its own place, a
+    diffusion map does not know how far to look.
+    """
+    key = values @ np.random.default_rng(0).normal(size=values.shape[1])  # alike for the same values, and only for these
+    first = np.zeros(len(key), dtype=bool)
+    first[np.unique(key, return_index=True)[1]] = True
+    return first
