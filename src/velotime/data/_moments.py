@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from anndata import AnnData
+from scipy import sparse
 
 from velotime._status import InputError
 from velotime._types import IntArray
@@ -84,6 +85,6 @@ def _counted(adata: AnnData, names: tuple[str, str]) -> tuple[Any, Any]:
 
 def _expressing(layer: Any) -> IntArray:
     """Cells with a value other than 0, ``(genes,)``."""
-    if hasattr(layer, "getnnz"):
-        return np.asarray(layer.getnnz(axis=0))
+    if sparse.issparse(layer):
+        return np.asarray(layer.count_nonzero(axis=0))
     return np.asarray(np.count_nonzero(layer, axis=0))
