@@ -8,7 +8,8 @@ cells. The direction is that of the curves, in which unspliced leads spliced.
 
 It starts from orders of some cells by geodesic distance from candidate ends (those of the longest way through the graph
 of neighbours, and both ends of the first principal components), each gene at the best of a table of rates and onsets.
-The best few are followed, and the one that ends with the least squares goes on with all cells.
+The best few are followed; the one that ends with the least squares takes each gene from the table again, as long as
+that helps, and goes on with all cells.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ SOME_CELLS, SOME_GENES = 600, 200  # of the starts
 N_COMPONENTS = 10  # in which cells are neighbours
 N_TIPS = 3  # components whose ends are candidates
 FOLLOWED = 3  # starts that are followed
+AGAIN = 3  # times at most that the best of them takes its genes from the table again
 COARSE = 20  # times on which rates and onsets are screened
 RATES = np.geomspace(0.5, 40.0, 9)  # per total time
 ONSETS = np.linspace(-1.0, 0.9, 13)
@@ -72,6 +74,12 @@ class GeneClocks:
         """The same on a clock that is 0 at ``first`` and 1 at ``last``."""
         length = max(last - first, 1e-9)
         return GeneClocks(self.log_rate + np.log(length), (self.onset - first) / length)
+
+    def put(self, genes: IntArray, other: GeneClocks) -> GeneClocks:
+        """The same with the other's in place of these genes'."""
+        log_rate, onset = self.log_rate.copy(), self.onset.copy()
+        log_rate[genes], onset[genes] = other.log_rate, other.onset
+        return GeneClocks(log_rate, onset)
 
 
 @dataclass(frozen=True)
@@ -232,15 +240,27 @@ def align(data: CurveData, theta: FloatArray, rng: Generator) -> tuple[FloatArra
     cells = np.sort(rng.permutation(data.n_cells)[:SOME_CELLS])
     genes = np.argsort(theta[:, LOG_SIGMA], kind="stable")[:SOME_GENES]  # those with the least noise
     some = problem.some(cells, genes)
-    starts = [(clocks, *some.expect(clocks, 1.0)) for clocks in some.screen(_orders(some))]
-    starts.sort(key=lambda start: -start[2])
-    best = max((some.settle(*start[:2], START) for start in starts[:FOLLOWED]), key=lambda run: run.bound)
+    best = _best_of_starts(some)
     placed = problem.some(np.arange(data.n_cells), genes)
-    whole = problem.screen([placed.expect(best.parameters, 1.0)[0].time])[0]
+    whole = problem.screen([placed.expect(best.parameters, 1.0)[0].time])[0].put(genes, best.parameters)
     statistics, _ = problem.expect(whole, 1.0)
     run = problem.settle(whole, statistics, WHOLE)
     exact, _ = replace(problem, placing=Exact()).expect(run.parameters, 1.0)
     return _from_zero_to_one(exact.time, run.parameters)
+
+
+def _best_of_starts(some: ClockProblem) -> Run[GeneClocks, ClockSums]:
+    """The run that ends with the least squares."""
+    starts = [(clocks, *some.expect(clocks, 1.0)) for clocks in some.screen(_orders(some))]
+    starts.sort(key=lambda start: -start[2])
+    best = max((some.settle(*start[:2], START) for start in starts[:FOLLOWED]), key=lambda run: run.bound)
+    for _ in range(AGAIN):
+        clocks = some.screen([best.statistics.time])[0]
+        tried = some.settle(clocks, some.expect(clocks, 1.0)[0], START)
+        if tried.bound <= best.bound:
+            break
+        best = tried
+    return best
 
 
 def _orders(some: ClockProblem) -> list[FloatArray]:
