@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.stats import spearmanr
 
 import velotime as vt
@@ -74,6 +75,30 @@ def test_converged_genes_have_no_more_to_gain(last):
     assert np.abs(short.varm["loss"] - long.varm["loss"])[done].max() < 0.01
 
 
+def smoothed(seed: int, n: int = 30):
+    """The same with means over cells next in time in place of values."""
+    adata = simulated(seed, noise=0.1)
+    near = np.argsort(np.abs(adata.obs["time"].to_numpy()[:, None] - adata.obs["time"].to_numpy()), axis=1)[:, :n]
+    for target, name in (("Mu", "u"), ("Ms", "s")):
+        adata.layers[target] = adata.layers[name][near].mean(axis=1).astype(np.float32)
+    adata.uns["moments"] = {"source": "neighbors", "n_averaged": n}
+    del adata.layers["unspliced"], adata.layers["spliced"]
+    return adata
+
+
+def test_moments_are_not_taken_for_so_many_independent_cells():
+    """Neighbours share cells: what single genes' moments say is doubted, and all genes together settle it."""
+    errors = []
+    for seed in range(4):
+        aware, unaware = smoothed(seed), smoothed(seed)
+        unaware.uns["moments"]["n_averaged"] = 1
+        for adata in (aware, unaware):
+            vt.tl.recover_dynamics(adata, method=vt.TwoStageEM(), progress=False)
+        errors.append((error(aware), error(unaware)))
+    aware, unaware = np.mean(errors, axis=0)
+    assert aware < 0.85 * unaware
+
+
 def test_explicit_times_alone_are_worse(two_stage):
     assert error(fit(simulated(), last=vt.ExplicitTimes())) > error(two_stage)
 
@@ -122,6 +147,15 @@ def test_genes_that_cannot_be_fitted_say_why():
     record = adata.uns["recover_dynamics"]
     assert record["n_genes"] == N_GENES - 3
     assert sum(record["left_out"].values()) == 3
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csr_array, sparse.csc_array])
+def test_sparse_layers_are_fitted_like_dense_ones(two_stage, kind):
+    adata = simulated()
+    for name in ("u", "s"):
+        adata.layers[name] = kind(adata.layers[name])
+    fit(adata)
+    np.testing.assert_allclose(adata.var["fit_gamma"], two_stage.var["fit_gamma"], rtol=1e-5)
 
 
 def test_bad_input():

@@ -67,3 +67,26 @@ def test_genes_without_enough_cells_are_left_out_by_their_counts(small):
     assert list(status[:3]) == ["no unspliced counts", "unspliced in fewer than 10 cells", "fitted"]
     del small.layers["unspliced"], small.layers["spliced"]
     assert (read_moments(small).fit_status == "fitted").all()
+
+
+def test_it_is_known_how_many_cells_a_moment_is_a_mean_of(small):
+    vt.pp.moments(small, n_neighbors=15)
+    near = small.obsp["connectivities"].toarray() > 0
+    np.fill_diagonal(near, True)
+    size = near.sum(axis=1).mean()
+    assert read_moments(small).observations.n_averaged == pytest.approx(size)
+    del small.uns[keys.MOMENTS]  # another tool's moments, of the neighbours that are there
+    assert read_moments(small).observations.n_averaged == pytest.approx(size)
+    del small.obsp["connectivities"]
+    assert read_moments(small).observations.n_averaged == 31
+    small.uns[keys.MOMENTS] = {"source": keys.COPIED}
+    assert read_moments(small).observations.n_averaged == 1
+    del small.uns[keys.MOMENTS]
+    assert read_moments(small, unspliced="unspliced", spliced="spliced").observations.n_averaged == 1
+
+
+def test_selections_of_moments_stay_means_of_as_many_cells(small):
+    vt.pp.moments(small)
+    observations = read_moments(small).observations
+    for chosen in (observations.select_cells(np.arange(50)), observations.select_genes(np.arange(3))):
+        assert chosen.n_averaged == observations.n_averaged > 30

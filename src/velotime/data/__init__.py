@@ -10,7 +10,7 @@ from velotime.data import _soft_results as _soft_results
 from velotime.data._files import check_output, read_file, read_h5ad, read_loom, write_file, write_page
 from velotime.data._folders import read_alevin_fry, read_any, read_kb, read_starsolo
 from velotime.data._moments import read_for, read_moments
-from velotime.data._neighbors import ensure_neighbors, neighborhood
+from velotime.data._neighbors import ensure_neighbors, neighborhood, neighborhood_size
 from velotime.data._reading import (
     Reading,
     check_genes,
@@ -38,6 +38,7 @@ __all__ = [
     "keys",
     "neighborhood",
     "neighborhood_means",
+    "neighborhood_size",
     "read_alevin_fry",
     "read_any",
     "read_file",

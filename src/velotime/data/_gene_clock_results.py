@@ -47,7 +47,7 @@ def _uns(reading: Reading) -> dict[str, Any]:
     if reading.layers == (keys.MU, keys.MS):
         return {}
     unspliced, spliced = reading.layers
-    return {keys.MOMENTS: {"source": "copied", "layers": {"unspliced": unspliced, "spliced": spliced}}}
+    return {keys.MOMENTS: {"source": keys.COPIED, "layers": {"unspliced": unspliced, "spliced": spliced}}}
 
 
 def _layers(adata: AnnData, reading: Reading, fit: GeneClockFit, genes: IntArray) -> dict[str, FloatArray]:

@@ -91,7 +91,9 @@ FILTER_GENES = "filter_genes"
 MOMENTS = "moments"
 
 NEIGHBORS = "neighbors"  # where Ms and Mu came from: means over neighbours, ...
-FITTED_MEANS = "fitted means"  # ... or a fit
+FITTED_MEANS = "fitted means"  # ... or a fit, ...
+COPIED = "copied"  # ... or other layers, as they are
+N_AVERAGED = "n_averaged"  # cells that each moment is a mean of
 
 FITTED = "fitted"
 

@@ -12,6 +12,7 @@ from scipy import sparse
 from velotime._status import InputError
 from velotime._types import IntArray
 from velotime.data import _keys as keys
+from velotime.data._neighbors import N_NEIGHBORS, neighborhood_size
 from velotime.data._reading import Reading, check_shape, find_layers, read_layer, read_observations, tally
 from velotime.inference import Method, Observations, Reads
 
@@ -54,7 +55,7 @@ def read_moments(adata: AnnData, *, unspliced: str | None = None, spliced: str |
     if len(genes) < adata.n_vars:
         u, s = u[:, genes], s[:, genes]
     ones = np.ones(adata.n_obs)
-    return Reading(Observations(u, s, ones, ones), genes, status, names)
+    return Reading(Observations(u, s, ones, ones, _averaged(adata, names)), genes, status, names)
 
 
 def _check_moments(adata: AnnData, unspliced: str | None, spliced: str | None) -> None:
@@ -74,6 +75,16 @@ def _check_moments(adata: AnnData, unspliced: str | None, spliced: str | None) -
                 "curves again. Call velotime.pp.moments(adata) to replace them, or name other layers with unspliced= "
                 "and spliced=."
             )
+
+
+def _averaged(adata: AnnData, names: tuple[str, str]) -> float:
+    """Cells that each value is a mean of: as recorded, else by the neighbours that are there, else by the default."""
+    record = adata.uns.get(keys.MOMENTS, {})
+    if names != (keys.MU, keys.MS) or record.get("source") == keys.COPIED:
+        return 1.0
+    if keys.N_AVERAGED in record:
+        return float(record[keys.N_AVERAGED])
+    return neighborhood_size(adata) if "connectivities" in adata.obsp else 1.0 + N_NEIGHBORS
 
 
 def _counted(adata: AnnData, names: tuple[str, str]) -> tuple[Any, Any]:

@@ -46,9 +46,20 @@ def ensure_neighbors(
 
 def neighborhood(adata: AnnData, scale: FloatArray) -> sparse.csr_matrix:
     """Weights of a mean over each cell and its neighbours, all alike, of values times ``scale`` ``(cells,)``."""
+    around = _around(adata)
+    weights = sparse.diags(1.0 / np.asarray(around.sum(axis=1)).ravel()) @ around @ sparse.diags(scale)
+    return sparse.csr_matrix(weights, dtype=np.float32)
+
+
+def neighborhood_size(adata: AnnData) -> float:
+    """Cells that :func:`neighborhood` takes a mean of, on average."""
+    return float(_around(adata).sum() / adata.n_obs)
+
+
+def _around(adata: AnnData) -> sparse.csr_matrix:
+    """1 for each cell and its neighbours, ``(cells, cells)``."""
     around = sparse.csr_matrix(adata.obsp["connectivities"], dtype=np.float32)
     around.data = np.ones_like(around.data)
     around = sparse.csr_matrix(around + sparse.eye(adata.n_obs, dtype=np.float32))
     around.data = np.minimum(around.data, 1.0)
-    weights = sparse.diags(1.0 / np.asarray(around.sum(axis=1)).ravel()) @ around @ sparse.diags(scale)
-    return sparse.csr_matrix(weights, dtype=np.float32)
+    return around

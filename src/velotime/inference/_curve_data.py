@@ -31,11 +31,14 @@ class CurveData:
         Values, ``(cells, genes)``, dense or CSC.
     spread
         Standard deviation of both layers over cells, ``(genes, 2)``.
+    n_averaged
+        Cells that each value is a mean of.
     """
 
     unspliced: Matrix
     spliced: Matrix
     spread: FloatArray
+    n_averaged: float
 
     @classmethod
     def of(cls, observations: Observations) -> CurveData:
@@ -44,7 +47,7 @@ class CurveData:
             sparse.csc_array(values) if sparse.issparse(values) else values
             for values in (observations.unspliced, observations.spliced)
         )
-        data = cls(u, s, np.empty((observations.n_genes, 2)))
+        data = cls(u, s, np.empty((observations.n_genes, 2)), observations.n_averaged)
         for genes, *blocks in data.blocks():
             for k, block in enumerate(blocks):
                 data.spread[genes, k] = block.std(axis=0, dtype=np.float64)

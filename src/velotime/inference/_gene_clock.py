@@ -117,6 +117,10 @@ class Stage:
 class GeneClock:
     """Settings of the two-stage EM on genes' own clocks.
 
+    Moments are means over neighbours, which share most of their cells: where each is a mean of n, all of them together
+    are taken to say no more than a share 1/n of them would, and what a gene's say is weighed against what genes are
+    like as a whole (``docs/studies/against_scvelo.md`` has the effect).
+
     Parameters
     ----------
     last
@@ -181,7 +185,7 @@ class GeneClock:
 
         All but the very last see points that stand for cells with nearly the same values.
         """
-        population, teach = GenePopulation.weak(), None
+        population, teach = GenePopulation.weak(data.n_averaged), None
         rounds = [min(ROUND, self.max_iterations)] * LOOKS
         stages: list[tuple[Times, int]] = [
             (ExplicitTimes(), self.explicit_iterations),

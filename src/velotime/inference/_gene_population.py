@@ -4,11 +4,14 @@ Capture c, gamma/beta, time on and noise of a gene are normal in their logs, wit
 gene's curve is often ill-determined (a gene that never comes near a steady state does not say how high that is), and
 what other genes say settles it. Where genes differ the sds are large and the prior says nothing. (Empirical Bayes;
 Robbins 1956, Efron and Morris 1975.)
+
+Moments of neighbouring cells are means over much the same cells. Where each is a mean of n, the likelihood of all cells
+says everything n times over; the prior is weighed n times as well, and what a gene's data say is worth 1/n of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,39 +23,50 @@ FEATURES = np.array(
     [[1.0, -1, -1, 0, 0, 0], [0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1]]
 )
 WEAK_MEAN = np.array([0.0, 0.0, np.log(2.0), np.log(0.3), 0.0])
+# Time on is not learned: of a gene that reaches its steady state the data say that it was on for long, however long,
+# which no normal likelihood says, and genes that are soon switched off would be drawn to the rest.
 # The ratio of the sigmas is held to that of the data's spreads. Left free, the likelihood runs away with it: time can
 # be chosen so that one layer fits exactly, and on simulated cells the ratio went to e^0.3 and gamma/beta with it.
 WEAK_SD = np.array([1.5, 1.5, 1.5, 1.5, 0.01])
-LEAST_SD = np.array([0.05, 0.05, 0.3, 0.05, 0.01])  # genes are never thought more alike than this
-MOST_SD = np.array([2.0, 2.0, 2.0, 2.0, 0.01])
+LEAST_SD = np.array([0.05, 0.05, 1.5, 0.05, 0.01])  # genes are never thought more alike than this
+MOST_SD = np.array([2.0, 2.0, 1.5, 2.0, 0.01])
 LEAST_GENES = 10  # that teach a population
 ROUNDS = 50  # of the maximum-likelihood iteration for one mean and sd
 
 
 @dataclass(frozen=True)
 class GenePopulation:
-    """Mean and sd of the features over genes, each ``(features,)``."""
+    """A prior of the features.
+
+    Attributes
+    ----------
+    mean, sd
+        Of the features over genes, each ``(features,)``.
+    repeats
+        How many times the data say everything.
+    """
 
     mean: FloatArray
     sd: FloatArray
+    repeats: float = 1.0
 
     @classmethod
-    def weak(cls) -> GenePopulation:
+    def weak(cls, repeats: float = 1.0) -> GenePopulation:
         """Orders of magnitude only."""
-        return cls(WEAK_MEAN, WEAK_SD)
+        return cls(WEAK_MEAN, WEAK_SD, repeats)
 
     def log_density(self, theta: FloatArray) -> FloatArray:
-        """Of each gene's parameters, up to a constant, ``(genes,)``."""
-        return np.asarray(-0.5 * (((theta @ FEATURES.T - self.mean) / self.sd) ** 2).sum(axis=1))
+        """Of each gene's parameters, up to a constant, as many times as the data, ``(genes,)``."""
+        return np.asarray(-0.5 * self.repeats * (((theta @ FEATURES.T - self.mean) / self.sd) ** 2).sum(axis=1))
 
     def gradient(self, theta: FloatArray) -> FloatArray:
         """Of the log density, ``(genes, parameters)``."""
-        return np.asarray(-((theta @ FEATURES.T - self.mean) / self.sd**2) @ FEATURES)
+        return np.asarray(-self.repeats * ((theta @ FEATURES.T - self.mean) / self.sd**2) @ FEATURES)
 
     @property
     def precision(self) -> FloatArray:
         """Minus its second derivative, ``(parameters, parameters)``."""
-        return np.asarray(FEATURES.T @ (FEATURES / self.sd[:, None] ** 2))
+        return np.asarray(self.repeats * FEATURES.T @ (FEATURES / self.sd[:, None] ** 2))
 
     def learn(self, theta: FloatArray, square: FloatArray) -> GenePopulation:
         """The population of genes whose best parameters under this one are ``theta``, with information ``square``.
@@ -63,7 +77,7 @@ class GenePopulation:
         """
         if len(theta) < LEAST_GENES:
             return self
-        covariance = np.linalg.inv(square + self.precision + 1e-9 * np.eye(theta.shape[1]))
+        covariance = self.repeats * np.linalg.inv(square + self.precision + 1e-9 * np.eye(theta.shape[1]))
         feature = theta @ FEATURES.T
         whole = 1.0 / np.einsum("fp,gpq,fq->gf", FEATURES, covariance, FEATURES)
         own = 1.0 / self.sd**2
@@ -71,7 +85,8 @@ class GenePopulation:
         said = feature + (feature - self.mean) * own / data
         mean, sd = _normal_over_genes(said, 1.0 / data)
         keep = self.sd == LEAST_SD  # nothing more to learn of what is held
-        return GenePopulation(np.where(keep, self.mean, mean), np.where(keep, self.sd, np.clip(sd, LEAST_SD, MOST_SD)))
+        sd = np.where(keep, self.sd, np.clip(sd, LEAST_SD, MOST_SD))
+        return replace(self, mean=np.where(keep, self.mean, mean), sd=sd)
 
 
 def _normal_over_genes(value: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:

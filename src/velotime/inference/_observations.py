@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from velotime._types import FloatArray, IntArray
 from velotime.backends import Matrix
@@ -18,12 +18,15 @@ class Observations:
         Counts (or normalised values, for Gaussian noise), ``(cells, genes)``, CSR or dense.
     size_unspliced, size_spliced
         Size factors, ``(cells,)``, relative: their mean is 1. All ones for normalised values.
+    n_averaged
+        Cells that each value is a mean of: 1, or for moments a cell and its neighbours. So many cells say the same.
     """
 
     unspliced: Matrix
     spliced: Matrix
     size_unspliced: FloatArray
     size_spliced: FloatArray
+    n_averaged: float = 1.0
 
     @property
     def n_cells(self) -> int:
@@ -37,10 +40,14 @@ class Observations:
 
     def select_cells(self, cells: IntArray) -> Observations:
         """Keep these cells, in this order; size factors are kept as they are."""
-        return Observations(
-            self.unspliced[cells], self.spliced[cells], self.size_unspliced[cells], self.size_spliced[cells]
+        return replace(
+            self,
+            unspliced=self.unspliced[cells],
+            spliced=self.spliced[cells],
+            size_unspliced=self.size_unspliced[cells],
+            size_spliced=self.size_spliced[cells],
         )
 
     def select_genes(self, genes: IntArray) -> Observations:
         """Keep these genes, in this order."""
-        return Observations(self.unspliced[:, genes], self.spliced[:, genes], self.size_unspliced, self.size_spliced)
+        return replace(self, unspliced=self.unspliced[:, genes], spliced=self.spliced[:, genes])

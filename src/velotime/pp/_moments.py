@@ -8,7 +8,7 @@ from scipy import sparse
 
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import ensure_neighbors, find_layers, keys, neighborhood, read_layer
+from velotime.data import ensure_neighbors, find_layers, keys, neighborhood, neighborhood_size, read_layer
 
 
 def moments(
@@ -59,6 +59,7 @@ def moments(
         "source": keys.NEIGHBORS,
         "layers": {"unspliced": names[0], "spliced": names[1]},
         "n_neighbors": n_neighbors,
+        keys.N_AVERAGED: neighborhood_size(adata),
     }
 
 
