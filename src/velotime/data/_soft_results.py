@@ -35,25 +35,33 @@ def _(fit: SoftFit, adata: AnnData, reading: Reading) -> Slots:
         var=_var(adata, reading, fit),
         obsm={keys.LINEAGE_POSTERIOR: fit.cells.lineages},
         varm=_varm(adata, reading, fit),
-        uns=_uns(fit),
+        uns=_uns(reading, fit),
         record=starts_record(adata, fit.starts, fit.seconds_starts),
     )
 
 
 def _layers(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, FloatArray]:
+    """Velocities, and the fitted means as Ms and Mu, the state that goes with them, unless moments were fitted."""
     cells = fit.cells
+    means = {} if _fitted_moments(reading) else {keys.MS: cells.spliced, keys.MU: cells.unspliced}
     time = np.repeat(cells.mean.astype(np.float32)[:, None], len(reading.genes), axis=1)
     return {
         name: all_genes(values, reading.genes, adata.n_vars)
         for name, values in (
-            (keys.MS, cells.spliced),
-            (keys.MU, cells.unspliced),
-            (keys.VELOCITY, cells.velocity),
-            (keys.VELOCITY_U, cells.velocity_u),
-            (keys.VELOCITY_SD, cells.velocity_sd),
-            (keys.FIT_T, time),
-        )
+            means
+            | {
+                keys.VELOCITY: cells.velocity,
+                keys.VELOCITY_U: cells.velocity_u,
+                keys.VELOCITY_SD: cells.velocity_sd,
+                keys.FIT_T: time,
+            }
+        ).items()
     }
+
+
+def _fitted_moments(reading: Reading) -> bool:
+    """Whether Ms or Mu were read: then they are the data, and stay."""
+    return not {keys.MS, keys.MU}.isdisjoint(reading.layers)
 
 
 def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
@@ -154,8 +162,9 @@ def _root_margin(starts: pd.DataFrame) -> float:
     return float(best - others["log_likelihood"].max()) if len(others) else float("inf")
 
 
-def _uns(fit: SoftFit) -> dict[str, Any]:
-    return {
+def _uns(reading: Reading, fit: SoftFit) -> dict[str, Any]:
+    moments = {} if _fitted_moments(reading) else {keys.MOMENTS: {"source": keys.FITTED_MEANS}}
+    return moments | {
         keys.LINEAGES: _lineages(fit),
         keys.TIME_PRIOR: {
             "times": fit.states.times,
@@ -164,7 +173,6 @@ def _uns(fit: SoftFit) -> dict[str, Any]:
         },
         keys.KNOWLEDGE: _knowledge(fit),
         keys.TIME_ARROW: arrow_record(fit.arrow),
-        keys.MOMENTS: {"source": keys.FITTED_MEANS},
     }
 
 
