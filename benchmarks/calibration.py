@@ -41,6 +41,7 @@ class Setting:
     n_cells: int = 500
     n_genes: int = 150
     true_depth: bool = True
+    moments: bool = False
     more: dict[str, Any] = field(default_factory=dict)
 
     def draw(self, seed: int) -> AnnData:
@@ -50,6 +51,8 @@ class Setting:
         if self.true_depth:
             for column in (keys.SIZE_UNSPLICED, keys.SIZE_SPLICED):
                 adata.obs[column] = adata.obs["true_depth"]
+        if self.moments:
+            vt.pp.moments(adata)
         return adata
 
     def fitted(self, seed: int) -> AnnData:
@@ -57,7 +60,8 @@ class Setting:
         adata = self.draw(seed)
         root = vt.Root(cell=str(adata.obs_names[np.argmin(adata.obs["true_time"])]))
         method = vt.SoftEM(noise=self.noise, root=root, start_genes=60, start_times=32)
-        vt.tl.recover_dynamics(adata, method=method, seed=seed, progress=False)
+        layers = {"unspliced": keys.MU, "spliced": keys.MS} if self.moments else {}
+        vt.tl.recover_dynamics(adata, method=method, seed=seed, progress=False, **layers)
         return adata
 
 
@@ -72,6 +76,7 @@ SETTINGS = {
     "clumped times": Setting(NB, NB_COUNTS, more={"times": sim.ClumpedTimes()}),
     "size factors from totals": Setting(NB, NB_COUNTS, true_depth=False),
     "wrong noise: Poisson fit of negative-binomial counts": Setting(POISSON, NB_COUNTS),
+    "moments: Gaussian fit of means over neighbours": Setting(vt.Gaussian(), NB_COUNTS, moments=True),
 }
 #: Where intervals by resampling are looked at as well.
 RESAMPLED = ("few cells: 100", "many counts: 1 and 3", "wrong noise: Poisson fit of negative-binomial counts")

@@ -93,7 +93,7 @@ MOMENTS = "moments"
 NEIGHBORS = "neighbors"  # where Ms and Mu came from: means over neighbours, ...
 FITTED_MEANS = "fitted means"  # ... or a fit, ...
 COPIED = "copied"  # ... or other layers, as they are
-N_AVERAGED = "n_averaged"  # cells that each moment is a mean of
+N_AVERAGED = "n_averaged"  # cells that each value is a mean of: more than 1 for moments
 
 FITTED = "fitted"
 

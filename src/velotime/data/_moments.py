@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ def read_for(adata: AnnData, method: Method, *, unspliced: str | None = None, sp
     """Read what a method wants to be given; see :func:`read_observations` and :func:`read_moments`."""
     if method.reads is Reads.MOMENTS:
         return read_moments(adata, unspliced=unspliced, spliced=spliced)
-    return read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.reads is Reads.COUNTS)
+    reading = read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.reads is Reads.COUNTS)
+    return replace(reading, observations=replace(reading.observations, n_averaged=_averaged(adata, reading.layers)))
 
 
 def read_moments(adata: AnnData, *, unspliced: str | None = None, spliced: str | None = None) -> Reading:

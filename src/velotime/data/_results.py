@@ -83,6 +83,7 @@ def _record(adata: AnnData, reading: Reading, method: Method, fit: Fit, seed: in
         "n_genes": len(reading.genes),
         "left_out": tally(reading.fit_status),
         "layers": {"unspliced": unspliced, "spliced": spliced},
+        keys.N_AVERAGED: reading.observations.n_averaged,
         "seed": seed,
         "units": "relative",
         "version": version("velotime"),

@@ -11,7 +11,8 @@ from anndata import AnnData
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data import _keys as keys
-from velotime.data._reading import read_labels, read_observations
+from velotime.data._moments import read_for
+from velotime.data._reading import read_labels
 from velotime.inference import (
     CellLabels,
     Ends,
@@ -96,7 +97,7 @@ def require_soft_fit(adata: AnnData) -> Any:
 def _read_again(adata: AnnData) -> tuple[SoftEM, Observations, CellLabels, IntArray]:
     record = require_soft_fit(adata)
     method = _settings(record["settings"])
-    reading = read_observations(adata, **record["layers"], counts=method.noise.counts)
+    reading = read_for(adata, method, **record["layers"])
     fitted = np.flatnonzero(np.isfinite(adata.var[keys.FIT_GAMMA]))
     if not np.array_equal(fitted, reading.genes) or adata.n_obs != int(record["n_cells"]):
         raise InputError(

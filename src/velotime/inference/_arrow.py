@@ -24,7 +24,7 @@ class Arrow:
 
     Both directions are fitted from the best start of their own, with the same schedule, by the counts alone: with roots
     or labels that forbid it, no fit would stay backwards to be compared. What is known of the cells is then weighed
-    under either fit and added.
+    under either fit and added. Where values are means over n neighbours, what they say counts as 1/n of its nats.
 
     Attributes
     ----------
@@ -98,10 +98,11 @@ def weigh(
     rng
         Draws the genes of the bootstrap.
     """
-    evidence = _gene_evidence(problem, ahead) - _gene_evidence(problem, behind)
+    share = 1.0 / problem.cells.n_averaged  # of what is said of a cell, that no other says
+    evidence = share * (_gene_evidence(problem, ahead) - _gene_evidence(problem, behind))
     n_genes = len(evidence)
     drawn = rng.multinomial(n_genes, np.full(n_genes, 1.0 / n_genes), size=N_BOOTSTRAP)
-    by_counts = (ahead.bound - behind.bound) * problem.cells.n_cells
+    by_counts = share * (ahead.bound - behind.bound) * problem.cells.n_cells
     margins = by_counts + drawn @ evidence - evidence.sum()
     return Arrow(
         log_likelihood_margin=by_counts + known,

@@ -43,7 +43,7 @@ def curve_covariance(
     time
         Posterior mean time of every cell, ``(cells,)``, relative.
     lineages
-        Posterior over lineages of every cell, ``(cells, lineages)``.
+        Posterior over lineages of every cell, times the weight of the cell, ``(cells, lineages)``.
     sizes
         Size factors in the unspliced and the spliced layer, each ``(cells,)``.
 

@@ -81,7 +81,7 @@ class GroupTest:
 
 
 def group_sums(fit: Restored, group: IntArray, n_groups: int) -> list[GroupSums]:
-    """Sums over each group, in one pass over the cells.
+    """Sums over each group, in one pass over the cells; of means over n neighbours each cell counts as 1/n.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def group_sums(fit: Restored, group: IntArray, n_groups: int) -> list[GroupSums]
         for k, total in enumerate(sums):
             rows = np.flatnonzero(codes == k)
             if len(rows):
-                part = q[rows].astype(np.float64)
+                part = q[rows].astype(np.float64) / cells.n_averaged
                 _add(total.unspliced, layer_sums(_rows(cells.unspliced, at.start + rows), part))
                 _add(total.spliced, layer_sums(_rows(cells.spliced, at.start + rows), part))
     return sums

@@ -103,7 +103,8 @@ class Restored:
         """
         statistics, _ = self.problem.expect(self.parameters, 1.0)
         genes = self.problem.gene_problem(self.parameters, statistics)
-        covariance = uncertainty(genes, self.parameters.theta, statistics.weight.sum(axis=0)).covariance
+        n_averaged = self.problem.cells.n_averaged
+        covariance = uncertainty(genes, self.parameters.theta, statistics.weight.sum(axis=0), n_averaged).covariance
         return np.asarray(np.einsum("gpq,qr,grp->gp", covariance, genes.prior.hessian, covariance))
 
 

@@ -225,6 +225,7 @@ class SoftEM:
             problem.gene_problem(run.parameters, run.statistics),
             run.parameters.theta,
             run.statistics.weight.sum(axis=0),
+            observations.n_averaged,
         )
         cells = cell_table(problem, run.parameters, doubt)
         return SoftFit(

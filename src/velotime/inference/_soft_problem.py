@@ -44,12 +44,15 @@ class Cells:
         What does not change during a fit, of each layer.
     prior_rows
         Groups of cells with a time prior of their own, and what is known of each cell.
+    n_averaged
+        Cells that each value is a mean of, as many as say the same.
     """
 
     order: IntArray
     unspliced: LayerData
     spliced: LayerData
     prior_rows: PriorRows
+    n_averaged: float = 1.0
 
     @classmethod
     def of(cls, observations: Observations, prior_rows: PriorRows, noise: Noise) -> Cells:
@@ -58,7 +61,7 @@ class Cells:
         u = LayerData.of(observations.unspliced, observations.size_unspliced, n_levels)
         s = LayerData.of(observations.spliced, observations.size_spliced, n_levels)
         order = np.lexsort((u.level, s.level))
-        return cls(order, _reorder(u, order), _reorder(s, order), prior_rows.take(order))
+        return cls(order, _reorder(u, order), _reorder(s, order), prior_rows.take(order), observations.n_averaged)
 
     @property
     def n_cells(self) -> int:

@@ -112,8 +112,11 @@ class GeneTable:
 
 
 def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[slice, FloatArray]]:
-    """Posterior of all cells, a block at a time, in the sweep's order."""
-    model, _ = problem.sweep_model(parameters)
+    """Posterior of all cells, a block at a time, in the sweep's order.
+
+    By each cell's own share of what its values say, where these are means over neighbours.
+    """
+    model = replace(problem.sweep_model(parameters)[0], temperature=problem.cells.n_averaged)
     for first in range(0, problem.cells.n_cells, BLOCK_OF_CELLS):
         cells = slice(first, min(first + BLOCK_OF_CELLS, problem.cells.n_cells))
         yield cells, problem.posterior(model, cells)[0]

@@ -32,6 +32,10 @@ fitted curve and q the posterior of a cell of state j, ``sum w (mu_k - mu_j)^2``
 counts scatter about the true curve, not the fitted one: through the mean slope of e over q, ``sum w (x - mu) e'``, of
 variance ``N_j = sum w E(e'^2)``, noise comes in. To first order the two widen the variance of a time by
 ``1 + (S_j + N_j) / I_j``.
+
+Means over n neighbours share their cells: all of them say no more than a share 1/n would that shared none, and one of
+them says of its own cell 1/n of what it says of the n. So w is l/(n V) above, and posteriors of cells are taken at
+temperature n (``_summary.blocks``).
 """
 
 from __future__ import annotations
@@ -94,7 +98,7 @@ class _Terms:
     spurious: FloatArray  # (S_j + N_j) n_j, (states,)
 
 
-def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray) -> Uncertainty:
+def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray, n_averaged: float = 1.0) -> Uncertainty:
     """Evaluate the formulas of this module.
 
     Parameters
@@ -105,9 +109,11 @@ def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray) -> U
         Parameters, ``(genes, parameters)``.
     n_cells
         Expected number of cells in each state, ``(states,)``.
+    n_averaged
+        Cells that each value is a mean of.
     """
     count = np.maximum(n_cells, 1e-6)
-    layers = list(_layers(genes, theta))
+    layers = list(_layers(genes, theta, n_averaged))
     terms = _terms(genes, layers, count)
     M = terms.information
     E = terms.conditional @ terms.cross
@@ -124,8 +130,8 @@ def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray) -> U
     )
 
 
-def _layers(genes: GeneProblem, theta: FloatArray) -> Iterator[_Layer]:
-    """Unspliced and spliced of each lineage in turn."""
+def _layers(genes: GeneProblem, theta: FloatArray, n_averaged: float) -> Iterator[_Layer]:
+    """Unspliced and spliced of each lineage in turn, each cell with its share of what averaged values say."""
     states, n_times = genes.states, len(genes.states.times)
     slope_u, slope_s = states.velocities(theta)
     for lineage, (u, s, ju, js) in enumerate(states.jacobians(theta)):
@@ -137,7 +143,8 @@ def _layers(genes: GeneProblem, theta: FloatArray) -> Iterator[_Layer]:
             constant, linear, quadratic = genes.noise.variance_terms(scatter)[..., None]
             variance = constant + mean * (linear + quadratic * sums.mean_size[own] * mean)
             variance = np.maximum(variance, LEAST_VARIANCE)
-            yield _Layer(own, states.layout.columns(lineage), sums.size[own] / variance, slope[:, own], jacobian)
+            weight = sums.size[own] / (n_averaged * variance)
+            yield _Layer(own, states.layout.columns(lineage), weight, slope[:, own], jacobian)
 
 
 def _terms(genes: GeneProblem, layers: list[_Layer], count: FloatArray) -> _Terms:

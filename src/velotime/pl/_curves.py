@@ -244,12 +244,13 @@ def _covariances(
     u, s = (np.asarray(adata.var[name], dtype=float)[genes] for name in slots)
     if not (np.isfinite(u).all() and np.isfinite(s).all()):
         return None
+    n_averaged = float(adata.uns[keys.RECOVER_DYNAMICS].get(keys.N_AVERAGED, 1.0))
     return curve_covariance(
         theta,
         times,
         noise=_noise(adata),
         scatter=(u, s),
         time=np.asarray(adata.obs[keys.LATENT_TIME], dtype=float),
-        lineages=np.asarray(adata.obsm[keys.LINEAGE_POSTERIOR], dtype=float),
+        lineages=np.asarray(adata.obsm[keys.LINEAGE_POSTERIOR], dtype=float) / n_averaged,
         sizes=sizes,
     )
