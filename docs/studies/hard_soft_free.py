@@ -34,6 +34,7 @@ def methods() -> dict[str, Any]:
     """By the name under which they stand in the tables."""
     return {
         "two stages, a clock a gene": vt.TwoStageEM(),
+        "the same, curves by exact times": vt.TwoStageEM(clock=vt.GeneClock(last=vt.ExactTimes())),
         "two stages, shared clock": vt.TwoStageEM(clock="shared"),
         "soft, Gaussian": vt.SoftEM(noise=vt.Gaussian()),
         "soft, uniform prior": vt.SoftEM(prior=vt.UniformPrior()),

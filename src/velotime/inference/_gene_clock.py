@@ -125,9 +125,10 @@ class GeneClock:
     ----------
     last
         How cells get their times while curves are fitted in the last stage: ``PosteriorTimes()`` (default) or
-        ``ExactTimes()``. On values that are not averaged the nearest point takes noise across the curve for
-        curvature, and gamma/beta comes out farther off (``benchmarks/against_scvelo.py``,
-        ``docs/studies/two_stages.md``). The times that are reported are exact either way.
+        ``ExactTimes()``. Where noise is not small (values that are not averaged, moments of few counts) the nearest
+        point takes noise across the curve for curvature, and gamma/beta comes out farther off
+        (``docs/studies/hard_soft_free.md``, ``docs/studies/two_stages.md``). The times that are reported are exact
+        either way.
     explicit_iterations
         Iterations of the first stage, with explicit times, at most; 0 leaves it out.
     max_iterations

@@ -114,9 +114,11 @@ class GeneTable:
 def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[slice, FloatArray]]:
     """Posterior of all cells, a block at a time, in the sweep's order.
 
-    By each cell's own share of what its values say, where these are means over neighbours.
+    Where values are means over n neighbours it is taken to the power 1/n, each cell's share of what its values say. The
+    prior has its share of that too: it was learned from the same values.
     """
-    model = replace(problem.sweep_model(parameters)[0], temperature=problem.cells.n_averaged)
+    model, n = problem.sweep_model(parameters)[0], problem.cells.n_averaged
+    model = replace(model, log_prior=model.log_prior / np.float32(n), temperature=n)
     for first in range(0, problem.cells.n_cells, BLOCK_OF_CELLS):
         cells = slice(first, min(first + BLOCK_OF_CELLS, problem.cells.n_cells))
         yield cells, problem.posterior(model, cells)[0]

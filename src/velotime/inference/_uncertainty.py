@@ -34,8 +34,8 @@ variance ``N_j = sum w E(e'^2)``, noise comes in. To first order the two widen t
 ``1 + (S_j + N_j) / I_j``.
 
 Means over n neighbours share their cells: all of them say no more than a share 1/n would that shared none, and one of
-them says of its own cell 1/n of what it says of the n. So w is l/(n V) above, and posteriors of cells are taken at
-temperature n (``_summary.blocks``).
+them says of its own cell 1/n of what it says of the n. So w is l/(n V) above, and posteriors of cells are taken to the
+power 1/n (``_summary.blocks``).
 """
 
 from __future__ import annotations
