@@ -64,6 +64,8 @@ def test_evidence_for_the_direction_counts_once(fits):
     aware, unaware = (adata.uns["time_arrow"]["log_likelihood_margin"] for adata, _ in fits)
     n_averaged = fits[0][0].uns["recover_dynamics"]["n_averaged"]
     assert aware == pytest.approx(unaware / n_averaged, rel=0.05)
+    roots = [adata.uns["recover_dynamics"]["root_margin"] for adata, _ in fits]
+    assert roots[0] == pytest.approx(roots[1] / n_averaged, rel=0.05)
 
 
 def test_tests_of_groups_know_of_it(fits):

@@ -98,11 +98,10 @@ def weigh(
     rng
         Draws the genes of the bootstrap.
     """
-    share = 1.0 / problem.cells.n_averaged  # of what is said of a cell, that no other says
-    evidence = share * (_gene_evidence(problem, ahead) - _gene_evidence(problem, behind))
+    evidence = (_gene_evidence(problem, ahead) - _gene_evidence(problem, behind)) / problem.cells.n_averaged
     n_genes = len(evidence)
     drawn = rng.multinomial(n_genes, np.full(n_genes, 1.0 / n_genes), size=N_BOOTSTRAP)
-    by_counts = share * (ahead.bound - behind.bound) * problem.cells.n_cells
+    by_counts = (ahead.bound - behind.bound) * problem.cells.worth
     margins = by_counts + drawn @ evidence - evidence.sum()
     return Arrow(
         log_likelihood_margin=by_counts + known,

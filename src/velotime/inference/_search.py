@@ -242,13 +242,13 @@ class Search:
         trials = outcome.trials
         if all(trial is not outcome.backwards for trial in trials):
             trials = [*trials, outcome.backwards]
-        n_cells = outcome.problem.cells.n_cells
+        worth = outcome.problem.cells.worth
         best = max(trial.bound for trial in trials)
         return pd.DataFrame(
             {
                 "root_cell": [int(self.geometry.cells[trial.start.root]) for trial in trials],
                 "start": [trial.start.how for trial in trials],
-                "log_likelihood": [(trial.bound - best) * n_cells for trial in trials],
+                "log_likelihood": [(trial.bound - best) * worth for trial in trials],
             }
         )
 

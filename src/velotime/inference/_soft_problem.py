@@ -68,6 +68,11 @@ class Cells:
         """Number of cells."""
         return len(self.order)
 
+    @property
+    def worth(self) -> float:
+        """How many independent cells say as much as these."""
+        return self.n_cells / self.n_averaged
+
     @cached_property
     def layers(self) -> tuple[Layer, Layer]:
         """Both layers as the sweep reads them."""
