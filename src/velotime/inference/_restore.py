@@ -15,8 +15,7 @@ from velotime.inference._params import Layout, States
 from velotime.inference._priors import RatePrior
 from velotime.inference._soft import SoftEM, SoftFit
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem
-from velotime.inference._summary import blocks, refine, time_and_lineage
-from velotime.inference._uncertainty import uncertainty
+from velotime.inference._summary import blocks, doubts, refine, time_and_lineage
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,8 @@ class Restored:
         does not show it, as all samples are drawn the same way.
         """
         statistics, _ = self.problem.expect(self.parameters, 1.0)
-        genes = self.problem.gene_problem(self.parameters, statistics)
-        n_averaged = self.problem.cells.n_averaged
-        covariance = uncertainty(genes, self.parameters.theta, statistics.weight.sum(axis=0), n_averaged).covariance
-        return np.asarray(np.einsum("gpq,qr,grp->gp", covariance, genes.prior.hessian, covariance))
+        covariance = doubts(self.problem, self.parameters, statistics).covariance
+        return np.asarray(np.einsum("gpq,qr,grp->gp", covariance, self.problem.rate_prior.hessian, covariance))
 
 
 def restore(method: SoftEM, observations: Observations, labels: CellLabels, stored: StoredCurves) -> Restored:

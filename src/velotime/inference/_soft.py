@@ -29,8 +29,7 @@ from velotime.inference._priors import LearnedPrior, RatePrior, TimePrior
 from velotime.inference._search import Search, Trial, choose_n_lineages, most_variable, some_cells
 from velotime.inference._soft_problem import Cells, SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference._starts import Geometry
-from velotime.inference._summary import CellTable, GeneTable, cell_table, gene_table
-from velotime.inference._uncertainty import uncertainty
+from velotime.inference._summary import CellTable, GeneTable, cell_table, doubts, gene_table
 
 MOST_LANDMARKS = 100  # root cells that the starts must hold
 
@@ -221,12 +220,7 @@ class SoftEM:
         seconds_starts = time.perf_counter() - began
         problem, n_lineages = start.problem, start.problem.states.layout.n_lineages
         run = self._main_run(problem, start.first, watch)
-        doubt = uncertainty(
-            problem.gene_problem(run.parameters, run.statistics),
-            run.parameters.theta,
-            run.statistics.weight.sum(axis=0),
-            observations.n_averaged,
-        )
+        doubt = doubts(problem, run.parameters, run.statistics)
         cells = cell_table(problem, run.parameters, doubt)
         return SoftFit(
             status=run.status,

@@ -14,7 +14,7 @@ from velotime.inference._layer import StateSums
 from velotime.inference._mstep import GeneProblem, improve, restart
 from velotime.inference._params import Layout, States
 from velotime.inference._soft_problem import SoftParameters, SoftProblem, SoftStatistics
-from velotime.inference._uncertainty import Uncertainty
+from velotime.inference._uncertainty import Uncertainty, uncertainty
 from velotime.kinetics import SwitchParameter
 
 BLOCK_OF_CELLS = 4096
@@ -122,6 +122,12 @@ def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[s
     for first in range(0, problem.cells.n_cells, BLOCK_OF_CELLS):
         cells = slice(first, min(first + BLOCK_OF_CELLS, problem.cells.n_cells))
         yield cells, problem.posterior(model, cells)[0]
+
+
+def doubts(problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics) -> Uncertainty:
+    """How uncertain curves and clock of a fit are, from its sums over cells."""
+    genes, n_cells = problem.gene_problem(parameters, statistics), statistics.weight.sum(axis=0)
+    return uncertainty(genes, parameters.theta, n_cells, problem.cells.n_averaged)
 
 
 def cell_table(problem: SoftProblem, parameters: SoftParameters, doubt: Uncertainty) -> CellTable:
