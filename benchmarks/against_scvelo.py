@@ -122,16 +122,11 @@ def summarise(files: dict[tuple[str, int], dict[str, Score]]) -> None:
     for kind in dict.fromkeys(kind for kind, _ in files):
         scores = np.array([[found[name] for name in NAMES] for (other, _), found in files.items() if other == kind])
         show_file(kind, "mean", list(map(tuple, scores.mean(axis=0))))
-        other = scores - scores[:, :1]
-        sem = other.std(axis=0, ddof=1) / np.sqrt(len(other))
-        difference = [
-            [f"{mean:+.3f}" for mean in other.mean(axis=0)[1:, k]] + [f"{x:.3f}" for x in sem[1:, k]] for k in (0, 1)
-        ]
-        n = len(NAMES) - 1
-        show("difference", "", ["", *difference[0][:n]], ["", *difference[1][:n]])
-        show("its SE", "", ["", *difference[0][n:]], ["", *difference[1][n:]])
-        nearer = (other[:, 1:, 0] > 0).sum(axis=0), (other[:, 1:, 1] < 0).sum(axis=0)
-        show("nearer", "", *([f"of {len(other)}", *map(str, wins)] for wins in nearer))
+        time_of, error_of = np.moveaxis(scores[:, 1:, :2] - scores[:, :1, :2], 2, 0)
+        both, n = (time_of, error_of), len(scores)
+        show("difference", "", *(["", *(f"{x:+.3f}" for x in less.mean(axis=0))] for less in both))
+        show("its SE", "", *(["", *(f"{x:.3f}" for x in less.std(axis=0, ddof=1) / np.sqrt(n))] for less in both))
+        show("nearer", "", *([f"of {n}", *map(str, wins.sum(axis=0))] for wins in (time_of > 0, error_of < 0)))
     seconds = np.array([[found[name][2] for name in NAMES] for found in files.values()])
     show("seconds", "", [f"{x:.2f}" for x in np.median(seconds, axis=0)], [])
 

@@ -23,6 +23,7 @@ import numpy as np
 
 import velotime as vt
 from velotime.data import ensure_neighbors
+from velotime.inference import Reads
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
@@ -50,10 +51,11 @@ def show(name: str, adata, seconds: float) -> None:
 
 
 def ours(adata, name: str) -> None:
-    adata = adata.copy()
+    adata, method = adata.copy(), METHODS[name]
     began = time.perf_counter()
-    vt.pp.moments(adata)  # what TwoStageEM reads
-    vt.tl.recover_dynamics(adata, method=METHODS[name], progress=False)
+    if method.reads is Reads.MOMENTS:
+        vt.pp.moments(adata)
+    vt.tl.recover_dynamics(adata, method=method, progress=False)
     vt.tl.velocity_graph(adata)
     vt.tl.velocity_embedding(adata, basis="umap")
     show(name, adata, time.perf_counter() - began)
