@@ -21,8 +21,8 @@ import pandas as pd
 from anndata import AnnData
 
 import velotime as vt
+from velotime import _keys as keys
 from velotime import simulation as sim
-from velotime.data import keys
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "docs" / "studies"))
 from _page import FOLDER, fill, table

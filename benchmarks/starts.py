@@ -23,11 +23,11 @@ from scipy.stats import spearmanr
 import velotime as vt
 from velotime import simulation as sim
 from velotime.data import read_observations
-from velotime.inference._em import Run, Schedule, run_em
-from velotime.inference._observations import Observations
-from velotime.inference._soft_problem import Cells, SoftProblem
-from velotime.inference._starts import Start, assignment
-from velotime.inference._summary import time_and_lineage
+from velotime.inference.em import Run, Schedule, run_em
+from velotime.inference.model.posterior import time_and_lineage
+from velotime.inference.model.problem import Cells, SoftProblem
+from velotime.inference.observations import Observations
+from velotime.inference.search.starts import Start, assignment
 
 NOISE = {
     "negative-binomial": (vt.NegativeBinomial(), sim.NegativeBinomialCounts()),

@@ -13,7 +13,7 @@ import time
 import numpy as np
 from scipy import sparse
 
-from velotime.backends import Layer, ScoreTables, SweepModel, accumulate
+from velotime.compute import Layer, ScoreTables, SweepModel, accumulate
 
 CASES = ((20_000, 1000, 100, 96), (20_000, 1000, 350, 64), (20_000, 1000, 350, 256))  # cells, genes, non-zeros, states
 LEVELS = 16

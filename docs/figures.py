@@ -22,7 +22,8 @@ import numpy as np
 from anndata import AnnData
 
 import velotime as vt
-from velotime.data import keys, read_file
+from velotime import _keys as keys
+from velotime.data import read_file
 
 HERE = Path(__file__).resolve().parent
 PREFERRED = ("Ins2", "Cpe", "Pyy", "Nnat", "Sulf2", "Gcg")  # genes that readers of the pancreas know

@@ -16,8 +16,8 @@ import pandas as pd
 from _page import Stopwatch, fill, save, table
 from numpy.random import Generator
 
-from velotime.inference._params import States
-from velotime.inference._placing import Curves, Exact, Explicit, GeneTimes
+from velotime.inference.states import States
+from velotime.inference.two_stage.shared_clock.placing import Curves, Exact, Explicit, GeneTimes
 from velotime.kinetics import (
     SwitchParameter,
     spliced,

@@ -28,10 +28,10 @@ import velotime as vt
 from velotime import simulation as sim
 from velotime.data import read_labels, read_observations
 from velotime.inference import CellLabels
-from velotime.inference._em import watch_nothing
-from velotime.inference._heldout import ThinnedCounts, heldout_log_likelihood
-from velotime.inference._soft_problem import Cells
-from velotime.inference._summary import time_and_lineage
+from velotime.inference.em import watch_nothing
+from velotime.inference.heldout.thinning import ThinnedCounts, heldout_log_likelihood
+from velotime.inference.model.posterior import time_and_lineage
+from velotime.inference.model.problem import Cells
 from velotime.tl._geometry import place_cells
 
 HERE = Path(__file__).resolve().parent

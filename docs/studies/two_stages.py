@@ -21,17 +21,17 @@ from scipy.stats import spearmanr
 import velotime as vt
 from velotime import simulation as sim
 from velotime.inference import CellLabels, Observations, SoftParameters
-from velotime.inference._curve_data import LOG_R, CurveData, first_curves
-from velotime.inference._curve_problem import ExactTimes, PosteriorTimes
-from velotime.inference._em import Run, Schedule, run_em
-from velotime.inference._gene_clock import GeneClock
-from velotime.inference._mstep import begin
-from velotime.inference._params import States
-from velotime.inference._placing import Exact, Explicit
-from velotime.inference._priors import RatePrior
-from velotime.inference._shared_clock import HardProblem, sums_at
-from velotime.inference._soft_problem import Cells, SoftProblem
-from velotime.inference._summary import time_and_lineage
+from velotime.inference.em import Run, Schedule, run_em
+from velotime.inference.model.mstep import begin
+from velotime.inference.model.posterior import time_and_lineage
+from velotime.inference.model.problem import Cells, SoftProblem
+from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.states import States
+from velotime.inference.two_stage.gene_clock.data import LOG_R, CurveData, first_curves
+from velotime.inference.two_stage.gene_clock.fit import GeneClock
+from velotime.inference.two_stage.gene_clock.problem import ExactTimes, PosteriorTimes
+from velotime.inference.two_stage.shared_clock.fit import HardProblem, sums_at
+from velotime.inference.two_stage.shared_clock.placing import Exact, Explicit
 from velotime.kinetics import SwitchParameter as P
 from velotime.kinetics import switch_means
 

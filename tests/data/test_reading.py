@@ -83,7 +83,7 @@ def test_a_layer_that_was_named_but_is_not_there(small):
 
 
 def test_shapes_must_be_alike(small):
-    from velotime.data._reading import read_layer
+    from velotime.data.reading import read_layer
 
     class Misshapen:
         shape = small.shape

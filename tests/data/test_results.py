@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import velotime as vt
-from velotime.data import Slots, gene_columns, keys, slots_of
+from velotime import _keys as keys
+from velotime.data import Slots, gene_columns, slots_of
 from velotime.inference import Reads, Trace
 
 

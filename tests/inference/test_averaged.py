@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import velotime as vt
-from velotime.data import keys
-from velotime.inference._layer import StateSums
-from velotime.inference._mstep import GeneProblem
-from velotime.inference._params import States
-from velotime.inference._priors import RatePrior
-from velotime.inference._uncertainty import uncertainty
+from velotime import _keys as keys
+from velotime.inference.model.layer import StateSums
+from velotime.inference.model.mstep import GeneProblem
+from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.results.uncertainty import uncertainty
+from velotime.inference.states import States
 
 METHOD = vt.SoftEM(noise=vt.Gaussian(), start_genes=40, start_times=24, n_times=48)
 MOMENTS = {"unspliced": keys.MU, "spliced": keys.MS}

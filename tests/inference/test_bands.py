@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from velotime.inference import NegativeBinomial, Poisson, curve_covariance
-from velotime.inference._params import Layout
-from velotime.inference._priors import RatePrior
+from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.states import Layout
 from velotime.kinetics import switch_means
 
 ONE = np.array([np.log(8.0), np.log(5.0), 0.2, np.log(0.5), np.log(6.0), 0.0, np.log(0.4), np.log(1.0)])

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from velotime.inference._clock import LEAVE_ROOM, WARPS, Power, best_warp, warp_density, warp_theta
-from velotime.inference._layer import StateSums
-from velotime.inference._mstep import GeneProblem
-from velotime.inference._noise import Poisson
-from velotime.inference._params import States
-from velotime.inference._priors import RatePrior
+from velotime.inference.model.clock import LEAVE_ROOM, WARPS, Power, best_warp, warp_density, warp_theta
+from velotime.inference.model.layer import StateSums
+from velotime.inference.model.mstep import GeneProblem
+from velotime.inference.model.noise import Poisson
+from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.states import States
 
 
 def sums_of_curves(n_genes=60, n_cells=40.0, n_lineages=1):

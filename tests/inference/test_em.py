@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from velotime import FitError, Status
-from velotime.inference._em import Monitor, Schedule, run_em
+from velotime.inference.em import Monitor, Schedule, run_em
 
 
 @dataclass

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from velotime.inference._curve_data import LOG_R, LOG_X
-from velotime.inference._gene_population import FEATURES, GenePopulation
+from velotime.inference.two_stage.gene_clock.data import LOG_R, LOG_X
+from velotime.inference.two_stage.gene_clock.population import FEATURES, GenePopulation
 
 N_GENES = 400
 DIAGONAL = np.eye(6)

@@ -19,9 +19,9 @@ from velotime.inference import (
     group_sums,
     restore,
 )
-from velotime.inference._groups import rate_columns
-from velotime.inference._params import Layout, States
-from velotime.inference._summary import blocks
+from velotime.inference.model.posterior import blocks
+from velotime.inference.results.groups import rate_columns
+from velotime.inference.states import Layout, States
 from velotime.kinetics import SwitchParameter, switch_means
 
 P = SwitchParameter

@@ -14,10 +14,10 @@ from velotime import InputError, UnclearWarning
 from velotime import simulation as sim
 from velotime.data import read_labels, restore_soft_fit
 from velotime.inference import CellLabels
-from velotime.inference._agreement import knowledge_nats
-from velotime.inference._labels import Groups
-from velotime.inference._params import States
-from velotime.inference._prior_rows import PriorRows
+from velotime.inference.evidence.agreement import knowledge_nats
+from velotime.inference.knowledge.labels import Groups
+from velotime.inference.knowledge.prior_rows import PriorRows
+from velotime.inference.states import States
 
 STATES = States.grid(32)
 QUICK = {"start_genes": 20, "start_times": 24, "annealing": 6, "max_iterations": 8, "n_times": 32}

@@ -10,12 +10,12 @@ from scipy.stats import spearmanr
 import velotime as vt
 from velotime import InputError
 from velotime import simulation as sim
-from velotime.inference._geodesic import more_ends
-from velotime.inference._knowledge import Terminals
-from velotime.inference._labels import CellLabels, Groups
-from velotime.inference._params import States
-from velotime.inference._prior_rows import PriorRows
-from velotime.inference._starts import Geometry, fates, late_groups, towards_tips
+from velotime.inference.knowledge.labels import CellLabels, Groups
+from velotime.inference.knowledge.pieces import Terminals
+from velotime.inference.knowledge.prior_rows import PriorRows
+from velotime.inference.search.geodesic import more_ends
+from velotime.inference.search.starts import Geometry, fates, late_groups, towards_tips
+from velotime.inference.states import States
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ from sklearn.mixture import GaussianMixture
 
 import velotime as vt
 from velotime import InputError, Status
-from velotime.backends import GaussianComponents, accumulate_gaussian
+from velotime.compute import GaussianComponents, accumulate_gaussian
 from velotime.inference import Geometry, Observations
-from velotime.inference._em import Schedule, run_em
-from velotime.inference._labels import CellLabels
-from velotime.inference._mixture import MixtureEM, MixtureParameters, start_from
-from velotime.inference._params import States
-from velotime.inference._priors import RatePrior
-from velotime.inference._soft_problem import Cells, SoftProblem
+from velotime.inference.em import Schedule, run_em
+from velotime.inference.knowledge.labels import CellLabels
+from velotime.inference.methods.mixture_em import MixtureEM, MixtureParameters, start_from
+from velotime.inference.model.problem import Cells, SoftProblem
+from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.states import States
 
 
 def cells_in_clusters(rng, n_cells=700, n_genes=4, n_clusters=3, away=0.0):

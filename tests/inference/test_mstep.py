@@ -7,12 +7,12 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import nbinom
 
-from velotime.backends import LayerStatistics
-from velotime.inference._layer import LayerData, StateSums
-from velotime.inference._mstep import GeneProblem, begin, improve, restart
-from velotime.inference._noise import Gaussian, NegativeBinomial, Poisson
-from velotime.inference._params import Layout, States
-from velotime.inference._priors import RatePrior
+from velotime.compute import LayerStatistics
+from velotime.inference.model.layer import LayerData, StateSums
+from velotime.inference.model.mstep import GeneProblem, begin, improve, restart
+from velotime.inference.model.noise import Gaussian, NegativeBinomial, Poisson
+from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.states import Layout, States
 
 NOISES = [NegativeBinomial(), Poisson(), Gaussian()]
 

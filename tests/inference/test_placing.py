@@ -7,8 +7,15 @@ import pytest
 from scipy import sparse
 from scipy.optimize import minimize_scalar
 
-from velotime.inference._params import States
-from velotime.inference._placing import Curves, Exact, Explicit, GeneTimes, score_at, weighted_median
+from velotime.inference.states import States
+from velotime.inference.two_stage.shared_clock.placing import (
+    Curves,
+    Exact,
+    Explicit,
+    GeneTimes,
+    score_at,
+    weighted_median,
+)
 from velotime.kinetics import switch_means, switch_velocity
 from velotime.simulation import GeneMix, LogNormalRates
 from velotime.simulation._genes import draw_theta

@@ -7,9 +7,9 @@ import pytest
 
 import velotime as vt
 from velotime import InputError
-from velotime.inference._labels import CellLabels, Groups, match_groups
-from velotime.inference._params import States
-from velotime.inference._priors import smooth_density
+from velotime.inference.knowledge.labels import CellLabels, Groups, match_groups
+from velotime.inference.knowledge.time_prior import smooth_density
+from velotime.inference.states import States
 
 STATES = States.grid(32, 2)
 

@@ -9,11 +9,11 @@ from scipy.stats import spearmanr
 
 import velotime as vt
 from velotime.inference import CellLabels, Observations
-from velotime.inference._params import States
-from velotime.inference._placing import Exact
-from velotime.inference._priors import RatePrior
-from velotime.inference._shared_clock import HardProblem, SharedClock, sums_at, velocities_at
-from velotime.inference._soft_problem import Cells, SoftProblem
+from velotime.inference.model.problem import Cells, SoftProblem
+from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.states import States
+from velotime.inference.two_stage.shared_clock.fit import HardProblem, SharedClock, sums_at, velocities_at
+from velotime.inference.two_stage.shared_clock.placing import Exact
 from velotime.kinetics import switch_velocity
 
 

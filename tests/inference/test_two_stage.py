@@ -56,8 +56,8 @@ def test_rates_and_time_are_found(two_stage, last):
 
 
 def test_points_do_not_change_where_the_fit_ends(two_stage, monkeypatch):
-    monkeypatch.setattr("velotime.inference._gene_clock.SQUARE", 1e-9)
-    monkeypatch.setattr("velotime.inference._gene_clock.WIDE_SQUARE", 1e-9)
+    monkeypatch.setattr("velotime.inference.two_stage.gene_clock.fit.SQUARE", 1e-9)
+    monkeypatch.setattr("velotime.inference.two_stage.gene_clock.fit.WIDE_SQUARE", 1e-9)
     every = fit(simulated())
     for name in ("fit_gamma", "fit_beta", "fit_sigma_s"):
         assert np.median(np.abs(np.log(every.var[name] / two_stage.var[name]))) < 0.01, name

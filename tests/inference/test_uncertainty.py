@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import velotime as vt
-from velotime.inference._layer import StateSums
-from velotime.inference._mstep import GeneProblem
-from velotime.inference._noise import NegativeBinomial
-from velotime.inference._params import Layout, States
-from velotime.inference._priors import RatePrior
-from velotime.inference._summary import last_switch_errors
-from velotime.inference._uncertainty import GRID_INFORMATION, uncertainty
+from velotime.inference.model.layer import StateSums
+from velotime.inference.model.mstep import GeneProblem
+from velotime.inference.model.noise import NegativeBinomial
+from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.results.summary import last_switch_errors
+from velotime.inference.results.uncertainty import GRID_INFORMATION, uncertainty
+from velotime.inference.states import Layout, States
 
 
 def small_problem(n_genes, n_lineages, seed=0):

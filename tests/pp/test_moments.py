@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import velotime as vt
-from velotime.data import keys, read_moments
+from velotime import _keys as keys
+from velotime.data import read_moments
 
 
 def test_moments_are_means_over_cell_and_neighbours_at_the_median_total(small):

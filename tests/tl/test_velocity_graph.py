@@ -9,7 +9,7 @@ from scipy import sparse
 
 import velotime as vt
 from velotime import InputError
-from velotime.backends import Edges, edge_cosines, mean_edge_cosines
+from velotime.compute import Edges, edge_cosines, mean_edge_cosines
 from velotime.data import ensure_neighbors, restore_soft_fit
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from velotime.data import _gene_clock_results as _gene_clock_results
-from velotime.data import _keys as keys
-from velotime.data import _mixture_results as _mixture_results  # registers its writer
-from velotime.data import _shared_clock_results as _shared_clock_results
-from velotime.data import _soft_results as _soft_results
-from velotime.data._files import check_output, read_file, read_h5ad, read_loom, write_file, write_page
-from velotime.data._folders import read_alevin_fry, read_any, read_kb, read_starsolo
-from velotime.data._moments import read_for, read_moments
-from velotime.data._neighbors import ensure_neighbors, neighborhood, neighborhood_size
-from velotime.data._reading import (
+from velotime.data.files import check_output, read_file, read_h5ad, read_loom, write_file, write_page
+from velotime.data.fitted import require_soft_fit, restore_soft_fit, stored_method
+from velotime.data.formats.folders import read_alevin_fry, read_any, read_kb, read_starsolo
+from velotime.data.moments import read_for, read_moments
+from velotime.data.neighbors import ensure_neighbors, neighborhood, neighborhood_size
+from velotime.data.reading import (
     Reading,
     check_genes,
     find_layers,
@@ -22,9 +18,8 @@ from velotime.data._reading import (
     size_factors,
     tally,
 )
-from velotime.data._results import Slots, gene_columns, slots_of, write_fit
-from velotime.data._state import neighborhood_means
-from velotime.data._stored import require_soft_fit, restore_soft_fit, stored_method
+from velotime.data.state import neighborhood_means
+from velotime.data.writers import Slots, gene_columns, slots_of, write_fit
 
 __all__ = [
     "Reading",
@@ -35,7 +30,6 @@ __all__ = [
     "find_layers",
     "gene_columns",
     "gene_status",
-    "keys",
     "neighborhood",
     "neighborhood_means",
     "neighborhood_size",

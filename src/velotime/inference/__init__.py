@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from velotime.inference._agreement import Agreement
-from velotime.inference._arrow import CLEAR_PROBABILITY, Arrow
-from velotime.inference._bands import curve_covariance
-from velotime.inference._curve_problem import ExactTimes, ExplicitTimes, PosteriorTimes
-from velotime.inference._em import Progress, Trace, Watcher
-from velotime.inference._gene_clock import GeneClock, GeneClockFit
-from velotime.inference._groups import GroupTest, compare_groups, group_gain, group_sums
-from velotime.inference._knowledge import Ends, Root, Terminals
-from velotime.inference._labels import LEAST_GROUP, POOLED, CellLabels
-from velotime.inference._method import Fit, Method, PlainMethod, Reads
-from velotime.inference._mixture import MixtureEM, MixtureFit
-from velotime.inference._noise import Gaussian, NegativeBinomial, Poisson
-from velotime.inference._observations import Observations
-from velotime.inference._order import Markers, TimeLabels
-from velotime.inference._params import Layout, natural_rates
-from velotime.inference._priors import FixedPrior, LearnedPrior, UniformPrior
-from velotime.inference._restore import Restored, StoredCurves, place_all, restore
-from velotime.inference._shared_clock import SharedClock, SharedClockFit
-from velotime.inference._soft import SoftEM, SoftFit
-from velotime.inference._soft_problem import SoftParameters
-from velotime.inference._starts import Geometry
-from velotime.inference._summary import GeneGains, GeneTable
-from velotime.inference._two_stage import TwoStageEM
+from velotime.inference.em import Progress, Trace, Watcher
+from velotime.inference.evidence.agreement import Agreement
+from velotime.inference.evidence.arrow import CLEAR_PROBABILITY, Arrow
+from velotime.inference.knowledge.labels import LEAST_GROUP, POOLED, CellLabels
+from velotime.inference.knowledge.order import Markers, TimeLabels
+from velotime.inference.knowledge.pieces import Ends, Root, Terminals
+from velotime.inference.knowledge.time_prior import FixedPrior, LearnedPrior, UniformPrior
+from velotime.inference.methods.mixture_em import MixtureEM, MixtureFit
+from velotime.inference.methods.protocol import Fit, Method, PlainMethod, Reads
+from velotime.inference.methods.restore import StoredCurves, place_all, restore
+from velotime.inference.methods.soft_em import SoftEM, SoftFit
+from velotime.inference.model.noise import Gaussian, NegativeBinomial, Poisson
+from velotime.inference.model.problem import SoftParameters
+from velotime.inference.observations import Observations
+from velotime.inference.results.bands import curve_covariance
+from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums
+from velotime.inference.results.restored import Restored
+from velotime.inference.results.summary import GeneGains, GeneTable
+from velotime.inference.search.starts import Geometry
+from velotime.inference.states import Layout, natural_rates
+from velotime.inference.two_stage.gene_clock.fit import GeneClock, GeneClockFit
+from velotime.inference.two_stage.gene_clock.problem import ExactTimes, ExplicitTimes, PosteriorTimes
+from velotime.inference.two_stage.method import TwoStageEM
+from velotime.inference.two_stage.shared_clock.fit import SharedClock, SharedClockFit
 
 __all__ = [
     "CLEAR_PROBABILITY",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from velotime.kinetics._divided import exp1, exp2, exp3
-from velotime.kinetics._inverse import time_from_spliced, time_from_unspliced
-from velotime.kinetics._splicing import (
+from velotime.kinetics.divided import exp1, exp2, exp3
+from velotime.kinetics.inverse import time_from_spliced, time_from_unspliced
+from velotime.kinetics.splicing import (
     SwitchParameter,
     spliced,
     steady_state,

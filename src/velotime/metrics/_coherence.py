@@ -7,7 +7,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from velotime.data import keys
+from velotime import _keys as keys
 from velotime.metrics._inputs import gene_velocity, read_labels, read_neighbors, unit
 
 

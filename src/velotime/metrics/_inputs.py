@@ -9,9 +9,10 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
+from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import keys, neighborhood_means
+from velotime.data import neighborhood_means
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pandas as pd
 from anndata import AnnData
 from scipy.stats import mannwhitneyu, spearmanr
 
+from velotime import _keys as keys
 from velotime._status import InputError
-from velotime.data import keys
 from velotime.metrics._inputs import read_labels, read_time
 
 

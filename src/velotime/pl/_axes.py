@@ -12,9 +12,9 @@ import numpy as np
 from anndata import AnnData
 from matplotlib.axes import Axes
 
+from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
-from velotime.data import keys
 
 TIME_LABEL = "latent time (relative)"
 DPI = 150

@@ -8,8 +8,8 @@ import numpy as np
 from anndata import AnnData
 from matplotlib.axes import Axes
 
+from velotime import _keys as keys
 from velotime._status import InputError
-from velotime.data import keys
 from velotime.pl._axes import (
     TIME_LABEL,
     find_basis,

@@ -14,9 +14,9 @@ from matplotlib.colors import is_color_like
 from matplotlib.lines import Line2D
 from scanpy.plotting import palettes
 
+from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import keys
 from velotime.pl._axes import is_categorical, name_column, require_column
 
 MISSING = "lightgray"

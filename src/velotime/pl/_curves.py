@@ -10,9 +10,10 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
+from velotime import _keys as keys
 from velotime import inference
 from velotime._types import FloatArray, IntArray
-from velotime.data import find_layers, keys, read_layer, size_factors
+from velotime.data import find_layers, read_layer, size_factors
 from velotime.inference import curve_covariance
 from velotime.kinetics import SwitchParameter, switch_means
 from velotime.pl._colors import palette_of

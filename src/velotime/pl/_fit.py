@@ -9,9 +9,9 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
+from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import keys
 from velotime.pl._axes import TIME_LABEL, finish, open_axes, require_fit, tidy
 from velotime.pl._colors import default_palette, labels_of, palette_of
 from velotime.pl._curves import lineage_colors

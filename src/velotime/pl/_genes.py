@@ -17,9 +17,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as Outline
 
+from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import keys
 from velotime.pl._axes import (
     JITTER,
     TIME_LABEL,

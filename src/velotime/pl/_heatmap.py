@@ -12,9 +12,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 from scipy import sparse
 
+from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
-from velotime.data import find_layers, keys
+from velotime.data import find_layers
 from velotime.pl._axes import TIME_LABEL, find_gene, finish, open_axes, require_curves, require_groups
 from velotime.pl._colors import color_map, labels_of, palette_of
 from velotime.pl._curves import fit_sizes

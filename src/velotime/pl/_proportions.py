@@ -8,8 +8,9 @@ import numpy as np
 from anndata import AnnData
 from matplotlib.axes import Axes
 
+from velotime import _keys as keys
 from velotime._types import FloatArray
-from velotime.data import find_layers, keys
+from velotime.data import find_layers
 from velotime.pl._axes import finish, open_axes, require_groups
 from velotime.pl._colors import labels_of
 

@@ -9,9 +9,9 @@ import numpy as np
 from anndata import AnnData
 from matplotlib.axes import Axes
 
+from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
-from velotime.data import keys
 from velotime.pl._axes import find_basis, finish, name_axes, note_left_out, open_axes, require_column
 from velotime.pl._colors import color_cells, figure_size
 from velotime.pl._grid import Field, velocity_field

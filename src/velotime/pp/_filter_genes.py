@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 
+from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
-from velotime.data import check_genes, find_layers, keys, read_layer
+from velotime.data import check_genes, find_layers, read_layer
 
 
 def filter_genes(

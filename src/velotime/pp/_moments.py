@@ -6,9 +6,10 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
+from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import ensure_neighbors, find_layers, keys, neighborhood, neighborhood_size, read_layer
+from velotime.data import ensure_neighbors, find_layers, neighborhood, neighborhood_size, read_layer
 
 
 def moments(

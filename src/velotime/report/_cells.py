@@ -14,8 +14,8 @@ from anndata import AnnData
 from matplotlib.colors import to_hex
 from scipy import sparse
 
+from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
-from velotime.data import keys
 from velotime.pl._axes import find_basis
 from velotime.pl._colors import labels_of, palette_of
 

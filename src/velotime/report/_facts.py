@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from velotime import _keys as keys
 from velotime._status import Status
-from velotime.data import keys
 from velotime.report._words import (
     SPOKEN,
     best_genes,

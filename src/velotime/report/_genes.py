@@ -13,8 +13,8 @@ from anndata import AnnData
 from matplotlib.colors import to_hex
 from scipy import sparse
 
+from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
-from velotime.data import keys
 from velotime.pl._curves import PIECES, WIDTH, Curve, curves_of, fit_sizes, has_curves, lineage_colors, piece_means
 from velotime.report._pack import deflate, planes, round_bits, to_whole
 from velotime.tl._rank_genes import rate_table

@@ -6,7 +6,7 @@ from typing import Any
 
 from anndata import AnnData
 
-from velotime.data import keys
+from velotime import _keys as keys
 from velotime.report._words import best_genes, left_out, piece_in_words, root_in_words, root_margin, unit_in_words
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from velotime.data import keys
+from velotime import _keys as keys
 
 SPOKEN = {
     "NegativeBinomial": "negative binomial (counts scatter more than by chance alone)",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from anndata import AnnData
 
-from velotime.data import keys, read_labels, read_observations
+from velotime import _keys as keys
+from velotime.data import read_labels, read_observations
 from velotime.inference import SoftEM
 from velotime.tl._geometry import place_cells
 

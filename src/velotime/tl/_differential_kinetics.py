@@ -22,7 +22,7 @@ def differential_kinetics(adata: AnnData, groupby: str, *, least_cells: int = 20
     weak prior around it (one e-fold); switch times, scaling and dispersion are shared. Time stays as it was fitted:
     every cell keeps its posterior, which is rebuilt exactly from the counts and the stored fit. The statistic is twice
     the gain in log-likelihood; its null distribution, a chi^2 whose degrees of freedom count only what group and others
-    both see of the curve, is derived in ``velotime.inference._groups``. False discoveries are controlled over
+    both see of the curve, is derived in ``velotime.inference.results.groups``. False discoveries are controlled over
     all tests by Benjamini and Hochberg (1995). (Whether groups differ was asked so first by scVelo's
     ``differential_kinetic_test``, Bergen et al. 2020, of the slope of phase portraits.)
 

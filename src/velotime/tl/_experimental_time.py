@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import keys, read_labels
+from velotime.data import read_labels
 
 RATES = (keys.FIT_ALPHA, keys.FIT_ALPHA_0, keys.FIT_ALPHA_2, keys.FIT_BETA, keys.FIT_GAMMA)
 

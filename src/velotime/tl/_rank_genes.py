@@ -7,9 +7,10 @@ import pandas as pd
 from anndata import AnnData
 from scipy.stats import norm
 
+from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import keys, read_labels, require_soft_fit, restore_soft_fit
+from velotime.data import read_labels, require_soft_fit, restore_soft_fit
 from velotime.inference import group_gain, group_sums
 
 COVERAGE = 0.9  # of the intervals

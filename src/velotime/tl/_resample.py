@@ -10,9 +10,10 @@ from anndata import AnnData
 from numpy.random import Generator
 from scipy.stats import spearmanr
 
+from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
-from velotime.data import keys, restore_soft_fit, stored_method
+from velotime.data import restore_soft_fit, stored_method
 from velotime.inference import CellLabels, Observations, Restored, SoftEM, place_all
 from velotime.tl._geometry import place_cells
 from velotime.tl._progress import ProgressBar

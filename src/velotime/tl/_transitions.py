@@ -6,8 +6,8 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
+from velotime import _keys as keys
 from velotime._status import InputError
-from velotime.data import keys
 
 SCALE = 10.0  # how sharply transitions prefer the best direction; scVelo's
 

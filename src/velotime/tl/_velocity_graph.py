@@ -8,10 +8,11 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
+from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.backends import Edges, edge_cosines, mean_edge_cosines
-from velotime.data import ensure_neighbors, keys, neighborhood_means, restore_soft_fit
+from velotime.compute import Edges, edge_cosines, mean_edge_cosines
+from velotime.data import ensure_neighbors, neighborhood_means, restore_soft_fit
 from velotime.tl._transitions import SCALE
 
 CONFIDENCE_QUANTILE = 98  # percentile of the best correlations that a cell needs to leave for certain

@@ -1,0 +1,165 @@
+"""The sweep of a Gaussian mixture: responsibilities and their sums in one pass, in float64.
+
+The other sweep wants scores that are linear in the values; a variance for each component makes them quadratic, and
+``E[x^2] - E[x]^2`` loses all digits where a component is narrow for its distance from zero. So both halves work on
+differences: scores from ``(x - m)^2 / v``, sums of ``x - c`` and its square about the means c that the E-step used,
+which are near those of the M-step to come.
+
+Matrices run along the components, so that the processor works on several at once without changing the order of any
+sum. The responsibilities of one chunk of cells are held at a time; chunks go to parts of the cells whose number is
+fixed, added up in their order, so that the result does not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from scipy import sparse
+
+from velotime._types import FloatArray
+from velotime.compute.layers import CHUNK, Matrix
+from velotime.compute.numba.sweep import ordered_sum
+
+PARTS = 8  # parts of the cells, each with sums of its own
+
+_jit = numba.njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
+
+
+@dataclass(frozen=True)
+class GaussianComponents:
+    """Components of a mixture with diagonal covariances, of one layer.
+
+    Attributes
+    ----------
+    mean, variance
+        ``(genes, components)``.
+    """
+
+    mean: FloatArray
+    variance: FloatArray
+
+
+@dataclass(frozen=True)
+class GaussianSums:
+    """Sums over cells of one layer about the means ``c`` of the components, weighted by the responsibilities ``r``.
+
+    Attributes
+    ----------
+    first
+        ``sum_i r_ik (x_ig - c_gk)``, ``(genes, components)``.
+    second
+        ``sum_i r_ik (x_ig - c_gk)^2``, ``(genes, components)``.
+    """
+
+    first: FloatArray
+    second: FloatArray
+
+
+@_jit
+def _add_squares(total: Any, x: Any, mean: Any, precision: Any) -> None:
+    """Add ``-sum_g (x_g - m_gk)^2 p_gk / 2`` to each row of ``total``."""
+    for i in range(x.shape[0]):
+        row = total[i]
+        for g in range(x.shape[1]):
+            value, m, p = x[i, g], mean[g], precision[g]
+            for k in range(row.shape[0]):
+                away = value - m[k]
+                row[k] -= 0.5 * away * away * p[k]
+
+
+@_jit
+def _add_moments(first: Any, second: Any, x: Any, centre: Any, r: Any) -> None:
+    """Add ``sum_i r_ik (x_ig - c_gk)`` and its squares."""
+    for g in range(x.shape[1]):
+        c, one, two = centre[g], first[g], second[g]
+        for i in range(x.shape[0]):
+            value, weight = x[i, g], r[i]
+            for k in range(c.shape[0]):
+                away = value - c[k]
+                one[k] += weight[k] * away
+                two[k] += weight[k] * away * away
+
+
+def accumulate_gaussian(
+    values: tuple[Matrix, ...], components: tuple[GaussianComponents, ...], weight: FloatArray, temperature: float = 1.0
+) -> tuple[float, FloatArray, tuple[GaussianSums, ...]]:
+    """Responsibilities of every cell, summed up in one pass.
+
+    Parameters
+    ----------
+    values
+        One matrix a layer, each ``(cells, genes)``, sparse or dense.
+    components
+        One record a layer.
+    weight
+        Of the components, ``(components,)``.
+    temperature
+        Log-densities are divided by it.
+
+    Returns
+    -------
+    ``sum_i log sum_k w_k p(x_i | k)^(1/temperature)``, the sum of the responsibilities ``(components,)``, and the
+    sums of each layer.
+    """
+    n_cells = values[0].shape[0]
+    parts = np.array_split(np.arange(-(-n_cells // CHUNK)), min(PARTS, -(-n_cells // CHUNK)))
+
+    def one_part(part: int) -> tuple[FloatArray, ...]:
+        chunks = parts[part]
+        sums = [np.zeros_like(layer.mean) for layer in components for _ in range(2)]
+        total, weights = np.zeros(1), np.zeros(len(weight))
+        rows = slice(int(chunks[0]) * CHUNK, min((int(chunks[-1]) + 1) * CHUNK, n_cells))
+        for _, blocks, r, evidence in _chunks(values, components, weight, temperature, rows):
+            total += evidence.sum()
+            weights += r.sum(axis=0)
+            for x, layer, first, second in zip(blocks, components, sums[::2], sums[1::2], strict=True):
+                _add_moments(first, second, x, layer.mean, r)
+        return total, weights, *sums
+
+    total, weights, *sums = ordered_sum(one_part, len(parts))
+    layers = tuple(GaussianSums(one, two) for one, two in zip(sums[::2], sums[1::2], strict=True))
+    return float(total[0]), weights, layers
+
+
+def responsibilities(
+    values: tuple[Matrix, ...], components: tuple[GaussianComponents, ...], weight: FloatArray
+) -> FloatArray:
+    """``r_ik``, the posterior of each cell's component, ``(cells, components)``; arguments as above."""
+    out = np.empty((values[0].shape[0], len(weight)))
+    for cells, _, r, _ in _chunks(values, components, weight, 1.0, slice(0, len(out))):
+        out[cells] = r
+    return out
+
+
+def _chunks(
+    values: tuple[Matrix, ...],
+    components: tuple[GaussianComponents, ...],
+    weight: FloatArray,
+    temperature: float,
+    rows: slice,
+) -> Iterator[tuple[slice, list[FloatArray], FloatArray, FloatArray]]:
+    """Cells, their values of each layer, responsibilities and log evidence, a chunk at a time."""
+    precisions = [1.0 / layer.variance for layer in components]
+    constant = sum(-0.5 * np.log(2 * np.pi * layer.variance).sum(axis=0) for layer in components) / temperature
+    constant = constant + np.log(np.maximum(weight, 1e-300))
+    for start in range(rows.start, rows.stop, CHUNK):
+        cells = slice(start, min(start + CHUNK, rows.stop))
+        blocks = [_dense(layer[cells]) for layer in values]
+        score = np.zeros((cells.stop - cells.start, len(weight)))
+        for x, layer, precision in zip(blocks, components, precisions, strict=True):
+            _add_squares(score, x, layer.mean, precision)
+        score /= temperature
+        score += constant
+        best = score.max(axis=1, keepdims=True)
+        r = np.exp(score - best)
+        total = r.sum(axis=1, keepdims=True)
+        yield cells, blocks, r / total, (best + np.log(total))[:, 0]
+
+
+def _dense(block: Matrix) -> FloatArray:
+    whole = block.toarray() if sparse.issparse(block) else block
+    return np.ascontiguousarray(whole, dtype=np.float64)

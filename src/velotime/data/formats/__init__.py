@@ -1,0 +1,1 @@
+"""Readers, a format a module."""

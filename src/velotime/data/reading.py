@@ -1,0 +1,314 @@
+"""AnnData in, arrays out: find the layers, check them, pick the genes that can be fitted."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from velotime import _keys as keys
+from velotime._status import InputError
+from velotime._types import BoolArray, FloatArray, IntArray
+from velotime.inference import CellLabels, Observations
+
+LEAST_CELLS = 20
+SMALLEST_SIZE = 0.05  # size factors are floored here: a nearly empty cell must not count for nothing
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of an AnnData.
+
+    Attributes
+    ----------
+    observations
+        Values of the genes that can be fitted, all cells.
+    genes
+        Their indices in the AnnData, ``(fitted genes,)``.
+    fit_status
+        For every gene of the AnnData "fitted", or why not, ``(all genes,)``.
+    layers
+        Names of the unspliced and the spliced layer.
+    """
+
+    observations: Observations
+    genes: IntArray
+    fit_status: Any
+    layers: tuple[str, str]
+
+
+def find_layers(adata: AnnData, unspliced: str | None = None, spliced: str | None = None) -> tuple[str, str]:
+    """Names of the unspliced and the spliced layer: those given, or those that the common quantifiers write.
+
+    Raises
+    ------
+    InputError
+        If a layer is not there; the message lists those that are.
+    """
+    return (
+        _find_layer(adata, unspliced, keys.UNSPLICED_NAMES, "unspliced"),
+        _find_layer(adata, spliced, keys.SPLICED_NAMES, "spliced"),
+    )
+
+
+def _find_layer(adata: AnnData, given: str | None, known: Iterable[str], kind: str) -> str:
+    available = list(adata.layers.keys())
+    for name in [given] if given is not None else known:
+        if name in available:
+            return name
+    if given is not None:
+        raise InputError(
+            f"layer {given!r} not found in adata.layers; available: {available}. Pass {kind}= one of these."
+        )
+    raise InputError(
+        f"no {kind} layer found in adata.layers: looked for {list(known)}; available: {available}. "
+        f"Pass {kind}='...' with the name of the layer that holds the {kind} counts "
+        f"(--{kind} on the command line)."
+    )
+
+
+def read_observations(
+    adata: AnnData, *, unspliced: str | None = None, spliced: str | None = None, counts: bool = True
+) -> Reading:
+    """Read both layers, checked, without changing ``adata``.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes.
+    unspliced, spliced
+        Layer names; found by themselves by default, see :func:`find_layers`.
+    counts
+        Whether values must be whole numbers; then size factors are each cell's total over all genes (before filtering,
+        where :func:`velotime.pp.filter_genes` or scVelo left it in ``obs``) relative to the mean. Otherwise they are 1.
+
+    Raises
+    ------
+    InputError
+        For anything that cannot be fitted; the message says what to do.
+    """
+    names = find_layers(adata, unspliced, spliced)
+    check_shape(adata)
+    u, s = (read_layer(adata, name, counts=counts) for name in names)
+    status = gene_status(u, s)
+    genes = np.flatnonzero(status == keys.FITTED)
+    if len(genes) == 0:
+        raise InputError(
+            f"no gene can be fitted: {_tally(status)}. Check that the layers {names} hold the right counts."
+        )
+    sizes = [
+        size_factors(adata, layer, column) if counts else np.ones(adata.n_obs)
+        for layer, column in ((u, keys.SIZE_UNSPLICED), (s, keys.SIZE_SPLICED))
+    ]
+    u, s = u[:, genes], s[:, genes]
+    if counts:
+        _check_cells(adata, u, s)
+    return Reading(Observations(u, s, sizes[0], sizes[1]), genes, status, names)
+
+
+def check_shape(adata: AnnData) -> None:
+    """See to it that there are enough cells, and that names tell cells and genes apart."""
+    if adata.n_obs < LEAST_CELLS:
+        raise InputError(f"only {adata.n_obs} cells: a fit needs at least {LEAST_CELLS}.")
+    for axis, names in (("obs", adata.obs_names), ("var", adata.var_names)):
+        if not names.is_unique:
+            twice = list(pd.unique(names[names.duplicated()])[:3])
+            raise InputError(
+                f"adata.{axis}_names are not unique, e.g. {twice}. Call adata.{axis}_names_make_unique() first."
+            )
+
+
+def read_layer(adata: AnnData, name: str, *, counts: bool) -> Any:
+    """One layer as float32, CSR or dense, its values checked."""
+    layer = adata.layers[name]
+    if hasattr(layer, "to_memory"):
+        layer = layer.to_memory()
+    if layer.shape != adata.shape:
+        raise InputError(f"layer {name!r} is {layer.shape}, but adata is {adata.shape}: they must be alike.")
+    values = layer.data if sparse.issparse(layer) else np.asarray(layer)
+    _check_values(values, name, counts=counts)
+    if not sparse.issparse(layer):
+        dense = np.asarray(layer, dtype=np.float32)
+        return sparse.csr_array(dense) if counts else dense
+    matrix = sparse.csr_array(layer, dtype=np.float32)
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    if np.any(matrix.data == 0):
+        matrix = matrix.copy()
+        matrix.eliminate_zeros()
+    return matrix
+
+
+def _check_values(values: Any, name: str, *, counts: bool) -> None:
+    if not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
+        raise InputError(f"layer {name!r} holds {values.dtype}, not real numbers.")
+    if not np.all(np.isfinite(values)):
+        n = int((~np.isfinite(values)).sum())
+        raise InputError(f"layer {name!r} holds {n} values that are NaN or infinite. Remove those cells or genes.")
+    if not counts:
+        return
+    if values.size and values.min() < 0:
+        raise InputError(f"layer {name!r} holds negative values (least {values.min():g}): raw counts are 0 or more.")
+    if not np.array_equal(values, np.floor(values)):
+        raise InputError(
+            f"layer {name!r} holds values that are not whole numbers, which a count noise cannot take. "
+            "Pass the raw counts, or fit normalised values with method=vt.SoftEM(noise=vt.Gaussian()) "
+            "(--noise gaussian on the command line)."
+        )
+
+
+def gene_status(u: Any, s: Any) -> Any:
+    """For every gene "fitted", or why it cannot be, ``(genes,)``."""
+    status = np.full(u.shape[1], keys.FITTED, dtype=object)
+    for layer, kind in ((s, "spliced"), (u, "unspliced")):
+        status[_is_constant(layer)] = f"constant {kind}"
+        status[_is_zero(layer)] = f"no {kind} counts"
+    return status
+
+
+def _is_zero(layer: Any) -> BoolArray:
+    total: BoolArray = np.asarray(abs(layer).sum(axis=0)).ravel() == 0
+    return total
+
+
+def _is_constant(layer: Any) -> BoolArray:
+    high, low = layer.max(axis=0), layer.min(axis=0)
+    if sparse.issparse(high):
+        high, low = high.toarray(), low.toarray()
+    return np.asarray(np.ravel(high) == np.ravel(low))
+
+
+def size_factors(adata: AnnData, layer: Any, column: str) -> FloatArray:
+    """Totals of the cells relative to their mean, ``(cells,)``."""
+    if column in adata.obs:
+        total = np.asarray(adata.obs[column], dtype=np.float64)
+        if not (np.all(np.isfinite(total)) and np.all(total >= 0) and total.sum() > 0):
+            raise InputError(
+                f"adata.obs[{column!r}] must hold each cell's total count: finite, 0 or more. Delete it to use sums."
+            )
+    else:
+        total = np.asarray(layer.sum(axis=1, dtype=np.float64)).ravel()
+    return np.asarray(np.maximum(total / total.mean(), SMALLEST_SIZE))
+
+
+def _check_cells(adata: AnnData, u: Any, s: Any) -> None:
+    empty = np.asarray(u.sum(axis=1) + s.sum(axis=1)).ravel() == 0
+    if empty.any():
+        raise InputError(
+            f"{int(empty.sum())} cells have no counts in the genes to fit, e.g. {list(adata.obs_names[empty][:3])}. "
+            "Remove them, for example with scanpy.pp.filter_cells(adata, min_counts=1), or keep more genes."
+        )
+
+
+def read_labels(
+    adata: AnnData,
+    columns: Iterable[str],
+    genes: Iterable[str] = (),
+    layers: tuple[str | None, str | None] = (None, None),
+) -> CellLabels:
+    """Cell names, some obs columns, and normalised values of some genes.
+
+    Parameters
+    ----------
+    adata
+        The cells.
+    columns, genes
+        What is asked for.
+    layers
+        Names of the unspliced and the spliced layer; found by themselves by default.
+
+    Raises
+    ------
+    InputError
+        If a column or gene is not there, or a column has missing values.
+    """
+    found = {}
+    orders: dict[str, tuple[str, ...]] = {}
+    for column in columns:
+        if column not in adata.obs:
+            raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}.")
+        if adata.obs[column].isna().any():
+            n = int(adata.obs[column].isna().sum())
+            raise InputError(
+                f"column {column!r} of adata.obs has {n} missing values; fill them or leave these cells out."
+            )
+        found[column] = np.asarray(adata.obs[column])
+        orders.update(_order(adata.obs[column]))
+    return CellLabels(np.asarray(adata.obs_names), found, read_markers(adata, genes, layers), orders)
+
+
+def _order(values: pd.Series) -> dict[str, tuple[str, ...]]:
+    """Labels in their order, if they have one of their own and some cell has them; under the column's name."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        if not values.cat.ordered:
+            return {}
+        here = set(values)
+        return {str(values.name): tuple(str(label) for label in values.cat.categories if label in here)}
+    if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
+        return {}
+    return {str(values.name): tuple(np.unique(np.asarray(values)).astype(str).tolist())}
+
+
+def read_markers(
+    adata: AnnData, genes: Iterable[str], layers: tuple[str | None, str | None] = (None, None)
+) -> dict[str, FloatArray]:
+    """Spliced values of some genes over the cells' size factors, ``(cells,)`` each.
+
+    Raises
+    ------
+    InputError
+        If a gene is not there; the message names those with similar names.
+    """
+    genes = list(genes)
+    if not genes:
+        return {}
+    check_genes(adata, genes)
+    layer = read_layer(adata, find_layers(adata, *layers)[1], counts=False)
+    whole = layer.data if sparse.issparse(layer) else layer
+    counts = np.array_equal(whole, np.floor(whole)) and np.all(whole >= 0)  # normalised values stay as they are
+    size = size_factors(adata, layer, keys.SIZE_SPLICED) if counts else np.ones(adata.n_obs)
+    columns = layer[:, adata.var_names.get_indexer(pd.Index(genes))]
+    dense = columns.toarray() if sparse.issparse(columns) else np.asarray(columns)
+    return {gene: np.asarray(dense[:, k] / size, dtype=np.float64) for k, gene in enumerate(genes)}
+
+
+def check_genes(adata: AnnData, genes: Iterable[str]) -> None:
+    """See to it that genes exist.
+
+    Raises
+    ------
+    InputError
+        If one does not; the message names those with similar names.
+    """
+    missing = [gene for gene in genes if gene not in adata.var_names]
+    if not missing:
+        return
+    names = {str(name).lower(): str(name) for name in adata.var_names}
+    close = {
+        gene: [names[name] for name in difflib.get_close_matches(gene.lower(), list(names), n=5)] for gene in missing
+    }
+    hints = "; ".join(
+        f"{gene!r} (similar: {', '.join(found)})" if found else f"{gene!r} (nothing similar)"
+        for gene, found in close.items()
+    )
+    raise InputError(
+        f"genes not found among the {adata.n_vars:,} of adata.var_names: {hints}. Names look like "
+        f"{list(adata.var_names[:3])}. Genes that velotime.pp.filter_genes leaves out can be kept: keep=[...]."
+    )
+
+
+def tally(status: Any) -> dict[str, int]:
+    """How many genes were left out, by reason."""
+    reasons, n = np.unique(status[status != keys.FITTED].astype(str), return_counts=True)
+    return {str(reason): int(k) for reason, k in zip(reasons, n, strict=True)}
+
+
+def _tally(status: Any) -> str:
+    return ", ".join(f"{n} genes with {reason}" for reason, n in tally(status).items())

@@ -1,0 +1,47 @@
+"""Slots of a fit by the two-stage EM on a shared clock: those of ``SoftEM`` that one time a cell can fill."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from velotime import _keys as keys
+from velotime.data.reading import Reading
+from velotime.data.writers.slots import Slots, all_genes, gene_columns, slots_of
+from velotime.data.writers.soft_em import (
+    arrow_record,
+    curve_columns,
+    lineage_columns,
+    starts_record,
+    with_velocity_genes,
+)
+from velotime.inference import Layout, SharedClockFit
+
+
+@slots_of.register
+def _(fit: SharedClockFit, adata: AnnData, reading: Reading) -> Slots:
+    n_cells = adata.n_obs
+    time = np.repeat(fit.time.astype(np.float32)[:, None], len(reading.genes), axis=1)
+    layers = {keys.VELOCITY: fit.velocity, keys.VELOCITY_U: fit.velocity_u, keys.FIT_T: time}
+    columns = curve_columns(fit.parameters, fit.genes, n_cells=n_cells) | {
+        keys.FIT_ARROW_EVIDENCE: fit.arrow.gene_evidence
+    }
+    one: Any = ["0"]
+    return Slots(
+        layers={name: all_genes(values, reading.genes, adata.n_vars) for name, values in layers.items()},
+        obs={
+            keys.LATENT_TIME: fit.time,
+            keys.LINEAGE: pd.Categorical.from_codes(np.zeros(n_cells, dtype=int), one),
+        },
+        var=with_velocity_genes(gene_columns(columns, reading.genes, adata.n_vars)),
+        obsm={keys.LINEAGE_POSTERIOR: np.ones((n_cells, 1))},
+        varm=lineage_columns(fit.parameters.theta, Layout(1), adata, reading),
+        uns={
+            keys.LINEAGES: {"names": np.array(["0"], dtype=object), "shares": np.ones(1)},
+            keys.TIME_ARROW: arrow_record(fit.arrow),
+        },
+        record=starts_record(adata, fit.starts, fit.seconds_starts) | {"first_stage": fit.first_stage},
+    )

@@ -1,0 +1,1 @@
+"""Evidence for what a fit says: the direction of time, and agreement with what is known."""

@@ -1,0 +1,1 @@
+"""Held-out counts: thinning, and comparison with models without a trajectory."""

@@ -1,0 +1,132 @@
+"""Discrete clusters with free means, for comparison: cells that sit still in a few states.
+
+A mixture of count distributions with a mean per cluster, gene and layer, fitted in the same loop as everything else.
+One cluster is the constant model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from scipy.special import logsumexp
+
+from velotime._types import FloatArray
+from velotime.compute import ScoreTables, SweepModel, accumulate, pad_states
+from velotime.inference.em import Run, Schedule, run_em
+from velotime.inference.heldout.thinning import state_scores
+from velotime.inference.model.layer import LayerData, StateSums
+from velotime.inference.model.noise import MEAN_FLOOR, Noise
+from velotime.inference.model.problem import Cells, SoftStatistics, layer_sums
+from velotime.inference.observations import Observations
+from velotime.inference.search.starts import k_means
+
+SHRINK = 1.0  # cells' worth of the overall mean that every cluster is credited with
+SCHEDULE = Schedule(annealing=0, hottest=1.0, longest=25, tolerance=1e-3)
+
+
+@dataclass(frozen=True)
+class ClusterParameters:
+    """Means ``(genes, clusters)``, scatter ``(genes,)`` of both layers, and weights ``(clusters,)``."""
+
+    unspliced: FloatArray
+    spliced: FloatArray
+    unspliced_scatter: FloatArray
+    spliced_scatter: FloatArray
+    weight: FloatArray
+
+
+@dataclass(frozen=True)
+class ClusterProblem:
+    """E- and M-step of the mixture."""
+
+    cells: Cells
+    noise: Noise
+    n_clusters: int
+
+    def expect(self, parameters: ClusterParameters, temperature: float) -> tuple[SoftStatistics, float]:
+        """Sums under the posterior, and the log-likelihood a cell."""
+        model, rest = self.sweep_model(parameters, temperature)
+        zero = np.zeros(self.cells.n_cells, dtype=np.int32)
+        result = accumulate(*self.cells.layers, model, zero, zero)
+        total = float(result.log_evidence.sum(dtype=np.float64)) + rest
+        weight = result.weight[:, : self.n_clusters]
+        return SoftStatistics(result.unspliced, result.spliced, weight), total / self.cells.n_cells
+
+    def sweep_model(self, parameters: ClusterParameters, temperature: float = 1.0) -> tuple[SweepModel, float]:
+        """Tables for the sweep, and the log-likelihood that they leave out."""
+        extra = pad_states(self.n_clusters) - self.n_clusters
+        tables, rest = [], 0.0
+        for data, means, scatter in (
+            (self.cells.unspliced, parameters.unspliced, parameters.unspliced_scatter),
+            (self.cells.spliced, parameters.spliced, parameters.spliced_scatter),
+        ):
+            table = self.noise.tables(np.pad(means, ((0, 0), (0, extra)), mode="edge"), scatter, data.levels)
+            tables.append(ScoreTables(table.slope, table.offset.astype(np.float32)))
+            rest += float(self.noise.constant(data, scatter).sum())
+        log_prior = np.full((1, self.n_clusters + extra), -np.inf, dtype=np.float32)
+        log_prior[0, : self.n_clusters] = np.log(parameters.weight)
+        return SweepModel(tables[0], tables[1], log_prior, temperature), rest
+
+    def maximise(self, parameters: ClusterParameters, statistics: SoftStatistics, iteration: int) -> ClusterParameters:
+        """Means, scatter and weights from the sums."""
+        del iteration
+        return self._from(statistics, parameters.unspliced_scatter, parameters.spliced_scatter)
+
+    def first(self, statistics: SoftStatistics) -> ClusterParameters:
+        """Parameters from sums alone."""
+        u, s = self.cells.unspliced, self.cells.spliced
+        return self._from(statistics, self.noise.initial_scatter(u), self.noise.initial_scatter(s))
+
+    def _from(self, statistics: SoftStatistics, u_scatter: FloatArray, s_scatter: FloatArray) -> ClusterParameters:
+        u, s = (StateSums.of(layer, self.n_clusters) for layer in (statistics.unspliced, statistics.spliced))
+        u_means, s_means = (np.maximum(sums.means(SHRINK), MEAN_FLOOR) for sums in (u, s))
+        weight = statistics.weight.sum(axis=0) + SHRINK
+        return ClusterParameters(
+            u_means,
+            s_means,
+            self.noise.update_scatter(u_scatter, u, u_means, self.cells.unspliced),
+            self.noise.update_scatter(s_scatter, s, s_means, self.cells.spliced),
+            weight / weight.sum(),
+        )
+
+
+def fit_clusters(
+    cells: Cells, noise: Noise, components: FloatArray, n_clusters: int, rng: Generator
+) -> Run[ClusterParameters, SoftStatistics]:
+    """Fit the mixture from k-means of principal components, ``(cells, components)`` in the caller's order."""
+    nearest = k_means(components, n_clusters, rng)[1] if n_clusters > 1 else np.zeros(cells.n_cells, dtype=int)
+    q = np.eye(n_clusters, dtype=np.float32)[nearest][cells.order]
+    problem = ClusterProblem(cells, noise, n_clusters)
+    weight = q.sum(axis=0, dtype=np.float64)[None]
+    statistics = SoftStatistics(layer_sums(cells.unspliced, q), layer_sums(cells.spliced, q), weight)
+    return run_em(problem, problem.first(statistics), statistics, SCHEDULE)
+
+
+def heldout_clusters(cells: Cells, noise: Noise, parameters: ClusterParameters, test: Observations) -> FloatArray:
+    """As :func:`heldout_log_likelihood`, for clusters, ``(cells,)``."""
+    means = parameters.unspliced, parameters.spliced
+    scatter = parameters.unspliced_scatter, parameters.spliced_scatter
+    known = train_scores(noise, cells, means, scatter) + np.log(parameters.weight)
+    return foretell(known, state_scores(noise, cells, test, means, scatter))
+
+
+def foretell(known: FloatArray, unseen: FloatArray) -> FloatArray:
+    """``log sum_j q_ij p(test | j)`` with q the posterior of log weights ``known``, both ``(cells, states)``."""
+    log_q = known - logsumexp(known, axis=1, keepdims=True)
+    return np.asarray(logsumexp(log_q + unseen, axis=1))
+
+
+def train_scores(
+    noise: Noise, cells: Cells, means: tuple[FloatArray, FloatArray], scatter: tuple[FloatArray, FloatArray]
+) -> FloatArray:
+    """Scores of the training counts in each state, up to terms without one, ``(cells, states)``."""
+    total: FloatArray = np.zeros((cells.n_cells, means[0].shape[1]))
+    data: LayerData
+    for data, mu, phi in zip((cells.unspliced, cells.spliced), means, scatter, strict=True):
+        tables = noise.tables(mu, phi, data.levels)
+        for k in range(len(data.levels)):
+            rows = np.flatnonzero(data.level == k)
+            total[rows] += data.values[rows] @ tables.slope[k].astype(np.float64) - tables.offset[k]
+    return total

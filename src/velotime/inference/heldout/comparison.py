@@ -1,0 +1,234 @@
+"""Is there a trajectory at all? Models of the same cells, judged on counts that none of them has seen.
+
+A constant, clusters, and a trajectory are fitted to a part of the counts and judged on the rest (``_heldout``).
+Clusters stand twice: with as many parameters a gene as the trajectory has, which compares like with like; and with the
+number that does best. With enough clusters any trajectory can be cut into pieces, so where the best number wins, one
+more question is asked: do the cells lie *between* so many points? The same curves are given to the cells with only that
+many states to be in, the best ones. If cells do as well there as with all of the clock, they are clusters that a curve
+happens to join; if they do worse, the clock is filled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.random import Generator
+from scipy.special import logsumexp
+
+from velotime._status import InputError
+from velotime._types import FloatArray, IntArray
+from velotime.inference.em import Schedule, run_em
+from velotime.inference.heldout.clusters import (
+    ClusterParameters,
+    fit_clusters,
+    foretell,
+    heldout_clusters,
+    train_scores,
+)
+from velotime.inference.heldout.thinning import ThinnedCounts, compare, state_scores
+from velotime.inference.model.noise import Noise
+from velotime.inference.model.problem import Cells
+from velotime.inference.observations import Observations
+from velotime.inference.search.trials import Outcome, Search
+
+NUMBERS_OF_CLUSTERS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20)
+LEAST_CELLS = 20  # a cluster, on average
+ERRORS = 2.0  # standard errors by which a model must win
+LEAST_GAIN = 0.05  # nats a cell by which it must win: with less, no two cells can be told apart
+ROUNDS = 5  # of placing cells in the best few states, and finding these anew
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Which kind of model foretells held-out counts best.
+
+    Attributes
+    ----------
+    verdict
+        "trajectory", "clusters" or "nothing".
+    reason
+        Why, in a sentence.
+    table
+        Held-out log-likelihood a cell of each model, nats, its distance from the best, and the standard error of that.
+    """
+
+    verdict: str
+    reason: str
+    table: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Held-out log-likelihood of each cell under each model, ``(cells,)``."""
+
+    constant: FloatArray
+    clusters: dict[int, FloatArray]
+    trajectory: FloatArray
+    points: FloatArray
+    fair: int
+    best: int
+
+
+def compare_kinds(search: Search, observations: Observations, n_lineages: int, rng: Generator) -> Comparison:
+    """Compare constant, clusters and trajectory.
+
+    Parameters
+    ----------
+    search
+        The search on all counts of ``observations``.
+    observations
+        Cells and genes of the search, counts.
+    n_lineages
+        Of the trajectory.
+    rng
+        Thins the counts, and draws the starts of the clusters.
+
+    Raises
+    ------
+    InputError
+        If the noise is no count noise.
+    """
+    if not search.noise.counts:
+        raise InputError("models are compared on held-out counts, which Gaussian noise has not; give raw counts.")
+    scores = _score(search, ThinnedCounts.of(observations, rng), n_lineages, rng)
+    verdict, reason = _judge(scores)
+    names = {
+        "constant": scores.constant,
+        **{f"{k} clusters": scores.clusters[k] for k in sorted({scores.fair, scores.best})},
+        f"trajectory at {scores.best} points": scores.points,
+        "trajectory": scores.trajectory,
+    }
+    return Comparison(verdict, reason, compare(names))
+
+
+def _score(search: Search, parts: ThinnedCounts, n_lineages: int, rng: Generator) -> _Scores:
+    cells = Cells.of(parts.train, search.prior_rows, search.noise)
+    outcome = replace(search, cells=cells).run(n_lineages)
+    fair = outcome.problem.states.layout.n_parameters // 2  # a cluster has a mean a gene and layer
+    clusters, members = {}, {}
+    numbers = {k for k in NUMBERS_OF_CLUSTERS if k * LEAST_CELLS <= cells.n_cells}
+    for k in sorted({*numbers, fair}):
+        fitted = fit_clusters(cells, search.noise, search.geometry.components, k, rng).parameters
+        clusters[k] = heldout_clusters(cells, search.noise, fitted, parts.test)
+        members[k] = _members(cells, search.noise, fitted)
+    alone = fit_clusters(cells, search.noise, search.geometry.components, 1, rng).parameters
+    best = max(clusters, key=lambda k: float(clusters[k].mean()))
+    known, unseen = _on_the_curve(outcome, parts.test)
+    curves = outcome.best.run.parameters
+    log_prior = cells.prior_rows.log_prior(curves.prior, curves.known)[cells.prior_row]
+    return _Scores(
+        constant=heldout_clusters(cells, search.noise, alone, parts.test),
+        clusters=clusters,
+        trajectory=foretell(known + log_prior, unseen),
+        points=_at_points(known, unseen, members[best]),
+        fair=fair,
+        best=best,
+    )
+
+
+def _members(cells: Cells, noise: Noise, parameters: ClusterParameters) -> IntArray:
+    means = parameters.unspliced, parameters.spliced
+    scatter = parameters.unspliced_scatter, parameters.spliced_scatter
+    return np.asarray((train_scores(noise, cells, means, scatter) + np.log(parameters.weight)).argmax(axis=1))
+
+
+def _on_the_curve(outcome: Outcome, test: Observations) -> tuple[FloatArray, FloatArray]:
+    """Scores of training and test counts in each state, ``(cells, states)``."""
+    problem, parameters = outcome.problem, outcome.best.run.parameters
+    means = problem.states.means(parameters.theta)
+    scatter = parameters.unspliced_scatter, parameters.spliced_scatter
+    return (
+        train_scores(problem.noise, problem.cells, means, scatter),
+        state_scores(problem.noise, problem.cells, test, means, scatter),
+    )
+
+
+def _at_points(known: FloatArray, unseen: FloatArray, members: IntArray) -> FloatArray:
+    """Held-out log-likelihood with as many states as there are clusters, the best ones for the cells, ``(cells,)``.
+
+    Each cluster takes the state that its cells like best, each cell then the best of these, and so on.
+    """
+    points = PointProblem(known)
+    chosen = run_em(points, members, members, Schedule(0, 1.0, ROUNDS, 0.0)).parameters
+    weights = WeightProblem(known[:, chosen])
+    even = np.full(len(chosen), 1.0 / len(chosen))
+    weight = run_em(weights, even, weights.expect(even, 1.0)[0], Schedule(0, 1.0, 4 * ROUNDS, 0.0)).parameters
+    return foretell(known[:, chosen] + np.log(weight), unseen[:, chosen])
+
+
+@dataclass(frozen=True)
+class PointProblem:
+    """Few states for all cells, each cell in one of them; parameters are the states chosen.
+
+    Attributes
+    ----------
+    known
+        Scores of the cells in every state, ``(cells, states)``.
+    """
+
+    known: FloatArray
+
+    def expect(self, parameters: IntArray, temperature: float) -> tuple[IntArray, float]:
+        """The best of the chosen states for each cell, ``(cells,)``, and the mean score there."""
+        del temperature
+        scores = self.known[:, parameters]
+        return scores.argmax(axis=1), float(scores.max(axis=1).mean())
+
+    def maximise(self, parameters: IntArray, statistics: IntArray, iteration: int) -> IntArray:
+        """The best of all states for the cells of each."""
+        del parameters, iteration
+        best = [self.known[statistics == k].sum(axis=0).argmax() for k in np.unique(statistics)]
+        return np.unique(best)
+
+
+@dataclass(frozen=True)
+class WeightProblem:
+    """Weights of a mixture of states that stay as they are.
+
+    Attributes
+    ----------
+    known
+        Scores of the cells in these states, ``(cells, states)``.
+    """
+
+    known: FloatArray
+
+    def expect(self, parameters: FloatArray, temperature: float) -> tuple[FloatArray, float]:
+        """Mean posterior, ``(states,)``, and the log-likelihood a cell."""
+        del temperature
+        log_q = self.known + np.log(parameters)
+        evidence = logsumexp(log_q, axis=1, keepdims=True)
+        return np.exp(log_q - evidence).mean(axis=0), float(evidence.mean())
+
+    def maximise(self, parameters: FloatArray, statistics: FloatArray, iteration: int) -> FloatArray:
+        """The mean posterior; no weight becomes nil."""
+        del parameters, iteration
+        return statistics + 1e-12
+
+
+def _judge(scores: _Scores) -> tuple[str, str]:
+    best, fair = scores.clusters[scores.best], scores.clusters[scores.fair]
+    found = [
+        name for name, score in (("clusters", best), ("trajectory", scores.trajectory)) if _wins(score, scores.constant)
+    ]
+    if not found:
+        return "nothing", "No model tells the cells apart: one mean for all foretells unseen counts as well."
+    if "trajectory" not in found or not _wins(scores.trajectory, fair):
+        return "clusters", f"{scores.fair} clusters, with as many parameters, foretell unseen counts as well or better."
+    if _wins(scores.trajectory, best):
+        return "trajectory", "The trajectory foretells unseen counts better than any number of clusters."
+    if _wins(scores.trajectory, scores.points):
+        return (
+            "trajectory",
+            f"The trajectory does better than {scores.fair} clusters, which have as many parameters; {scores.best} "
+            "clusters come up to it, but the cells lie between them: the clock is filled.",
+        )
+    return "clusters", f"{scores.best} clusters come up to the trajectory, and the cells do not lie between them."
+
+
+def _wins(one: FloatArray, other: FloatArray) -> bool:
+    gain = one - other
+    error = gain.std(ddof=1) / np.sqrt(len(gain))
+    return bool(gain.mean() > max(ERRORS * error, LEAST_GAIN))

@@ -1,0 +1,108 @@
+"""Held-out counts: how well a model foretells counts that it has not seen.
+
+Each count is thinned binomially: a share goes to a training part, the rest to a test part. For Poisson counts the
+parts are independent given the means, so the score is clean; for the negative binomial each part is negative binomial
+with the same dispersion, but the two share the gamma-distributed part of the rate, so the score is close, not exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.random import Generator
+from scipy import sparse
+from scipy.special import logsumexp
+
+from velotime._types import FloatArray
+from velotime.compute import Matrix
+from velotime.inference.model.layer import LayerData
+from velotime.inference.model.noise import Noise
+from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
+from velotime.inference.observations import Observations
+
+TRAIN_SHARE = 0.7  # of the counts; enough to place the cells, and the rest is plenty to compare models
+
+
+@dataclass(frozen=True)
+class ThinnedCounts:
+    """Training and test part of the same cells."""
+
+    train: Observations
+    test: Observations
+
+    @classmethod
+    def of(cls, observations: Observations, rng: Generator) -> ThinnedCounts:
+        """Thin both layers; size factors are relative, so both parts keep them."""
+        u_train, u_test = _thin(observations.unspliced, rng)
+        s_train, s_test = _thin(observations.spliced, rng)
+        sizes = observations.size_unspliced, observations.size_spliced
+        return cls(Observations(u_train, s_train, *sizes), Observations(u_test, s_test, *sizes))
+
+
+def _thin(counts: Matrix, rng: Generator) -> tuple[sparse.csr_array, sparse.csr_array]:
+    whole = sparse.csr_array(counts)
+    kept = rng.binomial(whole.data.astype(np.int64), TRAIN_SHARE).astype(np.float32)
+    parts = []
+    for data in (kept, whole.data - kept):
+        part = sparse.csr_array((data, whole.indices.copy(), whole.indptr.copy()), shape=whole.shape)
+        part.eliminate_zeros()
+        parts.append(part)
+    return parts[0], parts[1]
+
+
+def heldout_log_likelihood(problem: SoftProblem, parameters: SoftParameters, test: Observations) -> FloatArray:
+    """``log sum_j q_ij p(test counts of cell i | state j)``, nats, in the order of ``problem.cells``, ``(cells,)``.
+
+    q is the posterior given the training counts that ``problem`` holds.
+    """
+    model, _ = problem.sweep_model(parameters)
+    q, _ = problem.posterior(model, slice(0, problem.cells.n_cells))
+    means = problem.states.means(parameters.theta)
+    scatter = parameters.unspliced_scatter, parameters.spliced_scatter
+    score = state_scores(problem.noise, problem.cells, test, means, scatter)
+    with np.errstate(divide="ignore"):
+        return np.asarray(logsumexp(np.log(q) + score, axis=1))
+
+
+def state_scores(
+    noise: Noise,
+    cells: Cells,
+    test: Observations,
+    means: tuple[FloatArray, FloatArray],
+    scatter: tuple[FloatArray, FloatArray],
+) -> FloatArray:
+    """Log-likelihood of each cell's test counts in each state, ``(cells, states)``, in the order of ``cells``."""
+    total: FloatArray = np.zeros((cells.n_cells, means[0].shape[1]))
+    for data, values, mu, phi in zip(
+        (cells.unspliced, cells.spliced), (test.unspliced, test.spliced), means, scatter, strict=True
+    ):
+        levels = data.levels * (1 - TRAIN_SHARE) / TRAIN_SHARE
+        unseen = LayerData(values[cells.order], levels, data.level)
+        tables = noise.tables(mu, phi, levels)
+        for k in range(len(levels)):
+            rows = np.flatnonzero(data.level == k)
+            total[rows] += unseen.values[rows] @ tables.slope[k].astype(np.float64) - tables.offset[k]
+        total += noise.cell_constant(unseen, phi)[:, None]
+    return total
+
+
+def compare(scores: dict[str, FloatArray]) -> pd.DataFrame:
+    """Mean score a cell of each model, and its difference from the best with the standard error over cells.
+
+    Parameters
+    ----------
+    scores
+        Held-out log-likelihood of each cell, ``(cells,)``, by model.
+    """
+    means = {name: float(values.mean()) for name, values in scores.items()}
+    best = max(means, key=lambda name: means[name])
+    rows = []
+    for name, values in scores.items():
+        behind = values - scores[best]
+        error = float(behind.std(ddof=1) / np.sqrt(len(behind))) if name != best else 0.0
+        rows.append(
+            {"model": name, "log_likelihood": means[name], "behind": float(behind.mean()), "standard_error": error}
+        )
+    return pd.DataFrame(rows)

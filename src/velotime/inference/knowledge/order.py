@@ -1,0 +1,224 @@
+r"""What the user knows of the order of cells: experimental times, genes known to be early or late.
+
+How labels lie on the clock is learned with the rest, monotone: the probability of a label up to the l-th falls with
+time. It is estimated by isotonic regression of the expected shares of the labels at each time, and
+
+    w_lj = strength P(l | t_j) / P(l) + (1 - strength)
+
+enters as in ``_knowledge``. Where labels have nothing to do with time, or run against it, the relation that is learned
+is flat and says nothing, so that a clock that runs against the labels misses what one that runs with them gains.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.optimize import isotonic_regression
+from scipy.special import expit
+from scipy.stats import rankdata
+
+from velotime._status import InputError
+from velotime._types import FloatArray, IntArray
+from velotime.inference.knowledge.labels import CellLabels
+from velotime.inference.knowledge.pieces import check_strength, log_mixture
+from velotime.inference.states import States
+
+N_LEVELS = 8  # levels of the markers' score
+MOST_LEVELS = 12  # different numbers among time labels above which they are binned
+LABEL_SD = 0.05  # of the clock, over which the shares of labels are smoothed
+LABEL_SCALE = 0.15  # of the clock, over which one label follows another before anything is learned
+SHRINK = 0.1  # cells of overall composition added to every time
+
+
+@dataclass(frozen=True)
+class Markers:
+    """Genes whose expression is known to fall (early) or to rise (late) along time.
+
+    A cell's score is the mean of the late genes' log-normalised spliced counts, each in units of its standard
+    deviation, less that of the early ones; its rank among the cells, in 8 levels, is what enters. How the levels lie on
+    the clock is learned, monotone, so that noisy markers say little.
+
+    Parameters
+    ----------
+    early, late
+        Names of genes, one or more in all. They may be among the genes to fit or not.
+    strength
+        Prior probability that a cell's level has to do with its time; otherwise it is drawn from all cells' levels.
+        0.9 by default: a level costs at most 2.3 nats where none of its kind are.
+    """
+
+    early: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
+    strength: float = 0.9
+
+    def __post_init__(self) -> None:
+        for side in ("early", "late"):
+            given = getattr(self, side)
+            given = (given,) if isinstance(given, str) else given
+            object.__setattr__(self, side, tuple(str(gene) for gene in given))
+        if not self.genes or len(set(self.genes)) != len(self.genes):
+            raise InputError(
+                f"Markers(early={self.early}, late={self.late}): give one or more genes, each once: "
+                "Markers(early=['Sox9'], late=['Ins2'])."
+            )
+        check_strength(self, 0.9)
+
+    @property
+    def title(self) -> str:
+        """The genes."""
+        sides = (("early", self.early), ("late", self.late))
+        return f"Markers({'; '.join(f'{side}: ' + ', '.join(genes) for side, genes in sides if genes)})"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """Early and late genes."""
+        return (*self.early, *self.late)
+
+    def rows(self, labels: CellLabels) -> IntArray:
+        """Level of each cell's score, from the earliest on; equal scores share the middle of their ranks.
+
+        Raises
+        ------
+        InputError
+            If all cells have the same score.
+        """
+        score = np.zeros(len(labels.names))
+        for genes, sign in ((self.early, -1.0), (self.late, 1.0)):
+            for gene in genes:
+                value = np.log1p(np.maximum(labels.genes[gene], 0.0))
+                score += sign * value / max(float(value.std()), 1e-12) / len(genes)
+        if np.ptp(score) < 1e-9:
+            raise InputError(f"{self.title}: no cell differs from another in these genes; name other markers.")
+        rank = (rankdata(score) - 0.5) / len(score)
+        return np.asarray(np.minimum((rank * N_LEVELS).astype(np.int64), N_LEVELS - 1))
+
+    def places(self, n_rows: int) -> FloatArray:  # noqa: ARG002 - always as many
+        """Evenly from the beginning to the end."""
+        return np.linspace(0.0, 1.0, N_LEVELS)
+
+    def initial(self, states: States, n_rows: int) -> FloatArray:  # noqa: ARG002
+        """Levels follow each other along the clock."""
+        return log_mixture(_follow_evenly(N_LEVELS, states), self.strength)
+
+    def update(self, weight: FloatArray, states: States) -> FloatArray:
+        """Monotone relation of levels and time."""
+        every = np.pad(weight, ((0, N_LEVELS - len(weight)), (0, 0)))  # the last levels may be empty
+        return log_mixture(_follow(every, states), self.strength)
+
+
+@dataclass(frozen=True)
+class TimeLabels:
+    """Experimental times of the cells: numbers (hours, days) or ordered categories (stages).
+
+    Only their order enters; how they lie on the clock is learned, monotone. For time and rates in their unit, see
+    :func:`velotime.tl.to_experimental_time`.
+
+    Parameters
+    ----------
+    column
+        An obs column of numbers or ordered categories. More than 12 different numbers are binned.
+    order
+        Its labels from early to late, for a column of plain text.
+    strength
+        Prior probability that a cell's label has to do with its time; otherwise it is drawn from all cells' labels.
+        0.9 by default: a label costs at most 2.3 nats where none of its kind are.
+    """
+
+    column: str
+    order: tuple[str, ...] = ()
+    strength: float = 0.9
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "order", tuple(str(label) for label in self.order))
+        if len(self.order) == 1 or len(set(self.order)) != len(self.order):
+            raise InputError(f"TimeLabels(order={self.order}): give two or more labels, each once, from early to late.")
+        check_strength(self, 0.9)
+
+    @property
+    def title(self) -> str:
+        """The column."""
+        return f"TimeLabels({self.column})"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The one column."""
+        return (self.column,)
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def rows(self, labels: CellLabels) -> IntArray:
+        """Place of each cell's label in their order.
+
+        Raises
+        ------
+        InputError
+            If the labels have no order, or there are fewer than two.
+        """
+        values = labels.columns[self.column]
+        texts = list(self.order or labels.orders.get(self.column, ()))
+        missing = sorted(set(values.astype(str).tolist()) - set(texts))
+        if missing:
+            raise InputError(
+                f"{self.title}: labels {missing} have no place in {texts or 'an order'}. Give numbers, an ordered "
+                f"category, or all labels from early to late: TimeLabels({self.column!r}, order=[...])."
+            )
+        if len(texts) < 2:
+            raise InputError(f"{self.title}: all cells have the label {texts[0]!r}, which says nothing of time.")
+        place = {label: k for k, label in enumerate(texts)}
+        code = np.array([place[label] for label in values.astype(str).tolist()], dtype=np.int64)
+        n_levels = len(texts)
+        return np.asarray(code if n_levels <= MOST_LEVELS else code * MOST_LEVELS // n_levels)
+
+    def places(self, n_rows: int) -> FloatArray:
+        """Evenly from the beginning to the end."""
+        return np.linspace(0.0, 1.0, n_rows)
+
+    def initial(self, states: States, n_rows: int) -> FloatArray:
+        """Labels follow each other along the clock."""
+        return log_mixture(_follow_evenly(n_rows, states), self.strength)
+
+    def update(self, weight: FloatArray, states: States) -> FloatArray:
+        """Monotone relation of labels and time."""
+        return log_mixture(_follow(weight, states), self.strength)
+
+
+def _follow_evenly(n_labels: int, states: States) -> FloatArray:
+    """Labels that take over from each other at even distances, ``(labels, states)``."""
+    cuts = np.arange(1, n_labels) / n_labels
+    return _relative(expit((cuts[:, None] - states.time) / LABEL_SCALE), np.full(n_labels, 1.0 / n_labels))
+
+
+def _follow(weight: FloatArray, states: States) -> FloatArray:
+    """Probability of each label given time over its share, ``(labels, states)``, from the summed posterior of each.
+
+    The labels' shares at each time, smoothed, are summed up to each label; each such sum is made to fall with time by
+    isotonic regression weighted by the cells, which keeps one below the next. With two labels this is the M-step; with
+    more the likelihood can fall a little from one iteration to the next, which the loop's monitor takes for what it is.
+    """
+    n_times = len(states.times)
+    cells = weight.reshape(len(weight), -1, n_times).sum(axis=1)
+    step = states.times[1] - states.times[0]
+    cells = gaussian_filter1d(cells, LABEL_SD / step, axis=1, mode="nearest")
+    share = cells.sum(axis=1) / max(cells.sum(), 1e-300)
+    cells = cells + SHRINK * share[:, None]
+    total = np.maximum(cells.sum(axis=0), 1e-12)
+    up_to = np.cumsum(cells, axis=0)[:-1] / total
+    falling = np.stack([isotonic_regression(row, weights=total, increasing=False).x for row in up_to])
+    return np.tile(_relative(falling, share), states.layout.n_lineages)
+
+
+def _relative(up_to: FloatArray, share: FloatArray) -> FloatArray:
+    """Each label's probability over its share from the probabilities of labels up to each but the last."""
+    edges = np.concatenate([np.zeros((1, up_to.shape[1])), up_to, np.ones((1, up_to.shape[1]))])
+    each = np.maximum(np.diff(edges, axis=0), 0.0)
+    return np.asarray(np.where(share[:, None] > 0, each / np.maximum(share, 1e-12)[:, None], 1.0))

@@ -1,0 +1,171 @@
+"""Priors of time: where cells are on the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from velotime._status import InputError
+from velotime._types import FloatArray
+from velotime.inference.em import Schedule, run_em
+from velotime.inference.states import States
+
+
+class TimePrior(Protocol):
+    """Prior of a cell's state; one row for each group of cells that has a prior of its own."""
+
+    @property
+    def by(self) -> str | None:
+        """The obs column whose labels have a prior each, or None for one prior for all."""
+
+    def initial(self, states: States, n_rows: int) -> FloatArray:
+        """Prior before the first posterior, ``(rows, states)``."""
+
+    def update(self, weight: FloatArray, states: States) -> FloatArray:
+        """Prior from the summed posterior ``(rows, states)`` of each group."""
+
+
+def _uniform(states: States, n_rows: int) -> FloatArray:
+    return np.full((n_rows, states.n_states), 1.0 / states.n_states)
+
+
+@dataclass(frozen=True)
+class UniformPrior:
+    """Every state is as likely as any other, and stays so."""
+
+    by = None
+
+    def initial(self, states: States, n_rows: int) -> FloatArray:
+        """``1 / states``."""
+        return _uniform(states, n_rows)
+
+    def update(self, weight: FloatArray, states: States) -> FloatArray:
+        """``1 / states``."""
+        return _uniform(states, weight.shape[0])
+
+
+@dataclass(frozen=True)
+class LearnedPrior:
+    """The density of cells over the states, learned with the rest: the Dirichlet-MAP estimate.
+
+    ``pi_j = (n_j + concentration) / sum``, with n_j the expected number of cells in state j. With ``smoothness``, pi is
+    the likeliest of all mixtures of normal kernels of that sd along the clock, the same within each lineage: the same
+    objective over a smaller set, maximised by EM of the mixture's weights, so that the bound of the whole fit does not
+    fall either (up to the fraction of a nat that 100 inner iterations leave, which the loop's tolerance covers).
+
+    Parameters
+    ----------
+    concentration
+        Cells that every state is credited with. The default, 1, keeps empty stretches of the clock reachable and is
+        small beside the cells of a populated one.
+    smoothness
+        Standard deviation of the kernels, as a share of the clock. 0 by default: no smoothing. 0.05 or so calms the
+        density where cells are few.
+    by
+        An obs column: cells of each of its labels have a prior of their own. Labels of fewer than 5 cells are pooled.
+    """
+
+    concentration: float = 1.0
+    smoothness: float = 0.0
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.concentration >= 0:
+            raise InputError(f"LearnedPrior(concentration={self.concentration}): must be 0 or more. The default is 1.")
+        if not 0 <= self.smoothness <= 0.5:
+            raise InputError(
+                f"LearnedPrior(smoothness={self.smoothness}): must be a share of the clock, 0 to 0.5. The default "
+                "is 0, no smoothing."
+            )
+
+    def initial(self, states: States, n_rows: int) -> FloatArray:
+        """``1 / states``."""
+        return _uniform(states, n_rows)
+
+    def update(self, weight: FloatArray, states: States) -> FloatArray:
+        """``(n_j + concentration) / sum``."""
+        raised = weight[:, : states.n_states] + self.concentration + 1e-12
+        if self.smoothness > 0:
+            by_lineage = raised.reshape(len(raised), states.layout.n_lineages, -1)
+            raised = smooth_density(by_lineage, states.times, self.smoothness).reshape(raised.shape)
+        return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+
+SMOOTHING_STEPS = 100  # EM iterations for the weights of the kernels
+
+
+def smooth_density(weight: FloatArray, times: FloatArray, sd: float) -> FloatArray:
+    """Likeliest mixture of normal kernels, one at each time, for weights ``(..., times)``; sums are kept.
+
+    With ``K[k, j]`` kernel k at time j (rows sum to 1) and phi its weights, ``sum_j n_j log (phi K)_j`` is maximised by
+    ``phi_k <- phi_k sum_j K[k, j] n_j / (phi K)_j / sum n``, which never lowers it.
+    """
+    kernel = np.exp(-0.5 * ((times[:, None] - times) / sd) ** 2)
+    kernel /= kernel.sum(axis=1, keepdims=True)
+    total = weight.sum(axis=-1, keepdims=True)
+    problem = KernelWeights(kernel, weight / total)
+    ratio, _ = problem.expect(problem.share, 1.0)
+    phi = run_em(problem, problem.share, ratio, Schedule(0, 1.0, SMOOTHING_STEPS, 0.0)).parameters
+    return np.asarray((phi @ kernel) * total)
+
+
+@dataclass(frozen=True)
+class KernelWeights:
+    """Weights phi of the kernels as a problem of the loop.
+
+    Attributes
+    ----------
+    kernel
+        ``(kernels, times)``, rows sum to 1.
+    share
+        ``n_j / sum n``, ``(..., times)``.
+    """
+
+    kernel: FloatArray
+    share: FloatArray
+
+    def expect(self, parameters: FloatArray, temperature: float) -> tuple[FloatArray, float]:
+        """``n_j / (phi K)_j`` and the log-likelihood of the shares."""
+        del temperature
+        density = parameters @ self.kernel
+        return self.share / density, float((self.share * np.log(density)).sum())
+
+    def maximise(self, parameters: FloatArray, statistics: FloatArray, iteration: int) -> FloatArray:
+        """The update above."""
+        del iteration
+        return np.asarray(parameters * (statistics @ self.kernel.T))
+
+
+@dataclass(frozen=True)
+class FixedPrior:
+    """A density of cells over latent time that is known and stays as given.
+
+    Parameters
+    ----------
+    weights
+        The density at evenly spaced times from 0 to 1, any number of them from two on; it is interpolated on the
+        time grid and shared equally between lineages. Need not sum to 1.
+    """
+
+    weights: tuple[float, ...] = field(default=(1.0, 1.0))
+    by = None
+
+    def __post_init__(self) -> None:
+        weights = np.asarray(self.weights, dtype=float)
+        if weights.ndim != 1 or len(weights) < 2 or not np.all(weights >= 0) or not 0 < weights.sum() < np.inf:
+            raise InputError(
+                f"FixedPrior(weights={self.weights!r}): must be two or more numbers, none negative, not all zero."
+            )
+        object.__setattr__(self, "weights", tuple(weights.tolist()))
+
+    def initial(self, states: States, n_rows: int) -> FloatArray:
+        """The weights on the grid."""
+        given = np.asarray(self.weights)
+        on_grid = np.interp(states.time, np.linspace(0, 1, len(given)), given)
+        return np.repeat((on_grid / on_grid.sum())[None], n_rows, axis=0)
+
+    def update(self, weight: FloatArray, states: States) -> FloatArray:
+        """The weights on the grid."""
+        return self.initial(states, weight.shape[0])

@@ -1,0 +1,1 @@
+"""Methods: a frozen dataclass of settings each, and the protocol that they share."""

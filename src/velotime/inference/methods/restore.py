@@ -1,0 +1,82 @@
+"""A fit by ``SoftEM`` taken up again from what was stored of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from velotime._types import FloatArray
+from velotime.inference.knowledge.labels import CellLabels, match_groups
+from velotime.inference.methods.soft_em import SoftEM, SoftFit
+from velotime.inference.model.mstep import GeneFit
+from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
+from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.observations import Observations
+from velotime.inference.results.restored import Restored
+from velotime.inference.states import Layout, States
+
+
+@dataclass(frozen=True)
+class StoredCurves:
+    """What a ``SoftEM`` fit learned.
+
+    Attributes
+    ----------
+    theta
+        Parameters of each gene, ``(genes, parameters)``.
+    unspliced_scatter, spliced_scatter
+        Of the noise model, ``(genes,)``.
+    times
+        The time grid, ``(times,)``.
+    prior
+        Time prior, ``(groups, states)``.
+    groups
+        Names of the groups.
+    known
+        Log weights of each piece of knowledge, ``(rows of the piece, states)`` each.
+    """
+
+    theta: FloatArray
+    unspliced_scatter: FloatArray
+    spliced_scatter: FloatArray
+    times: FloatArray
+    prior: FloatArray
+    groups: tuple[str, ...] = ("all",)
+    known: tuple[FloatArray, ...] = ()
+
+
+def restore(method: SoftEM, observations: Observations, labels: CellLabels, stored: StoredCurves) -> Restored:
+    """Take up a fit of ``method`` to these observations again."""
+    n_genes, n_parameters = stored.theta.shape
+    layout = Layout((n_parameters - Layout(0).n_parameters) // 2)
+    rows = method.prior_rows(labels)
+    problem = SoftProblem(
+        Cells.of(observations, rows, method.noise),
+        States(stored.times, layout),
+        method.noise,
+        method.prior,
+        RatePrior(layout),
+    )
+    genes = GeneFit(stored.theta, np.zeros(n_genes), np.full(n_genes, 1e-2))
+    prior = match_groups(stored.prior, stored.groups, rows.groups.names)
+    known = tuple(  # a label that the fitted cells have not says nothing
+        np.pad(table, ((0, max(int(n) + 1 - len(table), 0)), (0, 0)))
+        for table, n in zip(stored.known, rows.sources.max(axis=0), strict=True)
+    )
+    return Restored(problem, SoftParameters(genes, stored.unspliced_scatter, stored.spliced_scatter, prior, known))
+
+
+def place_all(method: SoftEM, observations: Observations, labels: CellLabels, fit: SoftFit) -> Restored:
+    """Any cells on the curves of a fit of ``method`` to some of them."""
+    parameters = fit.parameters
+    stored = StoredCurves(
+        parameters.theta,
+        parameters.unspliced_scatter,
+        parameters.spliced_scatter,
+        fit.states.times,
+        parameters.prior,
+        fit.groups.names,
+        parameters.known,
+    )
+    return restore(method, observations, labels, stored)

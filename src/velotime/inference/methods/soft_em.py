@@ -1,0 +1,380 @@
+"""``SoftEM``: one clock for all genes, a posterior of time for every cell."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.random import Generator
+
+from velotime._status import InputError, Status
+from velotime._types import BoolArray, IntArray
+from velotime.inference.em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
+from velotime.inference.evidence.agreement import Agreement, agreement
+from velotime.inference.evidence.arrow import Arrow
+from velotime.inference.heldout.comparison import Comparison, compare_kinds
+from velotime.inference.heldout.lineages import choose_n_lineages
+from velotime.inference.knowledge.labels import CellLabels, Groups
+from velotime.inference.knowledge.order import Markers, TimeLabels
+from velotime.inference.knowledge.pieces import Ends, Knowledge, Root, Terminals
+from velotime.inference.knowledge.prior_rows import PriorRows
+from velotime.inference.knowledge.time_prior import LearnedPrior, TimePrior
+from velotime.inference.methods.protocol import Reads
+from velotime.inference.model.noise import NegativeBinomial, Noise
+from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem, SoftStatistics
+from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.observations import Observations
+from velotime.inference.results.summary import CellTable, GeneTable, cell_table, doubts, gene_table
+from velotime.inference.search.finals import finals
+from velotime.inference.search.starts import Geometry
+from velotime.inference.search.trials import Search, Trial, most_variable, some_cells
+from velotime.inference.states import States
+
+MOST_LANDMARKS = 100  # root cells that the starts must hold
+
+
+@dataclass(frozen=True)
+class SoftFit:
+    """Result of ``SoftEM``.
+
+    Attributes
+    ----------
+    status
+        How the loop ended.
+    trace
+        Bound and temperature of each iteration.
+    log_likelihood
+        Log-likelihood of the counts, nats.
+    states
+        The states: times and lineages.
+    parameters
+        Curves, scatter, time prior and how labels lie on the clock.
+    groups
+        Groups of cells with a time prior of their own.
+    knowledge
+        How each piece of what is known of the cells agrees with the fit.
+    cells, genes
+        Results a cell and a gene.
+    lineage_names
+        One a lineage.
+    lineage_choice
+        Held-out log-likelihood by number of lineages, where the data chose it.
+    starts
+        Table of the starts tried: root cell, spacing, log-likelihood on the cells of the starts below the best.
+    arrow
+        Evidence for the direction of time.
+    seconds_starts, seconds
+        Wall time of the starts, and of everything.
+    """
+
+    status: Status
+    trace: Trace
+    log_likelihood: float
+    states: States
+    parameters: SoftParameters
+    groups: Groups
+    knowledge: tuple[Agreement, ...]
+    cells: CellTable
+    genes: GeneTable
+    lineage_names: tuple[str, ...]
+    lineage_choice: pd.DataFrame | None
+    starts: pd.DataFrame
+    arrow: Arrow
+    seconds_starts: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where the starts leave off.
+
+    Attributes
+    ----------
+    problem
+        Of all cells and genes.
+    first
+        Parameters to begin with.
+    starts
+        Table of the starts tried.
+    arrow
+        Evidence for the direction of time.
+    lineage_choice
+        Held-out log-likelihood by number of lineages, where the data chose it.
+    """
+
+    problem: SoftProblem
+    first: SoftParameters
+    starts: pd.DataFrame
+    arrow: Arrow
+    lineage_choice: pd.DataFrame | None
+
+
+@dataclass(frozen=True)
+class SoftEM:
+    """Expectation-maximisation with a soft assignment of every cell to the times of one clock.
+
+    Every gene follows the switch model on a clock that all genes share; the E-step finds the posterior of each cell's
+    time from all genes, the M-step the curves from the sums over cells.
+
+    Parameters
+    ----------
+    noise
+        How counts scatter: ``NegativeBinomial()`` (default, as real counts are overdispersed), ``Poisson()`` or
+        ``Gaussian()`` (for normalised values).
+    prior
+        Prior of time: ``LearnedPrior()`` (default, as cells never cover the clock evenly), ``UniformPrior()`` or
+        ``FixedPrior(weights)``.
+    n_times
+        Times of the grid. The default, 64, is finer than most cells can be placed.
+    hottest
+        Temperature at which the annealing begins, 30 by default.
+    annealing
+        Iterations of annealing.
+    max_iterations
+        Iterations at temperature 1 after which the fit stops.
+    tolerance
+        Converged when the bound a cell changes by less, in nats.
+    start_cells, start_genes, start_times
+        Size of the short fits that choose root, direction and lineages.
+    n_lineages
+        Number of lineages, 1 by default; "auto" chooses it on held-out counts.
+    most_lineages
+        Bound for "auto", 5 by default: real data go on gaining a little with every lineage.
+    lineages
+        ``Terminals(column, labels)``: one lineage for each of these labels; goes before ``n_lineages``.
+    root
+        ``Root(column, label)`` or ``Root(cell=name)``, where time begins; searched for by default.
+    knowledge
+        What else is known of the cells, one piece or several: ``Ends``, ``Markers``, ``TimeLabels``. Each enters the
+        prior of the cells' times, in the starts as in the fit, for both directions alike; none is a hard cut.
+    """
+
+    noise: Noise = field(default_factory=NegativeBinomial)
+    prior: TimePrior = field(default_factory=LearnedPrior)
+    n_times: int = 64
+    hottest: float = 10.0
+    annealing: int = 16
+    max_iterations: int = 40
+    tolerance: float = 2e-3
+    start_cells: int = 2000
+    start_genes: int = 300
+    start_times: int = 48
+    n_lineages: int | Literal["auto"] = 1
+    most_lineages: int = 5
+    lineages: Terminals | None = None
+    root: Root | None = None
+    knowledge: tuple[Knowledge, ...] = ()
+
+    def __post_init__(self) -> None:
+        given = self.knowledge if isinstance(self.knowledge, tuple | list) else (self.knowledge,)
+        object.__setattr__(self, "knowledge", tuple(given))
+        for piece in self.knowledge:
+            if not isinstance(piece, Ends | Markers | TimeLabels):
+                raise InputError(
+                    f"SoftEM(knowledge={piece!r}): give Ends, Markers or TimeLabels; a Root goes to root=, "
+                    "Terminals go to lineages=."
+                )
+        for name, least in (
+            ("n_times", 8),
+            ("max_iterations", 1),
+            ("start_cells", 20),
+            ("start_genes", 2),
+            ("start_times", 8),
+        ):
+            value = getattr(self, name)
+            if not (isinstance(value, int) and value >= least):
+                raise InputError(f"SoftEM({name}={value!r}): must be a whole number, {least} or more.")
+        if self.n_lineages != "auto" and not (isinstance(self.n_lineages, int) and self.n_lineages >= 1):
+            raise InputError(f'SoftEM(n_lineages={self.n_lineages!r}): must be a whole number, 1 or more, or "auto".')
+        if not self.hottest >= 1:
+            raise InputError(f"SoftEM(hottest={self.hottest!r}): must be 1 or more; 1 means no annealing.")
+
+    def fit(
+        self,
+        observations: Observations,
+        geometry: Geometry,
+        *,
+        rng: Generator,
+        labels: CellLabels | None = None,
+        watch: Watcher = watch_nothing,
+    ) -> SoftFit:
+        """Fit the model.
+
+        Parameters
+        ----------
+        observations
+            Counts of the genes to fit.
+        geometry
+            Where some of the cells lie; the starts come from there.
+        rng
+            Draws the cells of the short fits.
+        labels
+            Names of the cells and the obs columns in ``columns``; may be left out if there are none.
+        watch
+            Called once an iteration.
+        """
+        began = time.perf_counter()
+        labels = CellLabels.plain(observations.n_cells) if labels is None else labels
+        start = self.begin(observations, geometry, rng=rng, labels=labels)
+        seconds_starts = time.perf_counter() - began
+        problem, n_lineages = start.problem, start.problem.states.layout.n_lineages
+        run = self._main_run(problem, start.first, watch)
+        doubt = doubts(problem, run.parameters, run.statistics)
+        cells = cell_table(problem, run.parameters, doubt)
+        return SoftFit(
+            status=run.status,
+            trace=run.trace,
+            log_likelihood=run.bound * problem.cells.n_cells
+            + float(problem.rate_prior.penalty(run.parameters.theta).sum()),
+            states=problem.states,
+            parameters=run.parameters,
+            groups=problem.cells.prior_rows.groups,
+            knowledge=agreement(problem, run.parameters, cells.mean),
+            cells=cells,
+            genes=gene_table(problem, run.parameters, run.statistics, doubt),
+            lineage_names=self._lineage_names(n_lineages),
+            lineage_choice=start.lineage_choice,
+            starts=start.starts,
+            arrow=start.arrow,
+            seconds_starts=seconds_starts,
+            seconds=time.perf_counter() - began,
+        )
+
+    def begin(self, observations: Observations, geometry: Geometry, *, rng: Generator, labels: CellLabels) -> Beginning:
+        """Root, direction and lineages from short fits, and what the main run begins with; arguments as above."""
+        rows = self.prior_rows(labels)
+        search = self._search(observations, geometry, rows, labels, rng)
+        n_lineages, choice = self._choose_lineages(observations, search, rng)
+        outcome = search.run(n_lineages)
+        chosen, arrow = finals(search, observations, outcome, rng)
+        problem = self._problem(Cells.of(observations, rows, self.noise), n_lineages)
+        first = self._first(problem, search.genes, outcome.problem.states, chosen)
+        return Beginning(problem, first, search.table(outcome), arrow, choice)
+
+    def compare(
+        self,
+        observations: Observations,
+        geometry: Geometry,
+        *,
+        rng: Generator,
+        n_lineages: int = 1,
+        labels: CellLabels | None = None,
+    ) -> Comparison:
+        """Compare the trajectory with a constant and with clusters, on held-out counts.
+
+        Parameters
+        ----------
+        observations, geometry, rng, labels
+            As for :meth:`fit`.
+        n_lineages
+            Used where the method leaves the number open ("auto").
+        """
+        labels = CellLabels.plain(observations.n_cells) if labels is None else labels
+        search = self._search(observations, geometry, self.prior_rows(labels), labels, rng)
+        some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
+        if self.lineages is not None:
+            n_lineages = len(self.lineages.labels)
+        elif self.n_lineages != "auto":
+            n_lineages = self.n_lineages
+        return compare_kinds(search, some, n_lineages, rng)
+
+    @property
+    def reads(self) -> Reads:
+        """Counts for a count noise, values for Gaussian noise."""
+        return Reads.COUNTS if self.noise.counts else Reads.VALUES
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The obs columns that the settings refer to."""
+        by = () if self.prior.by is None else (self.prior.by,)
+        return tuple(dict.fromkeys((*by, *(column for piece in self._pieces for column in piece.columns))))
+
+    @property
+    def marker_genes(self) -> tuple[str, ...]:
+        """The genes that the settings refer to."""
+        return tuple(dict.fromkeys(gene for piece in self._pieces for gene in piece.genes))
+
+    def prior_rows(self, labels: CellLabels) -> PriorRows:
+        """What is known of each cell, by these settings."""
+        return PriorRows.of(Groups.of(labels, self.prior.by), self._pieces, labels)
+
+    def landmarks(self, labels: CellLabels) -> IntArray:
+        """Cells that the starts must not miss, up to 100: those that may be the root."""
+        if self.root is None:
+            return np.zeros(0, dtype=np.int64)
+        found = self.root.candidates(labels)
+        return found[:: -(-len(found) // MOST_LANDMARKS)]
+
+    @property
+    def _pieces(self) -> tuple[Knowledge, ...]:
+        """Everything that is known of the cells."""
+        return tuple(piece for piece in (self.lineages, self.root, *self.knowledge) if piece is not None)
+
+    def _choose_lineages(
+        self, observations: Observations, search: Search, rng: Generator
+    ) -> tuple[int, pd.DataFrame | None]:
+        """Number of lineages: given, or the smallest within one standard error of the best on held-out counts."""
+        if self.lineages is not None:
+            return len(self.lineages.labels), None
+        if self.n_lineages != "auto":
+            return self.n_lineages, None
+        if not self.noise.counts:
+            raise InputError('n_lineages="auto" compares held-out counts, which Gaussian noise has not; give a number.')
+        some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
+        return choose_n_lineages(search, some, self.most_lineages, rng)
+
+    def _lineage_names(self, n_lineages: int) -> tuple[str, ...]:
+        if self.lineages is not None:
+            return self.lineages.labels
+        return tuple(str(k) for k in range(n_lineages))
+
+    def _search(
+        self, observations: Observations, geometry: Geometry, rows: PriorRows, labels: CellLabels, rng: Generator
+    ) -> Search:
+        geometry = geometry.take(some_cells(geometry, self.start_cells, self.landmarks(labels), rng))
+        some = observations.select_cells(geometry.cells)
+        genes = most_variable(some, self.start_genes)
+        return Search(
+            cells=Cells.of(some.select_genes(np.flatnonzero(genes)), rows.take(geometry.cells), self.noise),
+            geometry=geometry,
+            prior_rows=rows.take(geometry.cells),
+            genes=genes,
+            noise=self.noise,
+            prior=self.prior,
+            n_times=self.start_times,
+            root=self.root,
+            terminals=self.lineages,
+            rng=rng,
+        )
+
+    def _problem(self, cells: Cells, n_lineages: int) -> SoftProblem:
+        states = States.grid(self.n_times, n_lineages)
+        half = self.annealing // 2
+        return SoftProblem(
+            cells,
+            states,
+            self.noise,
+            self.prior,
+            RatePrior(states.layout),
+            restarts=frozenset({half, self.annealing}),
+            clock_moves=frozenset({half}),
+            make_room=self.annealing,
+        )
+
+    def _first(self, problem: SoftProblem, genes: BoolArray, coarse: States, chosen: Trial) -> SoftParameters:
+        """All cells and genes from the winner of the search on, which knows some of the genes on a coarser clock."""
+        handover = replace(problem, states=coarse)
+        first = handover.first(handover.expect_by(chosen.run.parameters, genes, self.hottest / 2))
+        prior = problem.time_prior.initial(problem.states, len(first.prior))
+        return replace(first, prior=prior, known=problem.cells.prior_rows.initial(problem.states))
+
+    def _main_run(
+        self, problem: SoftProblem, first: SoftParameters, watch: Watcher
+    ) -> Run[SoftParameters, SoftStatistics]:
+        """All cells and genes, from hot to cold."""
+        statistics, _ = problem.expect(first, self.hottest)
+        schedule = Schedule(self.annealing, self.hottest, self.max_iterations, self.tolerance)
+        return run_em(problem, first, statistics, schedule, watch)

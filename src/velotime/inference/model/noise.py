@@ -1,0 +1,249 @@
+r"""Noise models: how counts scatter around the curve.
+
+Each is linear in the values once its parameters and the size factor are fixed, which is what the sweep asks for
+(``ScoreTables``), and each has a score of the form ``(x - l mu) / (l V) dmu`` with a variance function V, which is
+what the M-step asks for. With ``l`` the size factor, ``mu`` the curve and ``phi`` the dispersion of a gene and layer:
+
+=================  =====================================  ====================
+noise              log p(x) up to terms without mu        variance of x
+=================  =====================================  ====================
+NegativeBinomial   x log(mu/(1 + phi l mu))               l mu (1 + phi l mu)
+                   - log(1 + phi l mu)/phi
+Poisson            x log mu - l mu                        l mu
+Gaussian           (x mu - mu^2/2)/sigma^2                sigma^2
+=================  =====================================  ====================
+
+The M-step sees sums over cells only. For the negative binomial these are not quite sufficient, as the weight
+``1/(1 + phi l mu)`` differs between cells of one state; it is taken at the state's mean size factor (weighted by
+size), which keeps the estimating equation of the curves unbiased and is exact for equal size factors. The dispersion is
+learned with two sizes a state, which have the first three moments of all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.special import gammaln
+
+from velotime._types import FloatArray
+from velotime.compute import ScoreTables
+from velotime.inference.model.layer import LayerData, StateSums
+
+MEAN_FLOOR = 1e-8  # expected counts below it are taken as it: its log is finite
+
+
+class Noise(Protocol):
+    """What a noise model must offer; ``scatter`` is its one parameter a gene and layer, ``(genes,)``."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether values must be whole numbers, and size factors are used."""
+
+    def initial_scatter(self, data: LayerData) -> FloatArray:
+        """Scatter before any curve is known."""
+
+    def tables(self, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
+        """Scores of each level, gene and state."""
+
+    def variance_terms(self, scatter: FloatArray) -> FloatArray:
+        """Coefficients c of the variance of a value, ``l (c_0 + c_1 mu + c_2 l mu^2)``, ``(3, genes)``."""
+
+    def log_likelihood(self, sums: StateSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
+        """Expected log-likelihood of each gene given the posterior, without its constant, ``(genes,)``."""
+
+    def constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
+        """The part of each gene's log-likelihood that depends on no curve, ``(genes,)``."""
+
+    def cell_constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
+        """Return the same part, of each cell, ``(cells,)``."""
+
+    def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
+        """Scatter that raises the expected log-likelihood at these means."""
+
+
+@dataclass(frozen=True)
+class NegativeBinomial:
+    """Counts that scatter more than Poisson: variance ``l mu (1 + phi l mu)``. The default.
+
+    Real counts are overdispersed; a Poisson fit is overconfident, as a few genes with many counts decide everything.
+
+    Parameters
+    ----------
+    least, most
+        Bounds of the dispersion phi. The lower one keeps any single gene from being trusted like a ruler.
+    """
+
+    least: float = 0.01
+    most: float = 20.0
+
+    counts = True
+
+    def initial_scatter(self, data: LayerData) -> FloatArray:
+        """Return a dispersion of 0.1 for every gene, low so that the first curves are not all flat."""
+        return np.full(data.n_genes, 0.1)
+
+    def tables(self, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
+        """``slope = log(mu/(1 + phi l mu))``, ``offset = sum_g log(1 + phi l mu)/phi``."""
+        mu = np.maximum(means, MEAN_FLOOR)
+        base = np.log(mu).astype(np.float32)
+        excess = (scatter[:, None] * mu).astype(np.float32)
+        inverse = (1.0 / scatter).astype(np.float64)
+        slope = np.empty((len(levels), *mu.shape), dtype=np.float32)
+        offset = np.empty((len(levels), mu.shape[1]))
+        for k, level in enumerate(levels.astype(np.float32)):
+            growth = np.log1p(level * excess)
+            np.subtract(base, growth, out=slope[k])
+            offset[k] = inverse @ growth
+        return ScoreTables(slope, offset)
+
+    def variance_terms(self, scatter: FloatArray) -> FloatArray:
+        """``mu + phi l mu^2``."""
+        return np.stack([np.zeros_like(scatter), np.ones_like(scatter), scatter])
+
+    def log_likelihood(self, sums: StateSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
+        """``sum_j Y log(mu/(1 + phi l mu)) - n log(1 + phi l mu)/(phi l)`` with l the mean size."""
+        mu = np.maximum(means, MEAN_FLOOR)
+        rate = scatter[:, None] * sums.mean_size
+        growth = np.log1p(rate * mu)
+        total: FloatArray = (sums.value * (np.log(mu) - growth) - sums.size * growth / rate).sum(axis=1)
+        return total
+
+    def constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
+        """``sum_i log Gamma(x + r) - log Gamma(r) - log x! + x log(phi l)`` with r = 1/phi."""
+        gene, count, times = data.histogram
+        r = 1.0 / scatter
+        gammas = gammaln(count + r[gene]) - gammaln(r[gene]) + count * np.log(scatter[gene])
+        return np.bincount(gene, gammas * times, minlength=data.n_genes) + data.count_constant
+
+    def cell_constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
+        """Sum of the same terms over genes."""
+        x, gene = data.entries
+        r = 1.0 / scatter[gene]
+        return data.cell_sums(gammaln(x + r) - gammaln(r) + x * np.log(scatter[gene])) + data.cell_count_constant
+
+    def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
+        """One safeguarded Newton step in log phi towards the maximum of the expected log-likelihood.
+
+        The likelihood of phi needs the counts' histogram and the sums, no further pass over the cells. (The method
+        of moments is simpler, but the log-likelihood falls under it.) That sizes differ within a state bears on phi
+        more than on the curves, so two sizes stand for them here.
+        """
+        mu = np.maximum(means, MEAN_FLOOR)
+
+        def value(log_phi: FloatArray) -> FloatArray:
+            phi = np.exp(log_phi)
+            total = self.constant(data, phi)
+            for size, share in sums.two_sizes:
+                rate = phi[:, None] * size
+                total -= (share * (sums.value + sums.size / rate) * np.log1p(rate * mu)).sum(axis=1)
+            return total
+
+        here = np.log(scatter)
+        step, low, high = 0.2, np.log(self.least), np.log(self.most)
+        tried = [here, np.clip(here - step, low, high), np.clip(here + step, low, high)]
+        heights = [value(at) for at in tried]
+        slope = (heights[2] - heights[1]) / (2 * step)
+        curvature = (heights[2] - 2 * heights[0] + heights[1]) / step**2
+        newton = np.where(curvature < 0, slope / np.maximum(-curvature, 1e-12), np.sign(slope))
+        tried.append(np.clip(here + np.clip(newton, -1.0, 1.0), low, high))
+        heights.append(value(tried[3]))
+        best = np.argmax(heights, axis=0)
+        return np.asarray(np.exp(np.choose(best, tried)))
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """Counts with variance equal to their mean: the limit of no dispersion. Overconfident on real data."""
+
+    counts = True
+
+    def initial_scatter(self, data: LayerData) -> FloatArray:
+        """No dispersion."""
+        return np.zeros(data.n_genes)
+
+    def tables(self, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
+        """``slope = log mu``, ``offset = l sum_g mu``."""
+        slope = np.log(np.maximum(means, MEAN_FLOOR)).astype(np.float32)
+        return ScoreTables(
+            np.repeat(slope[None], len(levels), axis=0),
+            levels[:, None] * np.maximum(means, MEAN_FLOOR).sum(axis=0),
+        )
+
+    def variance_terms(self, scatter: FloatArray) -> FloatArray:
+        """``mu``."""
+        return np.stack([np.zeros_like(scatter), np.ones_like(scatter), np.zeros_like(scatter)])
+
+    def log_likelihood(self, sums: StateSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
+        """``sum_j Y log mu - n mu``."""
+        mu = np.maximum(means, MEAN_FLOOR)
+        total: FloatArray = (sums.value * np.log(mu) - sums.size * mu).sum(axis=1)
+        return total
+
+    def constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
+        """``sum_i x log l - log x!``."""
+        return data.count_constant
+
+    def cell_constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
+        """``sum_g x log l - log x!``."""
+        return data.cell_count_constant
+
+    def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
+        """Nothing to learn."""
+        return scatter
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Normal scatter with a variance per gene and layer, for moments or normalised values.
+
+    Parameters
+    ----------
+    least
+        Lower bound of the variance, as a share of the gene's variance over all cells.
+    """
+
+    least: float = 0.01
+
+    counts = False
+
+    def initial_scatter(self, data: LayerData) -> FloatArray:
+        """Variance over all cells."""
+        return np.asarray(np.maximum(_variance(data), 1e-12))
+
+    def tables(self, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
+        """``slope = mu / sigma^2``, ``offset = sum_g mu^2 / (2 sigma^2)``."""
+        weighted = means / scatter[:, None]
+        return ScoreTables(weighted[None].astype(np.float32), 0.5 * (means * weighted).sum(axis=0)[None])
+
+    def variance_terms(self, scatter: FloatArray) -> FloatArray:
+        """``sigma^2``."""
+        return np.stack([scatter, np.zeros_like(scatter), np.zeros_like(scatter)])
+
+    def log_likelihood(self, sums: StateSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
+        """``sum_j (Y mu - n mu^2/2) / sigma^2``."""
+        total: FloatArray = (means * (sums.value - 0.5 * sums.size * means)).sum(axis=1)
+        return total / scatter
+
+    def constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
+        """``-sum_i x^2 / (2 sigma^2) - N/2 log(2 pi sigma^2)``."""
+        n_cells = data.values.shape[0]
+        return np.asarray(-0.5 * data.square / scatter - 0.5 * n_cells * np.log(2 * np.pi * scatter))
+
+    def cell_constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
+        """``-sum_g x^2 / (2 sigma^2) + log(2 pi sigma^2)/2``."""
+        x, gene = data.entries
+        return data.cell_sums(-0.5 * x**2 / scatter[gene]) - 0.5 * float(np.log(2 * np.pi * scatter).sum())
+
+    def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
+        """Mean squared residual."""
+        squares = data.square - 2 * (sums.value * means).sum(axis=1) + means**2 @ sums.size
+        variance = squares / data.values.shape[0]
+        return np.asarray(np.maximum(variance, self.least * np.maximum(_variance(data), 1e-12)))
+
+
+def _variance(data: LayerData) -> FloatArray:
+    n_cells = data.values.shape[0]
+    mean = data.value_per_level.sum(axis=0) / n_cells
+    return np.asarray(data.square / n_cells - mean**2)

@@ -1,0 +1,46 @@
+"""What the posterior of a fit says: of all cells a block at a time, and of each gene's counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from velotime._types import FloatArray
+from velotime.inference.model.problem import SoftParameters, SoftProblem, SoftStatistics
+
+BLOCK_OF_CELLS = 4096
+
+
+def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[slice, FloatArray]]:
+    """Posterior of all cells, a block at a time, in the sweep's order.
+
+    Where values are means over n neighbours it is taken to the power 1/n, each cell's share of what its values say. The
+    prior has its share of that too: it was learned from the same values.
+    """
+    model, n = problem.sweep_model(parameters)[0], problem.cells.n_averaged
+    model = replace(model, log_prior=model.log_prior / np.float32(n), temperature=n)
+    for first in range(0, problem.cells.n_cells, BLOCK_OF_CELLS):
+        cells = slice(first, min(first + BLOCK_OF_CELLS, problem.cells.n_cells))
+        yield cells, problem.posterior(model, cells)[0]
+
+
+def time_and_lineage(problem: SoftProblem, parameters: SoftParameters) -> tuple[FloatArray, FloatArray]:
+    """Posterior mean time ``(cells,)`` and posterior over lineages ``(cells, lineages)``, in the caller's order."""
+    n_cells, n_lineages = problem.cells.n_cells, problem.states.layout.n_lineages
+    time, lineages = np.empty(n_cells), np.empty((n_cells, n_lineages))
+    for cells, q in blocks(problem, parameters):
+        into = problem.cells.order[cells]
+        time[into] = q @ problem.states.time
+        lineages[into] = q.reshape(len(q), n_lineages, -1).sum(axis=2)
+    return time, lineages
+
+
+def gene_log_likelihood(problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics) -> FloatArray:
+    """Expected log-likelihood of each gene's counts given the posterior, ``(genes,)``."""
+    gene_problem = problem.gene_problem(parameters, statistics)
+    constant = problem.noise.constant(problem.cells.unspliced, parameters.unspliced_scatter) + problem.noise.constant(
+        problem.cells.spliced, parameters.spliced_scatter
+    )
+    return gene_problem.log_likelihood(problem.states.means(parameters.theta)) + constant

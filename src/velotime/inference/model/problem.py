@@ -1,0 +1,319 @@
+"""The soft EM as a problem for the loop: posterior over states, sums over cells, curves to sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from velotime._types import BoolArray, FloatArray, IntArray
+from velotime.compute import (
+    Layer,
+    LayerStatistics,
+    ScoreTables,
+    SweepModel,
+    accumulate,
+    on_all_cores,
+    pad_states,
+    posterior,
+)
+from velotime.inference.knowledge.prior_rows import PriorRows
+from velotime.inference.knowledge.time_prior import TimePrior
+from velotime.inference.model.clock import LEAVE_ROOM, Warp, best_warp, try_warp, warp_density
+from velotime.inference.model.layer import LayerData, StateSums
+from velotime.inference.model.mstep import GeneFit, GeneProblem, begin, improve, restart
+from velotime.inference.model.noise import Noise
+from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.observations import Observations
+from velotime.inference.states import States
+
+N_LEVELS = 32  # steps of the ladder that size factors are rounded to
+STEPS = 2  # Levenberg-Marquardt steps an M-step
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a fit, in the order that the sweep likes: by size factor.
+
+    Attributes
+    ----------
+    order
+        ``order[k]`` is the caller's index of the k-th cell here.
+    unspliced, spliced
+        What does not change during a fit, of each layer.
+    prior_rows
+        Groups of cells with a time prior of their own, and what is known of each cell.
+    n_averaged
+        Cells that each value is a mean of, as many as say the same.
+    """
+
+    order: IntArray
+    unspliced: LayerData
+    spliced: LayerData
+    prior_rows: PriorRows
+    n_averaged: float = 1.0
+
+    @classmethod
+    def of(cls, observations: Observations, prior_rows: PriorRows, noise: Noise) -> Cells:
+        """Round size factors, sort the cells by them and read both layers."""
+        n_levels = N_LEVELS if noise.counts else 1
+        u = LayerData.of(observations.unspliced, observations.size_unspliced, n_levels)
+        s = LayerData.of(observations.spliced, observations.size_spliced, n_levels)
+        order = np.lexsort((u.level, s.level))
+        return cls(order, _reorder(u, order), _reorder(s, order), prior_rows.take(order), observations.n_averaged)
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return len(self.order)
+
+    @property
+    def worth(self) -> float:
+        """How many independent cells say as much as these."""
+        return self.n_cells / self.n_averaged
+
+    @cached_property
+    def layers(self) -> tuple[Layer, Layer]:
+        """Both layers as the sweep reads them."""
+        u, s = self.unspliced, self.spliced
+        return Layer.of(u.values, u.level, u.size), Layer.of(s.values, s.level, s.size)
+
+    @cached_property
+    def prior_row(self) -> IntArray:
+        """Row of the prior of each cell, ``(cells,)``, int32."""
+        return self.prior_rows.row.astype(np.int32)
+
+
+def _reorder(data: LayerData, order: IntArray) -> LayerData:
+    return LayerData(data.values[order], data.levels, data.level[order])
+
+
+@dataclass(frozen=True)
+class SoftParameters:
+    """Everything the soft EM learns.
+
+    Attributes
+    ----------
+    genes
+        Curves: parameters of each gene, their loss and damping.
+    unspliced_scatter, spliced_scatter
+        The noise model's parameter, ``(genes,)``.
+    prior
+        Time prior, ``(groups, states)``.
+    known
+        Log weights of each piece of knowledge, ``(rows of the piece, states)`` each.
+    """
+
+    genes: GeneFit
+    unspliced_scatter: FloatArray
+    spliced_scatter: FloatArray
+    prior: FloatArray
+    known: tuple[FloatArray, ...] = ()
+
+    @property
+    def theta(self) -> FloatArray:
+        """Parameters of each gene, ``(genes, parameters)``."""
+        return self.genes.theta
+
+
+@dataclass(frozen=True)
+class SoftStatistics:
+    """Sums over cells under the posterior: of both layers, and of the posterior itself ``(prior rows, states)``."""
+
+    unspliced: LayerStatistics
+    spliced: LayerStatistics
+    weight: FloatArray
+
+
+class _Scores(NamedTuple):
+    """Tables of one layer and the part of the log-likelihood that they leave out."""
+
+    tables: ScoreTables
+    rest: float
+
+
+@dataclass(frozen=True)
+class SoftProblem:
+    """E- and M-step of the soft EM on given cells.
+
+    Attributes
+    ----------
+    cells
+        The cells.
+    states
+        Their possible states.
+    noise, time_prior, rate_prior
+        The model.
+    restarts
+        Iterations in which every gene is tried again from scratch.
+    clock_moves
+        Iterations in which other clocks are tried for the same cells.
+    make_room
+        The iteration in which the clock is drawn in a little at both ends, if any: annealing spreads the cells over all
+        of it, and those at an end must have somewhere to go.
+    """
+
+    cells: Cells
+    states: States
+    noise: Noise
+    time_prior: TimePrior
+    rate_prior: RatePrior
+    restarts: frozenset[int] = frozenset()
+    clock_moves: frozenset[int] = frozenset()
+    make_room: int | None = None
+
+    @property
+    def silent(self) -> SoftProblem:
+        """The same problem as if nothing but the groups were known of the cells."""
+        rows = self.cells.prior_rows
+        return replace(self, cells=replace(self.cells, prior_rows=rows.silent)) if rows.knowledge else self
+
+    # ------------------------------------------------------------------ E-step
+    def expect(self, parameters: SoftParameters, temperature: float) -> tuple[SoftStatistics, float]:
+        """Sums under the posterior, and the bound a cell (at a higher temperature, its heated counterpart)."""
+        model, rest = self.sweep_model(parameters, temperature)
+        statistics, log_evidence = self._sweep(model)
+        evidence = temperature * float(log_evidence.sum(dtype=np.float64))
+        bound = evidence + rest - float(self.rate_prior.penalty(parameters.theta).sum())
+        return statistics, bound / self.cells.n_cells
+
+    def expect_by(self, parameters: SoftParameters, genes: BoolArray, temperature: float) -> SoftStatistics:
+        """Sums of all genes under the posterior that ``genes`` alone give; the parameters are those of ``genes``."""
+        model, _ = self.sweep_model(parameters, temperature, genes)
+        return self._sweep(model)[0]
+
+    def _sweep(self, model: SweepModel) -> tuple[SoftStatistics, FloatArray]:
+        """Sums under the posterior and log evidence of each cell."""
+        row = self.cells.prior_row
+        result = accumulate(*self.cells.layers, model, row, row)
+        weight = np.zeros((self.cells.prior_rows.n_rows, self.states.n_states))
+        weight[: len(result.weight)] = result.weight[:, : self.states.n_states]  # the last rows may have no cell here
+        return SoftStatistics(result.unspliced, result.spliced, weight), result.log_evidence
+
+    def posterior(self, model: SweepModel, cells: slice) -> tuple[FloatArray, FloatArray]:
+        """Posterior ``(cells, states)`` and log evidence of a run of cells, in the sweep's order."""
+        q, evidence = posterior(*self.cells.layers, model, self.cells.prior_row, cells=cells)
+        return q[:, : self.states.n_states], evidence
+
+    def sweep_model(
+        self, parameters: SoftParameters, temperature: float = 1.0, genes: BoolArray | None = None
+    ) -> tuple[SweepModel, float]:
+        """Tables for the sweep, and the log-likelihood that they leave out.
+
+        With ``genes`` the scores come from these alone and the second value has no meaning.
+        """
+        u_means, s_means = self.states.means(parameters.theta)
+        u = self._scores(self.cells.unspliced, u_means, parameters.unspliced_scatter, genes)
+        s = self._scores(self.cells.spliced, s_means, parameters.spliced_scatter, genes)
+        n_states = self.states.n_states
+        known = self.cells.prior_rows.log_prior(parameters.prior, parameters.known, temperature)
+        log_prior = np.full((len(known), pad_states(n_states)), -np.inf, dtype=np.float32)
+        log_prior[:, :n_states] = known
+        return SweepModel(u.tables, s.tables, log_prior, temperature), u.rest + s.rest
+
+    def _scores(self, data: LayerData, means: FloatArray, scatter: FloatArray, genes: BoolArray | None) -> _Scores:
+        """Tables with their mean over states taken off, which float32 would spend its digits on."""
+        extra = pad_states(means.shape[1]) - means.shape[1]
+        padded = np.pad(means, ((0, 0), (0, extra)), mode="edge")
+        tables = _threaded_tables(self.noise, padded, scatter, data.levels)
+        slope, offset = tables.slope, tables.offset
+        if genes is not None:
+            wide = np.zeros((len(data.levels), data.n_genes, padded.shape[1]), dtype=np.float32)
+            wide[:, genes] = slope
+            return _Scores(ScoreTables(wide, (offset - offset.mean(axis=1, keepdims=True)).astype(np.float32)), 0.0)
+        centre = slope.mean(axis=2, dtype=np.float64)
+        slope -= centre[..., None].astype(np.float32)
+        middle = offset.mean(axis=1)
+        left_out = float((centre.astype(np.float32) * data.value_per_level).sum() - middle @ data.cells_per_level)
+        rest = left_out + float(self.noise.constant(data, scatter).sum())
+        return _Scores(ScoreTables(slope, (offset - middle[:, None]).astype(np.float32)), rest)
+
+    # ------------------------------------------------------------------ M-step
+    def first(self, statistics: SoftStatistics) -> SoftParameters:
+        """Parameters from statistics alone: every shape of every gene is tried."""
+        scatter = tuple(self.noise.initial_scatter(d) for d in (self.cells.unspliced, self.cells.spliced))
+        genes = restart(self._gene_problem(statistics, *scatter), None)
+        return self._rest_of_m_step(statistics, genes, *scatter)
+
+    def maximise(self, parameters: SoftParameters, statistics: SoftStatistics, iteration: int) -> SoftParameters:
+        """Curves, then scatter, then time prior and how labels lie on the clock."""
+        scatter = parameters.unspliced_scatter, parameters.spliced_scatter
+        problem = self._gene_problem(statistics, *scatter)
+        if iteration in self.restarts:
+            genes = restart(problem, parameters.theta)
+        else:
+            here = begin(problem, parameters.theta)
+            genes = improve(problem, GeneFit(here.theta, here.loss, parameters.genes.damping), STEPS)
+        updated = self._rest_of_m_step(statistics, genes, *scatter)
+        if iteration in self.clock_moves:
+            warp = best_warp(self.gene_problem(updated, statistics), updated.theta)
+            updated = updated if warp is None else self._follow(updated, statistics, warp)
+        if iteration == self.make_room:
+            updated = self._follow(updated, statistics, LEAVE_ROOM)
+        return updated
+
+    def _follow(self, parameters: SoftParameters, statistics: SoftStatistics, warp: Warp) -> SoftParameters:
+        """Curves and time prior on another clock."""
+        genes = try_warp(self.gene_problem(parameters, statistics), parameters.theta, warp)
+        return replace(parameters, genes=genes, prior=warp_density(parameters.prior, self.states, warp))
+
+    def _rest_of_m_step(
+        self, statistics: SoftStatistics, genes: GeneFit, u_scatter: FloatArray, s_scatter: FloatArray
+    ) -> SoftParameters:
+        u_means, s_means = self.states.means(genes.theta)
+        n = self.states.n_states
+        u_sums, s_sums = StateSums.of(statistics.unspliced, n), StateSums.of(statistics.spliced, n)
+        u_scatter, s_scatter = on_all_cores(
+            lambda layer: self.noise.update_scatter(*layer),
+            (
+                (u_scatter, u_sums, u_means, self.cells.unspliced),
+                (s_scatter, s_sums, s_means, self.cells.spliced),
+            ),
+        )
+        return SoftParameters(
+            genes,
+            u_scatter,
+            s_scatter,
+            self.time_prior.update(self.cells.prior_rows.by_group(statistics.weight), self.states),
+            self.cells.prior_rows.update(statistics.weight, self.states),
+        )
+
+    def _gene_problem(self, statistics: SoftStatistics, u_scatter: FloatArray, s_scatter: FloatArray) -> GeneProblem:
+        n = self.states.n_states
+        return GeneProblem(
+            self.states,
+            self.noise,
+            self.rate_prior,
+            StateSums.of(statistics.unspliced, n),
+            StateSums.of(statistics.spliced, n),
+            u_scatter,
+            s_scatter,
+        )
+
+    def gene_problem(self, parameters: SoftParameters, statistics: SoftStatistics) -> GeneProblem:
+        """The M-step's problem at these parameters, for looking at single genes."""
+        return self._gene_problem(statistics, parameters.unspliced_scatter, parameters.spliced_scatter)
+
+    def statistics_of(self, assignment: FloatArray) -> SoftStatistics:
+        """Sums under a given posterior ``(cells, states)``, in the caller's order of cells."""
+        q = assignment[self.cells.order]
+        weight = np.zeros((self.cells.prior_rows.n_rows, self.states.n_states))
+        np.add.at(weight, self.cells.prior_row, q)
+        return SoftStatistics(layer_sums(self.cells.unspliced, q), layer_sums(self.cells.spliced, q), weight)
+
+
+def layer_sums(data: LayerData, q: FloatArray) -> LayerStatistics:
+    """Sums of one layer under a posterior ``(cells, states)``, in the order of ``data``."""
+    powers = data.size ** np.array([[1], [2], [3], [4]])
+    return LayerStatistics(powers @ q, np.asarray(data.values.T @ q, dtype=np.float64))
+
+
+def _threaded_tables(noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
+    """``noise.tables``, a few levels at a time on all cores."""
+    pieces = np.array_split(levels, min(len(levels), 4))
+    tables = list(on_all_cores(lambda piece: noise.tables(means, scatter, piece), pieces))
+    return ScoreTables(
+        np.concatenate([table.slope for table in tables]), np.concatenate([table.offset for table in tables])
+    )

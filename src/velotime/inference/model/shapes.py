@@ -1,0 +1,126 @@
+r"""Shapes that a gene's curve can have, fitted without iteration: where a restart begins.
+
+At given rates and switch times the means are linear in the levels: with h the response of spliced to a unit step of
+its steady state,
+
+    s(t) = level_0 (1 - h(t - t_on)) + level_1 (h(t - t_on) - h(t - t_off)) + level_2,k h(t - t_off),k
+
+(k the lineage), and alike for unspliced up to ``c gamma / beta``. So for each of some dozens of shapes (onset,
+duration, fast or slow) the levels of all genes follow from one small weighted least-squares problem that the genes
+share, and the shapes are ranked by likelihood. Induction, repression, pulse, dip, and one lineage apart from the others
+are all among them, as the levels are free.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Protocol
+
+import numpy as np
+
+from velotime._types import FloatArray
+from velotime.inference.model.layer import StateSums
+from velotime.inference.model.noise import Noise
+from velotime.inference.model.rate_prior import CurvePrior
+from velotime.inference.states import States
+from velotime.kinetics import SwitchParameter, switch_means
+
+RATES = ((8.0, 5.0), (25.0, 15.0), (4.0, 2.5))  # splicing and degradation per clock: usual, fast, slow
+ONSETS = (-0.1, 0.05, 0.2, 0.35, 0.5, 0.65, 0.8)
+DURATIONS = (0.12, 0.3, 0.6)
+LEAST_LEVEL = 0.03  # of the gene's mean: no level is nil, its log must move
+RIDGE = 0.02  # share of the cells that speak for a flat curve
+
+
+class Screenable(Protocol):
+    """What the screening reads of a gene problem."""
+
+    @property
+    def states(self) -> States:
+        """The states."""
+
+    @property
+    def noise(self) -> Noise:
+        """The noise model."""
+
+    @property
+    def prior(self) -> CurvePrior:
+        """Prior of the parameters."""
+
+    @property
+    def unspliced(self) -> StateSums:
+        """Sums over cells."""
+
+    @property
+    def spliced(self) -> StateSums:
+        """Sums over cells."""
+
+    @property
+    def unspliced_scatter(self) -> FloatArray:
+        """Of the noise model, ``(genes,)``."""
+
+    @property
+    def spliced_scatter(self) -> FloatArray:
+        """Of the noise model, ``(genes,)``."""
+
+
+def best_shapes(problem: Screenable, n_best: int) -> FloatArray:
+    """The ``n_best`` likeliest shapes of each gene, ``(n_best, genes, parameters)``."""
+    shapes = list(product(RATES, ONSETS, DURATIONS))
+    fitted = [_fit_levels(problem, rates, onset, duration) for rates, onset, duration in shapes]
+    loss = np.stack([loss for _, loss in fitted])
+    order = np.argsort(loss, axis=0)[:n_best]
+    return np.stack([theta for theta, _ in fitted])[order, np.arange(loss.shape[1])]
+
+
+def _fit_levels(
+    problem: Screenable, rates: tuple[float, float], onset: float, duration: float
+) -> tuple[FloatArray, FloatArray]:
+    """One shape with the best levels for each gene: parameters ``(genes, parameters)`` and loss ``(genes,)``."""
+    basis_u, basis_s = _bases(problem.states, rates, onset, duration)
+    sums = problem.spliced
+    flat = sums.value.sum(axis=1) / sums.size.sum() + 1e-9
+    ridge = RIDGE * sums.size.sum() / len(basis_s)
+    normal = (basis_s * sums.size) @ basis_s.T + ridge * np.eye(len(basis_s))
+    levels = np.linalg.solve(normal, basis_s @ sums.value.T + ridge * flat).T
+    levels = np.maximum(levels, LEAST_LEVEL * flat[:, None])
+    unscaled = levels @ basis_u
+    scaling = (problem.unspliced.value.sum(axis=1) + 1e-9) / (unscaled @ problem.unspliced.size)
+    theta = _parameters(problem, levels, scaling, rates, onset, duration)
+    fit = problem.noise.log_likelihood(sums, levels @ basis_s, problem.spliced_scatter)
+    fit = fit + problem.noise.log_likelihood(problem.unspliced, scaling[:, None] * unscaled, problem.unspliced_scatter)
+    return theta, problem.prior.penalty(theta) - fit
+
+
+def _bases(states: States, rates: tuple[float, float], onset: float, duration: float) -> tuple[FloatArray, FloatArray]:
+    """Means of both layers for each level set to one and the others to zero, ``(2 + lineages, states)``."""
+    p = SwitchParameter
+    theta = np.full((3, 8), -60.0)  # a level of e^-60 is zero
+    theta[:, p.LOG_BETA], theta[:, p.LOG_GAMMA] = np.log(rates[0]), np.log(rates[1])
+    theta[:, p.T_ON], theta[:, p.LOG_DURATION], theta[:, p.LOG_SCALING] = onset, np.log(duration), 0.0
+    theta[[0, 1, 2], [p.LOG_LEVEL_0, p.LOG_LEVEL_1, p.LOG_LEVEL_2]] = 0.0
+    own = np.eye(states.layout.n_lineages)[states.lineage].T
+    out = []
+    for curve in switch_means(theta, states.times):
+        tiled = np.tile(curve, (1, states.layout.n_lineages))
+        out.append(np.concatenate([tiled[:2], own * tiled[2]]))
+    return out[0], out[1]
+
+
+def _parameters(
+    problem: Screenable,
+    levels: FloatArray,
+    scaling: FloatArray,
+    rates: tuple[float, float],
+    onset: float,
+    duration: float,
+) -> FloatArray:
+    p = SwitchParameter
+    layout = problem.states.layout
+    theta = np.empty((levels.shape[0], layout.n_parameters))
+    theta[:, p.LOG_BETA], theta[:, p.LOG_GAMMA] = np.log(rates[0]), np.log(rates[1])
+    theta[:, p.T_ON], theta[:, p.LOG_SCALING] = onset, np.log(scaling)
+    theta[:, [p.LOG_LEVEL_0, p.LOG_LEVEL_1]] = np.log(levels[:, :2])
+    theta[:, layout.durations] = np.log(duration)
+    theta[:, layout.last_levels] = np.log(levels[:, 2:])
+    return np.clip(theta, problem.prior.lower, problem.prior.upper)

@@ -1,0 +1,1 @@
+"""What a fit says of cells, genes and groups, and how uncertain it is."""

@@ -1,0 +1,224 @@
+r"""Groups of cells in a fit: what the curves say of them, and whether they need rates of their own.
+
+The likelihood-ratio test. Let S and F be score and Fisher information of a gene's parameters at its shared curve,
+summed over a group's cells (index k) or the others' (r), with the posterior of time as it was fitted. The shared curve
+is a maximum, so ``S_k = -S_r``, with variance ``V = F_k - F_k F^-1 F_k``, F = F_k + F_r, as the curve was learned from
+the group's cells too. Rates of their own are fitted to each part with a weak normal prior of precision P around the
+shared curve, without which a group that sees a stretch of the clock only could not settle them. To second order the
+gain in log-likelihood of a part is
+
+    2 (l(theta) - l(shared)) = S' (F + P)^-1 (F + 2P) (F + P)^-1 S = S' M S
+
+with F its own information, so that the statistic, the sum of both, is distributed as ``sum_e w_e chi^2_1`` with the
+eigenvalues w of ``V (M_k + M_r)``: near 1 where a rate is seen by both parts, near 0 where it is not. Its tail is
+that of the scaled chi^2 of the same mean and variance, ``a chi^2_d`` with ``a = sum w^2 / sum w`` and
+``d = (sum w)^2 / sum w^2`` (Satterthwaite 1946).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import chi2
+
+from velotime._types import FloatArray, IntArray
+from velotime.compute import LayerStatistics
+from velotime.inference.model.layer import LayerData, StateSums
+from velotime.inference.model.mstep import GeneProblem, begin, improve
+from velotime.inference.model.posterior import blocks
+from velotime.inference.model.problem import layer_sums
+from velotime.inference.model.rate_prior import NearPrior
+from velotime.inference.results.restored import Restored
+from velotime.inference.states import Layout
+from velotime.kinetics import SwitchParameter
+
+STEPS = 15  # Levenberg-Marquardt steps from the shared curve
+CHANGE_SD = 1.0  # prior sd of the change of a log rate: e-fold changes are nothing special
+HELD = 1e12  # precision of what a group may not change
+
+
+@dataclass(frozen=True)
+class GroupSums:
+    """Sums of both layers over the cells of a group, under the posterior of the fit.
+
+    Attributes
+    ----------
+    unspliced, spliced
+        Sums of each layer.
+    n_cells
+        Cells of the group.
+    """
+
+    unspliced: LayerStatistics
+    spliced: LayerStatistics
+    n_cells: int
+
+
+@dataclass(frozen=True)
+class GroupTest:
+    """Do a group's cells need rates of their own? One entry a gene.
+
+    Attributes
+    ----------
+    statistic
+        Twice the gain in log-likelihood of rates of their own in the group and in the others over shared ones,
+        ``(genes,)``.
+    degrees
+        Effective degrees of freedom, ``(genes,)``: at most the number of rates, less where the group sees less.
+    p_value
+        Probability of as large a statistic if all cells share their rates, ``(genes,)``.
+    own, others
+        Parameters in the group and in the other cells, ``(genes, parameters)``.
+    """
+
+    statistic: FloatArray
+    degrees: FloatArray
+    p_value: FloatArray
+    own: FloatArray
+    others: FloatArray
+
+
+def group_sums(fit: Restored, group: IntArray, n_groups: int) -> list[GroupSums]:
+    """Sums over each group, in one pass over the cells; of means over n neighbours each cell counts as 1/n.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    group
+        Group of each cell from 0, in the caller's order, ``(cells,)``.
+    n_groups
+        Number of groups.
+    """
+    cells = fit.problem.cells
+    sums = [
+        GroupSums(_nothing(fit, cells.unspliced), _nothing(fit, cells.spliced), int((group == k).sum()))
+        for k in range(n_groups)
+    ]
+    for at, q in blocks(fit.problem, fit.parameters):
+        codes = group[cells.order[at]]
+        for k, total in enumerate(sums):
+            rows = np.flatnonzero(codes == k)
+            if len(rows):
+                part = q[rows].astype(np.float64) / cells.n_averaged
+                _add(total.unspliced, layer_sums(_rows(cells.unspliced, at.start + rows), part))
+                _add(total.spliced, layer_sums(_rows(cells.spliced, at.start + rows), part))
+    return sums
+
+
+def group_gain(fit: Restored, sums: GroupSums) -> FloatArray:
+    """Log-likelihood of each gene's curve over that of a constant mean, among a group's cells, nats, ``(genes,)``.
+
+    The constant is the group's own mean: what counts is change among these cells that the curve foretells. Negative
+    where it foretells a change that is not there.
+    """
+    genes = _problem(fit, [sums])
+    flat = [
+        np.repeat(part.value.sum(axis=1, keepdims=True) / part.size.sum(), len(part.size), axis=1)
+        for part in (genes.unspliced, genes.spliced)
+    ]
+    curve = genes.states.means(fit.parameters.theta)
+    return np.asarray(genes.log_likelihood(curve) - genes.log_likelihood((flat[0], flat[1])))
+
+
+def compare_groups(fit: Restored, sums: list[GroupSums], tested: Iterable[int]) -> list[GroupTest]:
+    """Test each of some groups against all other cells.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    sums
+        Sums over all groups, which together hold all cells.
+    tested
+        Which of them to test.
+    """
+    layout = fit.problem.states.layout
+    weak = np.full(layout.n_parameters, CHANGE_SD**-2)
+    shared = _refit(_problem(fit, sums), fit.parameters.theta, weak)
+    rates = rate_columns(layout)
+    own_rates = np.full(layout.n_parameters, HELD)
+    own_rates[rates] = CHANGE_SD**-2
+    return [
+        _test(_problem(fit, [sums[k]]), _problem(fit, sums[:k] + sums[k + 1 :]), shared, own_rates, rates)
+        for k in tested
+    ]
+
+
+def rate_columns(layout: Layout) -> IntArray:
+    """Columns of the rates: beta, gamma and every level; switch times and scaling are not among them."""
+    p = SwitchParameter
+    last = np.arange(layout.n_parameters)[layout.last_levels]
+    return np.array([p.LOG_BETA, p.LOG_GAMMA, p.LOG_LEVEL_0, p.LOG_LEVEL_1, *last], dtype=np.int64)
+
+
+def _test(
+    group: GeneProblem, others: GeneProblem, shared: FloatArray, precision: FloatArray, rates: IntArray
+) -> GroupTest:
+    parts = (group, others)
+    fitted = [_refit(part, shared, precision) for part in parts]
+    gains = [
+        part.log_likelihood(part.states.means(theta)) - part.log_likelihood(part.states.means(shared))
+        for part, theta in zip(parts, fitted, strict=True)
+    ]
+    statistic = 2 * np.maximum(gains[0] + gains[1], 0.0)
+    scale, degrees = _null_distribution(group.information(shared)[1], others.information(shared)[1], rates)
+    return GroupTest(statistic, degrees, chi2.sf(statistic / scale, degrees), fitted[0], fitted[1])
+
+
+def _refit(problem: GeneProblem, theta: FloatArray, precision: FloatArray) -> FloatArray:
+    near = replace(problem, prior=NearPrior(theta, precision, problem.states.layout))
+    return improve(near, begin(near, theta), STEPS).theta
+
+
+def _null_distribution(group: FloatArray, others: FloatArray, rates: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Scale and degrees of freedom of the statistic, from the information of both parts, each ``(genes,)``."""
+    n_rates = len(rates)
+    prior = CHANGE_SD**-2 * np.eye(n_rates)
+    own = group[:, rates[:, None], rates]
+    # a parameter that no cell sees has no information: a trace of the prior keeps the whole invertible
+    whole = group + others + 1e-6 * np.eye(group.shape[1])
+    variance = own - group[:, rates] @ np.linalg.solve(whole, group[:, :, rates])
+    middle = np.zeros_like(own)
+    for information in (own, others[:, rates[:, None], rates]):
+        inverse = np.linalg.inv(information + prior)
+        middle += inverse @ (information + 2 * prior) @ inverse
+    product = variance @ middle
+    first = np.maximum(np.einsum("gpp->g", product), 1e-9)
+    second = np.maximum(np.einsum("gpq,gqp->g", product, product), 1e-18)
+    return second / first, first**2 / second
+
+
+def _problem(fit: Restored, sums: list[GroupSums]) -> GeneProblem:
+    """The M-step's problem of the cells of some groups."""
+    n = fit.problem.states.n_states
+    total = GroupSums(_nothing(fit, fit.problem.cells.unspliced), _nothing(fit, fit.problem.cells.spliced), 0)
+    for part in sums:
+        _add(total.unspliced, part.unspliced)
+        _add(total.spliced, part.spliced)
+    return GeneProblem(
+        fit.problem.states,
+        fit.problem.noise,
+        fit.problem.rate_prior,
+        StateSums.of(total.unspliced, n),
+        StateSums.of(total.spliced, n),
+        fit.parameters.unspliced_scatter,
+        fit.parameters.spliced_scatter,
+    )
+
+
+def _nothing(fit: Restored, data: LayerData) -> LayerStatistics:
+    n = fit.problem.states.n_states
+    return LayerStatistics(np.zeros((4, n)), np.zeros((data.n_genes, n)))
+
+
+def _add(into: LayerStatistics, more: LayerStatistics) -> None:
+    """Add in place: these sums belong to this module until they are handed out."""
+    into.size_powers[:] += more.size_powers
+    into.value[:] += more.value
+
+
+def _rows(data: LayerData, rows: IntArray) -> LayerData:
+    return LayerData(data.values[rows], data.levels, data.level[rows])

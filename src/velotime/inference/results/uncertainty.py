@@ -1,0 +1,242 @@
+r"""What uncertain curves add to the uncertainty of times, and uncertain times to that of curves.
+
+Write theta for all curves' parameters and t_i for the cells' times. At the fit, with ``w = l/V`` the weight of a count,
+``mu'`` the curve's slope in time and ``J`` its derivative by the parameters, the expected information is
+
+    (theta_g, theta_g):  B_g = sum_i w J J^T  + prior          (genes do not meet)
+    (theta_g, t_i):      w mu' J
+    (t_i, t_i):          I_i = sum_g w mu'^2
+
+Cells of one state share their entries, so summed over the n_j cells of state j the middle one is a column ``a_gj`` and
+the last one ``M_j = I_j n_j`` (information of a cell times their number). Taking the cells' times out leaves the
+information of the curves, ``B - A M^-1 A^T``, of low rank beside B: with ``K = A^T B^-1 A`` and ``H = (M - K)^-1``
+
+    Cov(theta_g)          = B_g^-1 + E_g H E_g^T,    E_g = B_g^-1 A_g
+    Cov(theta_g, clock)   = -E_g H                   (the clock: how far all cells of state j are displaced together)
+    Cov(clock)            = M^-1 K H
+
+(Woodbury; the missing-information principle of Louis 1982.) The eigenvalues of ``M^-1 K`` are the rates at which EM
+converges along the clock. Two of them are near 1: a shift and a stretch of the whole clock change no likelihood. The
+clock is relative, so both are taken out: displacements are regressed on 1 and t, and the curves moved back accordingly.
+
+A cell does not stand at one time but has a posterior, and Louis' missing information has a part that knows no other
+gene: the posterior variance of the score ``(x - l mu)/V J`` as J differs between the times that a cell may have. With
+``E(x - l mu)^2 = l V`` that part is ``w Var_q(J)``, and what is left of ``w J J^T`` is ``w Jbar Jbar^T`` with
+``Jbar = E_q J``: a curve is seen at the resolution at which times are known. It matters most for switches, at which J
+jumps: the cells around one do not know on which side they are. So J above is taken as smoothed over the posterior of a
+cell of the state: standard normal on the clock ``int sqrt(I) dt``, whose unit is a cell's own resolution.
+
+A fitted slope is noisier than the true one, and the fit seems to know times better than it does. With e the error of a
+fitted curve and q the posterior of a cell of state j, ``sum w (mu_k - mu_j)^2`` exceeds what the true curves give by
+``sum w E(e_k - e_j)^2``: information that is spurious, ``S_j = sum w E(e_k - e_j)^2 / E_q (t_k - t_j)^2`` of it. And
+counts scatter about the true curve, not the fitted one: through the mean slope of e over q, ``sum w (x - mu) e'``, of
+variance ``N_j = sum w E(e'^2)``, noise comes in. To first order the two widen the variance of a time by
+``1 + (S_j + N_j) / I_j``.
+
+Means over n neighbours share their cells: all of them say no more than a share 1/n would that shared none, and one of
+them says of its own cell 1/n of what it says of the n. So w is l/(n V) above, and posteriors of cells are taken to the
+power 1/n (``_summary.blocks``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.integrate import cumulative_trapezoid
+
+from velotime._types import FloatArray, IntArray
+from velotime.compute import LEAST_VARIANCE
+from velotime.inference.model.mstep import GeneProblem
+from velotime.inference.states import States
+
+GRID_INFORMATION = 12.0  # of the clock's length: a time is never less certain than uniform on [0, 1]
+SLOWEST = 0.9999  # largest eigenvalue kept: what no prior holds must not divide by nil
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Second-order summary of a fit.
+
+    Attributes
+    ----------
+    widening
+        Factor of a cell's posterior variance of time, ``(states,)``.
+    clock_variance
+        Variance of the displacement that all cells of a state share, origin and unit aligned, ``(states,)``.
+    covariance
+        Of each gene's parameters, ``(genes, parameters, parameters)``, origin and unit of the clock aligned.
+    velocity_variance
+        Of ds/dt given the state, ``(genes, states)``.
+    """
+
+    widening: FloatArray
+    clock_variance: FloatArray
+    covariance: FloatArray
+    velocity_variance: FloatArray
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer of one lineage: weights and slopes of the mean ``(genes, times)``, Jacobian ``(genes, 8, times)``."""
+
+    states: slice
+    columns: IntArray
+    weight: FloatArray
+    slope: FloatArray
+    jacobian: FloatArray
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """Sums over cells that the formulas above are made of."""
+
+    conditional: FloatArray  # B_g^-1, (genes, parameters, parameters)
+    cross: FloatArray  # A_g, (genes, parameters, states)
+    information: FloatArray  # M_j, (states,)
+    spurious: FloatArray  # (S_j + N_j) n_j, (states,)
+
+
+def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray, n_averaged: float = 1.0) -> Uncertainty:
+    """Evaluate the formulas of this module.
+
+    Parameters
+    ----------
+    genes
+        The M-step's problem at the fit.
+    theta
+        Parameters, ``(genes, parameters)``.
+    n_cells
+        Expected number of cells in each state, ``(states,)``.
+    n_averaged
+        Cells that each value is a mean of.
+    """
+    count = np.maximum(n_cells, 1e-6)
+    layers = list(_layers(genes, theta, n_averaged))
+    terms = _terms(genes, layers, count)
+    M = terms.information
+    E = terms.conditional @ terms.cross
+    H, clock = _clock(np.einsum("gps,gpt->st", terms.cross, E), M)
+    align = _alignment(genes.states.time, count)
+    keep = np.eye(len(M)) - np.stack([np.ones_like(M), genes.states.time], axis=1) @ align
+    covariance = _aligned(terms.conditional, E, H, clock, align, _gauge(theta, genes.states))
+    velocity = _velocity_variance(covariance, layers[1::2], genes.states)
+    return Uncertainty(
+        widening=1.0 + terms.spurious / M,
+        clock_variance=np.maximum(np.diagonal(keep @ clock @ keep.T), 0.0),
+        covariance=covariance,
+        velocity_variance=velocity,
+    )
+
+
+def _layers(genes: GeneProblem, theta: FloatArray, n_averaged: float) -> Iterator[_Layer]:
+    """Unspliced and spliced of each lineage in turn, each cell with its share of what averaged values say."""
+    states, n_times = genes.states, len(genes.states.times)
+    slope_u, slope_s = states.velocities(theta)
+    for lineage, (u, s, ju, js) in enumerate(states.jacobians(theta)):
+        own = slice(lineage * n_times, (lineage + 1) * n_times)
+        for sums, mean, slope, jacobian, scatter in (
+            (genes.unspliced, u, slope_u, ju, genes.unspliced_scatter),
+            (genes.spliced, s, slope_s, js, genes.spliced_scatter),
+        ):
+            constant, linear, quadratic = genes.noise.variance_terms(scatter)[..., None]
+            variance = constant + mean * (linear + quadratic * sums.mean_size[own] * mean)
+            variance = np.maximum(variance, LEAST_VARIANCE)
+            weight = sums.size[own] / (n_averaged * variance)
+            yield _Layer(own, states.layout.columns(lineage), weight, slope[:, own], jacobian)
+
+
+def _terms(genes: GeneProblem, layers: list[_Layer], count: FloatArray) -> _Terms:
+    states, n_genes, n_parameters = genes.states, genes.n_genes, genes.states.layout.n_parameters
+    information = GRID_INFORMATION * count
+    for layer in layers:
+        information[layer.states] += (layer.weight * layer.slope**2).sum(axis=0)
+    cross = np.zeros((n_genes, n_parameters, states.n_states))
+    within = np.tile(genes.prior.hessian, (n_genes, 1, 1))
+    resolution = np.sqrt(information / count)
+    seen = [layer.jacobian @ _blur(states.times, resolution[layer.states]).T for layer in layers]
+    for layer, jacobian in zip(layers, seen, strict=True):
+        cross[:, layer.columns, layer.states] += (layer.weight * layer.slope)[:, None] * jacobian
+        weighted = jacobian * layer.weight[:, None]
+        within[:, layer.columns[:, None], layer.columns] += weighted @ jacobian.transpose(0, 2, 1)
+    conditional = np.linalg.inv(within)
+    spurious = np.zeros(states.n_states)
+    for layer in layers:
+        own = conditional[:, layer.columns[:, None], layer.columns]
+        steepness = _steepness(layer.jacobian, own, states.times, resolution[layer.states])
+        spurious[layer.states] += (layer.weight * steepness).sum(axis=0)
+    return _Terms(conditional, cross, information, spurious)
+
+
+def _blur(times: FloatArray, resolution: FloatArray) -> FloatArray:
+    """Posterior of a cell of each time, ``(times, times)``, rows sum to one: normal along ``int resolution dt``."""
+    place = cumulative_trapezoid(resolution, times, initial=0.0)
+    weight = np.exp(-0.5 * (place - place[:, None]) ** 2)
+    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
+
+
+def _steepness(jacobian: FloatArray, form: FloatArray, times: FloatArray, resolution: FloatArray) -> FloatArray:
+    """``E (e_k - e_j)^2 / E_q (t_k - t_j)^2 + E e'^2`` for each gene and time j, ``(genes, times)``.
+
+    A plain derivative would depend on the grid, as J jumps at switches. Where cells are placed more finely than the
+    grid, neighbouring times count.
+    """
+    q = _blur(times, np.minimum(resolution, 1.0 / np.diff(times).min()))
+    applied = form @ jacobian
+    square = (jacobian * applied).sum(axis=1)
+    product = (applied * (jacobian @ q.T)).sum(axis=1)
+    away = (q * (times - times[:, None]) ** 2).sum(axis=1)
+    differences = np.maximum(square @ q.T - 2 * product + square, 0.0) / away
+    centred = q * (times - (q @ times)[:, None])
+    slope = jacobian @ (centred / (centred * times).sum(axis=1, keepdims=True)).T
+    return np.asarray(differences + _quadratic(slope, form))
+
+
+def _quadratic(vectors: FloatArray, form: FloatArray) -> FloatArray:
+    """``v^T form v`` for each gene and time, ``(genes, times)``, of vectors ``(genes, parameters, times)``."""
+    return np.asarray((vectors * (form @ vectors)).sum(axis=1))
+
+
+def _clock(K: FloatArray, M: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """``H`` and the covariance of the clock, both ``(states, states)``, through the eigenvalues of ``M^-1 K``."""
+    root = np.sqrt(M)
+    value, vector = np.linalg.eigh(K / (root[:, None] * root))
+    value = np.clip(value, 0.0, SLOWEST)
+    vector = vector / root[:, None]
+    return (vector / (1 - value)) @ vector.T, (vector * (value / (1 - value))) @ vector.T
+
+
+def _alignment(time: FloatArray, count: FloatArray) -> FloatArray:
+    """Least-squares coefficients of a displacement on 1 and t, weighted by cells, ``(2, states)``."""
+    design = np.stack([np.ones_like(time), time])
+    weighted = design * count
+    return np.asarray(np.linalg.solve(weighted @ design.T, weighted))
+
+
+def _gauge(theta: FloatArray, states: States) -> FloatArray:
+    """How parameters go with a shift and a stretch of the clock, ``(genes, parameters, 2)``."""
+    out = np.zeros((*theta.shape, 2))
+    out[:, :2, 1] = -1.0
+    out[:, 2, 0], out[:, 2, 1] = 1.0, theta[:, 2]
+    out[:, states.layout.durations, 1] = 1.0
+    return out
+
+
+def _aligned(
+    conditional: FloatArray, E: FloatArray, H: FloatArray, clock: FloatArray, align: FloatArray, gauge: FloatArray
+) -> FloatArray:
+    """Covariance of each gene's ``theta_g - gauge (align clock)``."""
+    with_clock = -(E @ (H @ align.T)) @ gauge.transpose(0, 2, 1)
+    of_clock = gauge @ (align @ clock @ align.T) @ gauge.transpose(0, 2, 1)
+    whole = conditional + (E @ H) @ E.transpose(0, 2, 1)
+    return np.asarray(whole - with_clock - with_clock.transpose(0, 2, 1) + of_clock)
+
+
+def _velocity_variance(covariance: FloatArray, spliced: list[_Layer], states: States) -> FloatArray:
+    pieces = []
+    for layer in spliced:
+        steep = np.gradient(layer.jacobian, states.times, axis=2)
+        own = covariance[:, layer.columns[:, None], layer.columns]
+        pieces.append(np.maximum(_quadratic(steep, own), 0.0))
+    return np.hstack(pieces)

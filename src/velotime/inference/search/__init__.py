@@ -1,0 +1,1 @@
+"""The search for root, direction and lineages: geometry, starts, short fits, finals."""

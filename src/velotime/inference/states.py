@@ -1,0 +1,124 @@
+"""Parameters of the genes, states of the cells, and the curve that joins them.
+
+A *state* is a pair (lineage, time). The states are numbered lineage by lineage, so that arrays over states are
+``(genes, lineages * times)``; nothing else in velotime knows that lineages exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from velotime._types import FloatArray, IntArray
+from velotime.compute import curve_means
+from velotime.kinetics import SwitchParameter, switch_jacobian, switch_velocity
+
+N_SHARED = 6  # parameters that all lineages of a gene share; two more a lineage
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each parameter stands in ``theta``, ``(genes, 6 + 2 lineages)``.
+
+    Columns 0 to 5 are log beta, log gamma, t_on, log level_0, log level_1 and log scaling; columns 6 + 2k and
+    7 + 2k are log(t_off - t_on) and log level_2 of lineage k.
+    """
+
+    n_lineages: int = 1
+
+    @property
+    def n_parameters(self) -> int:
+        """Parameters a gene."""
+        return N_SHARED + 2 * self.n_lineages
+
+    def columns(self, lineage: int) -> IntArray:
+        """Columns of the eight parameters of one lineage, in the order of ``SwitchParameter``."""
+        own = N_SHARED + 2 * lineage
+        return np.array([*range(N_SHARED), own, own + 1])
+
+    @property
+    def durations(self) -> slice:
+        """Columns of log(t_off - t_on), one a lineage."""
+        return slice(N_SHARED, None, 2)
+
+    @property
+    def last_levels(self) -> slice:
+        """Columns of log level_2, one a lineage."""
+        return slice(N_SHARED + 1, None, 2)
+
+    def spread(self, shared: list[float], own: list[float]) -> FloatArray:
+        """One number a parameter from those of the shared ones and those of a lineage's own."""
+        return np.array([*shared, *(own * self.n_lineages)])
+
+
+@dataclass(frozen=True)
+class States:
+    """The table of states: every time of the grid in every lineage.
+
+    Attributes
+    ----------
+    times
+        The time grid, ``(times,)``, from 0 to 1, relative.
+    layout
+        Lineages and their columns.
+    """
+
+    times: FloatArray
+    layout: Layout
+
+    @classmethod
+    def grid(cls, n_times: int, n_lineages: int = 1) -> States:
+        """Evenly spaced times from 0 to 1."""
+        return cls(np.linspace(0.0, 1.0, n_times), Layout(n_lineages))
+
+    @property
+    def n_states(self) -> int:
+        """Number of states."""
+        return int(self.times.shape[0]) * self.layout.n_lineages
+
+    @cached_property
+    def time(self) -> FloatArray:
+        """Time of each state, ``(states,)``."""
+        return np.tile(self.times, self.layout.n_lineages)
+
+    @cached_property
+    def lineage(self) -> IntArray:
+        """Lineage of each state, ``(states,)``."""
+        return np.repeat(np.arange(self.layout.n_lineages), self.times.shape[0])
+
+    def means(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Expected unspliced and spliced counts at size factor 1, each ``(genes, states)``."""
+        return curve_means(theta, self.times, self.columns)
+
+    def velocities(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """du/dt and ds/dt at size factor 1, relative units, each ``(genes, states)``."""
+        curves = [switch_velocity(theta[:, c], self.times) for c in self.columns]
+        return np.hstack([u for u, _ in curves]), np.hstack([s for _, s in curves])
+
+    def jacobians(self, theta: FloatArray) -> list[tuple[FloatArray, FloatArray, FloatArray, FloatArray]]:
+        """A lineage's means and their derivatives by its eight parameters, one tuple a lineage."""
+        return [switch_jacobian(theta[:, c], self.times) for c in self.columns]
+
+    @cached_property
+    def columns(self) -> IntArray:
+        """Columns of the eight parameters of each lineage, ``(lineages, 8)``."""
+        return np.stack([self.layout.columns(k) for k in range(self.layout.n_lineages)])
+
+
+def natural_rates(theta: FloatArray) -> dict[str, FloatArray]:
+    """The shared parameters on their natural scale, each ``(genes,)``; rates relative to the total time.
+
+    ``alpha_k = level_k gamma`` is in spliced counts (at size factor 1) per unit of time.
+    """
+    p = SwitchParameter
+    gamma = np.exp(theta[:, p.LOG_GAMMA])
+    return {
+        "beta": np.exp(theta[:, p.LOG_BETA]),
+        "gamma": gamma,
+        "t_on": theta[:, p.T_ON],
+        "alpha_0": np.exp(theta[:, p.LOG_LEVEL_0]) * gamma,
+        "alpha_1": np.exp(theta[:, p.LOG_LEVEL_1]) * gamma,
+        "scaling": np.exp(theta[:, p.LOG_SCALING]),
+    }

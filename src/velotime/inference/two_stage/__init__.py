@@ -1,0 +1,1 @@
+"""The two-stage EM: one time per cell, explicit first and exact last."""

@@ -1,0 +1,1 @@
+"""scVelo's model: every gene with a clock of its own."""

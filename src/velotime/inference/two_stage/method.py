@@ -1,0 +1,81 @@
+"""``TwoStageEM``: one time a cell, explicit first and exact last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from numpy.random import Generator
+
+from velotime._status import InputError
+from velotime.inference.em import Watcher, watch_nothing
+from velotime.inference.methods.protocol import Reads
+from velotime.inference.observations import Observations
+from velotime.inference.search.starts import Geometry
+from velotime.inference.two_stage.gene_clock.fit import GeneClock, GeneClockFit
+from velotime.inference.two_stage.shared_clock.fit import SharedClock, SharedClockFit
+
+
+@dataclass(frozen=True)
+class TwoStageEM:
+    """Expectation-maximisation in two stages with one time a cell: explicit inverse times first, exact times last.
+
+    Parameters
+    ----------
+    clock
+        "gene", the default: every gene has a clock of its own, scVelo's dynamical model; for comparison, and for those
+        who know scVelo. "shared": one clock for all genes. ``GeneClock(...)`` and ``SharedClock(...)`` set more.
+    """
+
+    clock: Literal["gene", "shared"] | GeneClock | SharedClock = "gene"
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.clock, GeneClock | SharedClock) or self.clock in ("gene", "shared")):
+            raise InputError(
+                f"TwoStageEM(clock={self.clock!r}): must be 'gene', 'shared', a GeneClock or a SharedClock."
+            )
+
+    @property
+    def reads(self) -> Reads:
+        """Moments, unless layers are named."""
+        return Reads.MOMENTS
+
+    @property
+    def settings(self) -> GeneClock | SharedClock:
+        """The clock with its settings."""
+        if isinstance(self.clock, str):
+            return GeneClock() if self.clock == "gene" else SharedClock()
+        return self.clock
+
+    @property
+    def places_cells(self) -> bool:
+        """Whether the fit wants to know where the cells lie: a shared clock starts from there."""
+        return isinstance(self.settings, SharedClock)
+
+    def fit(
+        self,
+        observations: Observations,
+        geometry: Geometry | None = None,
+        *,
+        rng: Generator,
+        watch: Watcher = watch_nothing,
+    ) -> GeneClockFit | SharedClockFit:
+        """Fit the model.
+
+        Parameters
+        ----------
+        observations
+            Values of the genes to fit.
+        geometry
+            Where some of the cells lie; needed for a shared clock.
+        rng
+            Draws the cells of the starts.
+        watch
+            Called once an iteration.
+        """
+        clock = self.settings
+        if isinstance(clock, GeneClock):
+            return clock.fit(observations, rng=rng, watch=watch)
+        if geometry is None:
+            raise InputError("a shared clock starts from where the cells lie: pass geometry.")
+        return clock.fit(observations, geometry, rng=rng, watch=watch)

@@ -1,0 +1,1 @@
+"""One time per cell on the clock that all genes share."""

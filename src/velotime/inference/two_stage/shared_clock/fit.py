@@ -1,0 +1,240 @@
+r"""The two-stage EM on the clock that all genes share: every cell at one time, not a posterior of times.
+
+    E   tau_i: the genes' explicit times averaged, in the first stage; argmin_t of the squared distance, in the last
+        (``_placing``)
+    M   the same as ``SoftEM``'s with Gaussian noise, given each cell's time: curves, then variances
+
+What the loop sees is the log-likelihood of the values *at* the assigned times (the classification likelihood of Celeux
+and Govaert 1992). With exact times neither half can lower it. It is no likelihood of the curves, as it takes each time
+for known: it rewards curves that noise can be read into.
+
+A cell between two times of the grid is counted at both, in proportion. Root, direction and first curves come from the
+same starts as ``SoftEM``'s.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.random import Generator
+from scipy import sparse
+
+from velotime._status import Status
+from velotime._types import FloatArray
+from velotime.compute import LayerStatistics
+from velotime.inference.em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
+from velotime.inference.evidence.arrow import Arrow
+from velotime.inference.knowledge.labels import CellLabels
+from velotime.inference.knowledge.time_prior import UniformPrior
+from velotime.inference.methods.soft_em import SoftEM
+from velotime.inference.model.layer import LayerData
+from velotime.inference.model.noise import Gaussian
+from velotime.inference.model.problem import SoftParameters, SoftProblem, SoftStatistics
+from velotime.inference.observations import Observations
+from velotime.inference.results.summary import GeneGains, gene_gains
+from velotime.inference.search.starts import Geometry
+from velotime.inference.states import States
+from velotime.inference.two_stage.shared_clock.placing import Curves, Exact, Explicit, Placing
+from velotime.kinetics import switch_velocity
+
+BLOCK_OF_CELLS = 4096
+RESTARTS = frozenset({4})  # iteration of each stage in which every gene is tried again from scratch
+
+
+@dataclass(frozen=True)
+class HardStatistics:
+    """Sums over cells at their assigned times, and these times ``(cells,)``, in the order of the problem's cells."""
+
+    sums: SoftStatistics
+    time: FloatArray
+
+
+@dataclass(frozen=True)
+class HardProblem:
+    """E- and M-step with one time a cell.
+
+    Attributes
+    ----------
+    soft
+        Cells, states and the M-step; its noise is Gaussian and its states have one lineage.
+    placing
+        How cells are placed.
+    """
+
+    soft: SoftProblem
+    placing: Placing
+
+    def expect(self, parameters: SoftParameters, temperature: float) -> tuple[HardStatistics, float]:
+        """Times, sums at them, and the log-likelihood a cell at them with the prior of the rates."""
+        del temperature  # one time is as narrow as it gets
+        curves = curves_of(self.soft, parameters)
+        u, s = self.soft.cells.unspliced, self.soft.cells.spliced
+        when, score = self.placing.times(u.values, s.values, curves)
+        constant = self.soft.noise.constant(u, parameters.unspliced_scatter) + self.soft.noise.constant(
+            s, parameters.spliced_scatter
+        )
+        penalty = self.soft.rate_prior.penalty(parameters.theta)
+        bound = float(score.sum() + constant.sum() - penalty.sum()) / self.soft.cells.n_cells
+        return HardStatistics(sums_at(self.soft, when), when), bound
+
+    def maximise(self, parameters: SoftParameters, statistics: HardStatistics, iteration: int) -> SoftParameters:
+        """Curves, then variances."""
+        return self.soft.maximise(parameters, statistics.sums, iteration)
+
+
+def curves_of(problem: SoftProblem, parameters: SoftParameters) -> Curves:
+    """What placing a cell takes."""
+    return Curves(
+        parameters.theta, parameters.unspliced_scatter, parameters.spliced_scatter, States.grid(problem.states.n_states)
+    )
+
+
+def sums_at(problem: SoftProblem, when: FloatArray) -> SoftStatistics:
+    """Sums with each cell shared between the two times of the grid that it lies between."""
+    n_cells, n_times = len(when), problem.states.n_states
+    place = np.clip(when, 0.0, 1.0) * (n_times - 1)
+    low = np.minimum(place.astype(np.int64), n_times - 2)
+    share = place - low
+    q = sparse.csr_array(
+        (
+            np.stack([1 - share, share], axis=1).ravel(),
+            np.stack([low, low + 1], axis=1).ravel(),
+            np.arange(0, 2 * n_cells + 1, 2),
+        ),
+        shape=(n_cells, n_times),
+    )
+    weight = np.asarray(q.sum(axis=0)).ravel()
+
+    def sums(data: LayerData) -> LayerStatistics:
+        value = q.T @ data.values
+        dense = value.toarray() if sparse.issparse(value) else value
+        return LayerStatistics(np.stack([weight] * 4), np.ascontiguousarray(dense.T, dtype=np.float64))
+
+    return SoftStatistics(sums(problem.cells.unspliced), sums(problem.cells.spliced), weight[None])
+
+
+@dataclass(frozen=True)
+class SharedClockFit:
+    """Result of the two-stage EM on a shared clock.
+
+    Attributes
+    ----------
+    status
+        How the last loop ended.
+    trace
+        Log-likelihood a cell at the assigned times, with the prior of the rates, of all iterations of both stages.
+    first_stage
+        How many of them used explicit times.
+    log_likelihood
+        Log-likelihood of the values at the assigned times, nats.
+    parameters
+        Curves and variances.
+    time
+        Time of each cell, ``(cells,)``.
+    velocity_u, velocity
+        du/dt and ds/dt at these times, ``(cells, genes)``, float32.
+    genes
+        What the curve of each gene explains.
+    starts, arrow
+        Of the short fits that chose root and direction.
+    seconds_starts, seconds
+        Wall time of the starts, and of everything.
+    """
+
+    status: Status
+    trace: Trace
+    first_stage: int
+    log_likelihood: float
+    parameters: SoftParameters
+    time: FloatArray
+    velocity_u: FloatArray
+    velocity: FloatArray
+    genes: GeneGains
+    starts: pd.DataFrame
+    arrow: Arrow
+    seconds_starts: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SharedClock:
+    """Settings of the two-stage EM on a shared clock.
+
+    Parameters
+    ----------
+    explicit_iterations
+        Iterations of the first stage at most; 0 leaves it out.
+    max_iterations
+        Iterations of the last stage at most; 0 leaves it out.
+    tolerance
+        A stage has converged when the log-likelihood a cell changes by less twice in a row, in nats.
+    n_times
+        Times of the grid that curves are fitted on; cells lie between them.
+    """
+
+    explicit_iterations: int = 10
+    max_iterations: int = 100
+    tolerance: float = 2e-3
+    n_times: int = 128
+
+    def fit(
+        self, observations: Observations, geometry: Geometry, *, rng: Generator, watch: Watcher = watch_nothing
+    ) -> SharedClockFit:
+        """Fit the model; arguments as for ``SoftEM``."""
+        began = time.perf_counter()
+        starts = SoftEM(noise=Gaussian(), prior=UniformPrior(), n_times=self.n_times)
+        start = starts.begin(observations, geometry, rng=rng, labels=CellLabels.plain(observations.n_cells))
+        seconds_starts = time.perf_counter() - began
+        # What SoftEM does to the clock on its way from hot to cold would only lower the likelihood here.
+        problem = replace(start.problem, restarts=RESTARTS, clock_moves=frozenset(), make_room=None)
+        stages = list(self.run(problem, start.first, watch))
+        run = stages[-1]
+        when = np.empty(problem.cells.n_cells)
+        when[problem.cells.order] = run.statistics.time
+        penalty = float(problem.rate_prior.penalty(run.parameters.theta).sum())
+        return SharedClockFit(
+            status=run.status,
+            trace=Trace(*(np.concatenate([getattr(r.trace, f) for r in stages]) for f in ("bound", "temperature"))),
+            first_stage=len(stages[0].trace.bound) if self.explicit_iterations else 0,
+            log_likelihood=run.bound * problem.cells.n_cells + penalty,
+            parameters=run.parameters,
+            time=when,
+            **dict(zip(("velocity_u", "velocity"), velocities_at(run.parameters.theta, when), strict=True)),
+            genes=gene_gains(problem, run.parameters, run.statistics.sums),
+            starts=start.starts,
+            arrow=start.arrow,
+            seconds_starts=seconds_starts,
+            seconds=time.perf_counter() - began,
+        )
+
+    def run(
+        self, problem: SoftProblem, first: SoftParameters, watch: Watcher = watch_nothing
+    ) -> Iterator[Run[SoftParameters, HardStatistics]]:
+        """Both stages, one after the other, from given curves."""
+        parameters = first
+        stages: tuple[tuple[Placing, int], ...] = (
+            (Explicit(), self.explicit_iterations),
+            (Exact(), self.max_iterations),
+        )
+        for placing, longest in stages:
+            if longest == 0:
+                continue
+            hard = HardProblem(problem, placing)
+            statistics, _ = hard.expect(parameters, 1.0)
+            run = run_em(hard, parameters, statistics, Schedule(0, 1.0, longest, self.tolerance), watch)
+            parameters = run.parameters
+            yield run
+
+
+def velocities_at(theta: FloatArray, when: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """du/dt and ds/dt of every gene at the time of each cell, ``(cells, genes)``, float32."""
+    out = np.empty((2, len(when), len(theta)), dtype=np.float32)
+    for first in range(0, len(when), BLOCK_OF_CELLS):
+        cells = slice(first, first + BLOCK_OF_CELLS)
+        for layer, values in zip(out, switch_velocity(theta, when[cells]), strict=True):
+            layer[cells] = values.T
+    return out[0], out[1]
