@@ -12,7 +12,7 @@ from velotime.inference.model.layer import StateSums
 from velotime.inference.model.mstep import GeneProblem
 from velotime.inference.model.noise import NegativeBinomial
 from velotime.inference.model.rate_prior import RatePrior
-from velotime.inference.results.summary import last_switch_errors
+from velotime.inference.results.genes import last_switch_errors
 from velotime.inference.results.uncertainty import GRID_INFORMATION, uncertainty
 from velotime.inference.states import Layout, States
 

@@ -17,9 +17,9 @@ from velotime.inference.model.noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference.model.problem import SoftParameters
 from velotime.inference.observations import Observations
 from velotime.inference.results.bands import curve_covariance
+from velotime.inference.results.genes import GeneGains, GeneTable
 from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums
 from velotime.inference.results.restored import Restored
-from velotime.inference.results.summary import GeneGains, GeneTable
 from velotime.inference.search.starts import Geometry
 from velotime.inference.states import Layout, natural_rates
 from velotime.inference.two_stage.gene_clock.fit import GeneClock, GeneClockFit

@@ -27,7 +27,9 @@ from velotime.inference.model.noise import NegativeBinomial, Noise
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.observations import Observations
-from velotime.inference.results.summary import CellTable, GeneTable, cell_table, doubts, gene_table
+from velotime.inference.results.cells import CellTable, cell_table
+from velotime.inference.results.genes import GeneTable, gene_table
+from velotime.inference.results.uncertainty import doubts
 from velotime.inference.search.finals import finals
 from velotime.inference.search.starts import Geometry
 from velotime.inference.search.trials import Search, Trial, most_variable, some_cells

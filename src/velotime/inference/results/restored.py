@@ -10,7 +10,8 @@ from numpy.random import Generator
 from velotime._types import FloatArray, IntArray
 from velotime.inference.model.posterior import blocks, time_and_lineage
 from velotime.inference.model.problem import SoftParameters, SoftProblem
-from velotime.inference.results.summary import doubts, refine
+from velotime.inference.results.cells import refine
+from velotime.inference.results.uncertainty import doubts
 
 
 @dataclass(frozen=True)

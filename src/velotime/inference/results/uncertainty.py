@@ -35,7 +35,7 @@ variance ``N_j = sum w E(e'^2)``, noise comes in. To first order the two widen t
 
 Means over n neighbours share their cells: all of them say no more than a share 1/n would that shared none, and one of
 them says of its own cell 1/n of what it says of the n. So w is l/(n V) above, and posteriors of cells are taken to the
-power 1/n (``_summary.blocks``).
+power 1/n (``posterior.blocks``).
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ from scipy.integrate import cumulative_trapezoid
 from velotime._types import FloatArray, IntArray
 from velotime.compute import LEAST_VARIANCE
 from velotime.inference.model.mstep import GeneProblem
+from velotime.inference.model.problem import SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference.states import States
 
 GRID_INFORMATION = 12.0  # of the clock's length: a time is never less certain than uniform on [0, 1]
@@ -96,6 +97,12 @@ class _Terms:
     cross: FloatArray  # A_g, (genes, parameters, states)
     information: FloatArray  # M_j, (states,)
     spurious: FloatArray  # (S_j + N_j) n_j, (states,)
+
+
+def doubts(problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics) -> Uncertainty:
+    """How uncertain curves and clock of a fit are, from its sums over cells."""
+    genes, n_cells = problem.gene_problem(parameters, statistics), statistics.weight.sum(axis=0)
+    return uncertainty(genes, parameters.theta, n_cells, problem.cells.n_averaged)
 
 
 def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray, n_averaged: float = 1.0) -> Uncertainty:

@@ -35,7 +35,7 @@ from velotime.inference.model.layer import LayerData
 from velotime.inference.model.noise import Gaussian
 from velotime.inference.model.problem import SoftParameters, SoftProblem, SoftStatistics
 from velotime.inference.observations import Observations
-from velotime.inference.results.summary import GeneGains, gene_gains
+from velotime.inference.results.genes import GeneGains, gene_gains
 from velotime.inference.search.starts import Geometry
 from velotime.inference.states import States
 from velotime.inference.two_stage.shared_clock.placing import Curves, Exact, Explicit, Placing
