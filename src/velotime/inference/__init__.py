@@ -19,6 +19,7 @@ from velotime.inference.observations import Observations
 from velotime.inference.results.bands import curve_covariance
 from velotime.inference.results.genes import GeneGains, GeneTable
 from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums
+from velotime.inference.results.intervals import pooled_interval
 from velotime.inference.results.restored import Restored
 from velotime.inference.search.starts import Geometry
 from velotime.inference.states import Layout, natural_rates
@@ -79,5 +80,6 @@ __all__ = [
     "group_sums",
     "natural_rates",
     "place_all",
+    "pooled_interval",
     "restore",
 ]

@@ -14,12 +14,9 @@ from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data import restore_soft_fit, stored_method
-from velotime.inference import CellLabels, Observations, Restored, SoftEM, place_all
+from velotime.inference import CellLabels, Observations, Restored, SoftEM, place_all, pooled_interval
 from velotime.tl._geometry import place_cells
 from velotime.tl._progress import ProgressBar
-
-LEVELS = (0.05, 0.95)
-DRAWS = 50  # of each cell's time in each replicate, for the quantiles of their mixture
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
     Writes
 
     ``obs["latent_time_resampled_sd"]``, ``["latent_time_resampled_q05"]``, ``["latent_time_resampled_q95"]``
-        Of the mixture of the replicates' posteriors. float.
+        Of the mixture of the replicates' posteriors, each a normal truncated to the clock. float.
     ``var["fit_beta_resampled_se"]``, ``var["fit_gamma_resampled_se"]``
         Of the log rate: standard deviation over replicates, and what the prior of the rates adds, which replicates do
         not show as it draws all of them the same way. float.
@@ -84,7 +81,7 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
         rows.append(
             {"agrees": replicates[-1].agrees, "correlation": abs(spearmanr(placed.latent_time, time).statistic)}
         )
-    _write(adata, genes, replicates, fitted.shrinkage[:, :2], rng)
+    _write(adata, genes, replicates, fitted.shrinkage[:, :2])
     return pd.DataFrame(rows)
 
 
@@ -116,14 +113,11 @@ def _on_clock(placed: Restored, time: FloatArray) -> _Replicate:
     return _Replicate(origin + slope * mean, abs(slope) * sd, log_rates, bool(slope > 0))
 
 
-def _write(
-    adata: AnnData, genes: IntArray, replicates: list[_Replicate], shrinkage: FloatArray, rng: Generator
-) -> None:
+def _write(adata: AnnData, genes: IntArray, replicates: list[_Replicate], shrinkage: FloatArray) -> None:
     mean = np.stack([one.mean for one in replicates])
     sd = np.stack([one.sd for one in replicates])
-    draws = mean[:, None] + sd[:, None] * rng.standard_normal((len(replicates), DRAWS, adata.n_obs))
-    low, high = np.quantile(draws.reshape(-1, adata.n_obs), LEVELS, axis=0)
     total = np.sqrt((sd**2).mean(axis=0) + mean.var(axis=0, ddof=1))
+    low, high = pooled_interval(mean, sd, total)
     for name, values in (("sd", total), ("q05", low), ("q95", high)):
         adata.obs[f"{keys.LATENT_TIME}_resampled_{name}"] = values
     spread = np.sqrt(np.stack([one.log_rates for one in replicates]).var(axis=0, ddof=1) + shrinkage)

@@ -10,6 +10,7 @@ from scipy.interpolate import interp1d
 from velotime._types import FloatArray
 from velotime.inference.model.posterior import blocks
 from velotime.inference.model.problem import SoftParameters, SoftProblem
+from velotime.inference.results.intervals import time_intervals, within_grid
 from velotime.inference.results.uncertainty import Uncertainty
 from velotime.inference.states import States
 
@@ -25,12 +26,12 @@ class CellTable:
     mean
         ``sum_j q_j t_j``, ``(cells,)``.
     sd
-        Square root of ``sum_j q_j (t_j - mean)^2``, times what uncertain curves add, plus the variance of the clock,
-        ``(cells,)``; see ``uncertainty``.
+        Square root of ``sum_j q_j (t_j - mean)^2`` and the variance within a step of the grid, times what uncertain
+        curves add, plus the variance of the clock, ``(cells,)``; see ``uncertainty``.
     clock_sd
         The clock's part of it, shared by cells of one time, ``(cells,)``.
     q05, q95
-        Quantiles of the posterior, linear between grid times, widened about the mean as the sd is, ``(cells,)``.
+        5 % and 95 % quantile of time, ``(cells,)``: those of the posterior, widened as the sd is; see ``intervals``.
     entropy
         ``-sum_j q_j log q_j``, nats, ``(cells,)``.
     lineages
@@ -91,13 +92,11 @@ def summarise(
     """Mean, sd, clock's sd, 5 % and 95 % quantile and entropy of a posterior ``(cells, states)``."""
     time = problem.states.time
     mean = q @ time
-    own = (q * (time - mean[:, None]) ** 2).sum(axis=1)
+    own = (q * (time - mean[:, None]) ** 2).sum(axis=1) + within_grid(problem.states.times)
     shared = q @ clock_variance
     sd = np.sqrt(own * (q @ widening) + shared)
     entropy = -(q * np.log(np.maximum(q, 1e-300))).sum(axis=1) - np.log(FINER)
-    by_time = q.reshape(len(q), problem.states.layout.n_lineages, -1).sum(axis=1)
-    stretch = sd / np.sqrt(np.maximum(own, 1e-12))
-    low, high = (mean + (quantile(by_time, problem.states.times, level) - mean) * stretch for level in (0.05, 0.95))
+    low, high = time_intervals(q, time, mean, sd)
     return mean, sd, np.sqrt(shared), low, high, np.maximum(entropy, 0.0)
 
 
@@ -116,14 +115,3 @@ def between(values: FloatArray, states: States, fine: States) -> FloatArray:
     by_lineage = values.reshape(*values.shape[:-1], states.layout.n_lineages, len(states.times))
     filled = interp1d(states.times, by_lineage, axis=-1)(fine.times)
     return np.asarray(filled.reshape(*values.shape[:-1], -1))
-
-
-def quantile(q: FloatArray, times: FloatArray, level: float) -> FloatArray:
-    """Quantile of a posterior on a grid, each grid time standing for the cell around it, ``(cells,)``."""
-    edges = np.concatenate([[times[0]], 0.5 * (times[1:] + times[:-1]), [times[-1]]])
-    below = np.concatenate([np.zeros((len(q), 1)), np.cumsum(q, axis=1)], axis=1)
-    below /= below[:, -1:]
-    k = np.clip((below <= level).sum(axis=1) - 1, 0, len(times) - 1)
-    row = np.arange(len(q))
-    share = (level - below[row, k]) / np.maximum(below[row, k + 1] - below[row, k], 1e-300)
-    return np.asarray(edges[k] + np.clip(share, 0, 1) * (edges[k + 1] - edges[k]))

@@ -11,6 +11,7 @@ from velotime._types import FloatArray, IntArray
 from velotime.inference.model.posterior import blocks, time_and_lineage
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.results.cells import refine
+from velotime.inference.results.intervals import within_grid
 from velotime.inference.results.uncertainty import doubts
 
 
@@ -28,13 +29,17 @@ class Restored:
 
     @property
     def time_moments(self) -> tuple[FloatArray, FloatArray]:
-        """Posterior mean and sd of each cell's time given the curves, in the caller's order, ``(cells,)``."""
+        """Posterior mean and sd of each cell's time given the curves, in the caller's order, ``(cells,)``.
+
+        The sd holds the step of the grid, as in ``intervals``, but neither uncertain curves nor an uncertain clock.
+        """
         problem, parameters = refine(self.problem, self.parameters)
         mean, sd = np.empty(problem.cells.n_cells), np.empty(problem.cells.n_cells)
         for cells, q in blocks(problem, parameters):
             into = problem.cells.order[cells]
             mean[into] = q @ problem.states.time
-            sd[into] = np.sqrt((q * (problem.states.time - mean[into][:, None]) ** 2).sum(axis=1))
+            own = (q * (problem.states.time - mean[into][:, None]) ** 2).sum(axis=1)
+            sd[into] = np.sqrt(own + within_grid(problem.states.times))
         return mean, sd
 
     @property
@@ -47,7 +52,8 @@ class Restored:
         """States drawn from each cell's posterior, in the caller's order, ``(cells, draws)``, ascending.
 
         Stratified: one draw from each of ``n_draws`` equal parts of the posterior (systematic sampling), so that the
-        share of a state among the draws is off by less than ``1 / n_draws``.
+        share of a state among the draws is off by less than ``1 / n_draws``. They follow the posterior given the
+        curves, on the grid of the fit: what ``intervals`` adds is less than a step, or due to the curves.
         """
         drawn = np.empty((self.problem.cells.n_cells, n_draws), dtype=np.int32)
         for cells, q in blocks(self.problem, self.parameters):
