@@ -4,6 +4,10 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
+# First, as it gives numba a folder for caches where there is none, which scanpy asks for when it is imported.
+from velotime.compute import jit as _jit  # noqa: F401
+
+# isort: split
 from velotime import metrics, pl, pp, read, simulation, tl
 from velotime._status import FitError, InputError, Status, UnclearWarning, VelotimeError
 from velotime.inference import (

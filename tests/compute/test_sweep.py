@@ -154,7 +154,7 @@ def test_same_bits_whatever_the_number_of_threads(monkeypatch):
     case = Case(NegativeBinomial(), dense=False)
     layers, model = case.layers(), case.model(1.0)
     many = accumulate(*layers, model, case.group, case.group)
-    monkeypatch.setattr("velotime.compute.numba.sweep.numba.get_num_threads", lambda: 1)
+    monkeypatch.setattr("velotime.compute.threads.n_threads", lambda: 1)
     one = accumulate(*layers, model, case.group, case.group)
     np.testing.assert_array_equal(many.spliced.value, one.spliced.value)
     np.testing.assert_array_equal(many.unspliced.size_powers, one.unspliced.size_powers)

@@ -1,4 +1,4 @@
-"""All cores, kept: threads that wait for the next kernel, as starting them anew costs as much as a small kernel."""
+"""One pool of threads, kept from kernel to kernel: to start them again costs as much as a small kernel."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
-import numba
+from velotime._types import FloatArray
+from velotime.compute.jit import n_threads
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 @cache
-def _pool(n_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=n_threads, thread_name_prefix="velotime")
+def _pool(n: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=n, thread_name_prefix="velotime")
 
 
 if hasattr(os, "register_at_fork"):  # a forked process has none of these threads
@@ -25,17 +26,27 @@ if hasattr(os, "register_at_fork"):  # a forked process has none of these thread
 
 
 def on_all_cores(task: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Run ``task`` on every item, on as many threads as numba may use; results in the order of the items.
+    """Run ``task`` on every item, on as many threads as kernels may use; results in the order of the items.
 
     A task must not call this in turn: it would wait for threads that wait for it.
     """
-    return _pool(numba.get_num_threads()).map(task, items)
+    return _pool(n_threads()).map(task, items)
 
 
 def over_slices(n: int, longest: int, task: Callable[[slice], None]) -> None:
-    """Run ``task`` on 0 to n cut into slices of equal length, as many a thread, none longer than ``longest``."""
-    threads = numba.get_num_threads()
+    """Run ``task`` on 0 to n cut into slices of equal length, as many per thread, none longer than ``longest``."""
+    threads = n_threads()
     rounds = max(1, -(-n // (threads * longest)))
     length = max(1, -(-n // (threads * rounds)))
     slices = [slice(first, min(first + length, n)) for first in range(0, n, length)]
     deque(on_all_cores(task, slices), maxlen=0)
+
+
+def ordered_sum(task: Callable[[int], tuple[FloatArray, ...]], n: int) -> tuple[FloatArray, ...]:
+    """Run ``task`` for 0 to n - 1 on all cores and add up its arrays in that order."""
+    results = on_all_cores(task, range(n))
+    total = next(results)
+    for result in results:
+        for into, array in zip(total, result, strict=True):
+            into += array
+    return total

@@ -10,15 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
+from velotime.compute.jit import REASSOC, jit
 from velotime.compute.threads import on_all_cores
 
 PARTS = 64
-
-_jit = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc"}, error_model="numpy")
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Edges:
     indices: IntArray
 
 
-@_jit
+@jit(REASSOC)
 def _correlation(x: Any, y: Any, v: Any) -> Any:
     """Of y - x with v, times the norm of v."""
     dot, total, square = np.float32(0), np.float32(0), np.float32(0)
@@ -48,7 +46,7 @@ def _correlation(x: Any, y: Any, v: Any) -> Any:
     return dot / np.sqrt(left) if left > 0 else np.float32(0)
 
 
-@_jit
+@jit(REASSOC)
 def _displacement(x: Any, y: Any, root: bool, out: Any) -> Any:
     """Leave y - x, or its signed square roots, in ``out``; its norm about its mean."""
     total, square = np.float32(0), np.float32(0)
@@ -62,7 +60,7 @@ def _displacement(x: Any, y: Any, root: bool, out: Any) -> Any:
     return np.sqrt(max(square - total * total / np.float32(len(x)), np.float32(0)))
 
 
-@_jit
+@jit(REASSOC)
 def _dot(a: Any, b: Any) -> Any:
     total = np.float32(0)
     for g in range(len(a)):
@@ -70,7 +68,7 @@ def _dot(a: Any, b: Any) -> Any:
     return total
 
 
-@_jit
+@jit(REASSOC)
 def _cosines_part(
     state: Any, velocity: Any, norm: Any, root: bool, indptr: Any, indices: Any, first: int, last: int, out: Any
 ) -> None:
@@ -87,7 +85,7 @@ def _cosines_part(
                 out[edge] = _correlation(state[i], state[indices[edge]], velocity[i]) / norm[i]
 
 
-@_jit
+@jit(REASSOC)
 def _mean_part(
     state: Any,
     velocity: Any,
@@ -124,7 +122,7 @@ def _mean_part(
         _average(cosine, weight, scale, np.float32(-1), negative[begin:end])
 
 
-@_jit
+@jit(REASSOC)
 def _average(cosine: Any, weight: Any, scale: Any, sign: Any, out: Any) -> None:
     """``out``: the correlations (of this sign) that give the mean of the shares that those of each draw give."""
     n_rows, n_edges = cosine.shape

@@ -16,17 +16,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from scipy import sparse
 
 from velotime._types import FloatArray
+from velotime.compute.jit import CONTRACT, jit
 from velotime.compute.layers import CHUNK, Matrix
-from velotime.compute.numba.sweep import ordered_sum
+from velotime.compute.threads import ordered_sum
 
 PARTS = 8  # parts of the cells, each with sums of its own
-
-_jit = numba.njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class GaussianSums:
     second: FloatArray
 
 
-@_jit
+@jit(CONTRACT)
 def _add_squares(total: Any, x: Any, mean: Any, precision: Any) -> None:
     """Add ``-sum_g (x_g - m_gk)^2 p_gk / 2`` to each row of ``total``."""
     for i in range(x.shape[0]):
@@ -71,7 +69,7 @@ def _add_squares(total: Any, x: Any, mean: Any, precision: Any) -> None:
                 row[k] -= 0.5 * away * away * p[k]
 
 
-@_jit
+@jit(CONTRACT)
 def _add_moments(first: Any, second: Any, x: Any, centre: Any, r: Any) -> None:
     """Add ``sum_i r_ik (x_ig - c_gk)`` and its squares."""
     for g in range(x.shape[1]):

@@ -16,16 +16,15 @@ checks for NaN and infinity stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numba
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
+from velotime.compute.jit import CONTRACT, jit
 from velotime.compute.layers import CHUNK, Entries, Layer, LayerStatistics, ScoreTables
-from velotime.compute.threads import on_all_cores
+from velotime.compute.threads import ordered_sum
 
 BLOCK = 16  # states a block: one register of 512 bits, two of 256
 PARTS = 16  # parts of the cells, each with sums of its own
@@ -33,8 +32,6 @@ NEGLIGIBLE = -18.0  # log posterior, relative to the best state, under which a s
 NARROW = 0.4  # share of blocks in use under which only those are summed
 
 _EntriesTuple: TypeAlias = "tuple[IntArray, FloatArray, IntArray, IntArray, IntArray]"
-
-_jit = numba.njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def pad_states(n_states: int) -> int:
     return -(-n_states // BLOCK) * BLOCK
 
 
-@_jit
+@jit(CONTRACT)
 def _add_product(total: Any, entries: Any, row: int, matrix: Any) -> None:
     """Add ``sum_k value_k matrix[index_k, :]`` over the entries of one row to ``total``."""
     indices, values, index_start, value_start, length = entries
@@ -106,7 +103,7 @@ def _add_product(total: Any, entries: Any, row: int, matrix: Any) -> None:
             total[j] += x0 * m0[j]
 
 
-@_jit
+@jit(CONTRACT)
 def _add_narrow(total: Any, entries: Any, row: int, matrix: Any, active: Any, n_active: Any) -> None:
     """The same, over those blocks of each matrix row that are not nil."""
     indices, values, index_start, value_start, length = entries
@@ -121,7 +118,7 @@ def _add_narrow(total: Any, entries: Any, row: int, matrix: Any, active: Any, n_
                 total[j] += x * m[j]
 
 
-@_jit
+@jit(CONTRACT)
 def _normalise(score: Any, active: Any) -> Any:
     """Turn log weights into a posterior in place.
 
@@ -149,7 +146,7 @@ def _normalise(score: Any, active: Any) -> Any:
     return best + np.log(total), n_active
 
 
-@_jit
+@jit(CONTRACT)
 def _fill_posterior(
     out: Any,
     evidence: Any,
@@ -179,7 +176,7 @@ def _fill_posterior(
         evidence[k], n_active[k] = _normalise(score, active[k])
 
 
-@_jit
+@jit(CONTRACT)
 def _add_genes(sums: Any, entries: Any, chunk: int, matrix: Any, narrow: bool, active: Any, n_active: Any) -> None:
     """Add ``sum_i x_ig matrix[i, :]`` over a chunk's cells to row g of ``sums``, for all genes."""
     n_genes, n_states = sums.shape
@@ -194,7 +191,7 @@ def _add_genes(sums: Any, entries: Any, chunk: int, matrix: Any, narrow: bool, a
             sums[g, j] += total[j]
 
 
-@_jit
+@jit(CONTRACT)
 def _add_weights(weight: Any, sizes: Any, q: Any, group: Any, u_size: Any, s_size: Any) -> None:
     """Add a chunk's posterior to the sums without counts: q, and q times powers of l of both layers."""
     for k in range(u_size.shape[0]):
@@ -214,7 +211,7 @@ def _add_weights(weight: Any, sizes: Any, q: Any, group: Any, u_size: Any, s_siz
             sizes[7, j] += b * ls * ls * ls
 
 
-@_jit
+@jit(CONTRACT)
 def _accumulate_part(
     u: Any, s: Any, model: Any, prior_row: Any, group: Any, chunks: Any, evidence: Any, sums: Any
 ) -> None:
@@ -291,16 +288,6 @@ def accumulate(
         unspliced=LayerStatistics(size[:4], u_value),
         spliced=LayerStatistics(size[4:], s_value),
     )
-
-
-def ordered_sum(task: Callable[[int], tuple[FloatArray, ...]], n: int) -> tuple[FloatArray, ...]:
-    """Run ``task`` for 0 to n - 1 on all cores and add up its arrays in that order."""
-    results = on_all_cores(task, range(n))
-    total = next(results)
-    for result in results:
-        for into, array in zip(total, result, strict=True):
-            into += array
-    return total
 
 
 def posterior(

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from math import factorial
 from typing import Any
 
-import numba
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
+from velotime.compute.jit import CONTRACT, jit
 from velotime.compute.threads import over_slices
 
 SPREAD = 0.1  # of the arguments, below which a divided difference is taken from its series
@@ -24,8 +24,6 @@ LEAST_VARIANCE = 1e-12
 GENES = 512  # genes a task at most
 N_CURVE = 8  # parameters of one lineage's curve, in the order of ``SwitchParameter``
 _INVERSE_FACTORIAL = np.array([1.0 / factorial(k) for k in range(TERMS + 4)])
-
-_jit = numba.njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class CurveTargets:
     variance: FloatArray
 
 
-@_jit
+@jit(CONTRACT)
 def _from_zero(p: float, ep: float) -> Any:
     """``exp[0, p]``, given e^p."""
     if p == 0.0:
@@ -56,7 +54,7 @@ def _from_zero(p: float, ep: float) -> Any:
     return np.expm1(p) / p if p > -0.5 else (ep - 1.0) / p
 
 
-@_jit
+@jit(CONTRACT)
 def _pair(p: float, q: float, ep: float, eq: float) -> Any:
     """``exp[p, q]``."""
     gap = abs(p - q)
@@ -65,7 +63,7 @@ def _pair(p: float, q: float, ep: float, eq: float) -> Any:
     return max(ep, eq) * (1.0 if gap == 0.0 else np.expm1(-gap) / -gap)
 
 
-@_jit
+@jit(CONTRACT)
 def _series3(first: float, e_first: float, y: float, z: float) -> Any:
     """``exp[first, y, z]`` for arguments close together."""
     b, c = y - first, z - first
@@ -80,7 +78,7 @@ def _series3(first: float, e_first: float, y: float, z: float) -> Any:
     return e_first * np.exp(mean) * total
 
 
-@_jit
+@jit(CONTRACT)
 def _series4(first: float, e_first: float, x: float, y: float, z: float) -> Any:
     """``exp[first, x, y, z]`` for arguments close together."""
     b, c, d = x - first, y - first, z - first
@@ -96,7 +94,7 @@ def _series4(first: float, e_first: float, x: float, y: float, z: float) -> Any:
     return e_first * np.exp(mean) * total
 
 
-@_jit
+@jit(CONTRACT)
 def _differences(p: float, q: float) -> Any:
     """e^p, e^q and ``exp[0, p]``, ``exp[0, q]``, ``exp[p, q]``, ``exp[0, p, q]``, for p, q <= 0."""
     ep, eq = np.exp(p), np.exp(q)
@@ -106,7 +104,7 @@ def _differences(p: float, q: float) -> Any:
     return ep, eq, op, oq, pq, opq
 
 
-@_jit
+@jit(CONTRACT)
 def _carry(x: float, u0: float, s0: float, alpha: float, b: float, g: float) -> Any:
     """Abundances after x."""
     ep, eq, op, _, pq, opq = _differences(-b * x, -g * x)
@@ -114,7 +112,7 @@ def _carry(x: float, u0: float, s0: float, alpha: float, b: float, g: float) -> 
     return u0 * ep + made * op, s0 * eq + b * x * (u0 * pq + made * opq)
 
 
-@_jit
+@jit(CONTRACT)
 def _carry_with_derivatives(x: float, u0: float, s0: float, alpha: float, b: float, g: float) -> Any:
     """The same, and what ``kinetics._splicing._Step`` holds, in its order."""
     p, q = -b * x, -g * x
@@ -141,7 +139,7 @@ def _carry_with_derivatives(x: float, u0: float, s0: float, alpha: float, b: flo
     return u, s, ep, eq, bx * pq, x * op, bx * (x * opq), du_db, ds_db, ds_dg
 
 
-@_jit
+@jit(CONTRACT)
 def _natural(theta: Any, columns: Any) -> Any:
     """beta, gamma, t_on, the three alphas, scaling and duration of one lineage."""
     b, g = np.exp(theta[columns[0]]), np.exp(theta[columns[1]])
@@ -150,7 +148,7 @@ def _natural(theta: Any, columns: Any) -> Any:
     return b, g, theta[columns[2]], alphas, np.exp(theta[columns[5]]), np.exp(theta[columns[6]])
 
 
-@_jit
+@jit(CONTRACT)
 def _fill_means(theta: Any, times: Any, columns: Any, u_out: Any, s_out: Any) -> None:
     """Means of both layers of each gene, lineage by lineage."""
     n = times.shape[0]
@@ -169,7 +167,7 @@ def _fill_means(theta: Any, times: Any, columns: Any, u_out: Any, s_out: Any) ->
                 u_out[i, k * n + j], s_out[i, k * n + j] = scaling * u, s
 
 
-@_jit
+@jit(CONTRACT)
 def _after_pulse(x: float, start: Any, alpha: float, b: float, g: float, du: Any, ds: Any) -> Any:
     """Derivatives by log beta, log gamma, both first levels, after a pulse of x; u and s there."""
     u0, s0 = start
@@ -181,7 +179,7 @@ def _after_pulse(x: float, start: Any, alpha: float, b: float, g: float, du: Any
     return u, s
 
 
-@_jit
+@jit(CONTRACT)
 def _state_derivatives(x: float, gene: Any, start: Any, end: Any, early: Any, du: Any, ds: Any) -> Any:
     """Means at a time x after the onset and their derivatives by the eight parameters, without the scaling.
 
@@ -215,7 +213,7 @@ def _state_derivatives(x: float, gene: Any, start: Any, end: Any, early: Any, du
     return u, s
 
 
-@_jit
+@jit(CONTRACT)
 def _fill_information(theta: Any, times: Any, columns: Any, u_in: Any, s_in: Any, gradient: Any, fisher: Any) -> None:
     """Add ``sum_j (Y - n mu)/V dmu`` and ``sum_j n/V dmu dmu^T`` of both layers to each gene's sums."""
     u_value, u_size, u_mean_size, u_variance = u_in

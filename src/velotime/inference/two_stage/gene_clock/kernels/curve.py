@@ -21,8 +21,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from velotime.compute.jit import REASSOC, jit
 
 N_BRANCH = 32  # nodes a branch
 N_NODES = 2 * N_BRANCH + 1
@@ -30,10 +31,8 @@ N_PARAMETERS = 6  # log amplitudes of u and s, log r, log x_, log sigma, log rat
 CLOSE = 1e-3  # |(r - 1) x| below which the series is used
 FRACTIONS = np.linspace(0.0, 1.0, N_BRANCH)
 
-jit = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc"}, error_model="numpy")
 
-
-@jit
+@jit(REASSOC)
 def _difference(x: float, r: float, ex: float, er: float) -> Any:
     """D and dD/dr."""
     d = (r - 1.0) * x
@@ -43,7 +42,7 @@ def _difference(x: float, r: float, ex: float, er: float) -> Any:
     return value, (er - value) / (r - 1.0)
 
 
-@jit
+@jit(REASSOC)
 def on_state(x: float, r: float) -> Any:
     """u, s and ds/dlog r, switched on a time x ago."""
     ex, er = np.exp(-x), np.exp(-r * x)
@@ -51,7 +50,7 @@ def on_state(x: float, r: float) -> Any:
     return 1.0 - ex, 1.0 - er - r * x * d, r * x * (er - d - r * d_r)
 
 
-@jit
+@jit(REASSOC)
 def off_state(y: float, r: float, u0: float, s0: float, s0_r: float) -> Any:
     """u, s and ds/dlog r, switched off a time y ago."""
     ey, er = np.exp(-y), np.exp(-r * y)
@@ -59,7 +58,7 @@ def off_state(y: float, r: float, u0: float, s0: float, s0_r: float) -> Any:
     return u0 * ey, s0 * er + r * u0 * y * d, s0_r * er - r * y * s0 * er + r * u0 * y * (d + r * d_r)
 
 
-@jit
+@jit(REASSOC)
 def fill_nodes(r: float, x_: float, fractions: Any, curve: Any, time: Any) -> None:
     """Fill ``curve`` (nodes, 6): u, s and their derivatives by log r and log x_, and ``time`` (nodes,)."""
     n = fractions.shape[0]
@@ -96,7 +95,7 @@ def fill_nodes(r: float, x_: float, fractions: Any, curve: Any, time: Any) -> No
     curve[j, 2:] = 0.0
 
 
-@jit
+@jit(REASSOC)
 def scale(theta: Any, spread: Any) -> Any:
     """Amplitudes over noise sd of both layers, and the two sds."""
     sigma_u = spread[0] * np.exp(theta[4] + 0.5 * theta[5])

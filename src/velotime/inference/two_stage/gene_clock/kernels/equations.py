@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from velotime._types import BoolArray, FloatArray
+from velotime.compute.jit import REASSOC, jit
 from velotime.compute.threads import over_slices
-from velotime.inference.two_stage.gene_clock.kernels.curve import N_PARAMETERS, jit
+from velotime.inference.two_stage.gene_clock.kernels.curve import N_PARAMETERS
 from velotime.inference.two_stage.gene_clock.kernels.sums import CurveSums
 
 GENES = 16  # genes a task at most
@@ -82,7 +83,7 @@ def solve(equations: CurveEquations) -> CurveSteps:
     return out
 
 
-@jit
+@jit(REASSOC)
 def _solve(given: Any, pseudo: float, found: Any) -> None:
     gradient, weight, complete, missing, share, held = given
     step, promised, left, caution = found
@@ -118,7 +119,7 @@ def _solve(given: Any, pseudo: float, found: Any) -> None:
         promised[g] = gain
 
 
-@jit
+@jit(REASSOC)
 def _fill(matrix: Any, complete: Any, missing: Any, share: Any, held: Any, total: float, caution: float) -> None:
     """Lower half of a gene's matrix."""
     p = N_PARAMETERS
@@ -143,7 +144,7 @@ def _fill(matrix: Any, complete: Any, missing: Any, share: Any, held: Any, total
             matrix[a, a] = 1.0
 
 
-@jit
+@jit(REASSOC)
 def _factorise(matrix: Any) -> Any:
     """Cholesky's factor in place of the lower half; whether there is one."""
     for a in range(matrix.shape[0]):
@@ -160,7 +161,7 @@ def _factorise(matrix: Any) -> Any:
     return True
 
 
-@jit
+@jit(REASSOC)
 def _substitute(factor: Any, right: Any, out: Any) -> None:
     """Solve ``factor factor' out = right``."""
     n = right.shape[0]

@@ -15,9 +15,9 @@ import numpy as np
 from scipy import sparse
 
 from velotime._types import FloatArray, IntArray
+from velotime.compute.jit import REASSOC, jit
 from velotime.compute.layers import Matrix
 from velotime.compute.threads import over_slices
-from velotime.inference.two_stage.gene_clock.kernels.curve import jit
 
 GENES = 16  # genes a task at most: their columns are one cache line of a row
 MOST_SQUARES = 512  # along an axis; squares are wider where values reach farther
@@ -115,7 +115,7 @@ def _rows(matrix: Matrix, genes: IntArray) -> FloatArray:
     return np.ascontiguousarray(block.T, dtype=np.float32).ravel()
 
 
-@jit
+@jit(REASSOC)
 def _extent(values: Any, width: float) -> Any:
     """Least value, and squares per unit along this axis."""
     low, high = np.inf, -np.inf
@@ -125,7 +125,7 @@ def _extent(values: Any, width: float) -> Any:
     return low, (1.0 / side if side > 0 else 0.0)
 
 
-@jit
+@jit(REASSOC)
 def _gather(u: Any, s: Any, start: Any, width: Any, out: Any) -> None:
     """Fill points gene after gene, and where they begin; a table remembers which square is which point."""
     out_u, out_s, mass, first = out

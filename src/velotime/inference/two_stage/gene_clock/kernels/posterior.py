@@ -21,13 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from velotime.inference.two_stage.gene_clock.kernels.curve import N_PARAMETERS, fill_nodes, jit, scale
+from velotime.compute.jit import REASSOC, jit
+from velotime.inference.two_stage.gene_clock.kernels.curve import N_PARAMETERS, fill_nodes, scale
 
 CELLS = 128  # cells that are worked on together
 MOMENTS = 13  # 1, u, s, uu, us, ss, uuu, uus, uss, sss, uuuu, uuss, ssss of the residuals
 
 
-@jit
+@jit(REASSOC)
 def _exp(x: Any) -> Any:
     """e^x for x <= 0 in float32, as (e^(x/32))^32: arithmetic only, so that loops over it use whole registers."""
     y = max(x, np.float32(-24.0)) * np.float32(1.0 / 32.0)
@@ -40,7 +41,7 @@ def _exp(x: Any) -> Any:
     return p * p
 
 
-@jit
+@jit(REASSOC)
 def _posterior(u: Any, s: Any, nodes: Any, log_prior: Any, q: Any, best: Any, total: Any) -> None:
     """Posterior over nodes ``q`` (nodes, cells), and of each cell its logarithm's scale, ``best`` and ``total``."""
     n = u.shape[0]
@@ -63,7 +64,7 @@ def _posterior(u: Any, s: Any, nodes: Any, log_prior: Any, q: Any, best: Any, to
             row[i] /= total[i]
 
 
-@jit
+@jit(REASSOC)
 def _scores(u: Any, s: Any, nodes: Any, q: Any, out: Any) -> None:
     """Derivatives of each cell's log-likelihood by the parameters, ``out`` (parameters, cells)."""
     n = u.shape[0]
@@ -85,7 +86,7 @@ def _scores(u: Any, s: Any, nodes: Any, q: Any, out: Any) -> None:
         o_sigma[i] -= np.float32(2.0)
 
 
-@jit
+@jit(REASSOC)
 def _add_moments(u: Any, s: Any, mass: Any, nodes: Any, q: Any, moments: Any) -> None:
     """Add moments of the residuals at each node, ``moments`` (nodes, MOMENTS)."""
     zero = np.float32(0.0)
@@ -124,7 +125,7 @@ def _add_moments(u: Any, s: Any, mass: Any, nodes: Any, q: Any, moments: Any) ->
         into[12] += m_4s
 
 
-@jit
+@jit(REASSOC)
 def _add_products(z: Any, mass: Any, weighted: Any, first: Any, second: Any) -> None:
     """Add sums over cells of ``z`` (rows, cells) to ``first`` and of its products to ``second``, lower half."""
     n = mass.shape[0]
@@ -153,7 +154,7 @@ def _add_products(z: Any, mass: Any, weighted: Any, first: Any, second: Any) -> 
                 into[b + 3] += p_4
 
 
-@jit
+@jit(REASSOC)
 def _add_at_nodes(nodes: Any, moments: Any, complete: Any, second: Any) -> None:
     """Turn products of expectations in ``second`` to what is missing; add to ``complete``; lower halves."""
     p, slopes = N_PARAMETERS, np.zeros((4, 2))
@@ -185,7 +186,7 @@ def _add_at_nodes(nodes: Any, moments: Any, complete: Any, second: Any) -> None:
         second[p + k, p + k] += w
 
 
-@jit
+@jit(REASSOC)
 def fill_upper(matrix: Any) -> None:
     """Mirror the lower half."""
     for a in range(matrix.shape[0]):
@@ -193,7 +194,7 @@ def fill_upper(matrix: Any) -> None:
             matrix[b, a] = matrix[a, b]
 
 
-@jit
+@jit(REASSOC)
 def pack(matrix: Any, out: Any) -> None:
     """The lower half, row by row."""
     at = 0
@@ -203,7 +204,7 @@ def pack(matrix: Any, out: Any) -> None:
         at += a + 1
 
 
-@jit
+@jit(REASSOC)
 def posterior_genes(points: Any, theta: Any, spread: Any, log_prior: Any, fractions: Any, out: Any) -> None:
     """Log-likelihood, scores, weights of the nodes and second derivatives of each gene of a block."""
     unspliced, spliced, mass, start = points

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from velotime.inference.two_stage.gene_clock.kernels.curve import fill_nodes, jit, off_state, on_state, scale
+from velotime.compute.jit import REASSOC, jit
+from velotime.inference.two_stage.gene_clock.kernels.curve import fill_nodes, off_state, on_state, scale
 from velotime.inference.two_stage.gene_clock.kernels.posterior import CELLS, fill_upper, pack
 
 ON, OFF, STEADY_ON = 0, 1, 2  # where a cell sits; the steady state when off is the far end of OFF
@@ -14,7 +15,7 @@ ACCURACY = 1e-3  # of the last step, relative; Newton's method squares it
 STEPS = 30  # of Newton's method within a bracket; three or four do mostly
 
 
-@jit
+@jit(REASSOC)
 def _nearest_on_branch(
     a: float, b: float, off: bool, r: float, end: Any, a_u: float, a_s: float, lo: float, start: float, hi: float
 ) -> Any:
@@ -55,7 +56,7 @@ def _nearest_on_branch(
     return x, d - gain
 
 
-@jit
+@jit(REASSOC)
 def _segment(curve: Any, first: int, last: int, a_u: float, a_s: float) -> Any:
     """Longest step between neighbouring nodes of a branch."""
     longest = 0.0
@@ -65,7 +66,7 @@ def _segment(curve: Any, first: int, last: int, a_u: float, a_s: float) -> Any:
     return np.sqrt(longest)
 
 
-@jit
+@jit(REASSOC)
 def _nearest_nodes(
     a: Any, b: Any, curve: Any, first: int, last: int, a_u: float, a_s: float, best: Any, at: Any
 ) -> None:
@@ -80,7 +81,7 @@ def _nearest_nodes(
             at[i] = np.int32(k) if closer else at[i]
 
 
-@jit
+@jit(REASSOC)
 def _project(
     a: Any, b: Any, r: float, x_: float, a_u: float, a_s: float, curve: Any, time: Any, where: Any, tau: Any, work: Any
 ) -> None:
@@ -118,7 +119,7 @@ def _project(
             tau[i], where[i] = x_, STEADY_ON
 
 
-@jit
+@jit(REASSOC)
 def _decay(first: float, left: float, rate: float, longest: float) -> Any:
     """Time in which ``first`` has fallen to ``left`` at a rate; 0 before, ``longest`` past the asymptote."""
     share = left / first if first != 0 else 0.0
@@ -129,7 +130,7 @@ def _decay(first: float, left: float, rate: float, longest: float) -> Any:
     return min(-np.log(share) / rate, longest)
 
 
-@jit
+@jit(REASSOC)
 def _explicit_time(a: float, b: float, r: float, u0: float, s0: float, target: float, longest: float, p: Any) -> Any:
     """Time on a branch from u, or from w = (1 - 1/r) s - u where that has the smaller variance.
 
@@ -147,7 +148,7 @@ def _explicit_time(a: float, b: float, r: float, u0: float, s0: float, target: f
     return from_u if p[0] ** 2 * steep_w**2 <= variance_w * steep_u**2 else from_w
 
 
-@jit
+@jit(REASSOC)
 def _explicit(a: Any, b: Any, r: float, x_: float, a_u: float, a_s: float, where: Any, tau: Any) -> None:
     """The same by explicit times: each branch and both steady states are tried, the nearest stays."""
     end = on_state(x_, r)
@@ -172,7 +173,7 @@ def _explicit(a: Any, b: Any, r: float, x_: float, a_u: float, a_s: float, where
             tau[i], where[i] = x_, STEADY_ON
 
 
-@jit
+@jit(REASSOC)
 def _slopes(where: int, tau: float, gene: Any, end: Any) -> Any:
     """State in units of the noise, its derivatives by the parameters at a fixed time, and by time where that moves."""
     r, x_, a_u, a_s = gene
@@ -196,7 +197,7 @@ def _slopes(where: int, tau: float, gene: Any, end: Any) -> Any:
     return a_u * u, a_s * s, slopes, (a_u * du, a_s * ds), moves
 
 
-@jit
+@jit(REASSOC)
 def _add_residual(
     a: float, b: float, mass: float, where: int, tau: float, gene: Any, end: Any, sums: Any, profile: bool
 ) -> Any:
@@ -221,7 +222,7 @@ def _add_residual(
     return mass * (e_u * e_u + e_s * e_s)
 
 
-@jit
+@jit(REASSOC)
 def hard_genes(
     points: Any, theta: Any, spread: Any, exact: bool, n_nodes: int, fractions: Any, out: Any, places: Any
 ) -> None:
@@ -268,7 +269,7 @@ def hard_genes(
         pack(lost, missing[g])
 
 
-@jit
+@jit(REASSOC)
 def states_genes(theta: Any, where: Any, tau: Any, u: Any, s: Any) -> None:
     """U and s, relative to their steady states when on, at given places of each gene's curve."""
     for g in range(where.shape[0]):
