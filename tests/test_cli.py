@@ -8,9 +8,11 @@ import sys
 import time
 
 import anndata as ad
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from velotime._cli_labels import split_labels
 from velotime.cli import main
 
 
@@ -71,6 +73,45 @@ def test_what_is_known_from_the_command_line(small, tmp_path):
     assert fitted.uns["experimental_time"]["units_per_clock"] == pytest.approx(3, rel=0.3)
 
 
+def test_labels_with_blanks_commas_and_colons(small, tmp_path):
+    small.obs["res:1"] = pd.cut(small.obs["true_time"], [-1, 0.3, 0.6, 2], labels=["early", "A", "CD4+, naive"])
+    small.obs["leiden"] = small.obs["res:1"].cat.codes.astype("int64").astype("category")
+    path, out = tmp_path / "cells.h5ad", tmp_path / "out.h5ad"
+    small.write_h5ad(path)
+    quick = ["--skip-comparison", "-q", "--max-iterations", "1"]
+    labels = ["--root", "res:1:early", "--terminals", "res:1:CD4+, naive, A", "--end", 'res:1:"CD4+, naive" , A']
+    done = CliRunner().invoke(
+        main, ["run", str(path), "-o", str(out), *labels, "--time-labels", "leiden:0, 1,2 ", *quick]
+    )
+    assert done.exit_code == 0, done.output
+    fitted = ad.read_h5ad(out)
+    assert list(fitted.uns["lineages"]["names"]) == ["CD4+, naive", "A"]
+    assert list(fitted.uns["knowledge"]["table"]["piece"]) == [
+        "Terminals(res:1: CD4+, naive, A)",
+        "Root(res:1: early)",
+        "Ends(res:1: CD4+, naive, A)",
+        "TimeLabels(leiden)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("A,B", ["A", "B"]),
+        (" A , B ", ["A", "B"]),
+        ("A, B", ["A, B"]),  # a label as it stands goes first
+        ('"A", B', ["A", "B"]),
+        ("C+, x,A", ["C+, x", "A"]),
+        ("A,C+, x", ["A", "C+, x"]),
+        ("A,unknown, B", ["A", "unknown", "B"]),
+        ('"C+, x"', ["C+, x"]),
+        (",", []),
+    ],
+)
+def test_labels_are_split_at_commas_that_belong_to_none_of_them(text, labels):
+    assert split_labels(text, {"A", "B", "A, B", "C+, x"}) == labels
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -92,6 +133,8 @@ def test_what_is_known_from_the_command_line(small, tmp_path):
         (["{cells}", "--time-labels", "true_lineage"], "have no place"),
         (["{cells}", "--min-cells", "100000"], "no gene is left"),
         (["{cells}", "--noise", "cauchy"], "Invalid value"),
+        (["{cells}", "--seed", "-1"], "Invalid value"),
+        (["{cells}", "--terminals", "true_lineage:0,,"], "two or more labels"),
         ([], "Missing argument"),
     ],
 )

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import click
 from velotime._status import FitError, InputError, UnclearWarning
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
     from velotime.inference import SoftEM
@@ -74,7 +76,12 @@ def main() -> None:
     help="Keep at most so many genes, the most variable. [default: all]",
 )
 @click.option("--lineages", metavar="K", default="1", show_default=True, help='Number of lineages, or "auto".')
-@click.option("--terminals", metavar="COLUMN:LABEL,LABEL", help="Terminal labels of an obs column, one lineage each.")
+@click.option(
+    "--terminals",
+    metavar="COLUMN:LABEL,LABEL",
+    help="Terminal labels of an obs column, one lineage each. Blanks after commas do not matter; labels that hold "
+    "commas can be quoted: 'kind:\"CD4+, naive\",B'.",
+)
 @click.option("--root", metavar="COLUMN:LABEL", help="Label in which time begins; searched for by default.")
 @click.option("--end", metavar="COLUMN:LABEL,LABEL", help="Labels of an obs column known to be late.")
 @click.option("--early-markers", metavar="GENE,GENE", help="Genes known to fall along time.")
@@ -90,7 +97,9 @@ def main() -> None:
     is_flag=True,
     help="Do not ask, on held-out counts, whether there is a trajectory at all.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same result.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same result."
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def run(
     input_path: Path,
@@ -131,16 +140,15 @@ def run(
         data.check_output(output, force=force)
         if report is not None:
             data.check_output(report, force=force, suffix=".html")
-        method = SoftEM(
-            noise=_noise(noise),
-            max_iterations=max_iterations,
-            n_lineages=_n_lineages(lineages),
-            lineages=_terminals(terminals),
-            root=_root(root),
-            knowledge=_knowledge(end, early_markers, late_markers, time_labels),
-        )
+        plain = SoftEM(noise=_noise(noise), max_iterations=max_iterations, n_lineages=_n_lineages(lineages))
         began = time.perf_counter()
         adata = read.auto(input_path)
+        method = replace(
+            plain,
+            lineages=_terminals(terminals, adata.obs),
+            root=_root(root, adata.obs),
+            knowledge=_knowledge(end, early_markers, late_markers, time_labels, adata.obs),
+        )
         if method.noise.counts:
             limits: Any = {"min_cells": min_cells, "n_top_genes": n_top_genes, "keep": method.marker_genes}
             pp.filter_genes(adata, **limits, unspliced=unspliced, spliced=spliced)
@@ -161,7 +169,7 @@ def run(
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("velotime_demo"), show_default=True)
 @click.option("--cells", type=click.IntRange(50), default=1500, show_default=True)
 @click.option("--genes", type=click.IntRange(20), default=200, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def demo(output: Path, cells: int, genes: int, seed: int, quiet: bool) -> None:
     """Simulate a process with two fates, fit it, compare with the truth; writes figures, a report and an .h5ad."""
@@ -207,48 +215,35 @@ def _n_lineages(given: str) -> Any:
         raise InputError(f'--lineages {given}: give a whole number or "auto".') from None
 
 
-def _column_and_labels(option: str, given: str) -> tuple[str, list[str]]:
-    column, _, labels = given.partition(":")
-    if not (column and labels):
-        raise InputError(f"{option} {given}: give COLUMN:LABEL, e.g. clusters:Alpha.")
-    return column, labels.split(",")
-
-
-def _terminals(given: str | None) -> Any:
+def _terminals(given: str | None, obs: pd.DataFrame) -> Any:
     from velotime import Terminals
+    from velotime._cli_labels import column_and_labels
 
-    if given is None:
-        return None
-    column, labels = _column_and_labels("--terminals", given)
-    return Terminals(column, tuple(labels))
+    return None if given is None else Terminals(*column_and_labels("--terminals", given, obs))
 
 
-def _root(given: str | None) -> Any:
+def _root(given: str | None, obs: pd.DataFrame) -> Any:
     from velotime import Root
+    from velotime._cli_labels import column_and_label
 
-    if given is None:
-        return None
-    column, labels = _column_and_labels("--root", given)
-    return Root(column, ",".join(labels))
+    return None if given is None else Root(*column_and_label("--root", given, obs))
 
 
-def _knowledge(end: str | None, early: str | None, late: str | None, times: str | None) -> tuple[Any, ...]:
+def _knowledge(
+    end: str | None, early: str | None, late: str | None, times: str | None, obs: pd.DataFrame
+) -> tuple[Any, ...]:
     from velotime import Ends, Markers, TimeLabels
+    from velotime._cli_labels import column_and_labels, column_and_order, split_names
 
     pieces: list[Any] = []
     if end is not None:
-        column, labels = _column_and_labels("--end", end)
-        pieces.append(Ends(column, tuple(labels)))
+        pieces.append(Ends(*column_and_labels("--end", end, obs)))
     if early is not None or late is not None:
-        pieces.append(Markers(early=_names(early), late=_names(late)))
+        pieces.append(Markers(early=split_names(early), late=split_names(late)))
     if times is not None:
-        column, _, labels_text = times.partition(":")
-        pieces.append(TimeLabels(column, order=_names(labels_text)))
+        column, order = column_and_order("--time-labels", times, obs)
+        pieces.append(TimeLabels(column, order=order))
     return tuple(pieces)
-
-
-def _names(given: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (given or "").split(",") if name.strip())
 
 
 def _to_unit(adata: AnnData, method: SoftEM) -> None:

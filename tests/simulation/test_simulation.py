@@ -107,11 +107,14 @@ def test_the_same_seed_gives_the_same_data():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda rng: sim.simulate(0, 5, rng=rng), "must be 1 or more"),
-        (lambda rng: sim.simulate(5, 5, rng=rng, mean_spliced=0), "must be positive"),
+        (lambda rng: sim.simulate(0, 5, rng=rng), r"simulate\(n_cells=0\): must be a whole number, 1 or more"),
+        (
+            lambda rng: sim.simulate(5, 5, rng=rng, mean_spliced=0),
+            r"simulate\(mean_spliced=0\): must be a number, above 0",
+        ),
         (lambda rng: sim.GeneMix(flat=0.5), "sum to 1"),
-        (lambda rng: sim.GappedTimes(0.7, 0.5), "start < stop"),
-        (lambda rng: sim.Branches(()), "one to four"),
+        (lambda rng: sim.GappedTimes(0.7, 0.5), "start must be below stop"),
+        (lambda rng: sim.Branches(()), "a list of 1 to 4 values"),
     ],
 )
 def test_bad_arguments_say_what_is_allowed(make, message):

@@ -13,6 +13,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime import _keys as keys
+from velotime._check import label_text
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.inference import CellLabels, Observations
@@ -227,18 +228,15 @@ def read_labels(
     Raises
     ------
     InputError
-        If a column or gene is not there, or a column has missing values.
+        If a column or gene is not there, or a column has no value at all. A few may be missing.
     """
     found = {}
     orders: dict[str, tuple[str, ...]] = {}
     for column in columns:
         if column not in adata.obs:
             raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}.")
-        if adata.obs[column].isna().any():
-            n = int(adata.obs[column].isna().sum())
-            raise InputError(
-                f"column {column!r} of adata.obs has {n} missing values; fill them or leave these cells out."
-            )
+        if adata.obs[column].isna().all():
+            raise InputError(f"column {column!r} of adata.obs has no labels: all its values are missing.")
         found[column] = np.asarray(adata.obs[column])
         orders.update(_order(adata.obs[column]))
     return CellLabels(np.asarray(adata.obs_names), found, read_markers(adata, genes, layers), orders)
@@ -250,10 +248,10 @@ def _order(values: pd.Series) -> dict[str, tuple[str, ...]]:
         if not values.cat.ordered:
             return {}
         here = set(values)
-        return {str(values.name): tuple(str(label) for label in values.cat.categories if label in here)}
+        return {str(values.name): tuple(label_text(label) for label in values.cat.categories if label in here)}
     if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
         return {}
-    return {str(values.name): tuple(np.unique(np.asarray(values)).astype(str).tolist())}
+    return {str(values.name): tuple(label_text(label) for label in np.unique(np.asarray(values.dropna())))}
 
 
 def read_markers(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from velotime.inference.em import Progress, Trace, Watcher
 from velotime.inference.evidence.agreement import Agreement
 from velotime.inference.evidence.arrow import CLEAR_PROBABILITY, Arrow
-from velotime.inference.knowledge.labels import LEAST_GROUP, POOLED, CellLabels
+from velotime.inference.knowledge.labels import LEAST_GROUP, NO_LABEL, POOLED, CellLabels, label_texts
 from velotime.inference.knowledge.order import Markers, TimeLabels
 from velotime.inference.knowledge.pieces import Ends, Root, Terminals
 from velotime.inference.knowledge.time_prior import FixedPrior, LearnedPrior, UniformPrior
@@ -31,6 +31,7 @@ from velotime.inference.two_stage.shared_clock.fit import SharedClock, SharedClo
 __all__ = [
     "CLEAR_PROBABILITY",
     "LEAST_GROUP",
+    "NO_LABEL",
     "POOLED",
     "Agreement",
     "Arrow",
@@ -78,6 +79,7 @@ __all__ = [
     "curve_covariance",
     "group_gain",
     "group_sums",
+    "label_texts",
     "natural_rates",
     "place_all",
     "pooled_interval",

@@ -8,9 +8,12 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime import _keys as keys
+from velotime._check import checked
+from velotime.data.arguments import ADATA, COLUMN, VAR_COLUMN
 from velotime.metrics._inputs import gene_velocity, read_labels, read_neighbors, unit
 
 
+@checked({"adata": ADATA, "column": COLUMN, "genes": VAR_COLUMN})
 def in_cluster_coherence(adata: AnnData, *, column: str, genes: str = keys.VELOCITY_GENES) -> pd.Series:
     """In-cluster coherence (ICCoh) of each group, in gene space.
 
@@ -47,6 +50,7 @@ def in_cluster_coherence(adata: AnnData, *, column: str, genes: str = keys.VELOC
     return out
 
 
+@checked({"adata": ADATA, "genes": VAR_COLUMN})
 def velocity_confidence(adata: AnnData, *, genes: str = keys.VELOCITY_GENES) -> pd.Series:
     """Mean correlation of each cell's velocity with the velocities of its neighbours, over genes.
 

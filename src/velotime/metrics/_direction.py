@@ -9,13 +9,18 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from velotime._status import InputError
+from velotime._check import Either, Instance, Whole, checked
 from velotime._types import FloatArray
+from velotime.data.arguments import ADATA, BASIS, COLUMN
+from velotime.metrics._arguments import Edges
 from velotime.metrics._inputs import GeneSpace, Vectors, read_labels, read_neighbors, read_vectors, unit
 
 BLOCK = 64  # cells whose cosines with all they reach are held at a time
 
+SPACE = Either((BASIS, Instance(GeneSpace, "a GeneSpace(...)")))
 
+
+@checked({"adata": ADATA, "edges": Edges(), "column": COLUMN, "basis": SPACE})
 def cross_boundary_correctness(
     adata: AnnData, edges: Sequence[tuple[str, str]], *, column: str, basis: str | GeneSpace = "umap"
 ) -> pd.Series:
@@ -49,6 +54,7 @@ def cross_boundary_correctness(
     return _score_edges(adata, edges, column, basis, n_hops=1)[1].rename("cross_boundary_correctness")
 
 
+@checked({"adata": ADATA, "edges": Edges(), "column": COLUMN, "basis": SPACE, "n_hops": Whole(1)})
 def k_hop_correctness(
     adata: AnnData,
     edges: Sequence[tuple[str, str]],
@@ -87,8 +93,6 @@ def k_hop_correctness(
     InputError
         If the column, a label, the velocity or the neighbours are not there, or ``n_hops`` is below 1.
     """
-    if n_hops < 1:
-        raise InputError(f"k_hop_correctness(n_hops={n_hops}): must be 1 or more; the default is 5.")
     return _score_edges(adata, edges, column, basis, n_hops=n_hops)[0]
 
 

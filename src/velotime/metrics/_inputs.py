@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
 from velotime import _keys as keys
+from velotime._check import Settings
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import neighborhood_means
+from velotime.data.arguments import LAYER, VAR_COLUMN
+from velotime.inference import NO_LABEL, label_texts
 
 
 @dataclass(frozen=True)
-class GeneSpace:
+class GeneSpace(Settings):
     """Where directions are measured: among genes, not on an embedding.
 
     Cells lie at their spliced counts at size factor 1, averaged over each cell and its neighbours, as in
@@ -33,6 +37,8 @@ class GeneSpace:
 
     genes: str = keys.VELOCITY_GENES
     spliced: str | None = None
+
+    rules: ClassVar = {"genes": VAR_COLUMN, "spliced": LAYER}
 
 
 @dataclass(frozen=True)
@@ -117,8 +123,8 @@ def read_labels(adata: AnnData, column: str, wanted: Iterable[str] = ()) -> np.n
     """Labels of the cells as text; all of ``wanted`` must occur."""
     if column not in adata.obs:
         raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}.")
-    labels = np.asarray(adata.obs[column]).astype(str)
-    present = set(labels[~np.asarray(adata.obs[column].isna())].tolist())
+    labels = label_texts(adata.obs[column])
+    present = set(labels.tolist()) - {NO_LABEL}
     wrong = sorted(set(wanted) - present)
     if wrong:
         raise InputError(f"labels {wrong} not found in obs[{column!r}]; available: {sorted(present)}.")

@@ -11,10 +11,14 @@ from anndata import AnnData
 from scipy.stats import mannwhitneyu, spearmanr
 
 from velotime import _keys as keys
+from velotime._check import checked
 from velotime._status import InputError
+from velotime.data.arguments import ADATA, COLUMN
+from velotime.metrics._arguments import Edges, Stages
 from velotime.metrics._inputs import read_labels, read_time
 
 
+@checked({"adata": ADATA, "edges": Edges(), "column": COLUMN, "time": COLUMN})
 def time_order(
     adata: AnnData, edges: Sequence[tuple[str, str]], *, column: str, time: str = keys.LATENT_TIME
 ) -> pd.Series:
@@ -82,6 +86,7 @@ class RankCorrelation:
     n_cells_left_out: int
 
 
+@checked({"adata": ADATA, "stages": Stages(), "column": COLUMN, "time": COLUMN})
 def time_correlation(
     adata: AnnData, stages: Mapping[str, float], *, column: str, time: str = keys.LATENT_TIME
 ) -> RankCorrelation:

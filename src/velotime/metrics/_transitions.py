@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from velotime._check import checked
 from velotime._status import InputError
 from velotime._types import FloatArray
+from velotime.metrics._arguments import TRANSITIONS
 
 
+@checked({"transitions": TRANSITIONS})
 def self_transition(transitions: sparse.csr_matrix) -> float:
     """Mean probability of a cell to stay where it is: ``mean_i p_ii``.
 
@@ -29,6 +32,7 @@ def self_transition(transitions: sparse.csr_matrix) -> float:
     return float(matrix.diagonal()[used].mean()) if used.any() else float("nan")
 
 
+@checked({"transitions": TRANSITIONS})
 def row_entropy(transitions: sparse.csr_matrix) -> FloatArray:
     """Entropy of where each cell goes: ``H_i = -sum_j p_ij log p_ij``, nats, ``(cells,)``.
 

@@ -89,6 +89,8 @@ def require_groups(adata: AnnData, column: str) -> None:
     if not is_categorical(adata, column):
         labels = [name for name in adata.obs.columns if is_categorical(adata, name)]
         raise InputError(f"column {column!r} of adata.obs is numeric, but labels are wanted; pass one of {labels}.")
+    if adata.obs[column].isna().all():
+        raise InputError(f"column {column!r} of adata.obs has no labels: all its values are missing.")
 
 
 def is_categorical(adata: AnnData, column: str) -> bool:

@@ -9,7 +9,10 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 
 from velotime import _keys as keys
+from velotime._check import checked
 from velotime._status import InputError
+from velotime.data.arguments import BASIS, COLUMN
+from velotime.pl._arguments import LEGEND, PLOT, ColorMap
 from velotime.pl._axes import (
     TIME_LABEL,
     find_basis,
@@ -26,6 +29,7 @@ from velotime.pl._axes import (
 from velotime.pl._colors import color_cells, figure_size, point_size
 
 
+@checked(PLOT | {"color": COLUMN, "basis": BASIS, "cmap": ColorMap(), "legend_loc": LEGEND})
 def embedding(
     adata: AnnData,
     *,
@@ -68,6 +72,7 @@ def embedding(
     return finish(ax, show=show, save=save)
 
 
+@checked(PLOT | {"column": COLUMN})
 def time_against(
     adata: AnnData,
     column: str,

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from scanpy.plotting import palettes
 
 from velotime import _keys as keys
+from velotime._check import label_text
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.pl._axes import is_categorical, name_column, require_column
@@ -46,8 +47,8 @@ def palette_of(adata: AnnData, column: str, labels: list[str]) -> dict[str, str]
 def labels_of(adata: AnnData, column: str) -> tuple[list[str], Any]:
     """Labels of an obs column in order, and the number of each cell's label (-1: missing), ``(cells,)``."""
     values = adata.obs[column]
-    codes = values if isinstance(values.dtype, pd.CategoricalDtype) else values.astype("str").astype("category")
-    return [str(label) for label in codes.cat.categories], np.asarray(codes.cat.codes)
+    codes = values if isinstance(values.dtype, pd.CategoricalDtype) else values.astype("category")
+    return [label_text(label) for label in codes.cat.categories], np.asarray(codes.cat.codes)
 
 
 def figure_size(adata: AnnData, column: str, legend_loc: str | None = "right margin") -> tuple[float, float]:

@@ -10,8 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from velotime import _keys as keys
+from velotime._check import checked
 from velotime._status import InputError
 from velotime._types import FloatArray
+from velotime.pl._arguments import PLOT
 from velotime.pl._axes import TIME_LABEL, finish, open_axes, require_fit, tidy
 from velotime.pl._colors import default_palette, labels_of, palette_of
 from velotime.pl._curves import lineage_colors
@@ -19,6 +21,7 @@ from velotime.pl._curves import lineage_colors
 HISTOGRAM_BINS = 60
 
 
+@checked(PLOT)
 def time_prior(
     adata: AnnData,
     *,
@@ -93,6 +96,7 @@ def _group_names(adata: AnnData, n_groups: int) -> list[str]:
     return stored if len(stored) == n_groups else [f"group {k}" for k in range(n_groups)]
 
 
+@checked(PLOT)
 def em_trace(
     adata: AnnData,
     *,
@@ -143,6 +147,7 @@ def em_trace(
     return finish(ax, show=show, save=save)
 
 
+@checked(PLOT)
 def arrow_evidence(
     adata: AnnData,
     *,

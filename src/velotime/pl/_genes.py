@@ -18,8 +18,11 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as Outline
 
 from velotime import _keys as keys
+from velotime._check import Flag, Optional, checked
 from velotime._status import InputError
 from velotime._types import FloatArray
+from velotime.data.arguments import COLUMN, GENE
+from velotime.pl._arguments import PLOT, TwoAxes
 from velotime.pl._axes import (
     JITTER,
     TIME_LABEL,
@@ -37,6 +40,7 @@ from velotime.pl._curves import WIDTH, Curve, fit_sizes, gene_curves, normalised
 HALO = [effects.withStroke(linewidth=3.2, foreground="white")]
 
 
+@checked(PLOT | {"gene": GENE, "color": COLUMN, "band": Flag()})
 def phase_portrait(
     adata: AnnData,
     gene: str,
@@ -136,6 +140,7 @@ def _name_curves(ax: Axes, curves: list[Curve], *, band: bool, means: bool) -> N
     ax.add_artist(Legend(ax, lines, labels, fontsize=7, frameon=True, framealpha=0.7, edgecolor="none", loc="best"))
 
 
+@checked(PLOT | {"gene": GENE, "color": Optional(COLUMN), "ax": Optional(TwoAxes())})
 def along_time(
     adata: AnnData,
     gene: str,

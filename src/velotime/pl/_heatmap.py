@@ -13,11 +13,14 @@ from matplotlib.patches import Patch
 from scipy import sparse
 
 from velotime import _keys as keys
+from velotime._check import Names, Optional, Whole, checked
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data import find_layers
+from velotime.data.arguments import COLUMN, LAYER
+from velotime.pl._arguments import PLOT, ColorMap
 from velotime.pl._axes import TIME_LABEL, find_gene, finish, open_axes, require_curves, require_groups
-from velotime.pl._colors import color_map, labels_of, palette_of
+from velotime.pl._colors import MISSING, color_map, labels_of, palette_of
 from velotime.pl._curves import fit_sizes
 
 COLUMNS = 200  # times
@@ -26,6 +29,16 @@ LEAST_MASS = 0.9  # cells that a time needs around it: one, nearly
 MOST_NAMES = 80  # genes beyond which names would not be read
 
 
+@checked(
+    PLOT
+    | {
+        "genes": Optional(Names("names of genes")),
+        "n_genes": Whole(1),
+        "color": Optional(COLUMN),
+        "layer": LAYER,
+        "cmap": ColorMap(),
+    }
+)
 def heatmap(
     adata: AnnData,
     genes: Sequence[str] | None = None,
@@ -145,19 +158,18 @@ def _name_genes(ax: Axes, names: list[str]) -> None:
 
 
 def _draw_strip(ax: Axes, adata: AnnData, color: str) -> None:
-    """The commonest label at each time, in a strip above, with a legend."""
+    """The commonest label at each time, in a strip above, with a legend; grey where most cells have none."""
     labels, codes = labels_of(adata, color)
     palette = palette_of(adata, color, labels)
     weight = _kernel(adata)
-    shares = np.stack([weight[:, codes == k].sum(axis=1) for k in range(len(labels))])
-    commonest, empty = shares.argmax(axis=0), weight.sum(axis=1) < LEAST_MASS
-    pixels = np.array([to_rgb(palette[label]) for label in labels])[commonest]
-    pixels[empty] = to_rgb("lightgray")
+    shares = np.stack([weight[:, codes == k].sum(axis=1) for k in (*range(len(labels)), -1)])  # no label comes last
+    commonest = np.where(weight.sum(axis=1) < LEAST_MASS, len(labels), shares.argmax(axis=0))
+    pixels = np.array([to_rgb(color) for color in (*palette.values(), MISSING)])[commonest]
     inch = ax.figure.figure.dpi / ax.bbox.height
     strip = ax.inset_axes((0, 1 + 0.04 * inch, 1, 0.12 * inch))
     strip.imshow(pixels[None], aspect="auto", interpolation="nearest", extent=(0, 1, 0, 1))
     strip.set_axis_off()
-    shown = [labels[k] for k in dict.fromkeys(commonest[~empty])]
+    shown = [labels[k] for k in dict.fromkeys(commonest[commonest < len(labels)])]
     patches = [Patch(color=palette[label], label=label) for label in shown]
     ax.legend(
         handles=patches,

@@ -9,8 +9,11 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 
 from velotime import _keys as keys
+from velotime._check import Optional, checked
 from velotime._types import FloatArray
 from velotime.data import find_layers
+from velotime.data.arguments import COLUMN, LAYER
+from velotime.pl._arguments import PLOT
 from velotime.pl._axes import finish, open_axes, require_groups
 from velotime.pl._colors import labels_of
 
@@ -18,6 +21,7 @@ AMBIGUOUS = "ambiguous"
 COLORS = {"spliced": "#4477aa", "unspliced": "#ee9944", AMBIGUOUS: "#bbbbbb"}  # told apart by the colour-blind
 
 
+@checked(PLOT | {"groupby": Optional(COLUMN), "unspliced": LAYER, "spliced": LAYER})
 def proportions(
     adata: AnnData,
     groupby: str | None = None,

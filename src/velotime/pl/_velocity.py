@@ -10,8 +10,11 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 
 from velotime import _keys as keys
+from velotime._check import Number, Whole, checked
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
+from velotime.data.arguments import BASIS, COLUMN
+from velotime.pl._arguments import LEGEND, PLOT, ColorMap
 from velotime.pl._axes import find_basis, finish, name_axes, note_left_out, open_axes, require_column
 from velotime.pl._colors import color_cells, figure_size
 from velotime.pl._grid import Field, velocity_field
@@ -22,7 +25,12 @@ LONGEST = 95  # percentile of the lengths that is drawn as one spacing: a few lo
 ROOM = 0.06  # of the range of the cells, left around them
 ARROW_LENGTH = 0.05  # of the embedding's width, for the same percentile of single cells
 
+ON_CELLS = PLOT | {"color": COLUMN, "basis": BASIS, "cmap": ColorMap(), "legend_loc": LEGEND}
+SMOOTH = Number(0, open_least=True)
+MIN_DENSITY = Number(0, 1, open_most=True)
 
+
+@checked(ON_CELLS | {"density": Number(0, open_least=True), "smooth": SMOOTH, "min_density": MIN_DENSITY})
 def velocity_stream(
     adata: AnnData,
     *,
@@ -76,6 +84,7 @@ def velocity_stream(
     return _close(ax, moving, basis, show=show, save=save)
 
 
+@checked(ON_CELLS | {"n_grid": Whole(2), "smooth": SMOOTH, "min_density": MIN_DENSITY})
 def velocity_grid(
     adata: AnnData,
     *,
@@ -128,6 +137,7 @@ def velocity_grid(
     return _close(ax, moving, basis, show=show, save=save)
 
 
+@checked(ON_CELLS | {"max_arrows": Whole(1)})
 def velocity_arrows(
     adata: AnnData,
     *,

@@ -9,11 +9,24 @@ import numpy as np
 from anndata import AnnData
 
 from velotime import _keys as keys
+from velotime._check import Names, Optional, Whole, checked
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
 from velotime.data import check_genes, find_layers, read_layer
+from velotime.data.arguments import ADATA, LAYER
 
 
+@checked(
+    {
+        "adata": ADATA,
+        "min_cells": Optional(Whole(1)),
+        "min_shared_counts": Whole(0),
+        "n_top_genes": Optional(Whole(1)),
+        "keep": Names("names of genes"),
+        "unspliced": LAYER,
+        "spliced": LAYER,
+    }
+)
 def filter_genes(
     adata: AnnData,
     *,
@@ -57,9 +70,6 @@ def filter_genes(
     InputError
         If a layer or a gene to keep is missing, or no gene is left; ``adata`` is as it was.
     """
-    for name, value in (("min_cells", min_cells), ("n_top_genes", n_top_genes)):
-        if value is not None and value < 1:
-            raise InputError(f"{name}={value}: must be 1 or more.")
     names = find_layers(adata, unspliced, spliced)
     u, s = (read_layer(adata, name, counts=True) for name in names)
     least = max(10, int(np.ceil(0.015 * adata.n_obs))) if min_cells is None else min_cells

@@ -7,11 +7,13 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime import _keys as keys
-from velotime._status import InputError
+from velotime._check import SEED, Whole, checked
 from velotime._types import FloatArray
 from velotime.data import ensure_neighbors, find_layers, neighborhood, neighborhood_size, read_layer
+from velotime.data.arguments import ADATA, LAYER
 
 
+@checked({"adata": ADATA, "n_neighbors": Whole(1), "unspliced": LAYER, "spliced": LAYER, "seed": SEED})
 def moments(
     adata: AnnData, *, n_neighbors: int = 30, unspliced: str | None = None, spliced: str | None = None, seed: int = 0
 ) -> None:
@@ -48,8 +50,6 @@ def moments(
     InputError
         If a layer is missing or holds something else than raw counts, or ``n_neighbors`` is less than 1.
     """
-    if n_neighbors < 1:
-        raise InputError(f"n_neighbors={n_neighbors}: must be 1 or more; the default is 30.")
     names = find_layers(adata, unspliced, spliced)
     layers = [read_layer(adata, name, counts=True) for name in names]
     ensure_neighbors(adata, n_neighbors=n_neighbors, spliced=names[1], seed=seed)

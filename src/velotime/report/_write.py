@@ -7,10 +7,15 @@ from pathlib import Path
 import numpy as np
 from anndata import AnnData
 
+from velotime._check import FilePath, Flag, Optional, Text, checked
 from velotime.data import check_output, write_page
+from velotime.data.arguments import ADATA, BASIS
 from velotime.pl._axes import require_fit
 
 
+@checked(
+    {"adata": ADATA, "path": FilePath(), "title": Optional(Text("a title")), "basis": Optional(BASIS), "force": Flag()}
+)
 def report(
     adata: AnnData, path: str | Path, *, title: str | None = None, basis: str | None = None, force: bool = False
 ) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
 
+from velotime._check import Number, Numbers, Settings
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.kinetics import SwitchParameter
@@ -15,7 +17,7 @@ CLASSES = ("induction", "repression", "pulse", "dip", "flat")
 
 
 @dataclass(frozen=True)
-class GeneMix:
+class GeneMix(Settings):
     """Shares of the classes of genes; they must sum to 1.
 
     An induced gene is switched on and stays on, a repressed one off; a pulse and a dip come back; a flat gene stays
@@ -28,10 +30,13 @@ class GeneMix:
     dip: float = 0.15
     flat: float = 0.05
 
+    rules: ClassVar = dict.fromkeys(CLASSES, Number(0, 1))
+
     def __post_init__(self) -> None:
-        shares = [getattr(self, f.name) for f in fields(self)]
-        if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
-            raise InputError(f"{self}: shares must be 0 or more and sum to 1, not {sum(shares):g}.")
+        super().__post_init__()
+        total = sum(getattr(self, own.name) for own in fields(self))
+        if abs(total - 1) > 1e-9:
+            raise InputError(f"{self}: shares must sum to 1, not {total:g}.")
 
     def draw(self, n_genes: int, rng: Generator) -> list[str]:
         """Class of each gene; counts follow the shares as closely as whole genes can."""
@@ -42,7 +47,7 @@ class GeneMix:
 
 
 @dataclass(frozen=True)
-class LogNormalRates:
+class LogNormalRates(Settings):
     """Rates per total time, log-normal over genes.
 
     Parameters
@@ -57,6 +62,8 @@ class LogNormalRates:
     gamma: float = 5.0
     sd: float = 0.5
 
+    rules: ClassVar = {"beta": Number(0, open_least=True), "gamma": Number(0, open_least=True), "sd": Number(0)}
+
     def draw(self, n_genes: int, rng: Generator) -> tuple[FloatArray, FloatArray]:
         """Splicing and degradation rates, each ``(genes,)``."""
         z = rng.normal(size=(2, n_genes)) * self.sd
@@ -64,7 +71,7 @@ class LogNormalRates:
 
 
 @dataclass(frozen=True)
-class Branches:
+class Branches(Settings):
     """A trunk that lineages leave one by one: lineage 0 is the trunk's own continuation.
 
     Parameters
@@ -79,9 +86,10 @@ class Branches:
     times: tuple[float, ...] = (0.4,)
     fate_genes: float = 0.5
 
-    def __post_init__(self) -> None:
-        if not 1 <= len(self.times) <= 4 or not all(0 < t < 1 for t in self.times):
-            raise InputError(f"Branches(times={self.times}): needs one to four times between 0 and 1.")
+    rules: ClassVar = {
+        "times": Numbers(Number(0, 1, open_least=True, open_most=True), 1, 4),
+        "fate_genes": Number(0, 1),
+    }
 
     @property
     def n_lineages(self) -> int:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
 
+from velotime._check import Number, Settings
 from velotime._types import FloatArray
 
 
-class Counts(Protocol):
+class Counts(Settings):
     """Draws values around their means."""
 
+    @abstractmethod
     def draw(self, means: FloatArray, rng: Generator) -> FloatArray:
         """Values of the shape of ``means``, ``(cells, genes)``."""
 
 
 @dataclass(frozen=True)
-class PoissonCounts:
+class PoissonCounts(Counts):
     """Variance equal to the mean."""
 
     def draw(self, means: FloatArray, rng: Generator) -> FloatArray:
@@ -28,10 +31,12 @@ class PoissonCounts:
 
 
 @dataclass(frozen=True)
-class NegativeBinomialCounts:
+class NegativeBinomialCounts(Counts):
     """Variance ``mu (1 + dispersion mu)``; a gamma-distributed rate seen through Poisson counts."""
 
     dispersion: float = 0.3
+
+    rules: ClassVar = {"dispersion": Number(0, open_least=True)}
 
     def draw(self, means: FloatArray, rng: Generator) -> FloatArray:
         """Negative-binomial counts."""
@@ -40,7 +45,7 @@ class NegativeBinomialCounts:
 
 
 @dataclass(frozen=True)
-class GaussianValues:
+class GaussianValues(Counts):
     """Normal values with one standard deviation, relative to each gene's mean.
 
     For normalised values, which bear no depth: pass ``depth=LogNormalDepth(0)`` with it.
@@ -48,16 +53,20 @@ class GaussianValues:
 
     sd: float = 0.3
 
+    rules: ClassVar = {"sd": Number(0)}
+
     def draw(self, means: FloatArray, rng: Generator) -> FloatArray:
         """Normal values."""
         return rng.normal(means, self.sd * means.mean(axis=0)).astype(np.float32)
 
 
 @dataclass(frozen=True)
-class LogNormalDepth:
+class LogNormalDepth(Settings):
     """Size factors of mean 1 with this standard deviation of their log."""
 
     sd: float = 0.3
+
+    rules: ClassVar = {"sd": Number(0)}
 
     def draw(self, n_cells: int, rng: Generator) -> FloatArray:
         """Size factors, ``(cells,)``."""

@@ -10,7 +10,7 @@ from anndata import AnnData
 from numpy.random import Generator
 from scipy import sparse
 
-from velotime._status import InputError
+from velotime._check import Instance, Number, Optional, Whole, checked
 from velotime._types import FloatArray
 from velotime.kinetics import SwitchParameter, switch_means, switch_velocity
 from velotime.simulation._genes import (
@@ -29,6 +29,21 @@ EXPRESSION_SD = 0.8  # of the log mean expression over genes
 BLOCK = 512  # cells whose curves are evaluated at a time
 
 
+@checked(
+    {
+        "n_cells": Whole(1),
+        "n_genes": Whole(1),
+        "rng": Instance(Generator, "a Generator", cure="E.g. rng=numpy.random.default_rng(0)."),
+        "times": Instance(Times, "UniformTimes(), ClumpedTimes(), GappedTimes() or ExponentialTimes()"),
+        "genes": Instance(GeneMix, "a GeneMix(...)"),
+        "rates": Instance(LogNormalRates, "LogNormalRates(...)"),
+        "noise": Instance(Counts, "NegativeBinomialCounts(), PoissonCounts() or GaussianValues()"),
+        "depth": Instance(LogNormalDepth, "LogNormalDepth(...)"),
+        "branches": Optional(Instance(Branches, "Branches(...)")),
+        "mean_unspliced": Number(0, open_least=True),
+        "mean_spliced": Number(0, open_least=True),
+    }
+)
 def simulate(
     n_cells: int = 2000,
     n_genes: int = 500,
@@ -73,10 +88,6 @@ def simulate(
     ``true_t_on``, ``true_t_off``, ``true_level_0`` to ``_2``, ``true_scaling`` (of lineage 0 where lineages differ);
     with branches also varm ``true_t_off`` and ``true_level_2``, ``(genes, lineages)``.
     """
-    if n_cells < 1 or n_genes < 1:
-        raise InputError(f"simulate(n_cells={n_cells}, n_genes={n_genes}): both must be 1 or more.")
-    if not (mean_unspliced > 0 and mean_spliced > 0):
-        raise InputError(f"mean counts must be positive, not {mean_unspliced} and {mean_spliced}.")
     classes = genes.draw(n_genes, rng)
     theta = draw_theta(classes, rates, rng)[None]
     time = times.draw(n_cells, rng)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
 
+from velotime._check import Number, Numbers, Settings
 from velotime._status import InputError
 from velotime._types import FloatArray
 
 
-class Times(Protocol):
+class Times(Settings):
     """A distribution of cell times on [0, 1]."""
 
+    @abstractmethod
     def draw(self, n_cells: int, rng: Generator) -> FloatArray:
         """Times of ``n_cells`` cells, ``(cells,)``."""
 
 
 @dataclass(frozen=True)
-class UniformTimes:
+class UniformTimes(Times):
     """Every time is as likely as any other."""
 
     def draw(self, n_cells: int, rng: Generator) -> FloatArray:
@@ -29,7 +32,7 @@ class UniformTimes:
 
 
 @dataclass(frozen=True)
-class ClumpedTimes:
+class ClumpedTimes(Times):
     """Most cells sit in a few clumps, the rest anywhere.
 
     Parameters
@@ -46,6 +49,8 @@ class ClumpedTimes:
     width: float = 0.05
     background: float = 0.2
 
+    rules: ClassVar = {"centres": Numbers(Number(0, 1)), "width": Number(0), "background": Number(0, 1)}
+
     def draw(self, n_cells: int, rng: Generator) -> FloatArray:
         """A mixture of normals and a uniform, folded into [0, 1]."""
         centre = rng.choice(np.asarray(self.centres), n_cells)
@@ -55,15 +60,22 @@ class ClumpedTimes:
 
 
 @dataclass(frozen=True)
-class GappedTimes:
+class GappedTimes(Times):
     """No cell between ``start`` and ``stop``."""
 
     start: float = 0.4
     stop: float = 0.6
 
+    rules: ClassVar = {"start": Number(0, 1), "stop": Number(0, 1)}
+
     def __post_init__(self) -> None:
-        if not 0 <= self.start < self.stop <= 1:
-            raise InputError(f"GappedTimes(start={self.start}, stop={self.stop}): needs 0 <= start < stop <= 1.")
+        super().__post_init__()
+        whole = self.start == 0 and self.stop == 1
+        if not self.start < self.stop or whole:
+            raise InputError(
+                f"GappedTimes(start={self.start}, stop={self.stop}): start must be below stop, and cells need room "
+                "beside the gap. The defaults are 0.4 and 0.6."
+            )
 
     def draw(self, n_cells: int, rng: Generator) -> FloatArray:
         """Uniform outside the gap."""
@@ -72,10 +84,12 @@ class GappedTimes:
 
 
 @dataclass(frozen=True)
-class ExponentialTimes:
+class ExponentialTimes(Times):
     """Most cells are early: density proportional to ``exp(-rate t)`` on [0, 1]."""
 
     rate: float = 3.0
+
+    rules: ClassVar = {"rate": Number(0, open_least=True)}
 
     def draw(self, n_cells: int, rng: Generator) -> FloatArray:
         """By inversion of the truncated exponential distribution."""

@@ -6,11 +6,22 @@ import numpy as np
 from anndata import AnnData
 
 from velotime import _keys as keys
+from velotime._check import SEED, Instance, Optional, checked
 from velotime.data import read_labels, read_observations
+from velotime.data.arguments import ADATA, LAYER
 from velotime.inference import SoftEM
 from velotime.tl._geometry import place_cells
 
 
+@checked(
+    {
+        "adata": ADATA,
+        "method": Optional(Instance(SoftEM, "SoftEM(...)")),
+        "unspliced": LAYER,
+        "spliced": LAYER,
+        "seed": SEED,
+    }
+)
 def compare_models(
     adata: AnnData,
     *,

@@ -7,13 +7,16 @@ import pandas as pd
 from anndata import AnnData
 from scipy.stats import false_discovery_control
 
+from velotime._check import Whole, checked
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import read_labels, restore_soft_fit
+from velotime.data.arguments import ADATA, COLUMN
 from velotime.inference import GroupTest, compare_groups, group_sums
 from velotime.kinetics import SwitchParameter
 
 
+@checked({"adata": ADATA, "groupby": COLUMN, "least_cells": Whole(1)})
 def differential_kinetics(adata: AnnData, groupby: str, *, least_cells: int = 20) -> pd.DataFrame:
     """Test for each gene and group whether the group's cells need rates of their own, by likelihood ratio.
 
@@ -50,13 +53,13 @@ def differential_kinetics(adata: AnnData, groupby: str, *, least_cells: int = 20
     Raises
     ------
     InputError
-        If nothing is fitted, the column does not exist, has missing values or no group to test, or the counts
+        If nothing is fitted, the column does not exist or has no group to test, or the counts
         are not those of the fit.
     """
     genes, fit = restore_soft_fit(adata)
-    labels = read_labels(adata, [groupby]).columns[groupby].astype(str)
-    names, code, n_cells = np.unique(labels, return_inverse=True, return_counts=True)
-    tested = np.flatnonzero(np.minimum(n_cells, adata.n_obs - n_cells) >= least_cells)
+    names, code = read_labels(adata, [groupby]).codes(groupby)  # cells without a label are in no group
+    n_cells = np.bincount(code[code >= 0], minlength=len(names))
+    tested = np.flatnonzero(np.minimum(n_cells, n_cells.sum() - n_cells) >= least_cells)
     sizes = {str(name): int(n) for name, n in zip(names, n_cells, strict=True)}
     if len(tested) == 0:
         raise InputError(

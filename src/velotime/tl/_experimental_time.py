@@ -7,13 +7,16 @@ import pandas as pd
 from anndata import AnnData
 
 from velotime import _keys as keys
+from velotime._check import Optional, Text, checked
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import read_labels
+from velotime.data.arguments import ADATA, COLUMN
 
 RATES = (keys.FIT_ALPHA, keys.FIT_ALPHA_0, keys.FIT_ALPHA_2, keys.FIT_BETA, keys.FIT_GAMMA)
 
 
+@checked({"adata": ADATA, "column": COLUMN, "unit": Optional(Text("the name of a unit"))})
 def to_experimental_time(adata: AnnData, column: str, *, unit: str | None = None) -> pd.DataFrame:
     """Put latent time on the scale of experimental times, and rates in their unit.
 
@@ -55,8 +58,9 @@ def to_experimental_time(adata: AnnData, column: str, *, unit: str | None = None
         raise InputError("nothing is fitted yet: call velotime.tl.recover_dynamics(adata) first.")
     experimental = _numbers(adata, column)
     time = np.asarray(adata.obs[keys.LATENT_TIME], dtype=np.float64)
-    table = _by_label(experimental, time)
-    slope, origin = np.polyfit(experimental, time, 1)
+    told = np.isfinite(experimental)
+    table = _by_label(experimental[told], time[told])
+    slope, origin = np.polyfit(experimental[told], time[told], 1)
     if not slope > 0:
         raise InputError(
             f"latent time runs against obs[{column!r}]: {slope:.3g} of the clock per unit. Fit with "
@@ -79,6 +83,7 @@ def to_experimental_time(adata: AnnData, column: str, *, unit: str | None = None
 
 
 def _numbers(adata: AnnData, column: str) -> FloatArray:
+    """Experimental time of each cell, NaN where it is missing, ``(cells,)``."""
     values = read_labels(adata, [column]).columns[column]
     try:
         numbers = np.asarray(values).astype(np.float64)
@@ -88,7 +93,7 @@ def _numbers(adata: AnnData, column: str) -> FloatArray:
             f"obs[{column!r}] holds no numbers but labels, e.g. {some}: time in a unit needs numbers. Add a column "
             "with the time of each label; an order alone goes to vt.TimeLabels."
         ) from None
-    if not np.all(np.isfinite(numbers)) or np.ptp(numbers) == 0:
+    if np.any(np.isinf(numbers)) or not np.nanmax(numbers) > np.nanmin(numbers):
         raise InputError(f"obs[{column!r}] must hold two different finite numbers or more.")
     return numbers
 

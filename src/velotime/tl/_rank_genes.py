@@ -8,14 +8,17 @@ from anndata import AnnData
 from scipy.stats import norm
 
 from velotime import _keys as keys
+from velotime._check import checked
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import read_labels, require_soft_fit, restore_soft_fit
+from velotime.data.arguments import ADATA, COLUMN, VAR_COLUMN
 from velotime.inference import group_gain, group_sums
 
 COVERAGE = 0.9  # of the intervals
 
 
+@checked({"adata": ADATA, "by": VAR_COLUMN})
 def rank_genes(adata: AnnData, *, by: str = keys.FIT_DEVIANCE_EXPLAINED) -> pd.DataFrame:
     """Fitted genes with their rates and 90 % intervals, best first.
 
@@ -62,6 +65,7 @@ def rank_genes(adata: AnnData, *, by: str = keys.FIT_DEVIANCE_EXPLAINED) -> pd.D
     return out
 
 
+@checked({"adata": ADATA, "groupby": COLUMN})
 def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
     """Genes whose fitted curves matter most among the cells of each group.
 
@@ -85,11 +89,10 @@ def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If nothing is fitted, the column does not exist or has missing values, or the counts are not those of the fit.
+        If nothing is fitted, the column does not exist or has no values, or the counts are not those of the fit.
     """
     genes, fit = restore_soft_fit(adata)
-    labels = read_labels(adata, [groupby]).columns[groupby].astype(str)
-    names, code = np.unique(labels, return_inverse=True)
+    names, code = read_labels(adata, [groupby]).codes(groupby)  # cells without a label are in no group
     rates = rate_table(adata).iloc[genes].drop(columns=[keys.FIT_GAIN, keys.FIT_DEVIANCE_EXPLAINED])
     tables = []
     for name, sums in zip(names, group_sums(fit, code, len(names)), strict=True):

@@ -11,8 +11,10 @@ import numpy as np
 from anndata import AnnData
 from numpy.random import Generator
 
+from velotime._check import SEED, Flag, Instance, Optional, checked
 from velotime._status import UnclearWarning
 from velotime.data import Reading, read_for, read_labels, write_fit
+from velotime.data.arguments import ADATA, LAYER
 from velotime.inference import (
     CLEAR_PROBABILITY,
     LEAST_GROUP,
@@ -31,6 +33,16 @@ from velotime.tl._progress import ProgressBar
 LEAST_SHARE = 0.01  # of the cells, below which a lineage is warned about
 
 
+@checked(
+    {
+        "adata": ADATA,
+        "method": Optional(Instance(Method, "SoftEM(...), TwoStageEM(...) or MixtureEM(...)")),
+        "unspliced": LAYER,
+        "spliced": LAYER,
+        "seed": SEED,
+        "progress": Flag(),
+    }
+)
 def recover_dynamics(
     adata: AnnData,
     *,
@@ -190,7 +202,7 @@ def _(method: MixtureEM, adata: AnnData, reading: Reading, rng: Generator, watch
 def _warn(fit: SoftFit) -> None:
     """Say loudly what a reader must not overlook."""
     for text in (*_about_direction(fit), *_about_knowledge(fit), *_about_groups(fit), *_about_lineages(fit)):
-        warnings.warn(text, UnclearWarning, stacklevel=3)
+        warnings.warn(text, UnclearWarning, stacklevel=4)
 
 
 def _about_direction(fit: SoftFit) -> Iterator[str]:

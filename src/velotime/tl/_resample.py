@@ -11,9 +11,10 @@ from numpy.random import Generator
 from scipy.stats import spearmanr
 
 from velotime import _keys as keys
-from velotime._status import InputError
+from velotime._check import SEED, Flag, Whole, checked
 from velotime._types import FloatArray, IntArray
 from velotime.data import restore_soft_fit, stored_method
+from velotime.data.arguments import ADATA
 from velotime.inference import CellLabels, Observations, Restored, SoftEM, place_all, pooled_interval
 from velotime.tl._geometry import place_cells
 from velotime.tl._progress import ProgressBar
@@ -29,6 +30,7 @@ class _Replicate:
     agrees: bool
 
 
+@checked({"adata": ADATA, "n_replicates": Whole(2), "seed": SEED, "progress": Flag()})
 def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress: bool = True) -> pd.DataFrame:
     """Fit random halves of the cells from starts of their own, and see how far times, rates and direction vary.
 
@@ -67,8 +69,6 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
     InputError
         If nothing is fitted, the counts are not those of the fit, or ``n_replicates`` is less than 2.
     """
-    if n_replicates < 2:
-        raise InputError(f"n_replicates={n_replicates}: must be 2 or more; the default is 10.")
     genes, fitted = restore_soft_fit(adata)
     method, observations, labels = stored_method(adata)
     rng = np.random.default_rng(seed)

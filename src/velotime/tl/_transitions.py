@@ -7,11 +7,14 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime import _keys as keys
+from velotime._check import Flag, Number, checked
 from velotime._status import InputError
+from velotime.data.arguments import ADATA, BASIS
 
 SCALE = 10.0  # how sharply transitions prefer the best direction; scVelo's
 
 
+@checked({"adata": ADATA, "scale": Number(0, open_least=True), "self_transitions": Flag()})
 def transition_matrix(adata: AnnData, *, scale: float = SCALE, self_transitions: bool = True) -> sparse.csr_matrix:
     """Probabilities of moving from cell to cell, rows sum to 1.
 
@@ -46,6 +49,7 @@ def transition_matrix(adata: AnnData, *, scale: float = SCALE, self_transitions:
     return sparse.csr_matrix(sparse.diags(1.0 / np.where(total > 0, total, 1.0)) @ weights + stay)
 
 
+@checked({"adata": ADATA, "basis": BASIS, "scale": Number(0, open_least=True)})
 def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SCALE) -> None:
     """Project velocity onto an embedding: the expected displacement under the transitions, less that of a random walk.
 

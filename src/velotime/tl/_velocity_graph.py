@@ -9,15 +9,30 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime import _keys as keys
+from velotime._check import SEED, Flag, Whole, checked
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import Edges, edge_cosines, mean_edge_cosines
 from velotime.data import ensure_neighbors, neighborhood_means, restore_soft_fit
+from velotime.data.arguments import ADATA, LAYER, VAR_COLUMN
 from velotime.tl._transitions import SCALE
 
 CONFIDENCE_QUANTILE = 98  # percentile of the best correlations that a cell needs to leave for certain
 
 
+@checked(
+    {
+        "adata": ADATA,
+        "recursive": Flag(),
+        "posterior": Flag(),
+        "n_draws": Whole(1),
+        "seed": SEED,
+        "genes": VAR_COLUMN,
+        "state": LAYER,
+        "square_root": Flag(),
+        "spliced": LAYER,
+    }
+)
 def velocity_graph(
     adata: AnnData,
     *,

@@ -7,13 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from velotime._check import label_text
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 
 LEAST_LABELLED = 10  # cells that a label must have to say anything
 LEAST_GROUP = 5  # cells that a group must have for a time prior of its own
 POOLED = "pooled"
+NO_LABEL = ""  # of cells whose label is missing
+UNLABELLED = "without a label"
+
+
+def label_texts(values: Any) -> Any:
+    """Labels as text, ``(cells,)``: whole numbers without decimals, "" for cells without a label."""
+    code, unique = pd.factorize(np.asarray(values))
+    texts = np.array([*map(label_text, unique), NO_LABEL], dtype=str)
+    return texts[code]  # -1, which stands for none, is the last
 
 
 @dataclass(frozen=True)
@@ -51,24 +62,33 @@ class CellLabels:
             self.orders,
         )
 
-    def find(self, column: str, label: str) -> IntArray:
+    def texts(self, column: str) -> Any:
+        """Labels of a column as text, ``(cells,)``: whole numbers without decimals, "" for cells without a label."""
+        return label_texts(self.columns[column])
+
+    def codes(self, column: str) -> tuple[Any, IntArray]:
+        """Labels of a column in sorted order, and which of them each cell has, ``(cells,)``; -1 for none."""
+        texts = self.texts(column)
+        names = np.unique(texts[texts != NO_LABEL])
+        return names, np.where(texts == NO_LABEL, -1, np.searchsorted(names, texts))
+
+    def find(self, column: str, label: str, least: int = LEAST_LABELLED) -> IntArray:
         """Cells with a label, enough of them to go by.
 
         Raises
         ------
         InputError
-            If the label does not occur or has fewer than 10 cells.
+            If the label does not occur or has fewer than ``least`` cells.
         """
-        values = self.columns[column].astype(str)
-        found = np.flatnonzero(values == str(label))
+        values = self.texts(column)
+        found = np.flatnonzero(values == label)
         if len(found) == 0:
+            available = sorted(set(values.tolist()) - {NO_LABEL})
+            raise InputError(f"label {label!r} not found in obs[{column!r}]; available: {available}.")
+        if len(found) < least:
             raise InputError(
-                f"label {label!r} not found in obs[{column!r}]; available: {sorted(set(values.tolist()))}."
-            )
-        if len(found) < LEAST_LABELLED:
-            raise InputError(
-                f"label {label!r} of obs[{column!r}] has {len(found)} cells, too few to go by: at least "
-                f"{LEAST_LABELLED} are needed. Merge it with a neighbouring label or leave it out."
+                f"label {label!r} of obs[{column!r}] has {len(found)} cells, too few to go by: at least {least} are "
+                "needed. Merge it with a neighbouring label or leave it out."
             )
         return found
 
@@ -95,11 +115,14 @@ class Groups:
     def of(cls, labels: CellLabels, column: str | None) -> Groups:
         """One a label of the column, in sorted order, or one for all.
 
-        Labels of fewer than 5 cells form a group together; if even that has fewer than 5, they join the largest.
+        Cells without a label are a group like another. Labels of fewer than 5 cells form a group together; if even that
+        has fewer than 5, they join the largest.
         """
         if column is None:
             return cls(np.zeros(len(labels.names), dtype=np.int64), ("all",))
-        given, code, size = np.unique(labels.columns[column].astype(str), return_inverse=True, return_counts=True)
+        texts = labels.texts(column)
+        texts = np.where(texts == NO_LABEL, UNLABELLED, texts)
+        given, code, size = np.unique(texts, return_inverse=True, return_counts=True)
         small = size < LEAST_GROUP
         new = given.astype(object)
         if small.any():

@@ -5,13 +5,14 @@ time. It is estimated by isotonic regression of the expected shares of the label
 
     w_lj = strength P(l | t_j) / P(l) + (1 - strength)
 
-enters as in ``_knowledge``. Where labels have nothing to do with time, or run against it, the relation that is learned
+enters as in ``base``. Where labels have nothing to do with time, or run against it, the relation that is learned
 is flat and says nothing, so that a clock that runs against the labels misses what one that runs with them gains.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -19,10 +20,11 @@ from scipy.optimize import isotonic_regression
 from scipy.special import expit
 from scipy.stats import rankdata
 
+from velotime._check import Labels, Names
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
-from velotime.inference.knowledge.labels import CellLabels
-from velotime.inference.knowledge.pieces import check_strength, log_mixture
+from velotime.inference.knowledge.base import COLUMN, STRENGTH, Knowledge
+from velotime.inference.knowledge.labels import NO_LABEL, CellLabels
 from velotime.inference.states import States
 
 N_LEVELS = 8  # levels of the markers' score
@@ -32,8 +34,24 @@ LABEL_SCALE = 0.15  # of the clock, over which one label follows another before 
 SHRINK = 0.1  # cells of overall composition added to every time
 
 
+class Ordered(Knowledge):
+    """Levels that follow each other along the clock; level k is row k + 1."""
+
+    def places(self, n_rows: int) -> FloatArray:
+        """Evenly from the beginning to the end."""
+        return np.array([np.nan, *np.linspace(0.0, 1.0, n_rows - 1)])
+
+    def initial(self, states: States, n_rows: int) -> FloatArray:
+        """Levels take over from each other at even distances."""
+        return self.after_silence(_follow_evenly(n_rows - 1, states))
+
+    def update(self, weight: FloatArray, states: States) -> FloatArray:
+        """Monotone relation of levels and time."""
+        return self.after_silence(_follow(weight[1:], states))
+
+
 @dataclass(frozen=True)
-class Markers:
+class Markers(Ordered):
     """Genes whose expression is known to fall (early) or to rise (late) along time.
 
     A cell's score is the mean of the late genes' log-normalised spliced counts, each in units of its standard
@@ -53,28 +71,21 @@ class Markers:
     late: tuple[str, ...] = ()
     strength: float = 0.9
 
+    rules: ClassVar = {"early": Names("names of genes"), "late": Names("names of genes"), "strength": STRENGTH}
+
     def __post_init__(self) -> None:
-        for side in ("early", "late"):
-            given = getattr(self, side)
-            given = (given,) if isinstance(given, str) else given
-            object.__setattr__(self, side, tuple(str(gene) for gene in given))
+        super().__post_init__()
         if not self.genes or len(set(self.genes)) != len(self.genes):
             raise InputError(
                 f"Markers(early={self.early}, late={self.late}): give one or more genes, each once: "
                 "Markers(early=['Sox9'], late=['Ins2'])."
             )
-        check_strength(self, 0.9)
 
     @property
     def title(self) -> str:
         """The genes."""
         sides = (("early", self.early), ("late", self.late))
         return f"Markers({'; '.join(f'{side}: ' + ', '.join(genes) for side, genes in sides if genes)})"
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """None."""
-        return ()
 
     @property
     def genes(self) -> tuple[str, ...]:
@@ -97,24 +108,23 @@ class Markers:
         if np.ptp(score) < 1e-9:
             raise InputError(f"{self.title}: no cell differs from another in these genes; name other markers.")
         rank = (rankdata(score) - 0.5) / len(score)
-        return np.asarray(np.minimum((rank * N_LEVELS).astype(np.int64), N_LEVELS - 1))
+        return np.asarray(np.minimum((rank * N_LEVELS).astype(np.int64), N_LEVELS - 1) + 1)
 
     def places(self, n_rows: int) -> FloatArray:  # noqa: ARG002 - always as many
-        """Evenly from the beginning to the end."""
-        return np.linspace(0.0, 1.0, N_LEVELS)
+        """Evenly; the last levels may be empty."""
+        return super().places(N_LEVELS + 1)
 
-    def initial(self, states: States, n_rows: int) -> FloatArray:  # noqa: ARG002
-        """Levels follow each other along the clock."""
-        return log_mixture(_follow_evenly(N_LEVELS, states), self.strength)
+    def initial(self, states: States, n_rows: int) -> FloatArray:  # noqa: ARG002 - always as many
+        """Levels take over from each other at even distances."""
+        return super().initial(states, N_LEVELS + 1)
 
     def update(self, weight: FloatArray, states: States) -> FloatArray:
         """Monotone relation of levels and time."""
-        every = np.pad(weight, ((0, N_LEVELS - len(weight)), (0, 0)))  # the last levels may be empty
-        return log_mixture(_follow(every, states), self.strength)
+        return super().update(np.pad(weight, ((0, N_LEVELS + 1 - len(weight)), (0, 0))), states)
 
 
 @dataclass(frozen=True)
-class TimeLabels:
+class TimeLabels(Ordered):
     """Experimental times of the cells: numbers (hours, days) or ordered categories (stages).
 
     Only their order enters; how they lie on the clock is learned, monotone. For time and rates in their unit, see
@@ -135,61 +145,42 @@ class TimeLabels:
     order: tuple[str, ...] = ()
     strength: float = 0.9
 
+    rules: ClassVar = {"column": COLUMN, "order": Labels(), "strength": STRENGTH}
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "order", tuple(str(label) for label in self.order))
-        if len(self.order) == 1 or len(set(self.order)) != len(self.order):
+        super().__post_init__()
+        if len(self.order) == 1:
             raise InputError(f"TimeLabels(order={self.order}): give two or more labels, each once, from early to late.")
-        check_strength(self, 0.9)
 
     @property
     def title(self) -> str:
         """The column."""
         return f"TimeLabels({self.column})"
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The one column."""
-        return (self.column,)
-
-    @property
-    def genes(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
     def rows(self, labels: CellLabels) -> IntArray:
-        """Place of each cell's label in their order.
+        """Place of each cell's label in their order, from 1 on; 0 for cells without a label.
 
         Raises
         ------
         InputError
             If the labels have no order, or there are fewer than two.
         """
-        values = labels.columns[self.column]
+        values = labels.texts(self.column)
+        told = values != NO_LABEL
         texts = list(self.order or labels.orders.get(self.column, ()))
-        missing = sorted(set(values.astype(str).tolist()) - set(texts))
+        missing = sorted(set(values[told].tolist()) - set(texts))
         if missing:
             raise InputError(
                 f"{self.title}: labels {missing} have no place in {texts or 'an order'}. Give numbers, an ordered "
                 f"category, or all labels from early to late: TimeLabels({self.column!r}, order=[...])."
             )
         if len(texts) < 2:
-            raise InputError(f"{self.title}: all cells have the label {texts[0]!r}, which says nothing of time.")
-        place = {label: k for k, label in enumerate(texts)}
-        code = np.array([place[label] for label in values.astype(str).tolist()], dtype=np.int64)
+            here = f"have the label {texts[0]!r}" if texts else "are without a label"
+            raise InputError(f"{self.title}: all cells {here}, which says nothing of time.")
         n_levels = len(texts)
-        return np.asarray(code if n_levels <= MOST_LEVELS else code * MOST_LEVELS // n_levels)
-
-    def places(self, n_rows: int) -> FloatArray:
-        """Evenly from the beginning to the end."""
-        return np.linspace(0.0, 1.0, n_rows)
-
-    def initial(self, states: States, n_rows: int) -> FloatArray:
-        """Labels follow each other along the clock."""
-        return log_mixture(_follow_evenly(n_rows, states), self.strength)
-
-    def update(self, weight: FloatArray, states: States) -> FloatArray:
-        """Monotone relation of labels and time."""
-        return log_mixture(_follow(weight, states), self.strength)
+        level = np.arange(n_levels) if n_levels <= MOST_LEVELS else np.arange(n_levels) * MOST_LEVELS // n_levels
+        row = dict(zip(texts, (level + 1).tolist(), strict=True)) | {NO_LABEL: 0}
+        return np.array([row[label] for label in values.tolist()], dtype=np.int64)
 
 
 def _follow_evenly(n_labels: int, states: States) -> FloatArray:

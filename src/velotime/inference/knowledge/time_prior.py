@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from velotime._check import Number, Numbers, Optional, Settings
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.inference.em import Schedule, run_em
+from velotime.inference.knowledge.base import COLUMN
 from velotime.inference.states import States
 
 
+@runtime_checkable
 class TimePrior(Protocol):
     """Prior of a cell's state; one row for each group of cells that has a prior of its own."""
 
@@ -32,7 +35,7 @@ def _uniform(states: States, n_rows: int) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class UniformPrior:
+class UniformPrior(Settings):
     """Every state is as likely as any other, and stays so."""
 
     by = None
@@ -47,7 +50,7 @@ class UniformPrior:
 
 
 @dataclass(frozen=True)
-class LearnedPrior:
+class LearnedPrior(Settings):
     """The density of cells over the states, learned with the rest: the Dirichlet-MAP estimate.
 
     ``pi_j = (n_j + concentration) / sum``, with n_j the expected number of cells in state j. With ``smoothness``, pi is
@@ -71,14 +74,7 @@ class LearnedPrior:
     smoothness: float = 0.0
     by: str | None = None
 
-    def __post_init__(self) -> None:
-        if not self.concentration >= 0:
-            raise InputError(f"LearnedPrior(concentration={self.concentration}): must be 0 or more. The default is 1.")
-        if not 0 <= self.smoothness <= 0.5:
-            raise InputError(
-                f"LearnedPrior(smoothness={self.smoothness}): must be a share of the clock, 0 to 0.5. The default "
-                "is 0, no smoothing."
-            )
+    rules: ClassVar = {"concentration": Number(0), "smoothness": Number(0, 0.5), "by": Optional(COLUMN)}
 
     def initial(self, states: States, n_rows: int) -> FloatArray:
         """``1 / states``."""
@@ -139,7 +135,7 @@ class KernelWeights:
 
 
 @dataclass(frozen=True)
-class FixedPrior:
+class FixedPrior(Settings):
     """A density of cells over latent time that is known and stays as given.
 
     Parameters
@@ -152,13 +148,12 @@ class FixedPrior:
     weights: tuple[float, ...] = field(default=(1.0, 1.0))
     by = None
 
+    rules: ClassVar = {"weights": Numbers(Number(0), 2)}
+
     def __post_init__(self) -> None:
-        weights = np.asarray(self.weights, dtype=float)
-        if weights.ndim != 1 or len(weights) < 2 or not np.all(weights >= 0) or not 0 < weights.sum() < np.inf:
-            raise InputError(
-                f"FixedPrior(weights={self.weights!r}): must be two or more numbers, none negative, not all zero."
-            )
-        object.__setattr__(self, "weights", tuple(weights.tolist()))
+        super().__post_init__()
+        if not sum(self.weights) > 0:
+            raise InputError(f"FixedPrior(weights={self.weights!r}): must not all be zero.")
 
     def initial(self, states: States, n_rows: int) -> FloatArray:
         """The weights on the grid."""

@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
 from scipy import sparse
 
+from velotime._check import Number, Settings, Whole
 from velotime._status import InputError, Status
 from velotime._types import FloatArray
 from velotime.compute import GaussianComponents, GaussianSums, Matrix, accumulate_gaussian, responsibilities
@@ -139,7 +141,7 @@ class MixtureFit:
 
 
 @dataclass(frozen=True)
-class MixtureEM:
+class MixtureEM(Settings):
     """Expectation-maximisation of a Gaussian mixture with diagonal covariances: no clock, no kinetics.
 
     Cells sit in components, each with a mean and a variance for every gene and layer. Its log-likelihood says what a
@@ -165,13 +167,12 @@ class MixtureEM:
     tolerance: float = 1e-3
     least: float = 0.01
 
-    def __post_init__(self) -> None:
-        for name in ("n_components", "max_iterations"):
-            value = getattr(self, name)
-            if not (isinstance(value, int) and value >= 1):
-                raise InputError(f"MixtureEM({name}={value!r}): must be a whole number, 1 or more.")
-        if not 0 <= self.least < 1:
-            raise InputError(f"MixtureEM(least={self.least!r}): must be 0 or more and below 1. The default is 0.01.")
+    rules: ClassVar = {
+        "n_components": Whole(1),
+        "max_iterations": Whole(1),
+        "tolerance": Number(0),
+        "least": Number(0, 1, open_most=True),
+    }
 
     @property
     def reads(self) -> Reads:

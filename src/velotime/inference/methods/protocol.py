@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.random import Generator
 
@@ -43,6 +43,7 @@ class Fit(Protocol):
         """Wall time of the fit."""
 
 
+@runtime_checkable
 class Method(Protocol):
     """A frozen dataclass of settings; it says what it wants to be given."""
 

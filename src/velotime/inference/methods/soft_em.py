@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
 
+from velotime._check import Either, Instance, Number, OneOf, Optional, Rule, Settings, Whole
 from velotime._status import InputError, Status
 from velotime._types import BoolArray, IntArray
 from velotime.inference.em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
@@ -17,9 +18,10 @@ from velotime.inference.evidence.agreement import Agreement, agreement
 from velotime.inference.evidence.arrow import Arrow
 from velotime.inference.heldout.comparison import Comparison, compare_kinds
 from velotime.inference.heldout.lineages import choose_n_lineages
+from velotime.inference.knowledge.base import Knowledge
 from velotime.inference.knowledge.labels import CellLabels, Groups
 from velotime.inference.knowledge.order import Markers, TimeLabels
-from velotime.inference.knowledge.pieces import Ends, Knowledge, Root, Terminals
+from velotime.inference.knowledge.pieces import Ends, Root, Terminals
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import LearnedPrior, TimePrior
 from velotime.inference.methods.protocol import Reads
@@ -115,7 +117,22 @@ class Beginning:
 
 
 @dataclass(frozen=True)
-class SoftEM:
+class Pieces(Rule):
+    """A tuple of what else is known of the cells; one piece alone may stand without a list."""
+
+    @property
+    def allowed(self) -> str:
+        """Their kinds."""
+        return "Ends, Markers or TimeLabels, one or several; a Root goes to root=, Terminals go to lineages="
+
+    def accept(self, value: Any) -> tuple[Knowledge, ...]:
+        """As a tuple."""
+        given = tuple(value) if isinstance(value, tuple | list) else (value,)
+        return tuple(Instance((Ends, Markers, TimeLabels), "").accept(piece) for piece in given)
+
+
+@dataclass(frozen=True)
+class SoftEM(Settings):
     """Expectation-maximisation with a soft assignment of every cell to the times of one clock.
 
     Every gene follows the switch model on a clock that all genes share; the E-step finds the posterior of each cell's
@@ -132,9 +149,9 @@ class SoftEM:
     n_times
         Times of the grid. The default, 64, is finer than most cells can be placed.
     hottest
-        Temperature at which the annealing begins, 30 by default.
+        Temperature at which the annealing begins, 10 by default; 1 means no annealing.
     annealing
-        Iterations of annealing.
+        Iterations of annealing; 0 leaves it out.
     max_iterations
         Iterations at temperature 1 after which the fit stops.
     tolerance
@@ -170,29 +187,23 @@ class SoftEM:
     root: Root | None = None
     knowledge: tuple[Knowledge, ...] = ()
 
-    def __post_init__(self) -> None:
-        given = self.knowledge if isinstance(self.knowledge, tuple | list) else (self.knowledge,)
-        object.__setattr__(self, "knowledge", tuple(given))
-        for piece in self.knowledge:
-            if not isinstance(piece, Ends | Markers | TimeLabels):
-                raise InputError(
-                    f"SoftEM(knowledge={piece!r}): give Ends, Markers or TimeLabels; a Root goes to root=, "
-                    "Terminals go to lineages=."
-                )
-        for name, least in (
-            ("n_times", 8),
-            ("max_iterations", 1),
-            ("start_cells", 20),
-            ("start_genes", 2),
-            ("start_times", 8),
-        ):
-            value = getattr(self, name)
-            if not (isinstance(value, int) and value >= least):
-                raise InputError(f"SoftEM({name}={value!r}): must be a whole number, {least} or more.")
-        if self.n_lineages != "auto" and not (isinstance(self.n_lineages, int) and self.n_lineages >= 1):
-            raise InputError(f'SoftEM(n_lineages={self.n_lineages!r}): must be a whole number, 1 or more, or "auto".')
-        if not self.hottest >= 1:
-            raise InputError(f"SoftEM(hottest={self.hottest!r}): must be 1 or more; 1 means no annealing.")
+    rules: ClassVar = {
+        "noise": Instance(Noise, "NegativeBinomial(), Poisson() or Gaussian()"),
+        "prior": Instance(TimePrior, "LearnedPrior(), UniformPrior() or FixedPrior(...)"),
+        "n_times": Whole(8),
+        "hottest": Number(1, cure="1 means no annealing. The default is 10."),
+        "annealing": Whole(0),
+        "max_iterations": Whole(1),
+        "tolerance": Number(0),
+        "start_cells": Whole(20),
+        "start_genes": Whole(1),
+        "start_times": Whole(8),
+        "n_lineages": Either((Whole(1), OneOf(("auto",)))),
+        "most_lineages": Whole(1),
+        "lineages": Optional(Instance(Terminals, "Terminals(...)", cure="E.g. vt.Terminals('clusters', ['A', 'B']).")),
+        "root": Optional(Instance(Root, "Root(...)", cure="E.g. vt.Root('clusters', 'Ductal').")),
+        "knowledge": Pieces(),
+    }
 
     def fit(
         self,

@@ -22,18 +22,23 @@ learned with two sizes a state, which have the first three moments of all.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from scipy.special import gammaln
 
+from velotime._check import Number, Settings
+from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.compute import ScoreTables
 from velotime.inference.model.layer import LayerData, StateSums
 
+FIRST_DISPERSION = 0.1
+SHARE_OF_VARIANCE = Number(0, 1, open_least=True, open_most=True)
 MEAN_FLOOR = 1e-8  # expected counts below it are taken as it: its log is finite
 
 
+@runtime_checkable
 class Noise(Protocol):
     """What a noise model must offer; ``scatter`` is its one parameter a gene and layer, ``(genes,)``."""
 
@@ -64,7 +69,7 @@ class Noise(Protocol):
 
 
 @dataclass(frozen=True)
-class NegativeBinomial:
+class NegativeBinomial(Settings):
     """Counts that scatter more than Poisson: variance ``l mu (1 + phi l mu)``. The default.
 
     Real counts are overdispersed; a Poisson fit is overconfident, as a few genes with many counts decide everything.
@@ -79,10 +84,19 @@ class NegativeBinomial:
     most: float = 20.0
 
     counts = True
+    rules: ClassVar = {"least": Number(0, open_least=True), "most": Number(0, open_least=True)}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.least > self.most:
+            raise InputError(
+                f"NegativeBinomial(least={self.least}, most={self.most}): least must be most or less. "
+                "The defaults are 0.01 and 20."
+            )
 
     def initial_scatter(self, data: LayerData) -> FloatArray:
-        """Return a dispersion of 0.1 for every gene, low so that the first curves are not all flat."""
-        return np.full(data.n_genes, 0.1)
+        """Return a dispersion of 0.1, within the bounds, for every gene: low, so that first curves are not all flat."""
+        return np.full(data.n_genes, np.clip(FIRST_DISPERSION, self.least, self.most))
 
     def tables(self, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
         """``slope = log(mu/(1 + phi l mu))``, ``offset = sum_g log(1 + phi l mu)/phi``."""
@@ -154,7 +168,7 @@ class NegativeBinomial:
 
 
 @dataclass(frozen=True)
-class Poisson:
+class Poisson(Settings):
     """Counts with variance equal to their mean: the limit of no dispersion. Overconfident on real data."""
 
     counts = True
@@ -195,7 +209,7 @@ class Poisson:
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Settings):
     """Normal scatter with a variance per gene and layer, for moments or normalised values.
 
     Parameters
@@ -207,6 +221,7 @@ class Gaussian:
     least: float = 0.01
 
     counts = False
+    rules: ClassVar = {"least": SHARE_OF_VARIANCE}
 
     def initial_scatter(self, data: LayerData) -> FloatArray:
         """Variance over all cells."""

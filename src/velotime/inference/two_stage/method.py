@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from numpy.random import Generator
 
+from velotime._check import Either, Instance, OneOf, Settings
 from velotime._status import InputError
 from velotime.inference.em import Watcher, watch_nothing
 from velotime.inference.methods.protocol import Reads
@@ -17,7 +18,7 @@ from velotime.inference.two_stage.shared_clock.fit import SharedClock, SharedClo
 
 
 @dataclass(frozen=True)
-class TwoStageEM:
+class TwoStageEM(Settings):
     """Expectation-maximisation in two stages with one time a cell: explicit inverse times first, exact times last.
 
     Parameters
@@ -29,11 +30,11 @@ class TwoStageEM:
 
     clock: Literal["gene", "shared"] | GeneClock | SharedClock = "gene"
 
-    def __post_init__(self) -> None:
-        if not (isinstance(self.clock, GeneClock | SharedClock) or self.clock in ("gene", "shared")):
-            raise InputError(
-                f"TwoStageEM(clock={self.clock!r}): must be 'gene', 'shared', a GeneClock or a SharedClock."
-            )
+    rules: ClassVar = {
+        "clock": Either(
+            (OneOf(("gene", "shared")), Instance((GeneClock, SharedClock), "a GeneClock(...) or SharedClock(...)"))
+        )
+    }
 
     @property
     def reads(self) -> Reads:

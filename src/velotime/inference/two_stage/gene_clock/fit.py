@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
 
+from velotime._check import Instance, Number, Settings, Whole
 from velotime._status import InputError, Status
 from velotime._types import BoolArray, FloatArray
 from velotime.inference.em import Schedule, Trace, Watcher, run_em, watch_nothing
@@ -17,7 +19,14 @@ from velotime.inference.two_stage.gene_clock.consensus import GeneClocks, align,
 from velotime.inference.two_stage.gene_clock.data import CurveData, Curves, first_curves
 from velotime.inference.two_stage.gene_clock.kernels import gather
 from velotime.inference.two_stage.gene_clock.population import GenePopulation
-from velotime.inference.two_stage.gene_clock.problem import Climb, CurveProblem, ExplicitTimes, PosteriorTimes, Times
+from velotime.inference.two_stage.gene_clock.problem import (
+    Climb,
+    CurveProblem,
+    ExactTimes,
+    ExplicitTimes,
+    PosteriorTimes,
+    Times,
+)
 from velotime.inference.two_stage.gene_clock.steps import information
 from velotime.inference.two_stage.gene_clock.summary import CurveCells, CurveGenes, summarise_curves
 
@@ -114,7 +123,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class GeneClock:
+class GeneClock(Settings):
     """Settings of the two-stage EM on genes' own clocks.
 
     Moments are means over neighbours, which share most of their cells: where each is a mean of n, all of them together
@@ -142,6 +151,15 @@ class GeneClock:
     explicit_iterations: int = 6
     max_iterations: int = 60
     tolerance: float = 2e-4
+
+    rules: ClassVar = {
+        "last": Instance(
+            (PosteriorTimes, ExactTimes, ExplicitTimes), "PosteriorTimes(), ExactTimes() or ExplicitTimes()"
+        ),
+        "explicit_iterations": Whole(0),
+        "max_iterations": Whole(0),
+        "tolerance": Number(0),
+    }
 
     def fit(self, observations: Observations, *, rng: Generator, watch: Watcher = watch_nothing) -> GeneClockFit:
         """Fit the genes one by one, then bring their clocks together."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from velotime._check import Settings
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.inference.two_stage.gene_clock.data import Curves
 from velotime.inference.two_stage.gene_clock.kernels import CurveSums, PointSource, sum_over_posterior, sum_over_times
@@ -34,7 +35,7 @@ class Times(Protocol):
 
 
 @dataclass(frozen=True)
-class ExplicitTimes:
+class ExplicitTimes(Settings):
     """The explicit inverse: from u, or from s~ where that has the smaller variance; the nearest branch stays."""
 
     nodes = False
@@ -45,7 +46,7 @@ class ExplicitTimes:
 
 
 @dataclass(frozen=True)
-class ExactTimes:
+class ExactTimes(Settings):
     """The nearest point of the curve, distances in units of the noise."""
 
     nodes = False
@@ -56,7 +57,7 @@ class ExactTimes:
 
 
 @dataclass(frozen=True)
-class PosteriorTimes:
+class PosteriorTimes(Settings):
     """Every time on the curve, weighted by its posterior; how often each is visited is learned."""
 
     nodes = True

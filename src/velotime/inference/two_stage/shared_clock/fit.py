@@ -17,13 +17,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
 from scipy import sparse
 
-from velotime._status import Status
+from velotime._check import Number, Settings, Whole
+from velotime._status import InputError, Status
 from velotime._types import FloatArray
 from velotime.compute import LayerStatistics
 from velotime.inference.em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
@@ -161,7 +163,7 @@ class SharedClockFit:
 
 
 @dataclass(frozen=True)
-class SharedClock:
+class SharedClock(Settings):
     """Settings of the two-stage EM on a shared clock.
 
     Parameters
@@ -180,6 +182,21 @@ class SharedClock:
     max_iterations: int = 100
     tolerance: float = 2e-3
     n_times: int = 128
+
+    rules: ClassVar = {
+        "explicit_iterations": Whole(0),
+        "max_iterations": Whole(0),
+        "tolerance": Number(0),
+        "n_times": Whole(8),
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.explicit_iterations == self.max_iterations == 0:
+            raise InputError(
+                "SharedClock(explicit_iterations=0, max_iterations=0): one of them must be 1 or more. "
+                "The defaults are 10 and 100."
+            )
 
     def fit(
         self, observations: Observations, geometry: Geometry, *, rng: Generator, watch: Watcher = watch_nothing

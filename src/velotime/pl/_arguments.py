@@ -1,0 +1,51 @@
+"""Rules of the arguments that plots share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+
+from velotime._check import FilePath, Flag, Instance, NotAllowedError, OneOf, Optional, Rule
+from velotime.data.arguments import ADATA
+
+AXES = Instance(Axes, "matplotlib Axes")
+SHOW, SAVE = Optional(Flag()), Optional(FilePath())
+PLOT: dict[str, Rule] = {"adata": ADATA, "ax": Optional(AXES), "show": SHOW, "save": SAVE}
+LEGEND = Optional(OneOf(("right margin", "on data")))
+
+
+@dataclass(frozen=True)
+class ColorMap(Rule):
+    """The name of a colour map of matplotlib."""
+
+    @property
+    def allowed(self) -> str:
+        """By name."""
+        return "the name of a colour map of matplotlib"
+
+    def accept(self, value: Any) -> str:
+        """As it is."""
+        if not isinstance(value, str) or value not in mpl.colormaps:
+            raise NotAllowedError
+        return value
+
+
+@dataclass(frozen=True)
+class TwoAxes(Rule):
+    """Two Axes, one above the other."""
+
+    @property
+    def allowed(self) -> str:
+        """How many."""
+        return "a pair of matplotlib Axes"
+
+    def accept(self, value: Any) -> tuple[Axes, Axes]:
+        """Any sequence of two."""
+        try:
+            upper, lower = value
+        except (TypeError, ValueError):
+            raise NotAllowedError from None
+        return AXES.accept(upper), AXES.accept(lower)

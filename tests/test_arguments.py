@@ -1,0 +1,210 @@
+"""Arguments of every public function: of the wrong kind they are refused at the door, in one form of error."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import anndata as ad
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from scipy import sparse
+
+import velotime as vt
+from velotime import InputError
+from velotime import simulation as sim
+
+mpl.use("Agg")
+CELLS = ad.AnnData(np.ones((3, 2), dtype=np.float32), obs=pd.DataFrame({"day": [0, 1, 2]}, index=list("abc")))
+ADATA = ((CELLS,), (None, "cells.h5ad", Path("cells.h5ad"), np.ones((3, 2)), ad.AnnData))
+NAME = (("day", np.str_("day")), (None, "", 3, ["day"], True, b"day"))
+OPTIONAL_NAME = ((None, "day"), NAME[1][1:])
+FLAG = ((True, False, np.True_), (None, 1, 0, "yes", "True"))
+OPTIONAL_FLAG = ((None, *FLAG[0]), FLAG[1][1:])
+NOT_WHOLE = (2.5, 2.0, "2", True, [2], np.nan)
+SEED = ((0, 2**40, np.int64(3)), (-1, None, *NOT_WHOLE))
+COUNT = ((1, np.int64(1)), (0, None, *NOT_WHOLE))
+PAIR = ((2, np.int32(2)), (1, None, *NOT_WHOLE))
+OPTIONAL_COUNT = ((None, *COUNT[0]), (0, *NOT_WHOLE))
+POSITIVE = ((0.1, 1, np.float32(2)), (0, -1, None, "1", True, np.nan, np.inf))
+SHARE = ((0, 0.99), (-0.1, 1, None, "0", np.nan))
+AXES = Figure().add_subplot()
+PLOT = {
+    "adata": ADATA,
+    "ax": ((None, AXES), (AXES.figure, 3, "ax", [AXES])),
+    "show": OPTIONAL_FLAG,
+    "save": ((None, "a.png", Path("a.png")), (True, False, 3, "", [])),
+}
+ON_CELLS = PLOT | {
+    "basis": NAME,
+    "color": NAME,
+    "cmap": (("viridis", "Greys"), (None, "no such map", 3, mpl.colormaps["viridis"])),
+    "legend_loc": ((None, "right margin", "on data"), ("best", 1, True)),
+}
+EDGES = (
+    ([("a", "b")], [], (["a", "b"], (1, 2)), np.array([["a", "b"]])),
+    ("ab", ["ab"], [("a",)], [("a", "b", "c")], None, {"a": "b"}, [("a", None)], 3),
+)
+LAYERS = {"unspliced": OPTIONAL_NAME, "spliced": OPTIONAL_NAME}
+TRANSITIONS = {"transitions": ((sparse.eye(2, format="csr"), np.eye(2)), (None, "T", 3, [[1]], CELLS))}
+PATH = {"path": (("a.h5ad", Path("a.h5ad")), (None, "", 3, True, ["a.h5ad"]))}
+BASIS = (("umap", vt.metrics.GeneSpace()), (None, "", 3, vt.metrics.GeneSpace))
+
+#: Of each argument: what is allowed, and what is not.
+TABLE = {
+    "tl.compare_models": {
+        "adata": ADATA,
+        "method": ((None, vt.SoftEM()), (vt.TwoStageEM(), vt.MixtureEM(), vt.SoftEM, "soft", 3)),
+        "seed": SEED,
+        **LAYERS,
+    },
+    "tl.differential_kinetics": {"adata": ADATA, "groupby": NAME, "least_cells": COUNT},
+    "tl.rank_genes": {"adata": ADATA, "by": NAME},
+    "tl.rank_genes_in_groups": {"adata": ADATA, "groupby": NAME},
+    "tl.recover_dynamics": {
+        "adata": ADATA,
+        "method": (
+            (None, vt.SoftEM(), vt.TwoStageEM(), vt.MixtureEM()),
+            (vt.SoftEM, vt.TwoStageEM, "soft", "SoftEM", vt.Poisson(), vt.GeneClock(), 3, {}),
+        ),
+        "seed": SEED,
+        "progress": FLAG,
+        **LAYERS,
+    },
+    "tl.resample": {"adata": ADATA, "n_replicates": PAIR, "seed": SEED, "progress": FLAG},
+    "tl.to_experimental_time": {"adata": ADATA, "column": NAME, "unit": OPTIONAL_NAME},
+    "tl.transition_matrix": {"adata": ADATA, "scale": POSITIVE, "self_transitions": FLAG},
+    "tl.velocity_embedding": {"adata": ADATA, "basis": NAME, "scale": POSITIVE},
+    "tl.velocity_graph": {
+        "adata": ADATA,
+        "recursive": FLAG,
+        "posterior": FLAG,
+        "n_draws": COUNT,
+        "seed": SEED,
+        "genes": NAME,
+        "state": OPTIONAL_NAME,
+        "square_root": FLAG,
+        "spliced": OPTIONAL_NAME,
+    },
+    "pp.filter_genes": {
+        "adata": ADATA,
+        "min_cells": OPTIONAL_COUNT,
+        "min_shared_counts": ((0, np.int64(3)), (-1, None, *NOT_WHOLE)),
+        "n_top_genes": OPTIONAL_COUNT,
+        "keep": (((), ["a"], "a", np.array(["a", "b"])), (None, [1], 3, [""], [None])),
+        **LAYERS,
+    },
+    "pp.moments": {"adata": ADATA, "n_neighbors": COUNT, "seed": SEED, **LAYERS},
+    "pl.along_time": PLOT
+    | {
+        "gene": NAME,
+        "color": OPTIONAL_NAME,
+        "ax": ((None, (AXES, AXES), [AXES, AXES]), (AXES, (AXES,), 3, (AXES, None), "ax")),
+    },
+    "pl.arrow_evidence": PLOT,
+    "pl.em_trace": PLOT,
+    "pl.time_prior": PLOT,
+    "pl.embedding": ON_CELLS,
+    "pl.heatmap": PLOT
+    | {
+        "genes": ((None, ["a"], "a", pd.Index(["a", "b"])), (3, [3], [None], [""])),
+        "n_genes": COUNT,
+        "color": OPTIONAL_NAME,
+        "layer": OPTIONAL_NAME,
+        "cmap": ON_CELLS["cmap"],
+    },
+    "pl.phase_portrait": PLOT | {"gene": NAME, "color": NAME, "band": FLAG},
+    "pl.proportions": PLOT | {"groupby": OPTIONAL_NAME, **LAYERS},
+    "pl.time_against": PLOT | {"column": NAME},
+    "pl.velocity_arrows": ON_CELLS | {"max_arrows": COUNT},
+    "pl.velocity_grid": ON_CELLS | {"n_grid": PAIR, "smooth": POSITIVE, "min_density": SHARE},
+    "pl.velocity_stream": ON_CELLS | {"density": POSITIVE, "smooth": POSITIVE, "min_density": SHARE},
+    "metrics.cross_boundary_correctness": {"adata": ADATA, "edges": EDGES, "column": NAME, "basis": BASIS},
+    "metrics.in_cluster_coherence": {"adata": ADATA, "column": NAME, "genes": NAME},
+    "metrics.k_hop_correctness": {"adata": ADATA, "edges": EDGES, "column": NAME, "basis": BASIS, "n_hops": COUNT},
+    "metrics.row_entropy": TRANSITIONS,
+    "metrics.self_transition": TRANSITIONS,
+    "metrics.time_correlation": {
+        "adata": ADATA,
+        "stages": (({"a": 0, "b": 1.5}, {1: 0}), (["a"], None, {"a": "b"}, {"a": np.nan}, "a")),
+        "column": NAME,
+        "time": NAME,
+    },
+    "metrics.time_order": {"adata": ADATA, "edges": EDGES, "column": NAME, "time": NAME},
+    "metrics.velocity_confidence": {"adata": ADATA, "genes": NAME},
+    **{f"read.{name}": PATH for name in ("alevin_fry", "auto", "h5ad", "kb", "loom", "starsolo")},
+    "simulation.simulate": {
+        "n_cells": COUNT,
+        "n_genes": COUNT,
+        "rng": ((np.random.default_rng(0),), (0, None, np.random.RandomState(0), np.random)),
+        "times": ((sim.UniformTimes(), sim.ClumpedTimes()), (None, sim.UniformTimes, "uniform", sim.GeneMix())),
+        "genes": ((sim.GeneMix(),), (None, sim.GeneMix, 3)),
+        "rates": ((sim.LogNormalRates(),), (None, sim.LogNormalRates, 3)),
+        "noise": ((sim.PoissonCounts(),), (None, sim.PoissonCounts, "poisson", vt.Poisson())),
+        "depth": ((sim.LogNormalDepth(),), (None, sim.LogNormalDepth, 0.3)),
+        "branches": ((None, sim.Branches()), (sim.Branches, 2, (0.4,))),
+        "mean_unspliced": POSITIVE,
+        "mean_spliced": POSITIVE,
+    },
+    "report": {
+        "adata": ADATA,
+        "path": PATH["path"],
+        "title": OPTIONAL_NAME,
+        "basis": OPTIONAL_NAME,
+        "force": FLAG,
+    },
+}
+FUNCTIONS = {
+    f"{room.__name__.split('.')[-1]}.{word}": getattr(room, word)
+    for room in (vt.tl, vt.pp, vt.pl, vt.metrics, vt.read, vt.simulation)
+    for word in room.__all__
+    if inspect.isfunction(getattr(room, word))
+} | {"report": vt.report}
+
+
+def cases(side):
+    return [
+        pytest.param(function, argument, value, id=f"{function}-{argument}-{k}")
+        for function, rows in TABLE.items()
+        for argument, row in rows.items()
+        for k, value in enumerate(row[side])
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_every_argument_has_a_rule_and_a_row(name):
+    parameters = inspect.signature(FUNCTIONS[name]).parameters
+    assert set(TABLE[name]) == set(parameters)
+    assert set(FUNCTIONS[name].rules) == set(parameters)
+
+
+@pytest.mark.parametrize(("function", "argument", "value"), cases(0))
+def test_allowed(function, argument, value):
+    kept = FUNCTIONS[function].rules[argument].accept(value)
+    if isinstance(value, int | float) and not isinstance(kept, bool):
+        assert kept == value
+
+
+@pytest.mark.parametrize(("function", "argument", "value"), cases(1))
+def test_refused_at_the_door(function, argument, value):
+    called = FUNCTIONS[function]
+    required = {
+        name: TABLE[function][name][0][0]
+        for name, parameter in inspect.signature(called).parameters.items()
+        if parameter.default is parameter.empty
+    }
+    with pytest.raises(InputError) as caught:
+        called(**(required | {argument: value}))
+    text = str(caught.value)
+    assert text.startswith(f"{function if function.startswith('read') else function.split('.')[-1]}({argument}=")
+    assert ": must be " in text
+
+
+def test_defaults_are_allowed():
+    for name, function in FUNCTIONS.items():
+        for argument, parameter in inspect.signature(function).parameters.items():
+            if parameter.default is not parameter.empty:
+                assert function.rules[argument].accept(parameter.default) == parameter.default, name
