@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from velotime.data.files import check_output, read_file, read_h5ad, read_loom, write_file, write_page
+from velotime.data.files import check_output, write_file, write_page
 from velotime.data.fitted import require_soft_fit, restore_soft_fit, stored_method
-from velotime.data.formats.folders import read_alevin_fry, read_any, read_kb, read_starsolo
+from velotime.data.formats import (
+    read_alevin_fry,
+    read_any,
+    read_file,
+    read_h5ad,
+    read_kb,
+    read_loom,
+    read_starsolo,
+)
 from velotime.data.moments import read_for, read_moments
 from velotime.data.neighbors import ensure_neighbors, neighborhood, neighborhood_size
 from velotime.data.reading import (

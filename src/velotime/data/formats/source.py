@@ -1,0 +1,75 @@
+"""Files that are read: there or not, text compressed or not, and one sentence where one cannot be read."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+from scipy.io import mmread
+
+from velotime._status import InputError
+
+
+def existing(path: Path) -> Path | None:
+    """The path, or that of its compressed form, if it is a file."""
+    zipped = path.with_name(path.name + ".gz")
+    return path if path.is_file() else zipped if zipped.is_file() else None
+
+
+def read_text(path: Path) -> str:
+    """All of a text file."""
+    if path.suffix == ".gz":
+        with gzip.open(path, "rt") as file:
+            return file.read()
+    return path.read_text()
+
+
+def read_lines(path: Path) -> pd.Series:
+    """The lines of a file."""
+    return pd.Series(read_or_say(path, read_text).splitlines(), dtype=object)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Columns of a file with tabs between them, all as text."""
+    return pd.DataFrame([line.split("\t") for line in read_lines(path)], dtype=object)
+
+
+def read_matrix(path: Path) -> sparse.csr_matrix:
+    """A Matrix Market file as CSR, float32; one that is cut off is refused."""
+    return read_or_say(path, lambda path: sparse.csr_matrix(mmread(path), dtype=np.float32))
+
+
+def read_or_say(path: Path, reader: Callable[[Path], Any]) -> Any:
+    """What ``reader`` makes of the file, or one sentence about why it cannot."""
+    try:
+        return reader(path)
+    except Exception as error:
+        raise InputError(f"{path} cannot be read: {first_line(error)}.") from error
+
+
+def read_checked(path: str | Path, reader: Callable[[Path], AnnData], kind: str) -> AnnData:
+    """What ``reader`` makes of a file of this ``kind`` (its suffix), or one sentence about why it cannot."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist.")
+    if path.is_dir():
+        raise InputError(
+            f"{path} is a folder; give a file ({kind}), or read the folder of a quantifier with velotime.read.auto."
+        )
+    try:
+        return reader(path)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path} cannot be read as {kind}: {first_line(error)}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, or its name."""
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,76 @@
+"""STARsolo, --soloFeatures Velocyto: three matrices, or one with three counts an entry in its first versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from velotime._status import InputError
+from velotime.data.formats.layout import KINDS, Layout, assemble, check_shapes, read_layout, seen_cells
+from velotime.data.formats.source import read_lines, read_matrix, read_or_say, read_table
+
+SOLO_PLACES = tuple(
+    f"{above}{cells}" for above in ("", "Velocyto/", "Solo.out/Velocyto/") for cells in ("", "filtered", "raw")
+)
+SOLO_NAMES = {"cells": "barcodes.tsv", "genes": "features.tsv"}
+SOLO = Layout("STARsolo", SOLO_PLACES, {kind: f"{kind}.mtx" for kind in KINDS} | SOLO_NAMES)
+SOLO_OLD = Layout("STARsolo as of its first versions", SOLO_PLACES, {"all": "matrix.mtx"} | SOLO_NAMES)
+
+
+def read_starsolo(path: str | Path) -> AnnData:
+    """Read what STARsolo counts with ``--soloFeatures Gene Velocyto``.
+
+    Parameters
+    ----------
+    path
+        A folder with ``spliced.mtx``, ``unspliced.mtx``, ``ambiguous.mtx``, ``barcodes.tsv`` and ``features.tsv``, or
+        one above it: ``Velocyto``, ``Solo.out`` or that of the run. Where there are both, ``filtered`` is read (the
+        cells that STARsolo called), not ``raw``. The one ``matrix.mtx`` with three counts an entry that
+        its first versions wrote is read too.
+
+    Returns
+    -------
+    Cells x genes; layers ``spliced``, ``unspliced`` and ``ambiguous``, CSR, float32, and their sum in ``X``; gene names
+    (the identifier where a name occurs twice) as ``var_names`` and identifiers in ``var["gene_id"]``. Barcodes of the
+    whitelist without a single count are left out.
+
+    Raises
+    ------
+    InputError
+        If the files are not there (the message lists what was looked for, and where) or do not fit each other.
+    """
+    return read_layout(path, (SOLO, from_starsolo), (SOLO_OLD, from_old_starsolo))
+
+
+def from_starsolo(files: dict[str, Path]) -> AnnData:
+    """Three matrices, genes x cells."""
+    cells = read_lines(files["cells"])
+    names = read_table(files["genes"])
+    layers = {kind: read_matrix(files[kind]).T for kind in KINDS}
+    check_shapes(files, layers, cells, names)
+    return seen_cells(assemble(layers, cells, names.iloc[:, 0], names.iloc[:, min(1, names.shape[1] - 1)]))
+
+
+def from_old_starsolo(files: dict[str, Path]) -> AnnData:
+    """Entries "gene cell spliced unspliced ambiguous", which is no Matrix Market format."""
+    cells, names = read_lines(files["cells"]), read_table(files["genes"])
+    entries = read_or_say(files["all"], _five_columns)
+    if np.isnan(entries[1:, 3:]).any():
+        raise InputError(
+            f"{files['all']} holds one count an entry: a matrix of genes, not spliced and unspliced counts. Give the "
+            "folder Velocyto beside it, made by STAR with --soloFeatures Gene Velocyto."
+        )
+    shape = tuple(entries[0, :2].astype(int))
+    at = tuple(entries[1:, :2].astype(int).T - 1)
+    layers = {kind: sparse.coo_matrix((entries[1:, 2 + k], at), shape=shape).T for k, kind in enumerate(KINDS)}
+    check_shapes(files, layers, cells, names)
+    return seen_cells(assemble(layers, cells, names.iloc[:, 0], names.iloc[:, min(1, names.shape[1] - 1)]))
+
+
+def _five_columns(path: Path) -> Any:
+    return pd.read_csv(path, sep=r"\s+", header=None, names=range(5), comment="%", dtype=np.float64).to_numpy()
