@@ -14,10 +14,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
+from velotime.compute.jit import CONTRACT, jit
 from velotime.compute.threads import over_slices
 
 FAR = 6.5  # sd from a component at which all or nothing of it lies below, to 1e-10
@@ -26,8 +26,6 @@ MOST_STEPS = 100  # five or so are taken
 LONGEST = 4096  # cells in one task
 ROOT_HALF = math.sqrt(0.5)
 DENSITY = 1 / math.sqrt(2 * math.pi)
-
-_jit = numba.njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def mixture_quantiles(mixtures: NormalMixtures, level: float, start: FloatArray)
     return out
 
 
-@_jit
+@jit(CONTRACT)
 def _quantiles(indptr: Any, weight: Any, at: Any, sd: Any, level: float, first: int, last: int, out: Any) -> None:
     longest = 0
     for i in range(first, last):
@@ -74,13 +72,13 @@ def _quantiles(indptr: Any, weight: Any, at: Any, sd: Any, level: float, first: 
         out[i] = _quantile(at[begin:end], sd[begin:end], share, before, level, out[i])
 
 
-@_jit
+@jit(CONTRACT)
 def _below(z: Any) -> Any:
     """Standard normal distribution function."""
     return 0.5 * math.erfc(-z * ROOT_HALF)
 
 
-@_jit
+@jit(CONTRACT)
 def _truncate(weight: Any, at: Any, sd: Any, share: Any, before: Any) -> None:
     """Weight of each component over its mass on [0, 1], summing to one with it, and its mass before 0."""
     total = weight.sum()
@@ -90,7 +88,7 @@ def _truncate(weight: Any, at: Any, sd: Any, share: Any, before: Any) -> None:
         share[c] = weight[c] / total / (1 - before[c] - after)
 
 
-@_jit
+@jit(CONTRACT)
 def _quantile(at: Any, sd: Any, share: Any, before: Any, level: float, x: float) -> Any:
     low, high, last = 0.0, 1.0, 2.0
     for _ in range(MOST_STEPS):
