@@ -22,15 +22,16 @@ import velotime as vt
 from velotime import simulation as sim
 from velotime.inference import CellLabels, Observations, SoftParameters
 from velotime.inference.em import Run, Schedule, run_em
-from velotime.inference.model.mstep import begin
+from velotime.inference.model.mstep import FIRST_DAMPING
 from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.model.sums import sums_at
 from velotime.inference.states import States
 from velotime.inference.two_stage.gene_clock.data import LOG_R, CurveData, first_curves
 from velotime.inference.two_stage.gene_clock.fit import GeneClock
 from velotime.inference.two_stage.gene_clock.problem import ExactTimes, PosteriorTimes
-from velotime.inference.two_stage.shared_clock.fit import HardProblem, sums_at
+from velotime.inference.two_stage.shared_clock.fit import HardProblem
 from velotime.inference.two_stage.shared_clock.placing import Exact, Explicit
 from velotime.kinetics import SwitchParameter as P
 from velotime.kinetics import switch_means
@@ -132,11 +133,12 @@ def start(adata: AnnData, problem: SoftProblem, off: float, seed: int) -> SoftPa
     """Curves that fit times which are off by so much; settled at these times."""
     truth = adata.obs["true_time"].to_numpy()[problem.cells.order]
     when = np.clip(truth + np.random.default_rng(seed).normal(0, off, len(truth)), 0, 1)
-    statistics = sums_at(problem, when)
+    cells = problem.cells
+    statistics = sums_at(cells.unspliced.values, cells.spliced.values, when, problem.states.n_states)
     parameters = problem.first(statistics)
     for iteration in range(15):
         parameters = problem.maximise(parameters, statistics, iteration)
-    return replace(parameters, genes=begin(problem.gene_problem(parameters, statistics), parameters.theta))
+    return replace(parameters, damping=np.full(len(parameters.theta), FIRST_DAMPING))
 
 
 def stages() -> tuple[pd.DataFrame, dict[str, list[np.ndarray]]]:

@@ -64,8 +64,8 @@ import types
 tempfile.tempdir = {NOWHERE!r}
 sys.modules["velotime"] = types.ModuleType("velotime")
 sys.modules["velotime"].__path__ = [{str(SOURCE)!r}]
-from velotime.compute.numba.switch_curve import curve_means
-u, s = curve_means(np.zeros((1, 8)), np.array([0.0]), np.arange(8)[None])
+from velotime.compute import NUMBA
+u, s = NUMBA.curve_means(np.zeros((1, 8)), np.array([0.0]), np.arange(8)[None])
 print(u[0, 0], s[0, 0])
 """
     assert run(code) == "1.0 1.0"

@@ -8,10 +8,13 @@ import sys
 
 import numpy as np
 import pytest
+from naive import NaiveBackend
 from scipy import sparse
 from scipy.special import gammaln
 
-from velotime.compute import Layer, SweepModel, accumulate, pad_states, posterior
+from velotime.compute import NUMBA, Layer, ScoreTables, SweepModel, pad_states
+from velotime.compute.layers import BLOCK
+from velotime.compute.numba.sweep import NARROW
 from velotime.inference.model.layer import LayerData
 from velotime.inference.model.noise import Gaussian, NegativeBinomial, Poisson
 
@@ -103,7 +106,7 @@ def noise(request):
 @pytest.mark.parametrize("temperature", [1.0, 30.0])
 def test_sweep_agrees_with_its_twin(noise, dense, temperature):
     case = Case(noise, dense)
-    result = accumulate(*case.layers(), case.model(temperature), case.group, case.group)
+    result, _ = NUMBA.accumulate(*case.layers(), case.model(temperature), case.group, case.group)
     truth = twin(case, temperature)
     np.testing.assert_allclose(result.weight, truth["weight"], rtol=1e-5, atol=1e-5)
     for name in ("unspliced", "spliced"):
@@ -121,10 +124,10 @@ def test_sweep_agrees_with_its_twin(noise, dense, temperature):
 @pytest.mark.parametrize("dense", [False, True], ids=["sparse", "dense"])
 def test_posterior_of_a_block_agrees_with_the_twin(noise, dense):
     case = Case(noise, dense)
-    q, evidence = posterior(*case.layers(), case.model(1.0), case.group, cells=slice(5, 60))
+    q, evidence = NUMBA.posterior(*case.layers(), case.model(1.0), case.group, cells=slice(5, 60))
     np.testing.assert_allclose(q, twin(case, 1.0)["posterior"][5:60], atol=1e-5)
-    whole = accumulate(*case.layers(), case.model(1.0), case.group, case.group)
-    np.testing.assert_array_equal(evidence, whole.log_evidence[5:60])
+    _, whole = NUMBA.accumulate(*case.layers(), case.model(1.0), case.group, case.group)
+    np.testing.assert_array_equal(evidence, whole[5:60])
 
 
 def test_log_evidence_is_the_log_sum(noise):
@@ -132,8 +135,8 @@ def test_log_evidence_is_the_log_sum(noise):
     case = Case(noise, dense=False)
     cold = case.model(1.0)
     halved = SweepModel(cold.unspliced, cold.spliced, cold.log_prior - np.float32(np.log(2.0)), 1.0)
-    one = accumulate(*case.layers(), cold, case.group, case.group).log_evidence
-    other = accumulate(*case.layers(), halved, case.group, case.group).log_evidence
+    one = NUMBA.accumulate(*case.layers(), cold, case.group, case.group)[1]
+    other = NUMBA.accumulate(*case.layers(), halved, case.group, case.group)[1]
     np.testing.assert_allclose(one - other, np.log(2.0), atol=1e-4)
 
 
@@ -142,7 +145,7 @@ def test_states_without_prior_get_nothing():
     model = case.model(1.0)
     log_prior = model.log_prior.copy()
     log_prior[:, 5:] = -np.inf
-    result = accumulate(
+    result, _ = NUMBA.accumulate(
         *case.layers(), SweepModel(model.unspliced, model.spliced, log_prior, 1.0), case.group, case.group
     )
     assert np.all(result.weight[:, 5:] == 0)
@@ -153,12 +156,12 @@ def test_states_without_prior_get_nothing():
 def test_same_bits_whatever_the_number_of_threads(monkeypatch):
     case = Case(NegativeBinomial(), dense=False)
     layers, model = case.layers(), case.model(1.0)
-    many = accumulate(*layers, model, case.group, case.group)
+    many, many_evidence = NUMBA.accumulate(*layers, model, case.group, case.group)
     monkeypatch.setattr("velotime.compute.threads.n_threads", lambda: 1)
-    one = accumulate(*layers, model, case.group, case.group)
+    one, one_evidence = NUMBA.accumulate(*layers, model, case.group, case.group)
     np.testing.assert_array_equal(many.spliced.value, one.spliced.value)
     np.testing.assert_array_equal(many.unspliced.size_powers, one.unspliced.size_powers)
-    np.testing.assert_array_equal(many.log_evidence, one.log_evidence)
+    np.testing.assert_array_equal(many_evidence, one_evidence)
 
 
 def test_order_of_cells_does_not_matter():
@@ -167,13 +170,96 @@ def test_order_of_cells_does_not_matter():
     model = case.model(1.0)
     shuffle = np.random.default_rng(0).permutation(N_CELLS)
     moved = [Layer.of(d.values[shuffle], d.level[shuffle], d.size[shuffle]) for d in case.data]
-    one = accumulate(*case.layers(), model, case.group, case.group)
-    other = accumulate(*moved, model, case.group[shuffle], case.group[shuffle])
+    one, _ = NUMBA.accumulate(*case.layers(), model, case.group, case.group)
+    other, _ = NUMBA.accumulate(*moved, model, case.group[shuffle], case.group[shuffle])
     np.testing.assert_allclose(one.spliced.value, other.spliced.value, rtol=1e-6, atol=1e-6)
 
 
 def test_states_are_padded_to_whole_blocks():
     assert [pad_states(n) for n in (1, 16, 17, 64)] == [16, 16, 32, 64]
+
+
+def sharp_case(n_cells):
+    """Cells on 128 states, each of which says in some hundred counts where the cell is."""
+    rng = np.random.default_rng(7)
+    n_genes, n_states = 20, 128
+    time = np.linspace(0, 1, n_states)
+    peak = np.linspace(0, 1, n_genes)[:, None]
+    noise, layers, tables, place = Poisson(), [], [], rng.uniform(0, 1, n_cells)
+    for height in (30.0, 60.0):
+        means = 0.1 + height * np.exp(-0.5 * ((time - peak) / 0.1) ** 2)
+        at = np.array([np.interp(place, time, mean) for mean in means]).T
+        data = LayerData.of(sparse.csr_array(rng.poisson(at).astype(np.float32)), rng.lognormal(0, 0.1, n_cells), 3)
+        table = noise.tables(means, np.zeros(n_genes), data.levels)
+        layers.append(Layer.of(data.values, data.level, data.size))
+        slope = table.slope - table.slope.mean(axis=2, keepdims=True)  # as SoftProblem does, for the digits
+        offset = table.offset - table.offset.mean(axis=1, keepdims=True)
+        tables.append(ScoreTables(slope, offset.astype(np.float32)))
+    log_prior = np.log(rng.dirichlet(np.ones(n_states), 2)).astype(np.float32)
+    return (*layers, SweepModel(*tables, log_prior), rng.integers(0, 2, n_cells).astype(np.int32))
+
+
+def assert_same_sums(found, expected, tolerance=1e-5):
+    np.testing.assert_allclose(found.weight, expected.weight, rtol=tolerance, atol=tolerance)
+    for one, other in zip(found.layers, expected.layers, strict=True):
+        for name in ("value", "size_powers"):
+            a, b = getattr(one, name), getattr(other, name)
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max(), err_msg=name)
+
+
+def test_sharp_posteriors_on_many_states():
+    """Where few blocks of states are not zero only those are summed: another path than that of wide posteriors."""
+    u, s, model, row = sharp_case(60 if WITHOUT_JIT else 700)
+    q, _ = NUMBA.posterior(u, s, model, row, cells=slice(0, u.n_cells))
+    in_use = (q.reshape(len(q), -1, BLOCK) > 0).any(axis=2)
+    assert in_use.mean() < 0.8 * NARROW
+    assert in_use.sum(axis=1).max() > 1  # and some cells lie in two blocks
+    assert all(in_use[:, block].any() for block in range(in_use.shape[1]))
+    found, evidence = NUMBA.accumulate(u, s, model, row, row)
+    expected, log_evidence = NaiveBackend().accumulate(u, s, model, row, row)
+    assert_same_sums(found, expected, 1e-4)
+    np.testing.assert_allclose(evidence, log_evidence, rtol=1e-5)
+
+
+def test_a_heated_posterior_takes_the_wide_path_to_the_same_sums():
+    u, s, model, row = sharp_case(60 if WITHOUT_JIT else 700)
+    model = SweepModel(model.unspliced, model.spliced, model.log_prior, 50.0)
+    q, _ = NUMBA.posterior(u, s, model, row, cells=slice(0, u.n_cells))
+    assert (q.reshape(len(q), -1, BLOCK) > 0).any(axis=2).mean() > NARROW
+    assert_same_sums(
+        NUMBA.accumulate(u, s, model, row, row)[0], NaiveBackend().accumulate(u, s, model, row, row)[0], 1e-5
+    )
+
+
+def test_sums_over_many_chunks_keep_their_digits():
+    """The same value of many cells with the same posterior: a running sum in float32 would be off by 1e-4."""
+    n, value = (2000, 0.1) if WITHOUT_JIT else (400_000, 0.1)
+    values = np.full((n, 2), value, dtype=np.float32)
+    layer = Layer.of(values, np.zeros(n, dtype=np.int64), np.full(n, 1.1))
+    flat = ScoreTables(np.zeros((1, 2, BLOCK), dtype=np.float32), np.zeros((1, BLOCK), dtype=np.float32))
+    share = np.arange(1.0, BLOCK + 1) / np.arange(1.0, BLOCK + 1).sum()
+    zero = np.zeros(n, dtype=np.int32)
+    sums, evidence = NUMBA.accumulate(
+        layer, layer, SweepModel(flat, flat, np.log(share)[None].astype(np.float32)), zero, zero
+    )
+    np.testing.assert_allclose(sums.weight[0], n * share, rtol=1e-6)
+    expected = n * float(np.float32(value)) * np.tile(share, (2, 1))
+    np.testing.assert_allclose(sums.spliced.value, expected, rtol=2e-6)
+    powers = n * float(np.float32(1.1)) ** np.arange(1, 5)[:, None] * share
+    np.testing.assert_allclose(sums.spliced.size_powers, powers, rtol=1e-6)
+    assert abs(evidence).max() < 1e-6
+
+
+def test_sums_add_up():
+    """Of two halves of the cells, whatever lies in which."""
+    case = Case(NegativeBinomial(), dense=False)
+    model, half = case.model(1.0), np.arange(N_CELLS) % 3 == 0
+    whole, _ = NUMBA.accumulate(*case.layers(), model, case.group, case.group)
+    parts = []
+    for cells in (half, ~half):
+        layers = [Layer.of(d.values[cells], d.level[cells], d.size[cells]) for d in case.data]
+        parts.append(NUMBA.accumulate(*layers, model, case.group[cells], case.group[cells])[0])
+    assert_same_sums(parts[0] + parts[1], whole, 1e-6)
 
 
 @pytest.mark.skipif(WITHOUT_JIT, reason="this is the run without the JIT")

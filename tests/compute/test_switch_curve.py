@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from velotime.compute import CurveTargets, curve_information, curve_means
+from velotime.compute import NUMBA, CurveTargets
 from velotime.inference.states import Layout
 from velotime.kinetics import switch_jacobian, switch_means
 
@@ -36,7 +36,7 @@ def columns_of(layout):
 def test_means_are_those_of_the_kinetics(seed, n_lineages):
     layout = Layout(n_lineages)
     theta = random_theta(np.random.default_rng(seed), layout)
-    u, s = curve_means(theta, TIMES, columns_of(layout))
+    u, s = NUMBA.curve_means(theta, TIMES, columns_of(layout))
     expected = [switch_means(theta[:, layout.columns(k)], TIMES) for k in range(n_lineages)]
     np.testing.assert_allclose(u, np.hstack([pair[0] for pair in expected]), rtol=1e-12)
     np.testing.assert_allclose(s, np.hstack([pair[1] for pair in expected]), rtol=1e-12)
@@ -48,7 +48,7 @@ def test_information_is_that_of_the_jacobian(seed, n_lineages):
     layout, rng = Layout(n_lineages), np.random.default_rng(seed)
     theta = random_theta(rng, layout)
     columns, n_states = columns_of(layout), n_lineages * len(TIMES)
-    means = curve_means(theta, TIMES, columns)
+    means = NUMBA.curve_means(theta, TIMES, columns)
     layers = [
         CurveTargets(
             rng.gamma(2.0, m * 5),
@@ -60,7 +60,7 @@ def test_information_is_that_of_the_jacobian(seed, n_lineages):
     ]
     for layer in layers:
         layer.value[:, 3] = 0
-    gradient, fisher = curve_information(theta, TIMES, columns, *layers)
+    gradient, fisher = NUMBA.curve_information(theta, TIMES, columns, *layers)
     slow_gradient, slow_fisher = np.zeros_like(gradient), np.zeros_like(fisher)
     for k in range(n_lineages):
         own, of = slice(k * len(TIMES), (k + 1) * len(TIMES)), columns[k]
@@ -81,11 +81,11 @@ def test_information_is_that_of_the_jacobian(seed, n_lineages):
 def test_a_forked_process_has_threads_of_its_own():
     layout = Layout(1)
     theta = random_theta(np.random.default_rng(0), layout)
-    here = curve_means(theta, TIMES, columns_of(layout))[1]
+    here = NUMBA.curve_means(theta, TIMES, columns_of(layout))[1]
     child = os.fork()
     if child == 0:  # leave no trace of the test run in the child, whatever happens
         try:
-            os._exit(0 if np.array_equal(curve_means(theta, TIMES, columns_of(layout))[1], here) else 1)
+            os._exit(0 if np.array_equal(NUMBA.curve_means(theta, TIMES, columns_of(layout))[1], here) else 1)
         finally:
             os._exit(2)
     assert os.waitpid(child, 0)[1] == 0

@@ -7,8 +7,8 @@ import pytest
 
 import velotime as vt
 from velotime import _keys as keys
-from velotime.inference.model.layer import StateSums
-from velotime.inference.model.mstep import GeneProblem
+from velotime.compute import LayerSums
+from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.results.uncertainty import uncertainty
 from velotime.inference.states import States
@@ -92,6 +92,6 @@ def test_n_copies_of_every_cell_say_what_one_says():
 
 def gene_problem(states, theta, copies):
     size = np.full(states.n_states, 40.0 * copies)
-    layers = [StateSums(size * mean, np.stack([size] * 4)) for mean in states.means(theta)]
+    layers = [LayerSums(size * mean, np.stack([size] * 4)) for mean in states.means(theta)]
     scatter = np.full(len(theta), 0.01)
     return GeneProblem(states, vt.Gaussian(), RatePrior(states.layout), *layers, scatter, scatter)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from velotime.compute import LayerSums
 from velotime.inference.model.clock import LEAVE_ROOM, WARPS, Power, best_warp, warp_density, warp_theta
-from velotime.inference.model.layer import StateSums
-from velotime.inference.model.mstep import GeneProblem
+from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.noise import Poisson
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.states import States
@@ -25,7 +25,7 @@ def sums_of_curves(n_genes=60, n_cells=40.0, n_lineages=1):
     theta[:, states.layout.durations] = np.log(rng.uniform(0.2, 0.5, (n_genes, n_lineages)))
     theta[:, states.layout.last_levels] = rng.normal(1, 1.5, (n_genes, n_lineages))
     n = np.full(states.n_states, n_cells)
-    sums = [StateSums.alike(n * means, n, np.ones_like(n)) for means in states.means(theta)]
+    sums = [LayerSums.of_one_size(n * means, n, np.ones_like(n)) for means in states.means(theta)]
     none = np.zeros(n_genes)
     return GeneProblem(states, Poisson(), RatePrior(states.layout), *sums, none, none), theta
 
@@ -62,7 +62,7 @@ def test_a_warped_clock_is_put_right(warp):
     problem, theta = sums_of_curves(n_cells=400.0)
     there = States(warp(problem.states.times), problem.states.layout)
     n = problem.spliced.size
-    sums = [StateSums.alike(n * means, n, np.ones_like(n)) for means in there.means(theta)]
+    sums = [LayerSums.of_one_size(n * means, n, np.ones_like(n)) for means in there.means(theta)]
     warped = replace(problem, unspliced=sums[0], spliced=sums[1])
     assert best_warp(warped, theta) == warp
     assert best_warp(problem, theta) is None

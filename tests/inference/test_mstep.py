@@ -7,9 +7,10 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import nbinom
 
-from velotime.compute import LayerStatistics
-from velotime.inference.model.layer import LayerData, StateSums
-from velotime.inference.model.mstep import GeneProblem, begin, improve, restart
+from velotime.compute import LayerSums
+from velotime.inference.model.gene_problem import GeneProblem
+from velotime.inference.model.layer import LayerData
+from velotime.inference.model.mstep import begin, improve, restart
 from velotime.inference.model.noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.states import Layout, States
@@ -32,7 +33,7 @@ def problem_of(theta, states, noise, cells_per_state=200.0):
     """The sums that the curves themselves would leave, without scatter."""
     n = np.full(states.n_states, cells_per_state)
     scatter = np.full(len(theta), 0.2)
-    sums = [StateSums.alike(n * means, n, np.ones_like(n)) for means in states.means(theta)]
+    sums = [LayerSums.of_one_size(n * means, n, np.ones_like(n)) for means in states.means(theta)]
     return GeneProblem(states, noise, RatePrior(states.layout), *sums, scatter, scatter)
 
 
@@ -110,7 +111,7 @@ def test_dispersion_is_learned(phi):
     counts = rng.poisson(mu * rng.gamma(1 / phi, phi, mu.shape)).astype(np.float32)
     data = LayerData.of(counts, np.ones(6000), 1)
     q = np.eye(4)[state]
-    sums = StateSums.of(LayerStatistics(np.stack([q.sum(axis=0)] * 4), counts.T @ q), 4)
+    sums = LayerSums(counts.T @ q, np.stack([q.sum(axis=0)] * 4))
     noise = NegativeBinomial()
     scatter = noise.initial_scatter(data)
     means = np.repeat(mean, 8, axis=0)
@@ -130,7 +131,7 @@ def test_dispersion_is_learned_from_cells_of_many_sizes():
     counts = rng.negative_binomial(1 / phi, 1 / (1 + phi * size * mean))[:, None].astype(np.float32)
     data = LayerData.of(counts, size, 200)
     q = np.ones((n, 1))
-    sums = StateSums.of(LayerStatistics(data.size ** np.array([[1], [2], [3], [4]]) @ q, counts.T @ q), 1)
+    sums = LayerSums(counts.T @ q, data.size ** np.array([[1], [2], [3], [4]]) @ q)
 
     def by_cells(log_phi):
         r = np.exp(-log_phi)
@@ -141,7 +142,7 @@ def test_dispersion_is_learned_from_cells_of_many_sizes():
     for _ in range(20):
         found = noise.update_scatter(found, sums, np.full((1, 1), mean), data)
     assert found[0] == pytest.approx(exact, rel=0.05)
-    alike = StateSums.alike(sums.value, sums.size, sums.mean_size)
+    alike = LayerSums.of_one_size(sums.value, sums.size, sums.mean_size)
     for _ in range(20):  # one size for all of them will not do
         found = noise.update_scatter(found, alike, np.full((1, 1), mean), data)
     assert found[0] < 0.9 * exact
@@ -150,11 +151,11 @@ def test_dispersion_is_learned_from_cells_of_many_sizes():
 def test_two_sizes_have_the_moments_of_all():
     rng = np.random.default_rng(4)
     size, q = rng.lognormal(0, 0.6, 500), rng.dirichlet(np.ones(3), 500)
-    sums = StateSums(np.zeros((1, 3)), size ** np.array([[1], [2], [3], [4]]) @ q)
+    sums = LayerSums(np.zeros((1, 3)), size ** np.array([[1], [2], [3], [4]]) @ q)
     for power in range(4):
         moment = sum(share * at**power for at, share in sums.two_sizes)
         np.testing.assert_allclose(moment, sums.size_powers[power] / sums.size)
-    alike = StateSums.alike(np.zeros((1, 3)), np.ones(3), np.full(3, 0.7))
+    alike = LayerSums.of_one_size(np.zeros((1, 3)), np.ones(3), np.full(3, 0.7))
     assert all(np.allclose(at, 0.7) for at, _ in alike.two_sizes)
 
 
@@ -166,7 +167,7 @@ def test_likelihood_by_gene_by_cell_and_by_state_agree(noise):
     data = LayerData.of(counts, np.ones(300), 1)
     means, scatter = rng.uniform(1, 3, (5, 4)), rng.uniform(0.2, 1, 5)
     q = rng.dirichlet(np.ones(4), 300)
-    sums = StateSums.of(LayerStatistics(np.stack([q.sum(axis=0)] * 4), counts.T @ q), 4)
+    sums = LayerSums(counts.T @ q, np.stack([q.sum(axis=0)] * 4))
     by_gene = noise.log_likelihood(sums, means, scatter) + noise.constant(data, scatter)
     tables = noise.tables(means, scatter, data.levels)
     scores = counts @ tables.slope[0].astype(float) - tables.offset[0] + noise.cell_constant(data, scatter)[:, None]
@@ -175,7 +176,7 @@ def test_likelihood_by_gene_by_cell_and_by_state_agree(noise):
 
 def test_merging_states_keeps_the_sums():
     rng = np.random.default_rng(2)
-    sums = StateSums(rng.uniform(size=(3, 20)), rng.uniform(1, 2, (4, 20)))
+    sums = LayerSums(rng.uniform(size=(3, 20)), rng.uniform(1, 2, (4, 20)))
     merged = sums.merge(10, 3)
     assert merged.size.shape == (8,)  # ten times of each lineage in fours, the last short
     np.testing.assert_allclose(merged.value[:, 4:].sum(axis=1), sums.value[:, 10:].sum(axis=1))

@@ -11,8 +11,9 @@ import velotime as vt
 from velotime.inference import CellLabels, Observations
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.model.sums import sums_at
 from velotime.inference.states import States
-from velotime.inference.two_stage.shared_clock.fit import HardProblem, SharedClock, sums_at, velocities_at
+from velotime.inference.two_stage.shared_clock.fit import HardProblem, SharedClock, velocities_at
 from velotime.inference.two_stage.shared_clock.placing import Exact
 from velotime.kinetics import switch_velocity
 
@@ -38,10 +39,14 @@ def problem_of(adata, n_times=64, container=np.asarray):
     return SoftProblem(cells, states, vt.Gaussian(), vt.UniformPrior(), RatePrior(states.layout))
 
 
+def sums_of(problem, when):
+    return sums_at(problem.cells.unspliced.values, problem.cells.spliced.values, when, problem.states.n_states)
+
+
 def near_the_truth(problem, adata, rng):
     """Curves from times that are off by a tenth of the clock."""
     when = np.clip(adata.obs["true_time"].to_numpy() + rng.normal(0, 0.1, adata.n_obs), 0, 1)
-    return problem.first(sums_at(problem, when[problem.cells.order]))
+    return problem.first(sums_of(problem, when[problem.cells.order]))
 
 
 @pytest.mark.parametrize("settings", [(0, 30), (3, 30), (8, 0)], ids=["exact", "explicit then exact", "explicit"])
@@ -68,7 +73,7 @@ def test_log_likelihood_is_that_of_the_values_at_their_times(simulated):
     parameters = near_the_truth(problem, simulated, np.random.default_rng(3))
     statistics, bound = HardProblem(problem, Exact()).expect(parameters, 1.0)
     total = -problem.rate_prior.penalty(parameters.theta).sum()
-    means = States(statistics.time, problem.states.layout).means(parameters.theta)
+    means = problem.states.at(statistics.time).means(parameters.theta)
     for data, mean, variance in zip(
         (problem.cells.unspliced, problem.cells.spliced),
         means,
@@ -84,7 +89,7 @@ def test_sums_share_a_cell_between_two_times(simulated):
     problem = problem_of(simulated, n_times=11)
     when = np.zeros(simulated.n_obs)
     when[0], when[1] = 0.33, 1.0
-    sums = sums_at(problem, when)
+    sums = sums_of(problem, when)
     expected = np.zeros(11)
     expected[[0, 3, 4, 10]] = simulated.n_obs - 2, 0.7, 0.3, 1.0
     np.testing.assert_allclose(sums.weight[0], expected, atol=1e-9)
@@ -92,7 +97,7 @@ def test_sums_share_a_cell_between_two_times(simulated):
     np.testing.assert_allclose(sums.spliced.value[:, 4], 0.3 * values[0], atol=1e-6)
     np.testing.assert_allclose(sums.spliced.value.sum(axis=1), values.sum(axis=0), rtol=1e-4)
     thin = problem_of(simulated, n_times=11, container=sparse.csr_array)
-    np.testing.assert_allclose(sums_at(thin, when).spliced.value, sums.spliced.value, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(sums_of(thin, when).spliced.value, sums.spliced.value, rtol=1e-5, atol=1e-5)
 
 
 def test_velocity_is_that_of_the_curve_at_each_cell(simulated):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import velotime as vt
-from velotime.inference.model.layer import StateSums
-from velotime.inference.model.mstep import GeneProblem
+from velotime.compute import LayerSums
+from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.noise import NegativeBinomial
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.results.genes import last_switch_errors
@@ -30,7 +30,7 @@ def small_problem(n_genes, n_lineages, seed=0):
     count = rng.uniform(20, 60, states.n_states)
     size = 1.1 * count
     scatter = np.full(n_genes, 0.2)
-    sums = [StateSums.alike(size * means, size, np.full_like(size, 1.2)) for means in states.means(theta)]
+    sums = [LayerSums.of_one_size(size * means, size, np.full_like(size, 1.2)) for means in states.means(theta)]
     problem = GeneProblem(states, NegativeBinomial(), RatePrior(layout), *sums, scatter, scatter)
     return problem, theta, count
 
@@ -119,7 +119,7 @@ def test_low_rank_formulas_against_dense_algebra(n_lineages):
 def test_widening_against_pairs_of_times(finer):
     """Errors of slopes between the times a cell may have, pair by pair, and their slope by regression."""
     problem, theta, count = small_problem(4, 1)
-    u, s = (StateSums(sums.value, finer * sums.size_powers) for sums in (problem.unspliced, problem.spliced))
+    u, s = (LayerSums(sums.value, finer * sums.size_powers) for sums in (problem.unspliced, problem.spliced))
     problem, times = replace(problem, unspliced=u, spliced=s), problem.states.times
     layers = list(layers_of(problem, theta))
     information = sum((w * slope**2).sum(axis=0) for _, w, slope, _ in layers) + GRID_INFORMATION * count
@@ -149,7 +149,7 @@ def test_more_cells_leave_less_doubt():
 
     def with_cells(times):
         sums = [
-            StateSums(times * layer.value, times * layer.size_powers) for layer in (problem.unspliced, problem.spliced)
+            LayerSums(times * layer.value, times * layer.size_powers) for layer in (problem.unspliced, problem.spliced)
         ]
         return uncertainty(replace(problem, unspliced=sums[0], spliced=sums[1]), theta, times * count)
 

@@ -1,37 +1,38 @@
-"""The sweep over cells, compiled."""
+"""Where the time of a fit goes: a backend of four primitives, its records, and kernels of single methods."""
 
 from __future__ import annotations
 
-from velotime.compute.layers import Layer, LayerStatistics, Matrix, ScoreTables
+from velotime.compute.backend import LEAST_VARIANCE, Backend, CurveTargets
+from velotime.compute.layers import Layer, ScoreTables, SweepModel, pad_states
+from velotime.compute.matrix import Matrix, as_array
+from velotime.compute.numba import NUMBA
 from velotime.compute.numba.edges import Edges, edge_cosines, mean_edge_cosines
-from velotime.compute.numba.gaussian import GaussianComponents, GaussianSums, accumulate_gaussian, responsibilities
+from velotime.compute.numba.gaussian import CentredSums, GaussianComponents, accumulate_gaussian, responsibilities
 from velotime.compute.numba.mixtures import NormalMixtures, mixture_quantiles
-from velotime.compute.numba.sweep import SweepModel, SweepResult, accumulate, pad_states, posterior
-from velotime.compute.numba.switch_curve import LEAST_VARIANCE, CurveTargets, curve_information, curve_means
+from velotime.compute.sums import LayerSums, Sums
 from velotime.compute.threads import on_all_cores
 
 __all__ = [
     "LEAST_VARIANCE",
+    "NUMBA",
+    "Backend",
+    "CentredSums",
     "CurveTargets",
     "Edges",
     "GaussianComponents",
-    "GaussianSums",
     "Layer",
-    "LayerStatistics",
+    "LayerSums",
     "Matrix",
     "NormalMixtures",
     "ScoreTables",
+    "Sums",
     "SweepModel",
-    "SweepResult",
-    "accumulate",
     "accumulate_gaussian",
-    "curve_information",
-    "curve_means",
+    "as_array",
     "edge_cosines",
     "mean_edge_cosines",
     "mixture_quantiles",
     "on_all_cores",
     "pad_states",
-    "posterior",
     "responsibilities",
 ]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
 
 from velotime._types import FloatArray, IntArray
-
-#: Values of one layer, ``(cells, genes)``: a ``scipy.sparse.csr_array`` or a dense array.
-Matrix: TypeAlias = Any
+from velotime.compute.matrix import Matrix
 
 CHUNK = 512  # cells whose posterior is held at a time
+BLOCK = 16  # states a block: one register of 512 bits, two of 256
+
+
+def pad_states(n_states: int) -> int:
+    """Round a number of states up to whole blocks."""
+    return -(-n_states // BLOCK) * BLOCK
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,26 @@ class ScoreTables:
 
 
 @dataclass(frozen=True)
+class SweepModel:
+    """The model at fixed parameters, as the sweep sees it: both layers, the prior of each state, and temperature.
+
+    Attributes
+    ----------
+    unspliced, spliced
+        Tables of each layer; their number of states is a multiple of ``BLOCK``.
+    log_prior
+        ``(prior rows, states)``, float32; -inf for states that do not exist.
+    temperature
+        Scores are divided by it: above 1 the posterior is wider.
+    """
+
+    unspliced: ScoreTables
+    spliced: ScoreTables
+    log_prior: FloatArray
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
 class Layer:
     """One layer of the cells in both orders, with the size factor of each cell.
 
@@ -139,19 +162,3 @@ class Layer:
             level.astype(np.int32),
             size.astype(np.float32),
         )
-
-
-@dataclass(frozen=True)
-class LayerStatistics:
-    """Sums over cells of one layer, weighted by the posterior ``q``.
-
-    Attributes
-    ----------
-    size_powers
-        ``sum_i q_ij l_i^p`` for p = 1 to 4, ``(4, states)``.
-    value
-        ``sum_i q_ij x_ig``, ``(genes, states)``.
-    """
-
-    size_powers: FloatArray
-    value: FloatArray

@@ -6,14 +6,22 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from typing import TypeVar
+from functools import cache, reduce
+from operator import add
+from typing import Any, Protocol, TypeVar
 
-from velotime._types import FloatArray
 from velotime.compute.jit import n_threads
 
 T = TypeVar("T")
 R = TypeVar("R")
+A = TypeVar("A", bound="Summable")
+
+
+class Summable(Protocol):
+    """What can be added up."""
+
+    def __add__(self, other: Any, /) -> Any:
+        """Both together."""
 
 
 @cache
@@ -42,11 +50,6 @@ def over_slices(n: int, longest: int, task: Callable[[slice], None]) -> None:
     deque(on_all_cores(task, slices), maxlen=0)
 
 
-def ordered_sum(task: Callable[[int], tuple[FloatArray, ...]], n: int) -> tuple[FloatArray, ...]:
-    """Run ``task`` for 0 to n - 1 on all cores and add up its arrays in that order."""
-    results = on_all_cores(task, range(n))
-    total = next(results)
-    for result in results:
-        for into, array in zip(total, result, strict=True):
-            into += array
-    return total
+def ordered_sum(task: Callable[[int], A], n: int) -> A:
+    """Run ``task`` for 0 to n - 1 on all cores and add up what it returns in that order."""
+    return reduce(add, on_all_cores(task, range(n)))

@@ -6,13 +6,13 @@ A *state* is a pair (lineage, time). The states are numbered lineage by lineage,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
-from velotime.compute import curve_means
+from velotime.compute import NUMBA, Backend, CurveTargets
 from velotime.kinetics import SwitchParameter, switch_jacobian, switch_velocity
 
 N_SHARED = 6  # parameters that all lineages of a gene share; two more a lineage
@@ -63,15 +63,22 @@ class States:
         The time grid, ``(times,)``, from 0 to 1, relative.
     layout
         Lineages and their columns.
+    backend
+        What computes on them.
     """
 
     times: FloatArray
     layout: Layout
+    backend: Backend = NUMBA
 
     @classmethod
     def grid(cls, n_times: int, n_lineages: int = 1) -> States:
         """Evenly spaced times from 0 to 1."""
         return cls(np.linspace(0.0, 1.0, n_times), Layout(n_lineages))
+
+    def at(self, times: FloatArray) -> States:
+        """The same lineages at other times."""
+        return replace(self, times=times)
 
     @property
     def n_states(self) -> int:
@@ -90,7 +97,13 @@ class States:
 
     def means(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Expected unspliced and spliced counts at size factor 1, each ``(genes, states)``."""
-        return curve_means(theta, self.times, self.columns)
+        return self.backend.curve_means(theta, self.times, self.columns)
+
+    def information(
+        self, theta: FloatArray, unspliced: CurveTargets, spliced: CurveTargets
+    ) -> tuple[FloatArray, FloatArray]:
+        """Gradient of the log-likelihood ``(genes, parameters)`` and Fisher information of all parameters."""
+        return self.backend.curve_information(theta, self.times, self.columns, unspliced, spliced)
 
     def velocities(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """du/dt and ds/dt at size factor 1, relative units, each ``(genes, states)``."""

@@ -12,7 +12,7 @@ from velotime import _keys as keys
 from velotime._check import SEED, Flag, Whole, checked
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.compute import Edges, edge_cosines, mean_edge_cosines
+from velotime.compute import Edges, as_array, edge_cosines, mean_edge_cosines
 from velotime.data import ensure_neighbors, neighborhood_means, restore_soft_fit
 from velotime.data.arguments import ADATA, LAYER, VAR_COLUMN
 from velotime.tl._transitions import SCALE
@@ -153,7 +153,7 @@ def _state(adata: AnnData, layer: str | None, genes: IntArray, spliced: str | No
     if layer not in adata.layers:
         raise InputError(f"layer {layer!r} not found in adata.layers; available: {list(adata.layers)}.")
     values = adata.layers[layer][:, genes]
-    return np.asarray(values.toarray() if sparse.issparse(values) else values, dtype=np.float32)
+    return np.asarray(as_array(values, np.float32))
 
 
 def _drawn(adata: AnnData, genes: IntArray, n_draws: int, seed: int) -> tuple[FloatArray, IntArray]:

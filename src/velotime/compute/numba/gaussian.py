@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from velotime._types import FloatArray
 from velotime.compute.jit import CONTRACT, jit
-from velotime.compute.layers import CHUNK, Matrix
+from velotime.compute.layers import CHUNK
+from velotime.compute.matrix import Matrix, as_array
 from velotime.compute.threads import ordered_sum
 
 PARTS = 8  # parts of the cells, each with sums of its own
@@ -42,19 +42,35 @@ class GaussianComponents:
 
 
 @dataclass(frozen=True)
-class GaussianSums:
-    """Sums over cells of one layer about the means ``c`` of the components, weighted by the responsibilities ``r``.
+class CentredSums:
+    """Sums over cells about the means ``c`` of the components, weighted by the responsibilities ``r``.
+
+    Not a record of :class:`velotime.compute.Sums`: squares are summed as well, and each component has a centre of its
+    own, which only sums of one E-step share. Those add up.
 
     Attributes
     ----------
+    weight
+        ``sum_i r_ik``, ``(components,)``.
     first
-        ``sum_i r_ik (x_ig - c_gk)``, ``(genes, components)``.
+        ``sum_i r_ik (x_ig - c_gk)``, ``(genes, components)`` of each layer.
     second
-        ``sum_i r_ik (x_ig - c_gk)^2``, ``(genes, components)``.
+        ``sum_i r_ik (x_ig - c_gk)^2``, ``(genes, components)`` of each layer.
+    log_evidence
+        ``sum_i log sum_k w_k p(x_i | k)^(1/temperature)``.
     """
 
-    first: FloatArray
-    second: FloatArray
+    weight: FloatArray
+    first: tuple[FloatArray, ...]
+    second: tuple[FloatArray, ...]
+    log_evidence: float
+
+    def __add__(self, other: CentredSums) -> CentredSums:
+        first, second = (
+            tuple(a + b for a, b in zip(mine, theirs, strict=True))
+            for mine, theirs in ((self.first, other.first), (self.second, other.second))
+        )
+        return CentredSums(self.weight + other.weight, first, second, self.log_evidence + other.log_evidence)
 
 
 @jit(CONTRACT)
@@ -84,43 +100,36 @@ def _add_moments(first: Any, second: Any, x: Any, centre: Any, r: Any) -> None:
 
 def accumulate_gaussian(
     values: tuple[Matrix, ...], components: tuple[GaussianComponents, ...], weight: FloatArray, temperature: float = 1.0
-) -> tuple[float, FloatArray, tuple[GaussianSums, ...]]:
+) -> CentredSums:
     """Responsibilities of every cell, summed up in one pass.
 
     Parameters
     ----------
     values
-        One matrix a layer, each ``(cells, genes)``, sparse or dense.
+        One matrix per layer, each ``(cells, genes)``, sparse or dense.
     components
-        One record a layer.
+        One record per layer.
     weight
         Of the components, ``(components,)``.
     temperature
         Log-densities are divided by it.
-
-    Returns
-    -------
-    ``sum_i log sum_k w_k p(x_i | k)^(1/temperature)``, the sum of the responsibilities ``(components,)``, and the
-    sums of each layer.
     """
     n_cells = values[0].shape[0]
     parts = np.array_split(np.arange(-(-n_cells // CHUNK)), min(PARTS, -(-n_cells // CHUNK)))
 
-    def one_part(part: int) -> tuple[FloatArray, ...]:
+    def one_part(part: int) -> CentredSums:
         chunks = parts[part]
-        sums = [np.zeros_like(layer.mean) for layer in components for _ in range(2)]
-        total, weights = np.zeros(1), np.zeros(len(weight))
+        first, second = (tuple(np.zeros_like(layer.mean) for layer in components) for _ in range(2))
+        total, weights = 0.0, np.zeros(len(weight))
         rows = slice(int(chunks[0]) * CHUNK, min((int(chunks[-1]) + 1) * CHUNK, n_cells))
         for _, blocks, r, evidence in _chunks(values, components, weight, temperature, rows):
-            total += evidence.sum()
+            total += float(evidence.sum())
             weights += r.sum(axis=0)
-            for x, layer, first, second in zip(blocks, components, sums[::2], sums[1::2], strict=True):
-                _add_moments(first, second, x, layer.mean, r)
-        return total, weights, *sums
+            for x, layer, one, two in zip(blocks, components, first, second, strict=True):
+                _add_moments(one, two, x, layer.mean, r)
+        return CentredSums(weights, first, second, total)
 
-    total, weights, *sums = ordered_sum(one_part, len(parts))
-    layers = tuple(GaussianSums(one, two) for one, two in zip(sums[::2], sums[1::2], strict=True))
-    return float(total[0]), weights, layers
+    return ordered_sum(one_part, len(parts))
 
 
 def responsibilities(
@@ -146,7 +155,7 @@ def _chunks(
     constant = constant + np.log(np.maximum(weight, 1e-300))
     for start in range(rows.start, rows.stop, CHUNK):
         cells = slice(start, min(start + CHUNK, rows.stop))
-        blocks = [_dense(layer[cells]) for layer in values]
+        blocks = [np.ascontiguousarray(as_array(layer[cells], np.float64)) for layer in values]
         score = np.zeros((cells.stop - cells.start, len(weight)))
         for x, layer, precision in zip(blocks, components, precisions, strict=True):
             _add_squares(score, x, layer.mean, precision)
@@ -156,8 +165,3 @@ def _chunks(
         r = np.exp(score - best)
         total = r.sum(axis=1, keepdims=True)
         yield cells, blocks, r / total, (best + np.log(total))[:, 0]
-
-
-def _dense(block: Matrix) -> FloatArray:
-    whole = block.toarray() if sparse.issparse(block) else block
-    return np.ascontiguousarray(whole, dtype=np.float64)

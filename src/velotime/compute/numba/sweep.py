@@ -16,67 +16,21 @@ checks for NaN and infinity stay.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
 from velotime.compute.jit import CONTRACT, jit
-from velotime.compute.layers import CHUNK, Entries, Layer, LayerStatistics, ScoreTables
+from velotime.compute.layers import BLOCK, CHUNK, Entries, Layer, SweepModel
+from velotime.compute.sums import Sums
 from velotime.compute.threads import ordered_sum
 
-BLOCK = 16  # states a block: one register of 512 bits, two of 256
 PARTS = 16  # parts of the cells, each with sums of its own
 NEGLIGIBLE = -18.0  # log posterior, relative to the best state, under which a state counts as nil
 NARROW = 0.4  # share of blocks in use under which only those are summed
 
 _EntriesTuple: TypeAlias = "tuple[IntArray, FloatArray, IntArray, IntArray, IntArray]"
-
-
-@dataclass(frozen=True)
-class SweepResult:
-    """What one pass over the cells leaves.
-
-    Attributes
-    ----------
-    log_evidence
-        ``log sum_j exp(score_ij / temperature) pi_ij`` a cell, without terms free of j, ``(cells,)``.
-    weight
-        ``sum_i q_ij`` over the cells of each group, ``(groups, states)``.
-    unspliced, spliced
-        Sums of each layer.
-    """
-
-    log_evidence: FloatArray
-    weight: FloatArray
-    unspliced: LayerStatistics
-    spliced: LayerStatistics
-
-
-@dataclass(frozen=True)
-class SweepModel:
-    """The model at fixed parameters, as the sweep sees it.
-
-    Attributes
-    ----------
-    unspliced, spliced
-        Tables of each layer; their number of states is a multiple of ``BLOCK``.
-    log_prior
-        ``(prior rows, states)``, float32; -inf for states that do not exist.
-    temperature
-        Scores are divided by it: above 1 the posterior is wider.
-    """
-
-    unspliced: ScoreTables
-    spliced: ScoreTables
-    log_prior: FloatArray
-    temperature: float = 1.0
-
-
-def pad_states(n_states: int) -> int:
-    """Round a number of states up to whole blocks."""
-    return -(-n_states // BLOCK) * BLOCK
 
 
 @jit(CONTRACT)
@@ -192,7 +146,7 @@ def _add_genes(sums: Any, entries: Any, chunk: int, matrix: Any, narrow: bool, a
 
 
 @jit(CONTRACT)
-def _add_weights(weight: Any, sizes: Any, q: Any, group: Any, u_size: Any, s_size: Any) -> None:
+def _add_weights(weight: Any, u_powers: Any, s_powers: Any, q: Any, group: Any, u_size: Any, s_size: Any) -> None:
     """Add a chunk's posterior to the sums without counts: q, and q times powers of l of both layers."""
     for k in range(u_size.shape[0]):
         lu, ls = np.float64(u_size[k]), np.float64(s_size[k])
@@ -201,14 +155,14 @@ def _add_weights(weight: Any, sizes: Any, q: Any, group: Any, u_size: Any, s_siz
             p = np.float64(q[k, j])
             row[j] += p
             a, b = p * lu, p * ls
-            sizes[0, j] += a
-            sizes[1, j] += a * lu
-            sizes[2, j] += a * lu * lu
-            sizes[3, j] += a * lu * lu * lu
-            sizes[4, j] += b
-            sizes[5, j] += b * ls
-            sizes[6, j] += b * ls * ls
-            sizes[7, j] += b * ls * ls * ls
+            u_powers[0, j] += a
+            u_powers[1, j] += a * lu
+            u_powers[2, j] += a * lu * lu
+            u_powers[3, j] += a * lu * lu * lu
+            s_powers[0, j] += b
+            s_powers[1, j] += b * ls
+            s_powers[2, j] += b * ls * ls
+            s_powers[3, j] += b * ls * ls * ls
 
 
 @jit(CONTRACT)
@@ -216,7 +170,7 @@ def _accumulate_part(
     u: Any, s: Any, model: Any, prior_row: Any, group: Any, chunks: Any, evidence: Any, sums: Any
 ) -> None:
     """Fill the sums of one part of the cells, the chunks ``chunks[0]`` to ``chunks[1]``."""
-    weight, sizes, u_value, s_value = sums
+    weight, u_powers, u_value, s_powers, s_value = sums
     u_entries, u_size, s_entries, s_size = u[2], u[3], s[2], s[3]
     n_cells, n_states = evidence.shape[0], u_value.shape[1]
     q = np.empty((CHUNK, n_states), dtype=np.float32)
@@ -229,7 +183,7 @@ def _accumulate_part(
         _fill_posterior(q, evidence[first:last], active, n_active, first, u, s, model, prior_row)
         narrow = n_active[:n].sum() < NARROW * n * active.shape[1]
         rows, lu, ls = q[:n], u_size[first:last], s_size[first:last]
-        _add_weights(weight, sizes, rows, group[first:last], lu, ls)
+        _add_weights(weight, u_powers, s_powers, rows, group[first:last], lu, ls)
         _add_genes(u_value, u_entries, chunk, q, narrow, active, n_active)
         _add_genes(s_value, s_entries, chunk, q, narrow, active, n_active)
 
@@ -255,20 +209,8 @@ def _model_tuple(model: SweepModel) -> tuple[Any, ...]:
 
 def accumulate(
     unspliced: Layer, spliced: Layer, model: SweepModel, prior_row: IntArray, group: IntArray
-) -> SweepResult:
-    """Posterior of every cell's state, summed up in one pass; cells x states is never stored.
-
-    Parameters
-    ----------
-    unspliced, spliced
-        The two layers. The sweep is fastest when cells of one size factor level follow each other.
-    model
-        Tables, prior and temperature.
-    prior_row
-        Which row of ``model.log_prior`` a cell uses, ``(cells,)``, int32.
-    group
-        Under which group its posterior is summed, ``(cells,)``, int32, from 0.
-    """
+) -> tuple[Sums, FloatArray]:
+    """Sums and log evidence; see :class:`velotime.compute.Backend`."""
     n_cells, n_states = unspliced.n_cells, model.log_prior.shape[1]
     n_genes, n_groups = model.unspliced.slope.shape[1], int(group.max()) + 1
     n_chunks = -(-n_cells // CHUNK)
@@ -276,27 +218,19 @@ def accumulate(
     evidence = np.empty(n_cells, dtype=np.float32)
     u, s, packed = _layer_tuple(unspliced), _layer_tuple(spliced), _model_tuple(model)
 
-    def one_part(part: int) -> tuple[FloatArray, ...]:
-        sums = tuple(np.zeros((rows, n_states)) for rows in (n_groups, 8, n_genes, n_genes))
-        _accumulate_part(u, s, packed, prior_row, group, bounds[part : part + 2], evidence, sums)
+    def one_part(part: int) -> Sums:
+        sums = Sums.zero(n_genes, n_groups, n_states)
+        into = sums.weight, *(array for layer in sums.layers for array in (layer.size_powers, layer.value))
+        _accumulate_part(u, s, packed, prior_row, group, bounds[part : part + 2], evidence, into)
         return sums
 
-    weight, size, u_value, s_value = ordered_sum(one_part, len(bounds) - 1)
-    return SweepResult(
-        log_evidence=evidence,
-        weight=weight,
-        unspliced=LayerStatistics(size[:4], u_value),
-        spliced=LayerStatistics(size[4:], s_value),
-    )
+    return ordered_sum(one_part, len(bounds) - 1), evidence
 
 
 def posterior(
     unspliced: Layer, spliced: Layer, model: SweepModel, prior_row: IntArray, *, cells: slice
 ) -> tuple[FloatArray, FloatArray]:
-    """Posterior of a run of cells, ``(cells, states)``, and their log evidence, ``(cells,)``.
-
-    For looking at a block of cells at a time; the arguments are those of :func:`accumulate`.
-    """
+    """Posterior and log evidence of a run of cells; see :class:`velotime.compute.Backend`."""
     n = cells.stop - cells.start
     out = np.empty((n, model.log_prior.shape[1]), dtype=np.float32)
     evidence = np.empty(n, dtype=np.float32)

@@ -8,42 +8,21 @@ go straight into the sums over states, so none is ever stored.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import factorial
 from typing import Any
 
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
+from velotime.compute.backend import LEAST_VARIANCE, CurveTargets
 from velotime.compute.jit import CONTRACT, jit
 from velotime.compute.threads import over_slices
 
 SPREAD = 0.1  # of the arguments, below which a divided difference is taken from its series
 TERMS = 8  # of the series
-LEAST_VARIANCE = 1e-12
 GENES = 512  # genes a task at most
 N_CURVE = 8  # parameters of one lineage's curve, in the order of ``SwitchParameter``
 _INVERSE_FACTORIAL = np.array([1.0 / factorial(k) for k in range(TERMS + 4)])
-
-
-@dataclass(frozen=True)
-class CurveTargets:
-    """One layer, as the normal equations see it.
-
-    Attributes
-    ----------
-    value
-        ``sum_i q_ij x_ig``, ``(genes, states)``.
-    size, mean_size
-        ``sum_i q_ij l_i``, and the size factor that the variance is taken at, each ``(states,)``.
-    variance
-        Coefficients c of the variance of a value, ``l (c_0 + c_1 mu + c_2 l mu^2)``, ``(3, genes)``.
-    """
-
-    value: FloatArray
-    size: FloatArray
-    mean_size: FloatArray
-    variance: FloatArray
 
 
 @jit(CONTRACT)
@@ -254,17 +233,7 @@ def _fill_information(theta: Any, times: Any, columns: Any, u_in: Any, s_in: Any
 
 
 def curve_means(theta: FloatArray, times: FloatArray, columns: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Means of both layers, each ``(genes, lineages * times)``.
-
-    Parameters
-    ----------
-    theta
-        Parameters, ``(genes, parameters)``.
-    times
-        The time grid, ``(times,)``.
-    columns
-        Which columns of ``theta`` are the eight parameters of each lineage, ``(lineages, 8)``.
-    """
+    """Means of both layers; see :class:`velotime.compute.Backend`."""
     u, s = (np.empty((len(theta), len(columns) * len(times))) for _ in range(2))
 
     def one(at: slice) -> None:
@@ -277,15 +246,7 @@ def curve_means(theta: FloatArray, times: FloatArray, columns: IntArray) -> tupl
 def curve_information(
     theta: FloatArray, times: FloatArray, columns: IntArray, unspliced: CurveTargets, spliced: CurveTargets
 ) -> tuple[FloatArray, FloatArray]:
-    """Gradient of the log-likelihood ``(genes, parameters)`` and its Fisher information, squared in the last axes.
-
-    Parameters
-    ----------
-    theta, times, columns
-        As for :func:`curve_means`.
-    unspliced, spliced
-        Sums over cells and variance of each layer.
-    """
+    """Gradient and Fisher information; see :class:`velotime.compute.Backend`."""
     n_genes, n_parameters = theta.shape
     gradient, fisher = np.zeros((n_genes, n_parameters)), np.zeros((n_genes, n_parameters, n_parameters))
 

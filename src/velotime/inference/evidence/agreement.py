@@ -17,9 +17,10 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from velotime._types import FloatArray
+from velotime.compute import Sums
 from velotime.inference.em import Run
 from velotime.inference.model.posterior import blocks
-from velotime.inference.model.problem import SoftParameters, SoftProblem, SoftStatistics
+from velotime.inference.model.problem import SoftParameters, SoftProblem
 
 LISTENING = 5  # iterations in which a fit learns how labels lie on its clock
 AGAINST_NATS = 10.0  # nats against a piece, and
@@ -71,7 +72,7 @@ def knowledge_nats(problem: SoftProblem, parameters: SoftParameters) -> FloatArr
     return total
 
 
-def listen(problem: SoftProblem, run: Run[SoftParameters, SoftStatistics]) -> Run[SoftParameters, SoftStatistics]:
+def listen(problem: SoftProblem, run: Run[SoftParameters, Sums]) -> Run[SoftParameters, Sums]:
     """What a fit of ``problem.silent`` makes of everything that is known, its curves and time prior as they are."""
     rows = problem.cells.prior_rows
     if not rows.knowledge:

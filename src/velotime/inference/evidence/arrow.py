@@ -8,9 +8,10 @@ import numpy as np
 from numpy.random import Generator
 
 from velotime._types import FloatArray
+from velotime.compute import Sums
 from velotime.inference.em import Run
 from velotime.inference.model.posterior import gene_log_likelihood
-from velotime.inference.model.problem import SoftParameters, SoftProblem, SoftStatistics
+from velotime.inference.model.problem import SoftParameters, SoftProblem
 
 CLEAR_MARGIN = 10.0  # nats by which the reported direction must win to be called clear
 CLEAR_PER_CELL = 0.05  # nats a cell, likewise: genes that do not change at all reach 0.02
@@ -82,8 +83,8 @@ class Arrow:
 
 def weigh(
     problem: SoftProblem,
-    ahead: Run[SoftParameters, SoftStatistics],
-    behind: Run[SoftParameters, SoftStatistics],
+    ahead: Run[SoftParameters, Sums],
+    behind: Run[SoftParameters, Sums],
     known: float,
     rng: Generator,
 ) -> Arrow:
@@ -114,7 +115,7 @@ def weigh(
     )
 
 
-def _gene_evidence(problem: SoftProblem, run: Run[SoftParameters, SoftStatistics]) -> FloatArray:
+def _gene_evidence(problem: SoftProblem, run: Run[SoftParameters, Sums]) -> FloatArray:
     """A gene's part of the bound: expected log-likelihood of its counts, and log prior of its curve, ``(genes,)``."""
     return gene_log_likelihood(problem, run.parameters, run.statistics) - problem.rate_prior.penalty(
         run.parameters.theta

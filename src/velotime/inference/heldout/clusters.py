@@ -13,12 +13,13 @@ from numpy.random import Generator
 from scipy.special import logsumexp
 
 from velotime._types import FloatArray
-from velotime.compute import ScoreTables, SweepModel, accumulate, pad_states
+from velotime.compute import NUMBA, Backend, ScoreTables, Sums, SweepModel, pad_states
 from velotime.inference.em import Run, Schedule, run_em
 from velotime.inference.heldout.thinning import state_scores
-from velotime.inference.model.layer import LayerData, StateSums
+from velotime.inference.model.layer import LayerData
 from velotime.inference.model.noise import MEAN_FLOOR, Noise
-from velotime.inference.model.problem import Cells, SoftStatistics, layer_sums
+from velotime.inference.model.problem import Cells
+from velotime.inference.model.sums import sums_under
 from velotime.inference.observations import Observations
 from velotime.inference.search.starts import k_means
 
@@ -44,15 +45,15 @@ class ClusterProblem:
     cells: Cells
     noise: Noise
     n_clusters: int
+    backend: Backend = NUMBA
 
-    def expect(self, parameters: ClusterParameters, temperature: float) -> tuple[SoftStatistics, float]:
+    def expect(self, parameters: ClusterParameters, temperature: float) -> tuple[Sums, float]:
         """Sums under the posterior, and the log-likelihood a cell."""
         model, rest = self.sweep_model(parameters, temperature)
         zero = np.zeros(self.cells.n_cells, dtype=np.int32)
-        result = accumulate(*self.cells.layers, model, zero, zero)
-        total = float(result.log_evidence.sum(dtype=np.float64)) + rest
-        weight = result.weight[:, : self.n_clusters]
-        return SoftStatistics(result.unspliced, result.spliced, weight), total / self.cells.n_cells
+        sums, log_evidence = self.backend.accumulate(*self.cells.layers, model, zero, zero)
+        total = float(log_evidence.sum(dtype=np.float64)) + rest
+        return sums.first_states(self.n_clusters), total / self.cells.n_cells
 
     def sweep_model(self, parameters: ClusterParameters, temperature: float = 1.0) -> tuple[SweepModel, float]:
         """Tables for the sweep, and the log-likelihood that they leave out."""
@@ -69,18 +70,18 @@ class ClusterProblem:
         log_prior[0, : self.n_clusters] = np.log(parameters.weight)
         return SweepModel(tables[0], tables[1], log_prior, temperature), rest
 
-    def maximise(self, parameters: ClusterParameters, statistics: SoftStatistics, iteration: int) -> ClusterParameters:
+    def maximise(self, parameters: ClusterParameters, statistics: Sums, iteration: int) -> ClusterParameters:
         """Means, scatter and weights from the sums."""
         del iteration
         return self._from(statistics, parameters.unspliced_scatter, parameters.spliced_scatter)
 
-    def first(self, statistics: SoftStatistics) -> ClusterParameters:
+    def first(self, statistics: Sums) -> ClusterParameters:
         """Parameters from sums alone."""
         u, s = self.cells.unspliced, self.cells.spliced
         return self._from(statistics, self.noise.initial_scatter(u), self.noise.initial_scatter(s))
 
-    def _from(self, statistics: SoftStatistics, u_scatter: FloatArray, s_scatter: FloatArray) -> ClusterParameters:
-        u, s = (StateSums.of(layer, self.n_clusters) for layer in (statistics.unspliced, statistics.spliced))
+    def _from(self, statistics: Sums, u_scatter: FloatArray, s_scatter: FloatArray) -> ClusterParameters:
+        u, s = statistics.layers
         u_means, s_means = (np.maximum(sums.means(SHRINK), MEAN_FLOOR) for sums in (u, s))
         weight = statistics.weight.sum(axis=0) + SHRINK
         return ClusterParameters(
@@ -94,13 +95,12 @@ class ClusterProblem:
 
 def fit_clusters(
     cells: Cells, noise: Noise, components: FloatArray, n_clusters: int, rng: Generator
-) -> Run[ClusterParameters, SoftStatistics]:
+) -> Run[ClusterParameters, Sums]:
     """Fit the mixture from k-means of principal components, ``(cells, components)`` in the caller's order."""
     nearest = k_means(components, n_clusters, rng)[1] if n_clusters > 1 else np.zeros(cells.n_cells, dtype=int)
     q = np.eye(n_clusters, dtype=np.float32)[nearest][cells.order]
     problem = ClusterProblem(cells, noise, n_clusters)
-    weight = q.sum(axis=0, dtype=np.float64)[None]
-    statistics = SoftStatistics(layer_sums(cells.unspliced, q), layer_sums(cells.spliced, q), weight)
+    statistics = sums_under(cells.unspliced, cells.spliced, q)
     return run_em(problem, problem.first(statistics), statistics, SCHEDULE)
 
 

@@ -21,12 +21,11 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
-from scipy import sparse
 
 from velotime._check import Number, Settings, Whole
 from velotime._status import InputError, Status
 from velotime._types import FloatArray
-from velotime.compute import GaussianComponents, GaussianSums, Matrix, accumulate_gaussian, responsibilities
+from velotime.compute import CentredSums, GaussianComponents, Matrix, accumulate_gaussian, as_array, responsibilities
 from velotime.inference.em import Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.observations import Observations
@@ -59,15 +58,6 @@ class MixtureParameters:
 
 
 @dataclass(frozen=True)
-class MixtureStatistics:
-    """Sums of the responsibilities ``(components,)``, and of both layers about the means of their E-step."""
-
-    weight: FloatArray
-    unspliced: GaussianSums
-    spliced: GaussianSums
-
-
-@dataclass(frozen=True)
 class MixtureProblem:
     """E- and M-step on given cells.
 
@@ -83,32 +73,27 @@ class MixtureProblem:
     spliced: Matrix
     least: tuple[FloatArray, FloatArray]
 
-    def expect(self, parameters: MixtureParameters, temperature: float) -> tuple[MixtureStatistics, float]:
-        """Sums under the responsibilities, and the log-likelihood a cell."""
-        total, weight, (u, s) = accumulate_gaussian(
-            (self.unspliced, self.spliced), parameters.layers, parameters.weight, temperature
-        )
-        return MixtureStatistics(weight, u, s), temperature * total / self.unspliced.shape[0]
+    def expect(self, parameters: MixtureParameters, temperature: float) -> tuple[CentredSums, float]:
+        """Sums under the responsibilities, and the log-likelihood per cell."""
+        values = self.unspliced, self.spliced
+        sums = accumulate_gaussian(values, parameters.layers, parameters.weight, temperature)
+        return sums, temperature * sums.log_evidence / self.unspliced.shape[0]
 
-    def maximise(
-        self, parameters: MixtureParameters, statistics: MixtureStatistics, iteration: int
-    ) -> MixtureParameters:
+    def maximise(self, parameters: MixtureParameters, statistics: CentredSums, iteration: int) -> MixtureParameters:
         """Weights, means and variances. With a lower bound the best variance is the larger of the two."""
         del iteration
-        sums = statistics.unspliced, statistics.spliced
-        u, s = (
-            _update(layer, own, statistics.weight, least)
-            for layer, own, least in zip(parameters.layers, sums, self.least, strict=True)
-        )
-        return MixtureParameters(statistics.weight / statistics.weight.sum(), u, s)
+        weight = statistics.weight
+        layers = zip(parameters.layers, statistics.first, statistics.second, self.least, strict=True)
+        u, s = (_update(layer, first, second, weight, least) for layer, first, second, least in layers)
+        return MixtureParameters(weight / weight.sum(), u, s)
 
 
 def _update(
-    components: GaussianComponents, sums: GaussianSums, weight: FloatArray, least: FloatArray
+    components: GaussianComponents, first: FloatArray, second: FloatArray, weight: FloatArray, least: FloatArray
 ) -> GaussianComponents:
     n = np.maximum(weight, 1e-300)
-    moved = sums.first / n
-    variance = np.maximum(sums.second / n - moved**2, least[:, None])
+    moved = first / n
+    variance = np.maximum(second / n - moved**2, least[:, None])
     return GaussianComponents(components.mean + moved, np.where(weight > 0, variance, components.variance))
 
 
@@ -263,7 +248,7 @@ def _moments(values: Matrix, weight: FloatArray) -> tuple[FloatArray, FloatArray
     square = np.zeros_like(mean)
     for first in range(0, len(weight), BLOCK_OF_CELLS):
         cells = slice(first, first + BLOCK_OF_CELLS)
-        block = values[cells].toarray() if sparse.issparse(values) else values[cells]
+        block = as_array(values[cells])
         for k in range(weight.shape[1]):
             rows = np.flatnonzero(weight[cells, k])
             square[:, k] += weight[cells, k][rows] @ (block[rows] - mean[:, k]) ** 2

@@ -9,7 +9,6 @@ import numpy as np
 from velotime._types import FloatArray
 from velotime.inference.knowledge.labels import CellLabels, match_groups
 from velotime.inference.methods.soft_em import SoftEM, SoftFit
-from velotime.inference.model.mstep import GeneFit
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.observations import Observations
@@ -48,8 +47,7 @@ class StoredCurves:
 
 def restore(method: SoftEM, observations: Observations, labels: CellLabels, stored: StoredCurves) -> Restored:
     """Take up a fit of ``method`` to these observations again."""
-    n_genes, n_parameters = stored.theta.shape
-    layout = Layout((n_parameters - Layout(0).n_parameters) // 2)
+    layout = Layout((stored.theta.shape[1] - Layout(0).n_parameters) // 2)
     rows = method.prior_rows(labels)
     problem = SoftProblem(
         Cells.of(observations, rows, method.noise),
@@ -58,13 +56,14 @@ def restore(method: SoftEM, observations: Observations, labels: CellLabels, stor
         method.prior,
         RatePrior(layout),
     )
-    genes = GeneFit(stored.theta, np.zeros(n_genes), np.full(n_genes, 1e-2))
     prior = match_groups(stored.prior, stored.groups, rows.groups.names)
     known = tuple(  # a label that the fitted cells have not says nothing
         np.pad(table, ((0, max(int(n) + 1 - len(table), 0)), (0, 0)))
         for table, n in zip(stored.known, rows.sources.max(axis=0), strict=True)
     )
-    return Restored(problem, SoftParameters(genes, stored.unspliced_scatter, stored.spliced_scatter, prior, known))
+    return Restored(
+        problem, SoftParameters(stored.theta, stored.unspliced_scatter, stored.spliced_scatter, prior, known)
+    )
 
 
 def place_all(method: SoftEM, observations: Observations, labels: CellLabels, fit: SoftFit) -> Restored:

@@ -13,6 +13,7 @@ from numpy.random import Generator
 from velotime._check import Either, Instance, Number, OneOf, Optional, Rule, Settings, Whole
 from velotime._status import InputError, Status
 from velotime._types import BoolArray, IntArray
+from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference.evidence.agreement import Agreement, agreement
 from velotime.inference.evidence.arrow import Arrow
@@ -26,7 +27,7 @@ from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import LearnedPrior, TimePrior
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.model.noise import NegativeBinomial, Noise
-from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem, SoftStatistics
+from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.observations import Observations
 from velotime.inference.results.cells import CellTable, cell_table
@@ -384,9 +385,7 @@ class SoftEM(Settings):
         prior = problem.time_prior.initial(problem.states, len(first.prior))
         return replace(first, prior=prior, known=problem.cells.prior_rows.initial(problem.states))
 
-    def _main_run(
-        self, problem: SoftProblem, first: SoftParameters, watch: Watcher
-    ) -> Run[SoftParameters, SoftStatistics]:
+    def _main_run(self, problem: SoftProblem, first: SoftParameters, watch: Watcher) -> Run[SoftParameters, Sums]:
         """All cells and genes, from hot to cold."""
         statistics, _ = problem.expect(first, self.hottest)
         schedule = Schedule(self.annealing, self.hottest, self.max_iterations, self.tolerance)

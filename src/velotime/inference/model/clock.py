@@ -14,7 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from velotime._types import FloatArray
-from velotime.inference.model.mstep import GeneFit, GeneProblem, begin, improve
+from velotime.inference.model.gene_problem import GeneProblem
+from velotime.inference.model.mstep import Descent, begin, improve
 from velotime.inference.model.rate_prior import CurvePrior
 from velotime.inference.states import Layout, States
 from velotime.kinetics import SwitchParameter
@@ -102,9 +103,9 @@ def warp_theta(theta: FloatArray, layout: Layout, warp: Warp, prior: CurvePrior)
     return np.clip(out, prior.lower, prior.upper)
 
 
-def try_warp(problem: GeneProblem, theta: FloatArray, warp: Warp) -> GeneFit:
+def try_warp(problem: GeneProblem, theta: FloatArray, warp: Warp) -> Descent:
     """Curves refitted to the states at their new times."""
-    moved = replace(problem, states=States(warp(problem.states.times), problem.states.layout))
+    moved = replace(problem, states=problem.states.at(warp(problem.states.times)))
     return improve(moved, begin(moved, warp_theta(theta, problem.states.layout, warp, problem.prior)), STEPS)
 
 

@@ -3,7 +3,7 @@
 For one gene with curve mu(theta), sums Y_j, n_j and variance function V the gradient of the expected log-likelihood is
 ``sum_j (Y_j - n_j mu_j)/V_j dmu_j`` and its expected second derivative (Fisher's) ``-sum_j n_j/V_j dmu_j dmu_j^T``;
 the damped Newton step with these two, both layers added and the prior on top, is taken where it helps the gene.
-All genes are one batch; the sums over states are compiled and run on all cores (``backends._switch_curve``).
+All genes are one batch; the sums over states are the backend's (``curve_information``).
 """
 
 from __future__ import annotations
@@ -12,131 +12,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from velotime._types import FloatArray, IntArray
-from velotime.compute import CurveTargets, curve_information
-from velotime.inference.model.layer import StateSums
-from velotime.inference.model.noise import Noise
-from velotime.inference.model.rate_prior import CurvePrior, RatePrior
+from velotime._types import FloatArray
+from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.shapes import best_shapes
-from velotime.inference.states import Layout, States
 
 LONGEST_STEP = 1.0  # largest move of a log-parameter in one step
-COARSE = 16  # times a lineage on which shapes are screened
-FINALISTS = 3  # shapes a gene that go on
+FIRST_DAMPING = 1e-2  # of the diagonal of the Hessian
+FINALISTS = 3  # shapes per gene that go on
 POLISH_STEPS = 5  # steps these are given
 
 
 @dataclass(frozen=True)
-class GeneProblem:
-    """What is fitted in the M-step: curves on states to sums of both layers.
+class Descent:
+    """Where the optimiser stands.
 
     Attributes
     ----------
-    states
-        The states of the cells.
-    noise
-        The noise model.
-    prior
-        Prior of the parameters.
-    unspliced, spliced
-        Sums over cells.
-    unspliced_scatter, spliced_scatter
-        The noise model's parameter, ``(genes,)``.
+    theta
+        Parameters of each gene, ``(genes, parameters)``.
+    loss
+        Minus their log posterior density up to a constant, ``(genes,)``.
+    damping
+        Of the next step, ``(genes,)``.
     """
-
-    states: States
-    noise: Noise
-    prior: CurvePrior
-    unspliced: StateSums
-    spliced: StateSums
-    unspliced_scatter: FloatArray
-    spliced_scatter: FloatArray
-
-    @property
-    def n_genes(self) -> int:
-        """Number of genes."""
-        return int(self.unspliced_scatter.shape[0])
-
-    def genes(self, index: IntArray | slice) -> GeneProblem:
-        """The problem of these genes."""
-        return GeneProblem(
-            self.states,
-            self.noise,
-            self.prior.genes(index),
-            self.unspliced.genes(index),
-            self.spliced.genes(index),
-            self.unspliced_scatter[index],
-            self.spliced_scatter[index],
-        )
-
-    def coarse(self) -> GeneProblem:
-        """The same on about ``COARSE`` times a lineage, each the middle of those it stands for."""
-        n_times = len(self.states.times)
-        factor = max(1, n_times // COARSE)
-        starts = np.arange(0, n_times, factor)
-        width = np.diff(np.append(starts, n_times))
-        times = np.add.reduceat(self.states.times, starts) / width
-        return GeneProblem(
-            States(times, self.states.layout),
-            self.noise,
-            self.prior,
-            self.unspliced.merge(n_times, factor),
-            self.spliced.merge(n_times, factor),
-            self.unspliced_scatter,
-            self.spliced_scatter,
-        )
-
-    def without_lineages(self) -> GeneProblem:
-        """The same cells on one lineage."""
-        states = States(self.states.times, Layout(1))
-        k = self.states.layout.n_lineages
-        return GeneProblem(
-            states,
-            self.noise,
-            RatePrior(states.layout),
-            self.unspliced.over_lineages(k),
-            self.spliced.over_lineages(k),
-            self.unspliced_scatter,
-            self.spliced_scatter,
-        )
-
-    def log_likelihood(self, means: tuple[FloatArray, FloatArray]) -> FloatArray:
-        """Expected log-likelihood of each gene without its constant, ``(genes,)``."""
-        return self.noise.log_likelihood(self.unspliced, means[0], self.unspliced_scatter) + self.noise.log_likelihood(
-            self.spliced, means[1], self.spliced_scatter
-        )
-
-    def loss(self, theta: FloatArray) -> FloatArray:
-        """Minus the log posterior density of each gene up to a constant, ``(genes,)``."""
-        return self.prior.penalty(theta) - self.log_likelihood(self.states.means(theta))
-
-    def information(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Gradient of the log-likelihood ``(genes, parameters)`` and Fisher information of all parameters."""
-        layers = (
-            CurveTargets(sums.value, sums.size, sums.mean_size, self.noise.variance_terms(scatter))
-            for sums, scatter in (
-                (self.unspliced, self.unspliced_scatter),
-                (self.spliced, self.spliced_scatter),
-            )
-        )
-        return curve_information(theta, self.states.times, self.states.columns, *layers)
-
-
-@dataclass(frozen=True)
-class GeneFit:
-    """Where the optimiser stands: parameters, their loss, and the damping to go on with."""
 
     theta: FloatArray
     loss: FloatArray
     damping: FloatArray
 
 
-def begin(problem: GeneProblem, theta: FloatArray) -> GeneFit:
-    """Stand at ``theta``."""
-    return GeneFit(theta, problem.loss(theta), np.full(theta.shape[0], 1e-2))
+def begin(problem: GeneProblem, theta: FloatArray, damping: FloatArray | None = None) -> Descent:
+    """Stand at ``theta``, with the damping that an earlier descent ended with if there was one."""
+    damping = np.full(theta.shape[0], FIRST_DAMPING) if damping is None else damping
+    return Descent(theta, problem.loss(theta), damping)
 
 
-def improve(problem: GeneProblem, fit: GeneFit, steps: int) -> GeneFit:
+def improve(problem: GeneProblem, fit: Descent, steps: int) -> Descent:
     """Take ``steps`` Levenberg-Marquardt steps in every gene; no gene's loss rises."""
     for _ in range(steps):
         gradient, fisher = problem.information(fit.theta)
@@ -150,7 +61,7 @@ def improve(problem: GeneProblem, fit: GeneFit, steps: int) -> GeneFit:
         )
         loss = problem.loss(theta)
         good = loss < fit.loss
-        fit = GeneFit(
+        fit = Descent(
             np.where(good[:, None], theta, fit.theta),
             np.where(good, loss, fit.loss),
             np.clip(np.where(good, fit.damping * 0.3, fit.damping * 4.0), 1e-6, 1e4),
@@ -158,7 +69,7 @@ def improve(problem: GeneProblem, fit: GeneFit, steps: int) -> GeneFit:
     return fit
 
 
-def restart(problem: GeneProblem, theta: FloatArray | None) -> GeneFit:
+def restart(problem: GeneProblem, theta: FloatArray | None) -> Descent:
     """Try every shape a gene can have from scratch, and keep it where it beats ``theta``.
 
     Shapes are screened on a coarse time grid; the best few of each gene go on, the best one is polished on the full
@@ -168,16 +79,16 @@ def restart(problem: GeneProblem, theta: FloatArray | None) -> GeneFit:
     return fresh if theta is None else _better(fresh, improve(problem, begin(problem, theta), 1))
 
 
-def _better(one: GeneFit, other: GeneFit) -> GeneFit:
+def _better(one: Descent, other: Descent) -> Descent:
     wins = one.loss < other.loss
-    return GeneFit(
+    return Descent(
         np.where(wins[:, None], one.theta, other.theta),
         np.where(wins, one.loss, other.loss),
         np.where(wins, one.damping, other.damping),
     )
 
 
-def _best_shape(problem: GeneProblem) -> GeneFit:
+def _best_shape(problem: GeneProblem) -> Descent:
     """Best of all shapes for each gene."""
     coarse = problem.coarse()
     chosen = best_shapes(coarse, FINALISTS)
@@ -188,7 +99,7 @@ def _best_shape(problem: GeneProblem) -> GeneFit:
     return improve(problem, begin(problem, theta), 2)
 
 
-def _improve_stack(problem: GeneProblem, thetas: FloatArray, steps: int) -> GeneFit:
+def _improve_stack(problem: GeneProblem, thetas: FloatArray, steps: int) -> Descent:
     """Improve ``(starts, genes, parameters)`` as one batch; rows come back start by start."""
     n_starts, n_genes, n_parameters = thetas.shape
     repeated = problem.genes(np.tile(np.arange(n_genes), n_starts))

@@ -30,8 +30,8 @@ from scipy.special import gammaln
 from velotime._check import Number, Settings
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.compute import ScoreTables
-from velotime.inference.model.layer import LayerData, StateSums
+from velotime.compute import LayerSums, ScoreTables
+from velotime.inference.model.layer import LayerData
 
 FIRST_DISPERSION = 0.1
 SHARE_OF_VARIANCE = Number(0, 1, open_least=True, open_most=True)
@@ -55,7 +55,7 @@ class Noise(Protocol):
     def variance_terms(self, scatter: FloatArray) -> FloatArray:
         """Coefficients c of the variance of a value, ``l (c_0 + c_1 mu + c_2 l mu^2)``, ``(3, genes)``."""
 
-    def log_likelihood(self, sums: StateSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
+    def log_likelihood(self, sums: LayerSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
         """Expected log-likelihood of each gene given the posterior, without its constant, ``(genes,)``."""
 
     def constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
@@ -64,7 +64,7 @@ class Noise(Protocol):
     def cell_constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
         """Return the same part, of each cell, ``(cells,)``."""
 
-    def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
+    def update_scatter(self, scatter: FloatArray, sums: LayerSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Scatter that raises the expected log-likelihood at these means."""
 
 
@@ -116,7 +116,7 @@ class NegativeBinomial(Settings):
         """``mu + phi l mu^2``."""
         return np.stack([np.zeros_like(scatter), np.ones_like(scatter), scatter])
 
-    def log_likelihood(self, sums: StateSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
+    def log_likelihood(self, sums: LayerSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
         """``sum_j Y log(mu/(1 + phi l mu)) - n log(1 + phi l mu)/(phi l)`` with l the mean size."""
         mu = np.maximum(means, MEAN_FLOOR)
         rate = scatter[:, None] * sums.mean_size
@@ -137,7 +137,7 @@ class NegativeBinomial(Settings):
         r = 1.0 / scatter[gene]
         return data.cell_sums(gammaln(x + r) - gammaln(r) + x * np.log(scatter[gene])) + data.cell_count_constant
 
-    def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
+    def update_scatter(self, scatter: FloatArray, sums: LayerSums, means: FloatArray, data: LayerData) -> FloatArray:
         """One safeguarded Newton step in log phi towards the maximum of the expected log-likelihood.
 
         The likelihood of phi needs the counts' histogram and the sums, no further pass over the cells. (The method
@@ -189,7 +189,7 @@ class Poisson(Settings):
         """``mu``."""
         return np.stack([np.zeros_like(scatter), np.ones_like(scatter), np.zeros_like(scatter)])
 
-    def log_likelihood(self, sums: StateSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
+    def log_likelihood(self, sums: LayerSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
         """``sum_j Y log mu - n mu``."""
         mu = np.maximum(means, MEAN_FLOOR)
         total: FloatArray = (sums.value * np.log(mu) - sums.size * mu).sum(axis=1)
@@ -203,7 +203,7 @@ class Poisson(Settings):
         """``sum_g x log l - log x!``."""
         return data.cell_count_constant
 
-    def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
+    def update_scatter(self, scatter: FloatArray, sums: LayerSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Nothing to learn."""
         return scatter
 
@@ -236,7 +236,7 @@ class Gaussian(Settings):
         """``sigma^2``."""
         return np.stack([scatter, np.zeros_like(scatter), np.zeros_like(scatter)])
 
-    def log_likelihood(self, sums: StateSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
+    def log_likelihood(self, sums: LayerSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
         """``sum_j (Y mu - n mu^2/2) / sigma^2``."""
         total: FloatArray = (means * (sums.value - 0.5 * sums.size * means)).sum(axis=1)
         return total / scatter
@@ -251,7 +251,7 @@ class Gaussian(Settings):
         x, gene = data.entries
         return data.cell_sums(-0.5 * x**2 / scatter[gene]) - 0.5 * float(np.log(2 * np.pi * scatter).sum())
 
-    def update_scatter(self, scatter: FloatArray, sums: StateSums, means: FloatArray, data: LayerData) -> FloatArray:
+    def update_scatter(self, scatter: FloatArray, sums: LayerSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Mean squared residual."""
         squares = data.square - 2 * (sums.value * means).sum(axis=1) + means**2 @ sums.size
         variance = squares / data.values.shape[0]

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from velotime._types import FloatArray
-from velotime.inference.model.problem import SoftParameters, SoftProblem, SoftStatistics
+from velotime.compute import Sums
+from velotime.inference.model.problem import SoftParameters, SoftProblem
 
 BLOCK_OF_CELLS = 4096
 
@@ -37,7 +38,7 @@ def time_and_lineage(problem: SoftProblem, parameters: SoftParameters) -> tuple[
     return time, lineages
 
 
-def gene_log_likelihood(problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics) -> FloatArray:
+def gene_log_likelihood(problem: SoftProblem, parameters: SoftParameters, statistics: Sums) -> FloatArray:
     """Expected log-likelihood of each gene's counts given the posterior, ``(genes,)``."""
     gene_problem = problem.gene_problem(parameters, statistics)
     constant = problem.noise.constant(problem.cells.unspliced, parameters.unspliced_scatter) + problem.noise.constant(

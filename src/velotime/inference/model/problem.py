@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.compute import (
-    Layer,
-    LayerStatistics,
-    ScoreTables,
-    SweepModel,
-    accumulate,
-    on_all_cores,
-    pad_states,
-    posterior,
-)
+from velotime.compute import Layer, ScoreTables, Sums, SweepModel, on_all_cores, pad_states
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import TimePrior
 from velotime.inference.model.clock import LEAVE_ROOM, Warp, best_warp, try_warp, warp_density
-from velotime.inference.model.layer import LayerData, StateSums
-from velotime.inference.model.mstep import GeneFit, GeneProblem, begin, improve, restart
+from velotime.inference.model.gene_problem import GeneProblem
+from velotime.inference.model.layer import LayerData
+from velotime.inference.model.mstep import Descent, begin, improve, restart
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.model.sums import sums_under
 from velotime.inference.observations import Observations
 from velotime.inference.states import States
 
@@ -62,7 +55,7 @@ class Cells:
         u = LayerData.of(observations.unspliced, observations.size_unspliced, n_levels)
         s = LayerData.of(observations.spliced, observations.size_spliced, n_levels)
         order = np.lexsort((u.level, s.level))
-        return cls(order, _reorder(u, order), _reorder(s, order), prior_rows.take(order), observations.n_averaged)
+        return cls(order, u.cells(order), s.cells(order), prior_rows.take(order), observations.n_averaged)
 
     @property
     def n_cells(self) -> int:
@@ -86,18 +79,14 @@ class Cells:
         return self.prior_rows.row.astype(np.int32)
 
 
-def _reorder(data: LayerData, order: IntArray) -> LayerData:
-    return LayerData(data.values[order], data.levels, data.level[order])
-
-
 @dataclass(frozen=True)
 class SoftParameters:
     """Everything the soft EM learns.
 
     Attributes
     ----------
-    genes
-        Curves: parameters of each gene, their loss and damping.
+    theta
+        Curves: parameters of each gene, ``(genes, parameters)``.
     unspliced_scatter, spliced_scatter
         The noise model's parameter, ``(genes,)``.
     prior
@@ -106,25 +95,24 @@ class SoftParameters:
         Log weights of each piece of knowledge, ``(rows of the piece, states)`` each.
     """
 
-    genes: GeneFit
+    theta: FloatArray
     unspliced_scatter: FloatArray
     spliced_scatter: FloatArray
     prior: FloatArray
     known: tuple[FloatArray, ...] = ()
 
-    @property
-    def theta(self) -> FloatArray:
-        """Parameters of each gene, ``(genes, parameters)``."""
-        return self.genes.theta
-
 
 @dataclass(frozen=True)
-class SoftStatistics:
-    """Sums over cells under the posterior: of both layers, and of the posterior itself ``(prior rows, states)``."""
+class Iterate(SoftParameters):
+    """The same as the M-step leaves them in a run, with where its optimiser stands.
 
-    unspliced: LayerStatistics
-    spliced: LayerStatistics
-    weight: FloatArray
+    Attributes
+    ----------
+    damping
+        Of each gene's next step, ``(genes,)``.
+    """
+
+    damping: FloatArray = field(kw_only=True)
 
 
 class _Scores(NamedTuple):
@@ -171,7 +159,7 @@ class SoftProblem:
         return replace(self, cells=replace(self.cells, prior_rows=rows.silent)) if rows.knowledge else self
 
     # ------------------------------------------------------------------ E-step
-    def expect(self, parameters: SoftParameters, temperature: float) -> tuple[SoftStatistics, float]:
+    def expect(self, parameters: SoftParameters, temperature: float) -> tuple[Sums, float]:
         """Sums under the posterior, and the bound a cell (at a higher temperature, its heated counterpart)."""
         model, rest = self.sweep_model(parameters, temperature)
         statistics, log_evidence = self._sweep(model)
@@ -179,22 +167,22 @@ class SoftProblem:
         bound = evidence + rest - float(self.rate_prior.penalty(parameters.theta).sum())
         return statistics, bound / self.cells.n_cells
 
-    def expect_by(self, parameters: SoftParameters, genes: BoolArray, temperature: float) -> SoftStatistics:
+    def expect_by(self, parameters: SoftParameters, genes: BoolArray, temperature: float) -> Sums:
         """Sums of all genes under the posterior that ``genes`` alone give; the parameters are those of ``genes``."""
         model, _ = self.sweep_model(parameters, temperature, genes)
         return self._sweep(model)[0]
 
-    def _sweep(self, model: SweepModel) -> tuple[SoftStatistics, FloatArray]:
+    def _sweep(self, model: SweepModel) -> tuple[Sums, FloatArray]:
         """Sums under the posterior and log evidence of each cell."""
-        row = self.cells.prior_row
-        result = accumulate(*self.cells.layers, model, row, row)
-        weight = np.zeros((self.cells.prior_rows.n_rows, self.states.n_states))
-        weight[: len(result.weight)] = result.weight[:, : self.states.n_states]  # the last rows may have no cell here
-        return SoftStatistics(result.unspliced, result.spliced, weight), result.log_evidence
+        row, n_rows = self.cells.prior_row, self.cells.prior_rows.n_rows
+        sums, log_evidence = self.states.backend.accumulate(*self.cells.layers, model, row, row)
+        sums = sums.first_states(self.states.n_states)
+        missing = n_rows - len(sums.weight)  # the last rows may have no cell here
+        return replace(sums, weight=np.pad(sums.weight, ((0, missing), (0, 0)))), log_evidence
 
     def posterior(self, model: SweepModel, cells: slice) -> tuple[FloatArray, FloatArray]:
         """Posterior ``(cells, states)`` and log evidence of a run of cells, in the sweep's order."""
-        q, evidence = posterior(*self.cells.layers, model, self.cells.prior_row, cells=cells)
+        q, evidence = self.states.backend.posterior(*self.cells.layers, model, self.cells.prior_row, cells=cells)
         return q[:, : self.states.n_states], evidence
 
     def sweep_model(
@@ -231,21 +219,21 @@ class SoftProblem:
         return _Scores(ScoreTables(slope, (offset - middle[:, None]).astype(np.float32)), rest)
 
     # ------------------------------------------------------------------ M-step
-    def first(self, statistics: SoftStatistics) -> SoftParameters:
+    def first(self, statistics: Sums) -> SoftParameters:
         """Parameters from statistics alone: every shape of every gene is tried."""
         scatter = tuple(self.noise.initial_scatter(d) for d in (self.cells.unspliced, self.cells.spliced))
         genes = restart(self._gene_problem(statistics, *scatter), None)
         return self._rest_of_m_step(statistics, genes, *scatter)
 
-    def maximise(self, parameters: SoftParameters, statistics: SoftStatistics, iteration: int) -> SoftParameters:
+    def maximise(self, parameters: SoftParameters, statistics: Sums, iteration: int) -> SoftParameters:
         """Curves, then scatter, then time prior and how labels lie on the clock."""
         scatter = parameters.unspliced_scatter, parameters.spliced_scatter
         problem = self._gene_problem(statistics, *scatter)
         if iteration in self.restarts:
             genes = restart(problem, parameters.theta)
         else:
-            here = begin(problem, parameters.theta)
-            genes = improve(problem, GeneFit(here.theta, here.loss, parameters.genes.damping), STEPS)
+            damping = parameters.damping if isinstance(parameters, Iterate) else None
+            genes = improve(problem, begin(problem, parameters.theta, damping), STEPS)
         updated = self._rest_of_m_step(statistics, genes, *scatter)
         if iteration in self.clock_moves:
             warp = best_warp(self.gene_problem(updated, statistics), updated.theta)
@@ -254,60 +242,44 @@ class SoftProblem:
             updated = self._follow(updated, statistics, LEAVE_ROOM)
         return updated
 
-    def _follow(self, parameters: SoftParameters, statistics: SoftStatistics, warp: Warp) -> SoftParameters:
+    def _follow(self, parameters: Iterate, statistics: Sums, warp: Warp) -> Iterate:
         """Curves and time prior on another clock."""
         genes = try_warp(self.gene_problem(parameters, statistics), parameters.theta, warp)
-        return replace(parameters, genes=genes, prior=warp_density(parameters.prior, self.states, warp))
+        prior = warp_density(parameters.prior, self.states, warp)
+        return replace(parameters, theta=genes.theta, damping=genes.damping, prior=prior)
 
     def _rest_of_m_step(
-        self, statistics: SoftStatistics, genes: GeneFit, u_scatter: FloatArray, s_scatter: FloatArray
-    ) -> SoftParameters:
+        self, statistics: Sums, genes: Descent, u_scatter: FloatArray, s_scatter: FloatArray
+    ) -> Iterate:
         u_means, s_means = self.states.means(genes.theta)
-        n = self.states.n_states
-        u_sums, s_sums = StateSums.of(statistics.unspliced, n), StateSums.of(statistics.spliced, n)
         u_scatter, s_scatter = on_all_cores(
             lambda layer: self.noise.update_scatter(*layer),
             (
-                (u_scatter, u_sums, u_means, self.cells.unspliced),
-                (s_scatter, s_sums, s_means, self.cells.spliced),
+                (u_scatter, statistics.unspliced, u_means, self.cells.unspliced),
+                (s_scatter, statistics.spliced, s_means, self.cells.spliced),
             ),
         )
-        return SoftParameters(
-            genes,
+        return Iterate(
+            genes.theta,
             u_scatter,
             s_scatter,
             self.time_prior.update(self.cells.prior_rows.by_group(statistics.weight), self.states),
             self.cells.prior_rows.update(statistics.weight, self.states),
+            damping=genes.damping,
         )
 
-    def _gene_problem(self, statistics: SoftStatistics, u_scatter: FloatArray, s_scatter: FloatArray) -> GeneProblem:
-        n = self.states.n_states
-        return GeneProblem(
-            self.states,
-            self.noise,
-            self.rate_prior,
-            StateSums.of(statistics.unspliced, n),
-            StateSums.of(statistics.spliced, n),
-            u_scatter,
-            s_scatter,
-        )
+    def _gene_problem(self, statistics: Sums, u_scatter: FloatArray, s_scatter: FloatArray) -> GeneProblem:
+        return GeneProblem(self.states, self.noise, self.rate_prior, *statistics.layers, u_scatter, s_scatter)
 
-    def gene_problem(self, parameters: SoftParameters, statistics: SoftStatistics) -> GeneProblem:
+    def gene_problem(self, parameters: SoftParameters, statistics: Sums) -> GeneProblem:
         """The M-step's problem at these parameters, for looking at single genes."""
         return self._gene_problem(statistics, parameters.unspliced_scatter, parameters.spliced_scatter)
 
-    def statistics_of(self, assignment: FloatArray) -> SoftStatistics:
+    def statistics_of(self, assignment: FloatArray) -> Sums:
         """Sums under a given posterior ``(cells, states)``, in the caller's order of cells."""
-        q = assignment[self.cells.order]
-        weight = np.zeros((self.cells.prior_rows.n_rows, self.states.n_states))
-        np.add.at(weight, self.cells.prior_row, q)
-        return SoftStatistics(layer_sums(self.cells.unspliced, q), layer_sums(self.cells.spliced, q), weight)
-
-
-def layer_sums(data: LayerData, q: FloatArray) -> LayerStatistics:
-    """Sums of one layer under a posterior ``(cells, states)``, in the order of ``data``."""
-    powers = data.size ** np.array([[1], [2], [3], [4]])
-    return LayerStatistics(powers @ q, np.asarray(data.values.T @ q, dtype=np.float64))
+        cells = self.cells
+        q = assignment[cells.order]
+        return sums_under(cells.unspliced, cells.spliced, q, cells.prior_row, cells.prior_rows.n_rows)
 
 
 def _threaded_tables(noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:

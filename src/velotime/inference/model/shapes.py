@@ -14,14 +14,11 @@ are all among them, as the levels are free.
 from __future__ import annotations
 
 from itertools import product
-from typing import Protocol
 
 import numpy as np
 
 from velotime._types import FloatArray
-from velotime.inference.model.layer import StateSums
-from velotime.inference.model.noise import Noise
-from velotime.inference.model.rate_prior import CurvePrior
+from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.states import States
 from velotime.kinetics import SwitchParameter, switch_means
 
@@ -32,39 +29,7 @@ LEAST_LEVEL = 0.03  # of the gene's mean: no level is nil, its log must move
 RIDGE = 0.02  # share of the cells that speak for a flat curve
 
 
-class Screenable(Protocol):
-    """What the screening reads of a gene problem."""
-
-    @property
-    def states(self) -> States:
-        """The states."""
-
-    @property
-    def noise(self) -> Noise:
-        """The noise model."""
-
-    @property
-    def prior(self) -> CurvePrior:
-        """Prior of the parameters."""
-
-    @property
-    def unspliced(self) -> StateSums:
-        """Sums over cells."""
-
-    @property
-    def spliced(self) -> StateSums:
-        """Sums over cells."""
-
-    @property
-    def unspliced_scatter(self) -> FloatArray:
-        """Of the noise model, ``(genes,)``."""
-
-    @property
-    def spliced_scatter(self) -> FloatArray:
-        """Of the noise model, ``(genes,)``."""
-
-
-def best_shapes(problem: Screenable, n_best: int) -> FloatArray:
+def best_shapes(problem: GeneProblem, n_best: int) -> FloatArray:
     """The ``n_best`` likeliest shapes of each gene, ``(n_best, genes, parameters)``."""
     shapes = list(product(RATES, ONSETS, DURATIONS))
     fitted = [_fit_levels(problem, rates, onset, duration) for rates, onset, duration in shapes]
@@ -74,7 +39,7 @@ def best_shapes(problem: Screenable, n_best: int) -> FloatArray:
 
 
 def _fit_levels(
-    problem: Screenable, rates: tuple[float, float], onset: float, duration: float
+    problem: GeneProblem, rates: tuple[float, float], onset: float, duration: float
 ) -> tuple[FloatArray, FloatArray]:
     """One shape with the best levels for each gene: parameters ``(genes, parameters)`` and loss ``(genes,)``."""
     basis_u, basis_s = _bases(problem.states, rates, onset, duration)
@@ -108,7 +73,7 @@ def _bases(states: States, rates: tuple[float, float], onset: float, duration: f
 
 
 def _parameters(
-    problem: Screenable,
+    problem: GeneProblem,
     levels: FloatArray,
     scaling: FloatArray,
     rates: tuple[float, float],

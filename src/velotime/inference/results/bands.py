@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
-from velotime.inference.model.layer import StateSums
-from velotime.inference.model.mstep import GeneProblem
+from velotime.compute import LayerSums
+from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.states import Layout, States
@@ -68,11 +68,11 @@ def curve_covariance(
     return out
 
 
-def _cells_per_state(bins: IntArray, lineages: FloatArray, size: FloatArray, n_genes: int) -> StateSums:
+def _cells_per_state(bins: IntArray, lineages: FloatArray, size: FloatArray, n_genes: int) -> LayerSums:
     """Summed size factors of the cells in each state; the counts themselves do not enter the information."""
 
     def total(weight: FloatArray) -> FloatArray:
         return np.concatenate([np.bincount(bins, weight * share, minlength=BINS) for share in lineages.T])
 
     powers = np.stack([total(size**power) for power in (1, 2, 3, 4)])
-    return StateSums(np.zeros((n_genes, powers.shape[1])), powers)
+    return LayerSums(np.zeros((n_genes, powers.shape[1])), powers)

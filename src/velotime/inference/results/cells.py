@@ -103,7 +103,7 @@ def summarise(
 def refine(problem: SoftProblem, parameters: SoftParameters) -> tuple[SoftProblem, SoftParameters]:
     """The same model on a finer time grid, with the density of its prior."""
     states = problem.states
-    fine = States(np.linspace(0.0, 1.0, FINER * (len(states.times) - 1) + 1), states.layout)
+    fine = states.at(np.linspace(0.0, 1.0, FINER * (len(states.times) - 1) + 1))
     prior = between(parameters.prior, states, fine)
     known = tuple(between(table, states, fine) for table in parameters.known)
     finer = replace(parameters, prior=prior / prior.sum(axis=1, keepdims=True), known=known)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from velotime._types import FloatArray
-from velotime.inference.model.layer import StateSums
-from velotime.inference.model.mstep import GeneProblem, improve, restart
+from velotime.compute import LayerSums, Sums
+from velotime.inference.model.gene_problem import GeneProblem
+from velotime.inference.model.mstep import improve, restart
 from velotime.inference.model.posterior import gene_log_likelihood
-from velotime.inference.model.problem import SoftParameters, SoftProblem, SoftStatistics
+from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.results.uncertainty import Uncertainty
 from velotime.inference.states import Layout
 from velotime.kinetics import SwitchParameter
@@ -66,9 +67,7 @@ class GeneTable:
     lineage_ratio: FloatArray
 
 
-def gene_table(
-    problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics, doubt: Uncertainty
-) -> GeneTable:
+def gene_table(problem: SoftProblem, parameters: SoftParameters, statistics: Sums, doubt: Uncertainty) -> GeneTable:
     """Fit and standard errors of every gene."""
     genes = problem.gene_problem(parameters, statistics)
     errors = np.sqrt(np.maximum(np.einsum("gpp->gp", doubt.covariance), 0.0))
@@ -97,7 +96,7 @@ def last_switch_errors(covariance: FloatArray, theta: FloatArray, layout: Layout
     return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
 
-def gene_gains(problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics) -> GeneGains:
+def gene_gains(problem: SoftProblem, parameters: SoftParameters, statistics: Sums) -> GeneGains:
     """What the curves explain, given sums over cells."""
     genes = problem.gene_problem(parameters, statistics)
     n_times = len(problem.states.times)
@@ -110,8 +109,8 @@ def gene_gains(problem: SoftProblem, parameters: SoftParameters, statistics: Sof
         kinetics = kinetics + problem.noise.log_likelihood(sums, curve, scatter)
         binned = sums.merge(n_times, max(1, n_times // FREE_BINS))
         free = free + problem.noise.log_likelihood(sums, _spread(binned.means(), n_times, sums), scatter)
-        flat = sums.value.sum(axis=1, keepdims=True) / sums.size.sum()
-        constant = constant + problem.noise.log_likelihood(sums, np.repeat(flat, curve.shape[1], axis=1), scatter)
+        flat = np.repeat(sums.overall_mean, curve.shape[1], axis=1)
+        constant = constant + problem.noise.log_likelihood(sums, flat, scatter)
     gap = free - constant
     explained = np.where(gap > 1e-9, (kinetics - constant) / np.where(gap > 1e-9, gap, 1.0), np.nan)
     return GeneGains(gene_log_likelihood(problem, parameters, statistics), kinetics - constant, explained)
@@ -126,7 +125,7 @@ def _lineage_ratio(genes: GeneProblem, log_likelihood: FloatArray) -> FloatArray
     return 2 * np.maximum(gain, 0.0)
 
 
-def _spread(binned: FloatArray, n_times: int, sums: StateSums) -> FloatArray:
+def _spread(binned: FloatArray, n_times: int, sums: LayerSums) -> FloatArray:
     """Give each state the mean of its piece of the clock."""
     n_lineages = sums.size.shape[0] // n_times
     pieces = binned.reshape(binned.shape[0], n_lineages, -1)

@@ -19,17 +19,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 from scipy.stats import chi2
 
 from velotime._types import FloatArray, IntArray
-from velotime.compute import LayerStatistics
-from velotime.inference.model.layer import LayerData, StateSums
-from velotime.inference.model.mstep import GeneProblem, begin, improve
+from velotime.compute import Sums
+from velotime.inference.model.gene_problem import GeneProblem
+from velotime.inference.model.mstep import begin, improve
 from velotime.inference.model.posterior import blocks
-from velotime.inference.model.problem import layer_sums
 from velotime.inference.model.rate_prior import NearPrior
+from velotime.inference.model.sums import sums_under
 from velotime.inference.results.restored import Restored
 from velotime.inference.states import Layout
 from velotime.kinetics import SwitchParameter
@@ -37,23 +39,6 @@ from velotime.kinetics import SwitchParameter
 STEPS = 15  # Levenberg-Marquardt steps from the shared curve
 CHANGE_SD = 1.0  # prior sd of the change of a log rate: e-fold changes are nothing special
 HELD = 1e12  # precision of what a group may not change
-
-
-@dataclass(frozen=True)
-class GroupSums:
-    """Sums of both layers over the cells of a group, under the posterior of the fit.
-
-    Attributes
-    ----------
-    unspliced, spliced
-        Sums of each layer.
-    n_cells
-        Cells of the group.
-    """
-
-    unspliced: LayerStatistics
-    spliced: LayerStatistics
-    n_cells: int
 
 
 @dataclass(frozen=True)
@@ -80,7 +65,7 @@ class GroupTest:
     others: FloatArray
 
 
-def group_sums(fit: Restored, group: IntArray, n_groups: int) -> list[GroupSums]:
+def group_sums(fit: Restored, group: IntArray, n_groups: int) -> list[Sums]:
     """Sums over each group, in one pass over the cells; of means over n neighbours each cell counts as 1/n.
 
     Parameters
@@ -93,37 +78,30 @@ def group_sums(fit: Restored, group: IntArray, n_groups: int) -> list[GroupSums]
         Number of groups.
     """
     cells = fit.problem.cells
-    sums = [
-        GroupSums(_nothing(fit, cells.unspliced), _nothing(fit, cells.spliced), int((group == k).sum()))
-        for k in range(n_groups)
-    ]
+    sums = [Sums.zero(cells.unspliced.n_genes, 1, fit.problem.states.n_states) for _ in range(n_groups)]
     for at, q in blocks(fit.problem, fit.parameters):
         codes = group[cells.order[at]]
-        for k, total in enumerate(sums):
+        for k in np.unique(codes):
             rows = np.flatnonzero(codes == k)
-            if len(rows):
-                part = q[rows].astype(np.float64) / cells.n_averaged
-                _add(total.unspliced, layer_sums(_rows(cells.unspliced, at.start + rows), part))
-                _add(total.spliced, layer_sums(_rows(cells.spliced, at.start + rows), part))
+            part = q[rows].astype(np.float64) / cells.n_averaged
+            u, s = (layer.cells(at.start + rows) for layer in (cells.unspliced, cells.spliced))
+            sums[k] += sums_under(u, s, part)
     return sums
 
 
-def group_gain(fit: Restored, sums: GroupSums) -> FloatArray:
+def group_gain(fit: Restored, sums: Sums) -> FloatArray:
     """Log-likelihood of each gene's curve over that of a constant mean, among a group's cells, nats, ``(genes,)``.
 
     The constant is the group's own mean: what counts is change among these cells that the curve foretells. Negative
     where it foretells a change that is not there.
     """
-    genes = _problem(fit, [sums])
-    flat = [
-        np.repeat(part.value.sum(axis=1, keepdims=True) / part.size.sum(), len(part.size), axis=1)
-        for part in (genes.unspliced, genes.spliced)
-    ]
+    genes = _problem(fit, sums)
+    flat = [np.repeat(part.overall_mean, len(part.size), axis=1) for part in sums.layers]
     curve = genes.states.means(fit.parameters.theta)
     return np.asarray(genes.log_likelihood(curve) - genes.log_likelihood((flat[0], flat[1])))
 
 
-def compare_groups(fit: Restored, sums: list[GroupSums], tested: Iterable[int]) -> list[GroupTest]:
+def compare_groups(fit: Restored, sums: list[Sums], tested: Iterable[int]) -> list[GroupTest]:
     """Test each of some groups against all other cells.
 
     Parameters
@@ -137,12 +115,12 @@ def compare_groups(fit: Restored, sums: list[GroupSums], tested: Iterable[int]) 
     """
     layout = fit.problem.states.layout
     weak = np.full(layout.n_parameters, CHANGE_SD**-2)
-    shared = _refit(_problem(fit, sums), fit.parameters.theta, weak)
+    shared = _refit(_problem(fit, reduce(add, sums)), fit.parameters.theta, weak)
     rates = rate_columns(layout)
     own_rates = np.full(layout.n_parameters, HELD)
     own_rates[rates] = CHANGE_SD**-2
     return [
-        _test(_problem(fit, [sums[k]]), _problem(fit, sums[:k] + sums[k + 1 :]), shared, own_rates, rates)
+        _test(_problem(fit, sums[k]), _problem(fit, reduce(add, sums[:k] + sums[k + 1 :])), shared, own_rates, rates)
         for k in tested
     ]
 
@@ -191,34 +169,14 @@ def _null_distribution(group: FloatArray, others: FloatArray, rates: IntArray) -
     return second / first, first**2 / second
 
 
-def _problem(fit: Restored, sums: list[GroupSums]) -> GeneProblem:
-    """The M-step's problem of the cells of some groups."""
-    n = fit.problem.states.n_states
-    total = GroupSums(_nothing(fit, fit.problem.cells.unspliced), _nothing(fit, fit.problem.cells.spliced), 0)
-    for part in sums:
-        _add(total.unspliced, part.unspliced)
-        _add(total.spliced, part.spliced)
+def _problem(fit: Restored, sums: Sums) -> GeneProblem:
+    """The M-step's problem of the cells that are summed."""
+    problem, parameters = fit.problem, fit.parameters
     return GeneProblem(
-        fit.problem.states,
-        fit.problem.noise,
-        fit.problem.rate_prior,
-        StateSums.of(total.unspliced, n),
-        StateSums.of(total.spliced, n),
-        fit.parameters.unspliced_scatter,
-        fit.parameters.spliced_scatter,
+        problem.states,
+        problem.noise,
+        problem.rate_prior,
+        *sums.layers,
+        parameters.unspliced_scatter,
+        parameters.spliced_scatter,
     )
-
-
-def _nothing(fit: Restored, data: LayerData) -> LayerStatistics:
-    n = fit.problem.states.n_states
-    return LayerStatistics(np.zeros((4, n)), np.zeros((data.n_genes, n)))
-
-
-def _add(into: LayerStatistics, more: LayerStatistics) -> None:
-    """Add in place: these sums belong to this module until they are handed out."""
-    into.size_powers[:] += more.size_powers
-    into.value[:] += more.value
-
-
-def _rows(data: LayerData, rows: IntArray) -> LayerData:
-    return LayerData(data.values[rows], data.levels, data.level[rows])

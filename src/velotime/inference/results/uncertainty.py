@@ -47,9 +47,9 @@ import numpy as np
 from scipy.integrate import cumulative_trapezoid
 
 from velotime._types import FloatArray, IntArray
-from velotime.compute import LEAST_VARIANCE
-from velotime.inference.model.mstep import GeneProblem
-from velotime.inference.model.problem import SoftParameters, SoftProblem, SoftStatistics
+from velotime.compute import LEAST_VARIANCE, Sums
+from velotime.inference.model.gene_problem import GeneProblem
+from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.states import States
 
 GRID_INFORMATION = 12.0  # of the clock's length: a time is never less certain than uniform on [0, 1]
@@ -99,7 +99,7 @@ class _Terms:
     spurious: FloatArray  # (S_j + N_j) n_j, (states,)
 
 
-def doubts(problem: SoftProblem, parameters: SoftParameters, statistics: SoftStatistics) -> Uncertainty:
+def doubts(problem: SoftProblem, parameters: SoftParameters, statistics: Sums) -> Uncertainty:
     """How uncertain curves and clock of a fit are, from its sums over cells."""
     genes, n_cells = problem.gene_problem(parameters, statistics), statistics.weight.sum(axis=0)
     return uncertainty(genes, parameters.theta, n_cells, problem.cells.n_averaged)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from numpy.random import Generator
 
 from velotime._types import BoolArray
+from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, run_em
 from velotime.inference.evidence.agreement import listen
 from velotime.inference.evidence.arrow import Arrow, weigh
-from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem, SoftStatistics
+from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.observations import Observations
 from velotime.inference.search.trials import Outcome, Search, Trial
 
@@ -22,7 +23,7 @@ class Finalist:
     """A trial, its fit to all genes by the counts alone, and what else is known of the cells says of it, nats."""
 
     trial: Trial
-    run: Run[SoftParameters, SoftStatistics]
+    run: Run[SoftParameters, Sums]
     known: float
 
     @property

@@ -12,6 +12,7 @@ from scipy.stats import rankdata, spearmanr
 
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
+from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, run_em
 from velotime.inference.evidence.agreement import listen
 from velotime.inference.knowledge.pieces import Root, Terminals
@@ -19,7 +20,7 @@ from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import TimePrior
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.posterior import time_and_lineage
-from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem, SoftStatistics
+from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.observations import Observations
 from velotime.inference.search.starts import (
@@ -52,7 +53,7 @@ class Trial:
     """A start and the short fit from it."""
 
     start: Start
-    run: Run[SoftParameters, SoftStatistics]
+    run: Run[SoftParameters, Sums]
 
     @property
     def bound(self) -> float:

@@ -18,11 +18,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.random import Generator
-from scipy import sparse
 from scipy.stats import rankdata
 
 from velotime._types import FloatArray, IntArray
-from velotime.compute import CurveTargets, Matrix, curve_information
+from velotime.compute import CurveTargets, Matrix, Sums, as_array
 from velotime.inference.em import Run, Schedule, run_em
 from velotime.inference.search.geodesic import Geodesics
 from velotime.inference.states import States
@@ -36,7 +35,7 @@ from velotime.inference.two_stage.gene_clock.data import (
     CurveData,
 )
 from velotime.inference.two_stage.shared_clock.placing import Curves as SharedCurves
-from velotime.inference.two_stage.shared_clock.placing import Exact, OnGrid, Placing
+from velotime.inference.two_stage.shared_clock.placing import Exact, OnGrid, PlacedSums, Placing
 from velotime.kinetics import SwitchParameter
 
 N_TIMES = 64
@@ -91,16 +90,6 @@ class GeneClocks:
 
 
 @dataclass(frozen=True)
-class ClockSums:
-    """Time of each cell, and sums on the grid: of cells ``(times,)``, of both layers ``(genes, times)``."""
-
-    time: FloatArray
-    cells: FloatArray
-    unspliced: FloatArray
-    spliced: FloatArray
-
-
-@dataclass(frozen=True)
 class ClockProblem:
     """Times of the cells given the genes' clocks, and the other way about.
 
@@ -122,52 +111,42 @@ class ClockProblem:
     sigma: FloatArray
     placing: Placing = field(default_factory=OnGrid)
 
-    def expect(self, clocks: GeneClocks, temperature: float) -> tuple[ClockSums, float]:
+    def expect(self, clocks: GeneClocks, temperature: float) -> tuple[PlacedSums, float]:
         """Nearest times, and minus half the squared distance a cell up to a constant."""
         del temperature
         curves = SharedCurves(self.shared(clocks), self.sigma[:, 0] ** 2, self.sigma[:, 1] ** 2, GRID)
         time, score = self.placing.times(self.unspliced, self.spliced, curves)
         return self.sums(time), float(score.mean())
 
-    def sums(self, time: FloatArray) -> ClockSums:
-        """Each cell is shared between the two times of the grid that it lies between."""
-        place = np.clip(time, 0.0, 1.0) * (N_TIMES - 1)
-        low = np.minimum(place.astype(np.int64), N_TIMES - 2)
-        share = place - low
-        row = np.arange(len(time))
-        q = sparse.csr_array(
-            (np.append(1 - share, share), (np.append(row, row), np.append(low, low + 1))), shape=(len(time), N_TIMES)
-        )
-        layers = [_dense(q.T @ values).T for values in (self.unspliced, self.spliced)]
-        return ClockSums(time, np.asarray(q.sum(axis=0)).ravel(), *layers)
+    def sums(self, time: FloatArray) -> PlacedSums:
+        """Sums on the grid of cells at these times."""
+        return PlacedSums.at(self.unspliced, self.spliced, time, N_TIMES)
 
-    def maximise(self, clocks: GeneClocks, statistics: ClockSums, iteration: int) -> GeneClocks:
+    def maximise(self, clocks: GeneClocks, statistics: PlacedSums, iteration: int) -> GeneClocks:
         """Gauss-Newton steps, each taken where it helps the gene."""
         del iteration
-        cells, nothing = statistics.cells, np.zeros(len(self.theta))
+        sums, nothing = statistics.sums, np.zeros(len(self.theta))
         targets = [
-            CurveTargets(value, cells, cells, np.stack([variance, nothing, nothing]))
-            for value, variance in zip((statistics.unspliced, statistics.spliced), self.sigma.T**2, strict=True)
+            CurveTargets(layer.value, layer.size, layer.mean_size, np.stack([variance, nothing, nothing]))
+            for layer, variance in zip(sums.layers, self.sigma.T**2, strict=True)
         ]
         for _ in range(STEPS):
             theta = self.shared(clocks)
-            here = self.loss(clocks, statistics)
-            gradient, square = (
-                found @ TO_CLOCK for found in curve_information(theta, GRID.times, GRID.columns, *targets)
-            )
+            here = self.loss(clocks, sums)
+            gradient, square = (found @ TO_CLOCK for found in GRID.information(theta, *targets))
             square = TO_CLOCK.T @ square + np.eye(2)
             step = np.clip(np.linalg.solve(square, gradient[..., None])[..., 0], -0.3, 0.3)
             tried = GeneClocks(
                 np.clip(clocks.log_rate + step[:, 0], np.log(0.05), np.log(200.0)),
                 np.clip(clocks.onset + step[:, 1], -5.0, 1.0),
             )
-            better = self.loss(tried, statistics) < here
+            better = self.loss(tried, sums) < here
             clocks = GeneClocks(
                 np.where(better, tried.log_rate, clocks.log_rate), np.where(better, tried.onset, clocks.onset)
             )
         return clocks
 
-    def settle(self, clocks: GeneClocks, statistics: ClockSums, schedule: Schedule) -> Run[GeneClocks, ClockSums]:
+    def settle(self, clocks: GeneClocks, statistics: PlacedSums, schedule: Schedule) -> Run[GeneClocks, PlacedSums]:
         """Run to the end, leave room before the first and after the last cell and run on, and take what is not needed.
 
         Where a process ends much as it began, cells that came to lie at the wrong end can move to the other. Cells that
@@ -180,7 +159,7 @@ class ClockProblem:
             run = run_em(self, clocks, self.expect(clocks, 1.0)[0], schedule)
         return run
 
-    def loss(self, clocks: GeneClocks, sums: ClockSums) -> FloatArray:
+    def loss(self, clocks: GeneClocks, sums: Sums) -> FloatArray:
         """Half the squared distance of each gene at given times, up to a constant, ``(genes,)``."""
         return _loss(GRID.means(self.shared(clocks)), sums, self.sigma)
 
@@ -196,8 +175,8 @@ class ClockProblem:
     def screen(self, times: list[FloatArray]) -> list[GeneClocks]:
         """The best of a table of rates and onsets for each gene, given times of the cells; for each such times."""
         edges = np.linspace(0, N_TIMES, COARSE + 1).astype(int)[:-1]
-        middle = States((edges + np.append(edges[1:], N_TIMES) - 1) / 2 / (N_TIMES - 1), GRID.layout)
-        coarse = [_coarse(self.sums(time), edges) for time in times]
+        middle = GRID.at((edges + np.append(edges[1:], N_TIMES) - 1) / 2 / (N_TIMES - 1))
+        coarse = [self.sums(time).sums.runs(edges) for time in times]
         n = len(self.theta)
         table = np.array([(rate, onset) for rate in np.log(RATES) for onset in ONSETS])
         best, loss = np.zeros((len(times), n), dtype=np.int64), np.full((len(times), n), np.inf)
@@ -212,28 +191,19 @@ class ClockProblem:
     def some(self, cells: IntArray, genes: IntArray) -> ClockProblem:
         """The same on some cells and genes, dense."""
         return ClockProblem(
-            _dense(self.unspliced[cells][:, genes]),
-            _dense(self.spliced[cells][:, genes]),
+            as_array(self.unspliced[cells][:, genes]),
+            as_array(self.spliced[cells][:, genes]),
             self.theta[genes],
             self.sigma[genes],
         )
 
 
-def _coarse(sums: ClockSums, edges: IntArray) -> ClockSums:
-    """The same on fewer times."""
-    return ClockSums(
-        sums.time, *(np.add.reduceat(a, edges, axis=-1) for a in (sums.cells, sums.unspliced, sums.spliced))
+def _loss(means: tuple[FloatArray, FloatArray], sums: Sums, sigma: FloatArray) -> FloatArray:
+    u_loss, s_loss = (
+        (mean * (0.5 * layer.size * mean - layer.value)).sum(axis=1)
+        for mean, layer in zip(means, sums.layers, strict=True)
     )
-
-
-def _loss(means: tuple[FloatArray, FloatArray], sums: ClockSums, sigma: FloatArray) -> FloatArray:
-    u, s = means
-    u_loss, s_loss = ((m * (0.5 * sums.cells * m - x)).sum(axis=1) for m, x in ((u, sums.unspliced), (s, sums.spliced)))
     return np.asarray(u_loss / sigma[:, 0] ** 2 + s_loss / sigma[:, 1] ** 2)
-
-
-def _dense(values: Matrix) -> FloatArray:
-    return np.asarray(values.toarray() if sparse.issparse(values) else values)
 
 
 def noise_sd(theta: FloatArray, spread: FloatArray) -> FloatArray:
@@ -257,7 +227,7 @@ def align(data: CurveData, theta: FloatArray, rng: Generator) -> tuple[FloatArra
     return _from_zero_to_one(exact.time, run.parameters)
 
 
-def _best_of_starts(some: ClockProblem) -> Run[GeneClocks, ClockSums]:
+def _best_of_starts(some: ClockProblem) -> Run[GeneClocks, PlacedSums]:
     """The run that ends with the least squares."""
     starts = [(clocks, *some.expect(clocks, 1.0)) for clocks in some.screen(_orders(some))]
     starts.sort(key=lambda start: -start[2])

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from velotime._types import FloatArray, IntArray
-from velotime.compute import Matrix
+from velotime.compute import Matrix, as_array
 from velotime.inference.observations import Observations
 from velotime.inference.two_stage.gene_clock.kernels import N_NODES, CellPoints
 
@@ -73,12 +73,7 @@ class CurveData:
         """Some genes at a time: which, and dense values of both layers."""
         for first in range(0, self.n_genes, BLOCK_OF_GENES):
             genes = slice(first, min(first + BLOCK_OF_GENES, self.n_genes))
-            yield genes, _dense(self.unspliced, genes), _dense(self.spliced, genes)
-
-
-def _dense(values: Matrix, genes: slice) -> FloatArray:
-    block = values[:, genes]
-    return np.asarray(block.toarray() if sparse.issparse(block) else block)
+            yield genes, as_array(self.unspliced[:, genes]), as_array(self.spliced[:, genes])
 
 
 @dataclass(frozen=True)

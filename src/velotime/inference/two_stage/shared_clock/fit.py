@@ -22,37 +22,26 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
-from scipy import sparse
 
 from velotime._check import Number, Settings, Whole
 from velotime._status import InputError, Status
 from velotime._types import FloatArray
-from velotime.compute import LayerStatistics
 from velotime.inference.em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference.evidence.arrow import Arrow
 from velotime.inference.knowledge.labels import CellLabels
 from velotime.inference.knowledge.time_prior import UniformPrior
 from velotime.inference.methods.soft_em import SoftEM
-from velotime.inference.model.layer import LayerData
 from velotime.inference.model.noise import Gaussian
-from velotime.inference.model.problem import SoftParameters, SoftProblem, SoftStatistics
+from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.observations import Observations
 from velotime.inference.results.genes import GeneGains, gene_gains
 from velotime.inference.search.starts import Geometry
 from velotime.inference.states import States
-from velotime.inference.two_stage.shared_clock.placing import Curves, Exact, Explicit, Placing
+from velotime.inference.two_stage.shared_clock.placing import Curves, Exact, Explicit, PlacedSums, Placing
 from velotime.kinetics import switch_velocity
 
 BLOCK_OF_CELLS = 4096
 RESTARTS = frozenset({4})  # iteration of each stage in which every gene is tried again from scratch
-
-
-@dataclass(frozen=True)
-class HardStatistics:
-    """Sums over cells at their assigned times, and these times ``(cells,)``, in the order of the problem's cells."""
-
-    sums: SoftStatistics
-    time: FloatArray
 
 
 @dataclass(frozen=True)
@@ -70,7 +59,7 @@ class HardProblem:
     soft: SoftProblem
     placing: Placing
 
-    def expect(self, parameters: SoftParameters, temperature: float) -> tuple[HardStatistics, float]:
+    def expect(self, parameters: SoftParameters, temperature: float) -> tuple[PlacedSums, float]:
         """Times, sums at them, and the log-likelihood a cell at them with the prior of the rates."""
         del temperature  # one time is as narrow as it gets
         curves = curves_of(self.soft, parameters)
@@ -81,9 +70,9 @@ class HardProblem:
         )
         penalty = self.soft.rate_prior.penalty(parameters.theta)
         bound = float(score.sum() + constant.sum() - penalty.sum()) / self.soft.cells.n_cells
-        return HardStatistics(sums_at(self.soft, when), when), bound
+        return PlacedSums.at(u.values, s.values, when, self.soft.states.n_states), bound
 
-    def maximise(self, parameters: SoftParameters, statistics: HardStatistics, iteration: int) -> SoftParameters:
+    def maximise(self, parameters: SoftParameters, statistics: PlacedSums, iteration: int) -> SoftParameters:
         """Curves, then variances."""
         return self.soft.maximise(parameters, statistics.sums, iteration)
 
@@ -93,30 +82,6 @@ def curves_of(problem: SoftProblem, parameters: SoftParameters) -> Curves:
     return Curves(
         parameters.theta, parameters.unspliced_scatter, parameters.spliced_scatter, States.grid(problem.states.n_states)
     )
-
-
-def sums_at(problem: SoftProblem, when: FloatArray) -> SoftStatistics:
-    """Sums with each cell shared between the two times of the grid that it lies between."""
-    n_cells, n_times = len(when), problem.states.n_states
-    place = np.clip(when, 0.0, 1.0) * (n_times - 1)
-    low = np.minimum(place.astype(np.int64), n_times - 2)
-    share = place - low
-    q = sparse.csr_array(
-        (
-            np.stack([1 - share, share], axis=1).ravel(),
-            np.stack([low, low + 1], axis=1).ravel(),
-            np.arange(0, 2 * n_cells + 1, 2),
-        ),
-        shape=(n_cells, n_times),
-    )
-    weight = np.asarray(q.sum(axis=0)).ravel()
-
-    def sums(data: LayerData) -> LayerStatistics:
-        value = q.T @ data.values
-        dense = value.toarray() if sparse.issparse(value) else value
-        return LayerStatistics(np.stack([weight] * 4), np.ascontiguousarray(dense.T, dtype=np.float64))
-
-    return SoftStatistics(sums(problem.cells.unspliced), sums(problem.cells.spliced), weight[None])
 
 
 @dataclass(frozen=True)
@@ -230,7 +195,7 @@ class SharedClock(Settings):
 
     def run(
         self, problem: SoftProblem, first: SoftParameters, watch: Watcher = watch_nothing
-    ) -> Iterator[Run[SoftParameters, HardStatistics]]:
+    ) -> Iterator[Run[SoftParameters, PlacedSums]]:
         """Both stages, one after the other, from given curves."""
         parameters = first
         stages: tuple[tuple[Placing, int], ...] = (

@@ -24,10 +24,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from scipy import sparse
 
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.compute import Matrix
+from velotime.compute import Matrix, Sums, as_array
+from velotime.inference.model.sums import sums_at
 from velotime.inference.states import States
 from velotime.kinetics import SwitchParameter, switch_means, switch_velocity, time_from_spliced, time_from_unspliced
 
@@ -56,6 +56,19 @@ class Curves:
     unspliced_scatter: FloatArray
     spliced_scatter: FloatArray
     states: States
+
+
+@dataclass(frozen=True)
+class PlacedSums:
+    """Sums over cells that have one time each, and these times ``(cells,)``."""
+
+    sums: Sums
+    time: FloatArray
+
+    @classmethod
+    def at(cls, unspliced: Matrix, spliced: Matrix, time: FloatArray, n_times: int) -> PlacedSums:
+        """Of cells at these times, on an even grid of so many; see :func:`sums_at`."""
+        return cls(sums_at(unspliced, spliced, time, n_times), time)
 
 
 class Placing(Protocol):
@@ -239,16 +252,13 @@ def dense_blocks(unspliced: Matrix, spliced: Matrix) -> Iterator[tuple[slice, Fl
     """Cells and their values of both layers, a block at a time, float64."""
     for first in range(0, unspliced.shape[0], BLOCK_OF_CELLS):
         cells = slice(first, min(first + BLOCK_OF_CELLS, unspliced.shape[0]))
-        yield cells, _dense(unspliced[cells]), _dense(spliced[cells])
-
-
-def _dense(block: Matrix) -> FloatArray:
-    return np.asarray(block.toarray() if sparse.issparse(block) else block, dtype=np.float64)
+        u, s = (as_array(layer[cells], np.float64) for layer in (unspliced, spliced))
+        yield cells, u, s
 
 
 def _tables(curves: Curves, times: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Slopes of both layers ``(genes, times)`` and offsets ``(times,)`` of the scores at these times."""
-    u, s = States(times, curves.states.layout).means(curves.theta)
+    u, s = curves.states.at(times).means(curves.theta)
     u_slope, s_slope = u / curves.unspliced_scatter[:, None], s / curves.spliced_scatter[:, None]
     return u_slope, s_slope, 0.5 * ((u * u_slope).sum(axis=0) + (s * s_slope).sum(axis=0))
 

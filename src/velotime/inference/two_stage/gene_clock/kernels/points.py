@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from scipy import sparse
 
 from velotime._types import FloatArray, IntArray
 from velotime.compute.jit import REASSOC, jit
-from velotime.compute.layers import Matrix
+from velotime.compute.matrix import Matrix, as_array
 from velotime.compute.threads import over_slices
 
 GENES = 16  # genes a task at most: their columns are one cache line of a row
@@ -110,9 +109,7 @@ def over_blocks(source: PointSource, genes: IntArray, task: Callable[[Points, sl
 
 
 def _rows(matrix: Matrix, genes: IntArray) -> FloatArray:
-    block = matrix[:, genes]
-    block = block.toarray() if sparse.issparse(block) else block
-    return np.ascontiguousarray(block.T, dtype=np.float32).ravel()
+    return np.ascontiguousarray(as_array(matrix[:, genes]).T, dtype=np.float32).ravel()
 
 
 @jit(REASSOC)
