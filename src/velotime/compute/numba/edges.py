@@ -1,7 +1,8 @@
 """Correlations of velocity with displacements along edges, on all cores.
 
-For displacement d and a velocity v of mean zero over n genes, ``corr = sum d v / (|v| sqrt(sum d^2 - (sum d)^2 / n))``:
-one pass over d, whose mean need not be known.
+For displacement d and a velocity v of mean zero over n genes, ``corr = sum d v / (|v| sqrt(sum d^2 - (sum d)^2 / n))``,
+one pass over d. In float32 that cancels where d lies far from zero, so the difference of the two cells' means is taken
+off d first; what rounding leaves of its mean the formula takes off.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ class Edges:
 
 
 @jit(REASSOC)
-def _correlation(x: Any, y: Any, v: Any) -> Any:
-    """Of y - x with v, times the norm of v."""
+def _correlation(x: Any, y: Any, away: Any, v: Any) -> Any:
+    """Of y - x with v, times the norm of v; ``away`` is the mean of y - x, but for rounding."""
     dot, total, square = np.float32(0), np.float32(0), np.float32(0)
     for g in range(len(x)):
-        d = y[g] - x[g]
+        d = y[g] - x[g] - away
         dot += d * v[g]
         total += d
         square += d * d
@@ -48,16 +49,19 @@ def _correlation(x: Any, y: Any, v: Any) -> Any:
 
 @jit(REASSOC)
 def _displacement(x: Any, y: Any, root: bool, out: Any) -> Any:
-    """Leave y - x, or its signed square roots, in ``out``; its norm about its mean."""
-    total, square = np.float32(0), np.float32(0)
+    """Leave y - x, or its signed square roots, less their mean in ``out``; its norm."""
+    total, square = np.float64(0), np.float32(0)
     for g in range(len(x)):
         d = y[g] - x[g]
         if root:
             d = np.copysign(np.sqrt(np.abs(d)), d)
         out[g] = d
-        total += d
-        square += d * d
-    return np.sqrt(max(square - total * total / np.float32(len(x)), np.float32(0)))
+        total += np.float64(d)
+    mean = np.float32(total / len(x))
+    for g in range(len(x)):
+        out[g] -= mean
+        square += out[g] * out[g]
+    return np.sqrt(square)
 
 
 @jit(REASSOC)
@@ -70,9 +74,18 @@ def _dot(a: Any, b: Any) -> Any:
 
 @jit(REASSOC)
 def _cosines_part(
-    state: Any, velocity: Any, norm: Any, root: bool, indptr: Any, indices: Any, first: int, last: int, out: Any
+    state: Any,
+    mean: Any,
+    velocity: Any,
+    norm: Any,
+    root: bool,
+    indptr: Any,
+    indices: Any,
+    first: int,
+    last: int,
+    out: Any,
 ) -> None:
-    """Correlation for each edge of the cells ``first`` to ``last``."""
+    """Correlation for each edge of the cells ``first`` to ``last``; ``mean`` is that of each row of ``state``."""
     step = np.empty(state.shape[1], dtype=np.float32)
     for i in range(first, last):
         for edge in range(indptr[i], indptr[i + 1]):
@@ -82,7 +95,8 @@ def _cosines_part(
                 length = _displacement(state[i], state[indices[edge]], True, step)
                 out[edge] = _dot(step, velocity[i]) / (length * norm[i]) if length > 0 else np.float32(0)
             else:
-                out[edge] = _correlation(state[i], state[indices[edge]], velocity[i]) / norm[i]
+                j = indices[edge]
+                out[edge] = _correlation(state[i], state[j], np.float32(mean[j] - mean[i]), velocity[i]) / norm[i]
 
 
 @jit(REASSOC)
@@ -165,8 +179,10 @@ def edge_cosines(state: FloatArray, velocity: FloatArray, edges: Edges, *, root:
     out = np.zeros(len(edges.indices), dtype=np.float32)
     state = np.ascontiguousarray(state, dtype=np.float32)
 
+    mean = state.mean(axis=1, dtype=np.float64)
+
     def one_part(first: int, last: int) -> None:
-        _cosines_part(state, centred, norm, root, edges.indptr, edges.indices, first, last, out)
+        _cosines_part(state, mean, centred, norm, root, edges.indptr, edges.indices, first, last, out)
 
     _in_parts(one_part, len(state))
     return out
@@ -231,7 +247,8 @@ def _centre(velocity: FloatArray, *, root: bool) -> tuple[FloatArray, FloatArray
     velocity = np.asarray(velocity, dtype=np.float32)
     if root:
         velocity = np.copysign(np.sqrt(np.abs(velocity)), velocity)
-    centred = np.ascontiguousarray(velocity - velocity.mean(axis=1, keepdims=True), dtype=np.float32)
+    mean = velocity.mean(axis=1, keepdims=True, dtype=np.float64)
+    centred = np.ascontiguousarray(velocity - mean, dtype=np.float32)
     return centred, np.linalg.norm(centred, axis=1).astype(np.float32)
 
 
