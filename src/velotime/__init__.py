@@ -9,7 +9,7 @@ from velotime.compute import jit as _jit  # noqa: F401
 
 # isort: split
 from velotime import metrics, pl, pp, read, simulation, tl
-from velotime._status import FitError, InputError, Status, UnclearWarning, VelotimeError
+from velotime._status import FitError, InputError, InputWarning, Status, UnclearWarning, VelotimeError
 from velotime.inference import (
     Ends,
     ExactTimes,
@@ -42,6 +42,7 @@ __all__ = [
     "Gaussian",
     "GeneClock",
     "InputError",
+    "InputWarning",
     "LearnedPrior",
     "Markers",
     "MixtureEM",

@@ -45,6 +45,7 @@ FIT_ONSET = "fit_onset"
 FIT_R2 = "fit_r2"
 FIT_CONVERGENCE = "fit_convergence"
 FIT_STATUS = "fit_status"
+GENE_ID = "gene_id"
 VELOCITY_GENES = "velocity_genes"
 
 # obs
@@ -60,6 +61,7 @@ SIZE_UNSPLICED = "initial_size_unspliced"
 SIZE_SPLICED = "initial_size_spliced"
 
 LINEAGE = "lineage"
+SAMPLE = "sample"
 
 # obsm, varm
 LINEAGE_POSTERIOR = "lineage_posterior"
@@ -87,6 +89,7 @@ MODEL_COMPARISON = "model_comparison"
 VELOCITY_PARAMS = "velocity_params"
 VELOCITY_GRAPH = "velocity_graph"
 VELOCITY_GRAPH_NEG = "velocity_graph_neg"
+FILTER_CELLS = "filter_cells"
 FILTER_GENES = "filter_genes"
 MOMENTS = "moments"
 

@@ -43,5 +43,9 @@ class UnclearWarning(UserWarning):
     """The data do not settle something that the result states."""
 
 
+class InputWarning(UserWarning):
+    """The input is used, but not quite as it stands; the message says what was done or looks wrong, and counts it."""
+
+
 class FitError(VelotimeError, RuntimeError):
     """The input was fine but no fit came out of it."""

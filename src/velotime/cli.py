@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from velotime._status import FitError, InputError, UnclearWarning
+from velotime._status import FitError, InputError, InputWarning, UnclearWarning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from velotime.inference import SoftEM
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+OUR_WARNINGS = (InputWarning, UnclearWarning)
 
 
 @contextmanager
@@ -47,12 +48,12 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("input_path", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("inputs", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Where to write; default: IN_velotime.h5ad beside IN.",
+    help="Where to write; default: IN_velotime.h5ad beside IN. Must be given with several IN.",
 )
 @click.option("--report", type=click.Path(path_type=Path), help="Write a page for the browser too, e.g. report.html.")
 @click.option("--force", is_flag=True, help="Replace existing outputs.")
@@ -63,12 +64,14 @@ def main() -> None:
     show_default=True,
     help="How counts scatter; gaussian is for normalised values.",
 )
+@click.option("--mod", metavar="NAME", help="Modality of an .h5mu file, or table of a .zarr store, with several.")
+@click.option("--gene-names", metavar="COLUMN", help="Column of var that names the genes. [default: names as they are]")
 @click.option("--unspliced", metavar="LAYER", help="Layer of the unspliced counts; found by itself by default.")
 @click.option("--spliced", metavar="LAYER", help="Layer of the spliced counts; found by itself by default.")
 @click.option(
     "--min-cells",
     type=click.IntRange(1),
-    help="Cells, in each layer, that a gene needs. [default: 1.5 %, at least 10]",
+    help="Cells, in each layer, that a gene needs. [default: 1.5 %, 10 to 100]",
 )
 @click.option(
     "--n-top-genes",
@@ -102,11 +105,13 @@ def main() -> None:
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def run(
-    input_path: Path,
+    inputs: tuple[Path, ...],
     output: Path | None,
     report: Path | None,
     force: bool,
     noise: str,
+    mod: str | None,
+    gene_names: str | None,
     unspliced: str | None,
     spliced: str | None,
     min_cells: int | None,
@@ -125,24 +130,27 @@ def run(
 ) -> None:
     """Fit the cells of IN and write them with latent time, rates and velocity.
 
-    IN is an .h5ad or .loom file, or the output folder of STARsolo (Velocyto), kb-python (nac) or alevin-fry (USA mode).
+    IN is an .h5ad, .loom or .h5mu file, a .zarr store, or the output folder of STARsolo (Velocyto), kb-python (nac,
+    lamanno), alevin-fry (USA mode), tidesurf or Parse (split-pipe). Several IN are samples of one data set: cells of
+    the same barcode are told apart by the names of the files.
 
     Exit codes: 0 done, 1 the fit failed, 2 bad input or usage.
     """
     with exit_codes():
         if not quiet:
-            click.echo(f"Reading {input_path}", err=True)
-        from velotime import SoftEM, data, pp, read, tl
+            click.echo(f"Reading {', '.join(map(str, inputs))}", err=True)
+        from velotime import SoftEM, data, tl
         from velotime import report as write_report
         from velotime.report import summary
 
-        output = _beside(input_path) if output is None else output
+        output = _beside(inputs) if output is None else output
         data.check_output(output, force=force)
         if report is not None:
             data.check_output(report, force=force, suffix=".html")
         plain = SoftEM(noise=_noise(noise), max_iterations=max_iterations, n_lineages=_n_lineages(lineages))
         began = time.perf_counter()
-        adata = read.auto(input_path)
+        layers = {"unspliced": unspliced, "spliced": spliced}
+        adata = _read(inputs, mod, gene_names)
         method = replace(
             plain,
             lineages=_terminals(terminals, adata.obs),
@@ -151,8 +159,7 @@ def run(
         )
         if method.noise.counts:
             limits: Any = {"min_cells": min_cells, "n_top_genes": n_top_genes, "keep": method.marker_genes}
-            pp.filter_genes(adata, **limits, unspliced=unspliced, spliced=spliced)
-        layers = {"unspliced": unspliced, "spliced": spliced}
+            _filter(adata, limits, layers)
         _fit(adata, method, layers, seed=seed, quiet=quiet)
         _to_unit(adata, method)
         if method.noise.counts and not skip_comparison:
@@ -161,7 +168,7 @@ def run(
         click.echo(summary(adata, seconds=time.perf_counter() - began))
         click.echo(f"\nWrote {output}")
         if report is not None:
-            write_report(adata, report, title=input_path.name, force=force)
+            write_report(adata, report, title=", ".join(path.name for path in inputs), force=force)
             click.echo(f"Wrote {report}")
 
 
@@ -195,9 +202,52 @@ def demo(output: Path, cells: int, genes: int, seed: int, quiet: bool) -> None:
         click.echo("Wrote " + ", ".join(str(path) for path in written))
 
 
-def _beside(path: Path) -> Path:
-    path = path if path.name.strip(".") else path.resolve()
+def _beside(inputs: tuple[Path, ...]) -> Path:
+    if len(inputs) > 1:
+        raise InputError(f"{len(inputs)} inputs and no name for what is written: give one, e.g. -o fitted.h5ad.")
+    path = inputs[0] if inputs[0].name.strip(".") else inputs[0].resolve()
     return path.with_name(f"{path.stem}_velotime.h5ad")
+
+
+def _read(inputs: tuple[Path, ...], mod: str | None, gene_names: str | None) -> AnnData:
+    """One file or folder, or several merged; names that occur more than once are told apart, and this is said."""
+    from velotime import data, read
+
+    if len(inputs) > 1 and mod is not None:
+        raise InputError("--mod chooses within one file: give one IN, or read the samples in Python.")
+    with _warnings_told():
+        if len(inputs) > 1:
+            return read.samples(inputs, gene_names=gene_names)
+        adata = read.auto(inputs[0], mod=mod, gene_names=gene_names)
+        data.name_apart(adata)
+        return adata
+
+
+def _filter(adata: AnnData, limits: dict[str, Any], layers: dict[str, str | None]) -> None:
+    """Genes with enough counts, and cells with any in these."""
+    from velotime import pp
+
+    with _warnings_told():
+        pp.filter_genes(adata, **limits, **layers)
+        pp.filter_cells(adata, **layers)
+        n = adata.uns["filter_cells"]["left_out"]
+        if n:
+            warnings.warn(f"{n:,} cells have no counts in the genes to fit: left out.", InputWarning, stacklevel=2)
+
+
+@contextmanager
+def _warnings_told() -> Iterator[None]:
+    """A line for each of our warnings."""
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            for category in OUR_WARNINGS:
+                warnings.simplefilter("always", category)
+            yield
+    finally:  # before the line of an error, which these may explain
+        for warning in caught:
+            if issubclass(warning.category, OUR_WARNINGS):
+                click.echo(f"Warning: {warning.message}", err=True)
 
 
 def _noise(name: str) -> Any:
@@ -263,12 +313,8 @@ def _to_unit(adata: AnnData, method: SoftEM) -> None:
 def _fit(adata: AnnData, method: SoftEM, layers: dict[str, str | None], *, seed: int, quiet: bool) -> None:
     from velotime import tl
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UnclearWarning)
+    with _warnings_told():
         tl.recover_dynamics(adata, method=method, seed=seed, progress=not quiet and sys.stderr.isatty(), **layers)
-    for warning in caught:
-        if issubclass(warning.category, UnclearWarning):
-            click.echo(f"Warning: {warning.message}", err=True)
 
 
 def _spearman(adata: AnnData) -> float:

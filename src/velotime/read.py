@@ -1,19 +1,44 @@
 """Readers: files and folders of the common quantifiers into one AnnData.
 
-``auto`` recognises what is there; the others say what it must be.
+``auto`` recognises what is there; the others say what it must be; ``samples`` merges several.
 """
 
 from __future__ import annotations
 
 from velotime import data
-from velotime._check import FilePath, checked
+from velotime._check import FilePath, Optional, Text, checked
+from velotime.data.arguments import FILES
 
 PATH = {"path": FilePath()}
+MOD = {"mod": Optional(Text("the name of a modality"))}
+GENE_NAMES = {"gene_names": Optional(Text("the name of a var column"))}
+
 alevin_fry = checked(PATH, "read.alevin_fry")(data.read_alevin_fry)
-auto = checked(PATH, "read.auto")(data.read_any)
-h5ad = checked(PATH, "read.h5ad")(data.read_h5ad)
+auto = checked(PATH | MOD | GENE_NAMES, "read.auto")(data.read_any)
+cellranger_pair = checked({"with_introns": FilePath(), "without_introns": FilePath()}, "read.cellranger_pair")(
+    data.read_cellranger_pair
+)
+h5ad = checked(PATH | GENE_NAMES, "read.h5ad")(data.read_h5ad)
+h5mu = checked(PATH | MOD | GENE_NAMES, "read.h5mu")(data.read_h5mu)
 kb = checked(PATH, "read.kb")(data.read_kb)
 loom = checked(PATH, "read.loom")(data.read_loom)
+parse = checked(PATH, "read.parse")(data.read_parse)
+samples = checked({"paths": FILES} | GENE_NAMES, "read.samples")(data.read_samples)
 starsolo = checked(PATH, "read.starsolo")(data.read_starsolo)
+tidesurf = checked(PATH, "read.tidesurf")(data.read_tidesurf)
+zarr = checked(PATH | MOD | GENE_NAMES, "read.zarr")(data.read_zarr)
 
-__all__ = ["alevin_fry", "auto", "h5ad", "kb", "loom", "starsolo"]
+__all__ = [
+    "alevin_fry",
+    "auto",
+    "cellranger_pair",
+    "h5ad",
+    "h5mu",
+    "kb",
+    "loom",
+    "parse",
+    "samples",
+    "starsolo",
+    "tidesurf",
+    "zarr",
+]

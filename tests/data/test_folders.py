@@ -177,9 +177,40 @@ def test_kb_h5ad(tmp_path):
     adata.write_h5ad(path)
     assert_read(vt.read.kb(path), made, UNIQUE)
     assert "mature" in vt.read.h5ad(path).layers
-    vt.read.kb(path).write_h5ad(path)
-    with pytest.raises(InputError, match=r"no layer 'mature', but .*'spliced'"):
+    vt.read.kb(path).write_h5ad(path)  # as the workflow lamanno leaves it
+    assert_read(vt.read.kb(path), made, UNIQUE)
+    del adata.layers["mature"]
+    adata.write_h5ad(path)
+    with pytest.raises(InputError, match=r"no layer 'mature' or 'spliced', but \['ambiguous', 'nascent'\]"):
         vt.read.kb(path)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("reader", [vt.read.kb, vt.read.auto])
+def test_kb_lamanno_keeps_the_cells_of_both_matrices(tmp_path, reader, zipped):
+    made = counts(6)
+    folder = tmp_path / "counts_unfiltered"
+    folder.mkdir()
+    for kind, order in (("spliced", [3, 1, 0, 2]), ("unspliced", [2, 0, 3])):  # each in an order of its own
+        write_mtx(folder / f"{kind}.mtx", made[kind][order], "real", "{:g}")
+        write_lines(folder / f"{kind}.barcodes.txt", [CELLS[k] for k in order])
+        write_lines(folder / f"{kind}.genes.txt", GENES)
+    if zipped:
+        compress(tmp_path)
+    adata = reader(tmp_path)
+    assert list(adata.obs_names) == [CELLS[k] for k in (3, 0, 2)]
+    assert list(adata.var_names) == GENES
+    for kind in ("spliced", "unspliced"):
+        np.testing.assert_array_equal(adata.layers[kind].toarray(), made[kind][[3, 0, 2]])
+
+
+def test_kb_lamanno_of_two_runs_is_refused(tmp_path):
+    for kind, cells in (("spliced", CELLS[:2]), ("unspliced", CELLS[2:])):
+        write_mtx(tmp_path / f"{kind}.mtx", counts()[kind][:2], "real", "{:g}")
+        write_lines(tmp_path / f"{kind}.barcodes.txt", cells)
+        write_lines(tmp_path / f"{kind}.genes.txt", GENES)
+    with pytest.raises(InputError, match="share 0 cells and 5 genes"):
+        vt.read.kb(tmp_path)
 
 
 @pytest.mark.parametrize("zipped", [False, True])

@@ -2,15 +2,83 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from anndata import AnnData
 
-from velotime._check import Instance, Optional, Text
+from velotime._check import FilePath, NotAllowedError, Optional, Rule, Text
 
-ADATA = Instance(
-    AnnData,
-    "an AnnData",
-    cure="Read files with vt.read.auto(path); bring a collection into memory with collection.to_adata().",
-)
+CURES = {  # other packages' objects, told by name so as not to import them
+    "AnnCollection": "Join its parts in memory: adata = anndata.concat(collection.adatas, index_unique='-').",
+    "AnnCollectionView": "Join its parts in memory: adata = anndata.concat(collection.adatas, index_unique='-').",
+    "MuData": "Give one modality: adata = mdata['rna'].",
+    "SpatialData": "Give one table: adata = sdata.tables['table'].",
+    "Raw": "Call adata.raw.to_adata() and add layers of spliced and unspliced counts.",
+    "list": "Join them first: adata = anndata.concat([...], index_unique='-').",
+}
+
+
+@dataclass(frozen=True)
+class AnnDataRule(Rule):
+    """An AnnData whose slots can be written.
+
+    Parameters
+    ----------
+    subset
+        Whether cells or genes are to be taken out of it in place, which a file does not allow.
+    """
+
+    subset: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """Where it must be."""
+        return "an AnnData in memory" if self.subset else "an AnnData"
+
+    def accept(self, value: Any) -> AnnData:
+        """As it is; layers may lie in a file, unless they are to be written into a part of it."""
+        if not isinstance(value, AnnData):
+            path = isinstance(value, str | os.PathLike)
+            cure = "Read it first: adata = velotime.read.auto(path)." if path else CURES.get(type(value).__name__)
+            raise NotAllowedError(
+                cure or "Read a file with velotime.read.auto(path), or make one: anndata.AnnData(...)."
+            )
+        if value.isbacked and (self.subset or value.is_view):
+            what = "cells and genes cannot be taken out of it" if self.subset else "parts of it cannot be written"
+            raise NotAllowedError(
+                f"It lies in a file, {value.filename}, and {what}: call adata = adata.to_memory() first."
+            )
+        return value
+
+
+@dataclass(frozen=True)
+class Files(Rule):
+    """Files or folders, one a sample."""
+
+    @property
+    def allowed(self) -> str:
+        """With or without names."""
+        return "a list of files or folders, or a dict of them by the names of the samples"
+
+    def accept(self, value: Any) -> list[Any] | dict[str, Any]:
+        """As a list or a dict, not empty."""
+        if isinstance(value, str | os.PathLike) or not isinstance(value, Iterable) or not len(kept := _kept(value)):
+            raise NotAllowedError("One alone is read with velotime.read.auto(path).")
+        for path in kept.values() if isinstance(kept, dict) else kept:
+            FilePath().accept(path)
+        return kept
+
+
+def _kept(value: Iterable[Any]) -> list[Any] | dict[str, Any]:
+    return {str(name): path for name, path in value.items()} if isinstance(value, Mapping) else list(value)
+
+
+ADATA = AnnDataRule()
+ADATA_IN_PLACE = AnnDataRule(subset=True)
+FILES = Files()
 COLUMN = Text("the name of an obs column")
 VAR_COLUMN = Text("the name of a var column")
 BASIS = Text("the name of a basis, such as 'umap'")

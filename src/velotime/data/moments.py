@@ -14,7 +14,15 @@ from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import IntArray
 from velotime.data.neighbors import N_NEIGHBORS, neighborhood_size
-from velotime.data.reading import Reading, check_shape, find_layers, read_layer, read_observations, tally
+from velotime.data.reading import (
+    Reading,
+    check_shape,
+    doubts_about,
+    find_layers,
+    read_layer,
+    read_observations,
+    tally,
+)
 from velotime.inference import Method, Observations, Reads
 
 LEAST_EXPRESSING = 10  # cells that must show a gene, in each layer
@@ -43,6 +51,7 @@ def read_moments(adata: AnnData, *, unspliced: str | None = None, spliced: str |
     _check_moments(adata, unspliced, spliced)
     check_shape(adata)
     u, s = (read_layer(adata, name, counts=False) for name in names)
+    doubts = doubts_about(u, s, names, counts=False)
     status = np.full(adata.n_vars, keys.FITTED, dtype=object)
     for values, counted, kind in zip((s, u), _counted(adata, names)[::-1], ("spliced", "unspliced"), strict=True):
         shown = _expressing(counted)
@@ -57,7 +66,7 @@ def read_moments(adata: AnnData, *, unspliced: str | None = None, spliced: str |
     if len(genes) < adata.n_vars:
         u, s = u[:, genes], s[:, genes]
     ones = np.ones(adata.n_obs)
-    return Reading(Observations(u, s, ones, ones, _averaged(adata, names)), genes, status, names)
+    return Reading(Observations(u, s, ones, ones, _averaged(adata, names)), genes, status, names, doubts)
 
 
 def _check_moments(adata: AnnData, unspliced: str | None, spliced: str | None) -> None:

@@ -9,7 +9,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime._types import FloatArray
-from velotime.data.reading import find_layers
+from velotime.data.reading import find_layers, read_layer
 
 N_NEIGHBORS = 30
 N_COMPONENTS = 30
@@ -25,7 +25,7 @@ def ensure_neighbors(
     """
     if "distances" in adata.obsp and "connectivities" in adata.obsp:
         return
-    layer = adata.layers[find_layers(adata, spliced=spliced)[1]]
+    layer = read_layer(adata, find_layers(adata, spliced=spliced)[1], counts=False)
     copy = ad.AnnData(sparse.csr_matrix(layer, dtype=np.float32), obs=adata.obs[[]])
     sc.pp.normalize_total(copy)
     sc.pp.log1p(copy)

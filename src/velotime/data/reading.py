@@ -19,6 +19,7 @@ from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.inference import CellLabels, Observations
 
 LEAST_CELLS = 20
+LEAST_UNSPLICED = 0.02  # share of all counts, below which an assay sees no introns to speak of
 SMALLEST_SIZE = 0.05  # size factors are floored here: a nearly empty cell must not count for nothing
 
 
@@ -36,12 +37,15 @@ class Reading:
         For every gene of the AnnData "fitted", or why not, ``(all genes,)``.
     layers
         Names of the unspliced and the spliced layer.
+    doubts
+        What looks wrong with the layers, a sentence each, to be warned about before a fit.
     """
 
     observations: Observations
     genes: IntArray
     fit_status: Any
     layers: tuple[str, str]
+    doubts: tuple[str, ...] = ()
 
 
 def find_layers(adata: AnnData, unspliced: str | None = None, spliced: str | None = None) -> tuple[str, str]:
@@ -52,14 +56,20 @@ def find_layers(adata: AnnData, unspliced: str | None = None, spliced: str | Non
     InputError
         If a layer is not there; the message lists those that are.
     """
-    return (
+    names = (
         _find_layer(adata, unspliced, keys.UNSPLICED_NAMES, "unspliced"),
         _find_layer(adata, spliced, keys.SPLICED_NAMES, "spliced"),
     )
+    if names[0] == names[1]:
+        raise InputError(
+            f"layer {names[0]!r} is given for both unspliced= and spliced=: they must be two layers. Available: "
+            f"{_layer_names(adata)}."
+        )
+    return names
 
 
 def _find_layer(adata: AnnData, given: str | None, known: Iterable[str], kind: str) -> str:
-    available = list(adata.layers.keys())
+    available = _layer_names(adata)
     for name in [given] if given is not None else known:
         if name in available:
             return name
@@ -72,6 +82,11 @@ def _find_layer(adata: AnnData, given: str | None, known: Iterable[str], kind: s
         f"Pass {kind}='...' with the name of the layer that holds the {kind} counts "
         f"(--{kind} on the command line)."
     )
+
+
+def _layer_names(adata: AnnData) -> list[str]:
+    """Names of the layers, without X, which AnnData 0.13 keeps among them under None."""
+    return [name for name in adata.layers if name is not None]
 
 
 def read_observations(
@@ -97,6 +112,7 @@ def read_observations(
     names = find_layers(adata, unspliced, spliced)
     check_shape(adata)
     u, s = (read_layer(adata, name, counts=counts) for name in names)
+    doubts = doubts_about(u, s, names, counts=counts)
     status = gene_status(u, s)
     genes = np.flatnonzero(status == keys.FITTED)
     if len(genes) == 0:
@@ -110,7 +126,7 @@ def read_observations(
     u, s = u[:, genes], s[:, genes]
     if counts:
         _check_cells(adata, u, s)
-    return Reading(Observations(u, s, sizes[0], sizes[1]), genes, status, names)
+    return Reading(Observations(u, s, sizes[0], sizes[1]), genes, status, names, doubts)
 
 
 def check_shape(adata: AnnData) -> None:
@@ -120,16 +136,57 @@ def check_shape(adata: AnnData) -> None:
     for axis, names in (("obs", adata.obs_names), ("var", adata.var_names)):
         if not names.is_unique:
             twice = list(pd.unique(names[names.duplicated()])[:3])
+            merge = "" if axis == "var" else ", or merge samples with velotime.read.samples([...])"
             raise InputError(
-                f"adata.{axis}_names are not unique, e.g. {twice}. Call adata.{axis}_names_make_unique() first."
+                f"adata.{axis}_names are not unique, e.g. {twice}. Call adata.{axis}_names_make_unique() first{merge}."
             )
+    if _share_of_barcodes(adata.var_names) > 0.5 > _share_of_barcodes(adata.obs_names):
+        raise InputError(
+            f"adata is {adata.shape}, genes x cells: its var_names are barcodes, e.g. {adata.var_names[0]!r}. Cells "
+            "belong in rows: adata = adata.T.copy()."
+        )
+
+
+def _share_of_barcodes(names: pd.Index) -> float:
+    """How many of the first names hold 12 or more letters of DNA in a row, as barcodes of droplets do."""
+    first = pd.Series(names[:100].astype(str))
+    return float(first.str.contains("[ACGT]{12}", regex=True).mean()) if len(first) else 0.0
+
+
+def doubts_about(u: Any, s: Any, names: tuple[str, str], *, counts: bool) -> tuple[str, ...]:
+    """What looks wrong with two layers as :func:`read_layer` gives them, a sentence each: a fit of them would run."""
+    doubts = []
+    if _same(u, s):
+        doubts.append(
+            f"the layers {names[0]!r} and {names[1]!r} hold the same values: one is a copy of the other, and what a "
+            "fit says of direction and velocity means nothing. Put the unspliced counts of the quantifier into the "
+            "first."
+        )
+    total = float(u.sum(dtype=np.float64)), float(s.sum(dtype=np.float64))
+    share = total[0] / max(sum(total), 1.0)
+    if counts and share < LEAST_UNSPLICED:
+        doubts.append(
+            f"{share:.2%} of the counts are unspliced, where droplet methods show 10 to 40 %: the assay sees hardly "
+            "any introns (probes on exons do not), or introns were not counted. Velocity rests on unspliced counts; "
+            "do not trust it here. If reads in introns were made, quantify them again with an index of introns."
+        )
+    return tuple(doubts)
+
+
+def _same(u: Any, s: Any) -> bool:
+    """Whether all values of two layers are the same, and not all zero."""
+    if sparse.issparse(u) and sparse.issparse(s):  # in canonical format, both
+        parts = ((u.indptr, s.indptr), (u.indices, s.indices), (u.data, s.data))
+        return u.nnz > 0 and all(np.array_equal(one, other) for one, other in parts)
+    return type(u) is type(s) and bool(np.any(u)) and np.array_equal(u, s)
 
 
 def read_layer(adata: AnnData, name: str, *, counts: bool) -> Any:
-    """One layer as float32, CSR or dense, its values checked."""
+    """One layer as float32, CSR or dense, its values checked; from memory, a file, or in pieces as of Dask."""
     layer = adata.layers[name]
-    if hasattr(layer, "to_memory"):
-        layer = layer.to_memory()
+    for load in ("to_memory", "compute"):  # of AnnData's matrices in files, of Dask's
+        if hasattr(layer, load):
+            layer = getattr(layer, load)()
     if layer.shape != adata.shape:
         raise InputError(f"layer {name!r} is {layer.shape}, but adata is {adata.shape}: they must be alike.")
     values = layer.data if sparse.issparse(layer) else np.asarray(layer)
@@ -204,7 +261,7 @@ def _check_cells(adata: AnnData, u: Any, s: Any) -> None:
     if empty.any():
         raise InputError(
             f"{int(empty.sum())} cells have no counts in the genes to fit, e.g. {list(adata.obs_names[empty][:3])}. "
-            "Remove them, for example with scanpy.pp.filter_cells(adata, min_counts=1), or keep more genes."
+            "Remove them with velotime.pp.filter_cells(adata), or keep more genes."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,15 +11,17 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._check import Names, Optional, Whole, checked
-from velotime._status import InputError
+from velotime._status import InputError, InputWarning
 from velotime._types import BoolArray, FloatArray
-from velotime.data import check_genes, find_layers, read_layer
-from velotime.data.arguments import ADATA, LAYER
+from velotime.data import check_genes, doubts_about, find_layers, read_layer
+from velotime.data.arguments import ADATA_IN_PLACE, LAYER
+
+SHARE, LEAST_CELLS, MOST_CELLS = 0.015, 10, 100  # of the cells that must show a gene in each layer, by default
 
 
 @checked(
     {
-        "adata": ADATA,
+        "adata": ADATA_IN_PLACE,
         "min_cells": Optional(Whole(1)),
         "min_shared_counts": Whole(0),
         "n_top_genes": Optional(Whole(1)),
@@ -44,8 +47,10 @@ def filter_genes(
     adata
         Cells x genes with raw counts of both layers; subset in place.
     min_cells
-        Cells with a count, in each layer, that a gene needs. By default 1.5 % of the cells and at least 10, so that
-        there are counts on every stretch of a gene's curve.
+        Cells with a count, in each layer, that a gene needs. By default 1.5 % of the cells, at least 10 and at most
+        100: there must be counts on every stretch of a gene's curve, but that takes a number of cells, not a share,
+        and a share drops the genes of a rare lineage in a large set. There ``min_shared_counts`` keeps out genes that
+        are noise: those have both layers in the same cell by chance only.
     min_shared_counts
         Counts that a gene needs, over cells that have it in both layers (scVelo's criterion and default).
     n_top_genes
@@ -69,10 +74,16 @@ def filter_genes(
     ------
     InputError
         If a layer or a gene to keep is missing, or no gene is left; ``adata`` is as it was.
+
+    Warns
+    -----
+    InputWarning
+        If hardly any counts are unspliced (the assay sees no introns), or both layers are the same.
     """
     names = find_layers(adata, unspliced, spliced)
     u, s = (read_layer(adata, name, counts=True) for name in names)
-    least = max(10, int(np.ceil(0.015 * adata.n_obs))) if min_cells is None else min_cells
+    doubts = doubts_about(u, s, names, counts=True)
+    least = _least_cells(adata.n_obs) if min_cells is None else min_cells
     shared = _shared_counts(u, s)
     reasons = {
         f"unspliced in fewer than {least} cells": _detected(u) < least,
@@ -98,6 +109,13 @@ def filter_genes(
             adata.obs[column] = np.asarray(layer.sum(axis=1, dtype=np.float64)).ravel()
     adata._inplace_subset_var(stay)
     adata.uns[keys.FILTER_GENES] = {"kept": int(stay.sum()), "left_out": went}
+    for doubt in doubts:
+        warnings.warn(doubt, InputWarning, stacklevel=3)
+
+
+def _least_cells(n_cells: int) -> int:
+    """Cells that a gene needs: a share of few cells, a number of many."""
+    return max(LEAST_CELLS, min(MOST_CELLS, int(np.ceil(SHARE * n_cells))))
 
 
 def _named(adata: AnnData, genes: Iterable[str]) -> BoolArray:

@@ -12,7 +12,7 @@ from anndata import AnnData
 from numpy.random import Generator
 
 from velotime._check import SEED, Flag, Instance, Optional, checked
-from velotime._status import UnclearWarning
+from velotime._status import InputWarning, UnclearWarning
 from velotime.data import Reading, read_for, read_labels, write_fit
 from velotime.data.arguments import ADATA, LAYER
 from velotime.inference import (
@@ -154,6 +154,8 @@ def recover_dynamics(
     UnclearWarning
         If the direction is not clear, a piece of knowledge is in conflict with the rest, a group of the time prior has
         fewer than 5 cells, or a lineage hardly any.
+    InputWarning
+        If hardly any counts are unspliced (the assay sees no introns), or both layers are the same.
 
     Raises
     ------
@@ -164,6 +166,8 @@ def recover_dynamics(
     """
     method = SoftEM() if method is None else method
     reading = read_for(adata, method, unspliced=unspliced, spliced=spliced)
+    for doubt in reading.doubts:
+        warnings.warn(doubt, InputWarning, stacklevel=3)
     with ProgressBar(show=progress) as bar:
         fit = _fit(method, adata, reading, np.random.default_rng(seed), bar)
     write_fit(adata, reading, method, fit, seed=seed)

@@ -1,24 +1,37 @@
-"""Whatever is there: a file or the folder of a quantifier, recognised by what is in it."""
+"""Whatever is there: a file or the folder of a quantifier, recognised by what is in it; one sample or several."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from anndata import AnnData
 
 from velotime._status import InputError
 from velotime.data.formats.alevin_fry import FRY, from_alevin_fry
-from velotime.data.formats.h5ad import read_h5ad
-from velotime.data.formats.kb import KB, from_kb
+from velotime.data.formats.cellranger import CALLED
+from velotime.data.formats.h5ad import is_zarr, read_h5ad, read_h5mu, read_zarr, require_only, with_gene_names
+from velotime.data.formats.kb import KB, KB_LAMANNO, from_kb, from_kb_lamanno
 from velotime.data.formats.layout import read_layout
 from velotime.data.formats.loom import read_loom
+from velotime.data.formats.parse import PARSE, from_parse
 from velotime.data.formats.starsolo import SOLO, SOLO_OLD, from_old_starsolo, from_starsolo
+from velotime.data.formats.tidesurf import find_tidesurf, read_tidesurf
+from velotime.data.samples import merge_samples, sample_names
 
-READABLE = (".h5ad", ".loom")
+READABLE = (".h5ad", ".loom", ".h5mu", ".zarr")
+FOLDERS = (
+    (SOLO, from_starsolo),
+    (KB, from_kb),
+    (KB_LAMANNO, from_kb_lamanno),
+    (FRY, from_alevin_fry),
+    (PARSE, from_parse),
+    (SOLO_OLD, from_old_starsolo),
+)
 
 
-def read_file(path: str | Path) -> AnnData:
-    """Read an ``.h5ad`` or ``.loom`` file, told apart by how its name ends.
+def read_file(path: str | Path, *, mod: str | None = None) -> AnnData:
+    """Read an ``.h5ad``, ``.loom`` or ``.h5mu`` file or a ``.zarr`` store, told apart by how the name ends.
 
     Raises
     ------
@@ -26,20 +39,29 @@ def read_file(path: str | Path) -> AnnData:
         If there is no such file, its kind is unknown, or it cannot be read.
     """
     path = Path(path)
+    if is_zarr(path) or path.suffix == ".zarr":
+        return read_zarr(path, mod=mod)
+    if path.suffix == ".h5mu":
+        return read_h5mu(path, mod=mod)
     if path.exists() and not path.is_dir() and path.suffix not in READABLE:
         raise InputError(
             f"{path}: cannot read {path.suffix or 'a file without suffix'!r}; known: {', '.join(READABLE)}."
         )
+    require_only(path, {"mod": mod})
     return read_h5ad(path) if path.suffix == ".h5ad" else read_loom(path)
 
 
-def read_any(path: str | Path) -> AnnData:
-    """Read a file (``.h5ad``, ``.loom``) or the folder of a quantifier, recognised by what is in it.
+def read_any(path: str | Path, *, mod: str | None = None, gene_names: str | None = None) -> AnnData:
+    """Read a file or a store (``.h5ad``, ``.loom``, ``.h5mu``, ``.zarr``) or a quantifier's folder, recognised.
 
     Parameters
     ----------
     path
         As of the other readers.
+    mod
+        The modality of an ``.h5mu`` file or table of a ``.zarr`` store that holds several.
+    gene_names
+        Column of ``var`` that names the genes, see :func:`h5ad`.
 
     Returns
     -------
@@ -50,8 +72,49 @@ def read_any(path: str | Path) -> AnnData:
     InputError
         If it does not exist, or is neither (the message lists what was looked for).
     """
-    if not Path(path).is_dir():
-        return read_file(path)
-    return read_layout(
-        path, (SOLO, from_starsolo), (KB, from_kb), (FRY, from_alevin_fry), (SOLO_OLD, from_old_starsolo)
-    )
+    return with_gene_names(_recognise(Path(path), mod), gene_names)
+
+
+def _recognise(path: Path, mod: str | None) -> AnnData:
+    if not path.is_dir() or is_zarr(path):
+        return read_file(path, mod=mod)
+    require_only(path, {"mod": mod})
+    if find_tidesurf(path):
+        return read_tidesurf(path)
+    if not any(layout.find(path) for layout, _ in FOLDERS) and CALLED.find(path):
+        raise InputError(
+            f"{path} holds counts of genes by Cell Ranger, which do not tell spliced from unspliced. Quantify the "
+            "reads by velocyto, STARsolo, kb-python, alevin-fry or tidesurf, or run Cell Ranger with and without "
+            "introns and give both to velotime.read.cellranger_pair."
+        )
+    return read_layout(path, *FOLDERS)
+
+
+def read_samples(paths: Sequence[str | Path] | Mapping[str, str | Path], *, gene_names: str | None = None) -> AnnData:
+    """Read several samples, each as :func:`auto` does, into one object.
+
+    Parameters
+    ----------
+    paths
+        Files or folders; a dict names the samples, a list leaves that to the names of the files.
+    gene_names
+        Column of ``var`` that names the genes, see :func:`h5ad`.
+
+    Returns
+    -------
+    Cells of all samples x genes that all have, with the sample in ``obs["sample"]``. Where a barcode occurs in two
+    samples, as it does in most pairs, names of cells begin with that of their sample.
+
+    Warns
+    -----
+    InputWarning
+        If cells were renamed for that, or genes left out.
+
+    Raises
+    ------
+    InputError
+        If one cannot be read, or the samples share no gene.
+    """
+    named = paths if isinstance(paths, Mapping) else dict(zip(sample_names(paths), paths, strict=True))
+    read = {str(name): read_any(path, gene_names=gene_names) for name, path in named.items()}
+    return merge_samples(read) if len(read) > 1 else next(iter(read.values()))

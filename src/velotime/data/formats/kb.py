@@ -1,9 +1,11 @@
-"""kb-python: mature, nascent and ambiguous molecules of its workflow nac."""
+"""kb-python: the workflow nac (mature, nascent, ambiguous), and lamanno before it (spliced, unspliced)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from velotime._status import InputError
@@ -12,9 +14,10 @@ from velotime.data.formats.layout import KINDS, Layout, assemble, check_shapes, 
 from velotime.data.formats.loom import read_loom
 from velotime.data.formats.source import existing, read_lines, read_matrix
 
+KB_PLACES = ("", "counts_filtered", "counts_unfiltered", "counts_unfiltered_modified")
 KB = Layout(
     "kb-python --workflow nac",
-    ("", "counts_filtered", "counts_unfiltered", "counts_unfiltered_modified"),
+    KB_PLACES,
     {
         "spliced": "cells_x_genes.mature.mtx",
         "unspliced": "cells_x_genes.nascent.mtx",
@@ -23,13 +26,23 @@ KB = Layout(
         "genes": "cells_x_genes.genes.txt",
     },
 )
+KB_LAMANNO = Layout(
+    "kb-python --workflow lamanno",
+    KB_PLACES,
+    {
+        f"{kind}{what}": f"{kind}.{end}"
+        for kind in ("spliced", "unspliced")
+        for what, end in (("", "mtx"), (" cells", "barcodes.txt"), (" genes", "genes.txt"))
+    },
+)
+OWN_NAMES = {"spliced": "mature", "unspliced": "nascent"}
 
 
 def read_kb(path: str | Path) -> AnnData:
-    """Read what ``kb count --workflow=nac`` counts: mature, nascent and ambiguous molecules.
+    """Read what ``kb count`` counts with ``--workflow nac``, or with lamanno or nucleus before version 0.28.
 
-    kb's ambiguous molecules lie within exons: they fit the mature and the nascent transcript alike, and there are many.
-    They are kept apart here; to count them as spliced, as ``kb count --sum=cell`` does, add them up:
+    kb's ambiguous molecules (nac) lie within exons: they fit the mature and the nascent transcript alike, and there
+    are many. They are kept apart here; to count them as spliced, as ``kb count --sum=cell`` does, add them up:
     ``adata.layers["spliced"] += adata.layers["ambiguous"]``.
 
     Parameters
@@ -41,7 +54,8 @@ def read_kb(path: str | Path) -> AnnData:
     Returns
     -------
     Cells x genes as of :func:`read_starsolo`: mature counts in layer ``spliced``, nascent ones in ``unspliced``. All
-    barcodes that were seen are there: leave out empty droplets before a fit.
+    barcodes that were seen are there (of lamanno's two matrices those in both, as in kb's own ``adata.h5ad``): leave
+    out empty droplets before a fit.
 
     Raises
     ------
@@ -50,7 +64,7 @@ def read_kb(path: str | Path) -> AnnData:
     """
     if Path(path).is_file():
         return _from_kb_file(Path(path))
-    return read_layout(path, (KB, from_kb))
+    return read_layout(path, (KB, from_kb), (KB_LAMANNO, from_kb_lamanno))
 
 
 def from_kb(files: dict[str, Path]) -> AnnData:
@@ -66,13 +80,39 @@ def from_kb(files: dict[str, Path]) -> AnnData:
     return assemble(layers, cells, genes, genes if names is None else read_lines(names))
 
 
+def from_kb_lamanno(files: dict[str, Path]) -> AnnData:
+    """Two matrices, cells x genes, each with cells and genes of its own; those in both are kept, as kb does."""
+    parts = {kind: _lamanno_part(files, kind) for kind in OWN_NAMES}
+    cells, genes = (
+        first[np.isin(first, second)]
+        for first, second in zip(*((part.obs_names, part.var_names) for part in parts.values()), strict=True)
+    )
+    if not len(cells) or not len(genes):
+        raise InputError(
+            f"{files['spliced']} and {files['unspliced'].name} share {len(cells)} cells and {len(genes)} genes: they "
+            "are not of one run. Give the folder as kb count left it."
+        )
+    layers = {kind: part[cells, genes].X for kind, part in parts.items()}
+    return assemble(layers, *(pd.Series(names, dtype=object) for names in (cells, genes, genes)))
+
+
+def _lamanno_part(files: dict[str, Path], kind: str) -> AnnData:
+    cells, genes = (read_lines(files[f"{kind} {what}"]) for what in ("cells", "genes"))
+    names = {"cells": files[f"{kind} cells"], "genes": files[f"{kind} genes"]}
+    matrix = read_matrix(files[kind])
+    check_shapes(files | names, {kind: matrix}, cells, genes)
+    return AnnData(matrix, obs=pd.DataFrame(index=cells.astype(str)), var=pd.DataFrame(index=genes.astype(str)))
+
+
 def _from_kb_file(path: Path) -> AnnData:
     adata = read_loom(path) if path.suffix == ".loom" else read_h5ad(path)
-    for kb, ours in (("mature", "spliced"), ("nascent", "unspliced")):
+    for ours, kb in OWN_NAMES.items():
+        if ours in adata.layers:
+            continue
         if kb not in adata.layers:
             raise InputError(
-                f"{path} was not made by kb-python --workflow nac: it has no layer {kb!r}, but {list(adata.layers)}. "
-                "Read any other file with velotime.read.auto(path)."
+                f"{path} was not made by kb-python --workflow nac or lamanno: it has no layer {kb!r} or {ours!r}, but "
+                f"{list(adata.layers)}. Read any other file with velotime.read.auto(path)."
             )
         adata.layers[ours] = adata.layers.pop(kb)
     return adata

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from velotime._status import InputError
 from velotime.data.formats.layout import unambiguous
-from velotime.data.formats.source import read_checked
+from velotime.data.formats.source import check_stored, read_checked
 
 
 def read_loom(path: str | Path) -> AnnData:
@@ -42,6 +42,7 @@ def _read_loom(path: Path) -> AnnData:
     with h5py.File(path, "r") as file:
         if "matrix" not in file:
             raise InputError(f"{path} is no loom file: it has no dataset 'matrix'.")
+        check_stored(path, file)
         layers = {name: _sparse_cells(dataset) for name, dataset in file.get("layers", {}).items()}
         n_genes, n_cells = file["matrix"].shape
         obs = _attributes(file.get("col_attrs", {}), ("CellID", "obs_names", "cell_names", "barcode"), n_cells)

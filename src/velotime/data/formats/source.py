@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -63,7 +65,9 @@ def read_checked(path: str | Path, reader: Callable[[Path], AnnData], kind: str)
             f"{path} is a folder; give a file ({kind}), or read the folder of a quantifier with velotime.read.auto."
         )
     try:
-        return reader(path)
+        with warnings.catch_warnings():  # we say so ourselves, where it matters
+            warnings.filterwarnings("ignore", ".*names are not unique", UserWarning)
+            return reader(path)
     except InputError:
         raise
     except Exception as error:
@@ -73,3 +77,20 @@ def read_checked(path: str | Path, reader: Callable[[Path], AnnData], kind: str)
 def first_line(error: BaseException) -> str:
     """What an error says, or its name."""
     return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def check_stored(path: Path, group: Any) -> None:
+    """See to it that HDF5 holds all pieces of its datasets: it reads one that was never written as zeros."""
+
+    def check(name: str, item: Any) -> None:
+        if not isinstance(item, h5py.Dataset) or item.chunks is None:
+            return
+        whole = int(np.prod([-(-n // piece) for n, piece in zip(item.shape, item.chunks, strict=True)]))
+        stored = item.id.get_num_chunks()
+        if 0 < stored < whole:
+            raise InputError(
+                f"{path}: {stored} of {whole} pieces of {name} were written; the file is not complete. Copy it again, "
+                "or make it again."
+            )
+
+    group.visititems(check)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime._status import InputError
+from velotime._types import FloatArray, IntArray
 from velotime.data.formats.layout import KINDS, Layout, assemble, check_shapes, read_layout, seen_cells
 from velotime.data.formats.source import read_lines, read_matrix, read_or_say, read_table
 
@@ -59,18 +59,42 @@ def from_starsolo(files: dict[str, Path]) -> AnnData:
 def from_old_starsolo(files: dict[str, Path]) -> AnnData:
     """Entries "gene cell spliced unspliced ambiguous", which is no Matrix Market format."""
     cells, names = read_lines(files["cells"]), read_table(files["genes"])
-    entries = read_or_say(files["all"], _five_columns)
-    if np.isnan(entries[1:, 3:]).any():
-        raise InputError(
-            f"{files['all']} holds one count an entry: a matrix of genes, not spliced and unspliced counts. Give the "
-            "folder Velocyto beside it, made by STAR with --soloFeatures Gene Velocyto."
-        )
-    shape = tuple(entries[0, :2].astype(int))
-    at = tuple(entries[1:, :2].astype(int).T - 1)
-    layers = {kind: sparse.coo_matrix((entries[1:, 2 + k], at), shape=shape).T for k, kind in enumerate(KINDS)}
+    header, entries = _old_entries(files["all"])
+    shape, at = tuple(header[:2]), tuple(entries[:, :2].T - 1)
+    layers = {kind: sparse.coo_matrix((entries[:, 2 + k], at), shape=shape).T for k, kind in enumerate(KINDS)}
     check_shapes(files, layers, cells, names)
     return seen_cells(assemble(layers, cells, names.iloc[:, 0], names.iloc[:, min(1, names.shape[1] - 1)]))
 
 
-def _five_columns(path: Path) -> Any:
-    return pd.read_csv(path, sep=r"\s+", header=None, names=range(5), comment="%", dtype=np.float64).to_numpy()
+def _old_entries(path: Path) -> tuple[IntArray, IntArray]:
+    """The header "genes cells entries" and as many entries of five whole numbers, ``(entries, 5)``."""
+    lines = read_or_say(path, _five_columns)
+    if len(lines) > 1 and np.isnan(lines[1:, 3:]).all():
+        raise InputError(
+            f"{path} holds one count an entry: a matrix of genes, not spliced and unspliced counts. Of STARsolo, give "
+            "the folder Velocyto beside it, made with --soloFeatures Gene Velocyto; of Cell Ranger, two runs to "
+            "velotime.read.cellranger_pair."
+        )
+    header, entries = lines[0, :3], lines[1:]
+    if np.isnan(header).any() or len(entries) != header[2]:
+        promised = "no number of entries" if np.isnan(header).any() else f"{header[2]:.0f} entries"
+        raise InputError(
+            f"{path} promises {promised} in its first line and holds {len(entries)}: it is cut off or damaged. "
+            "Copy it again, or have STAR count again."
+        )
+    high = np.array([header[0], header[1], np.inf, np.inf, np.inf])
+    wrong = ~((entries >= [1, 1, 0, 0, 0]) & (entries <= high) & (entries == np.floor(entries))).all(axis=1)
+    if wrong.any():
+        raise InputError(
+            f"{path}, entry {int(np.flatnonzero(wrong)[0]) + 1} of {len(entries)}: must be a gene from 1 to "
+            f"{header[0]:.0f}, a cell from 1 to {header[1]:.0f} and three counts of 0 or more. The file is damaged: "
+            "copy it again, or have STAR count again."
+        )
+    return header.astype(np.int64), entries.astype(np.int64)
+
+
+def _five_columns(path: Path) -> FloatArray:
+    table = pd.read_csv(path, sep=r"\s+", header=None, names=range(5), comment="%", dtype=np.float64)
+    if not len(table):
+        raise ValueError("it is empty")
+    return np.asarray(table, dtype=np.float64)

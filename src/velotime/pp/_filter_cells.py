@@ -1,0 +1,61 @@
+"""Keep the cells that carry counts in the genes to fit."""
+
+from __future__ import annotations
+
+import numpy as np
+from anndata import AnnData
+
+from velotime import _keys as keys
+from velotime._check import Whole, checked
+from velotime._status import InputError
+from velotime.data import find_layers, gene_status, read_layer
+from velotime.data.arguments import ADATA_IN_PLACE, LAYER
+
+
+@checked({"adata": ADATA_IN_PLACE, "min_counts": Whole(1), "unspliced": LAYER, "spliced": LAYER})
+def filter_cells(
+    adata: AnnData, *, min_counts: int = 1, unspliced: str | None = None, spliced: str | None = None
+) -> None:
+    """Keep cells with counts in the genes that a fit uses: those with counts in both layers.
+
+    scanpy's function of this name counts in ``X``, which may hold something else than both layers, and in all genes.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes with raw counts of both layers; subset in place. Call :func:`filter_genes` first.
+    min_counts
+        Counts that a cell needs, of both layers together.
+    unspliced, spliced
+        Layer names; found by themselves by default.
+
+    Returns
+    -------
+    Nothing; subsets ``adata`` and writes
+
+    ``uns["filter_cells"]``
+        How many cells were kept and how many left out. dict.
+
+    Raises
+    ------
+    InputError
+        If a layer is missing, or no cell is left; ``adata`` is as it was.
+    """
+    u, s = (read_layer(adata, name, counts=True) for name in find_layers(adata, unspliced, spliced))
+    stay = np.ones(adata.n_obs, dtype=bool)
+    while stay.any():  # a gene can become constant, and is not fitted then, when cells go
+        genes = np.flatnonzero(gene_status(u[stay], s[stay]) == keys.FITTED)
+        total = np.asarray(u[:, genes].sum(axis=1) + s[:, genes].sum(axis=1)).ravel()
+        fewer = stay & (total >= min_counts)
+        if np.array_equal(fewer, stay):
+            break
+        stay = fewer
+    if not stay.any():
+        raise InputError(
+            f"no cell of {adata.n_obs} is left: none has {min_counts} counts in genes that show both layers. "
+            "Lower min_counts, keep more genes, or check that the layers hold raw counts."
+        )
+    left_out = int((~stay).sum())
+    if left_out:
+        adata._inplace_subset_obs(stay)
+    adata.uns[keys.FILTER_CELLS] = {"kept": int(stay.sum()), "left_out": left_out}
