@@ -42,14 +42,14 @@ def simulated(seeds: int, auto: bool) -> None:
             chosen = len(adata.uns["lineages"]["names"])
         wall = fit(adata, k, seed)
         late = adata.obs["true_time"] > 0.8
-        ari = adjusted_rand_score(adata.obs["true_lineage"][late], adata.obs["lineage"][late])
+        ari = adjusted_rand_score(adata.obs["true_lineage"][late], adata.obs["fit_lineage"][late])
         rho = spearmanr(adata.obs["latent_time"], adata.obs["true_time"]).statistic
         print(f"{k:>8} {seed:>4} {ari:>8.3f} {rho:>8.4f} {wall:>8.1f} {chosen:>5} {slow:>8.1f}", flush=True)
 
 
 def shares(adata, column: str, labels: list[str] | None = None) -> str:
     """Of the cells of each label, which share lies in each lineage."""
-    table = pd.crosstab(adata.obs[column], adata.obs["lineage"], normalize="index").round(2)
+    table = pd.crosstab(adata.obs[column], adata.obs["fit_lineage"], normalize="index").round(2)
     return (table if labels is None else table.loc[labels]).to_string()
 
 

@@ -41,7 +41,7 @@ def as_if_fitted(n_cells: int, n_genes: int, n_lineages: int):
     adata.varm["fit_lineage_alpha"] = np.asarray(level) * var["true_gamma"].to_numpy()[:, None]
     lineage = adata.obs["true_lineage"].to_numpy().astype(int) if several else np.zeros(n_cells, dtype=int)
     names = [str(k) for k in range(n_lineages)]
-    adata.obs["lineage"] = pd.Categorical.from_codes(lineage, names)
+    adata.obs["fit_lineage"] = pd.Categorical.from_codes(lineage, names)
     adata.obs["latent_time"] = adata.obs["true_time"]
     adata.obs["latent_time_sd"] = 0.02
     adata.obsm["lineage_posterior"] = np.eye(n_lineages)[lineage]

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 import velotime as vt
+from velotime.data import arrows_made_of, write_derived
 
 N_TIMES = 16  # of the time prior of drawn objects
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
@@ -44,7 +46,17 @@ def drawn_object(*, n_lineages: int = 1):
     _genes(adata, n_lineages)
     _cells(adata, n_lineages, rng)
     _record(adata, n_lineages)
+    slope = np.where(adata.obs["fit_lineage"] == "1", 1.0, -1.0) * (adata.obs["true_time"] > 0.4)
+    adata.obsm["velocity_umap"] = np.c_[np.ones(adata.n_obs), slope]
+    accept_arrows(adata)
     return adata
+
+
+def accept_arrows(adata):
+    """Take the arrows that are there for those of the fit and the embedding."""
+    arrows = adata.obsm["velocity_umap"].copy()
+    made_of = arrows_made_of(adata, adata.obsm["X_umap"])
+    write_derived(adata, "velocity_umap", {"obsm": {"velocity_umap": arrows}}, made_of=made_of)
 
 
 def _genes(adata, n_lineages):
@@ -58,6 +70,7 @@ def _genes(adata, n_lineages):
         var[f"fit_dispersion_{name}"] = 0.1
     var["fit_gain"] = np.linspace(100, 10, adata.n_vars)
     var["velocity_genes"] = True
+    var["fit_status"] = pd.Categorical(["fitted"] * adata.n_vars)
     var["fit_arrow_evidence"] = np.linspace(-5, 60, adata.n_vars)
     wide = n_lineages > 1
     t_off = adata.varm["true_t_off"] if wide else var[["true_t_off"]].to_numpy()
@@ -73,16 +86,18 @@ def _cells(adata, n_lineages, rng):
     adata.obs["latent_time"] = time
     for name in ("initial_size_unspliced", "initial_size_spliced"):
         adata.obs[name] = 1000 * adata.obs["true_depth"]
+    for name in ("fit_size_unspliced", "fit_size_spliced"):
+        adata.obs[name] = np.maximum(adata.obs["true_depth"] / adata.obs["true_depth"].mean(), 0.05)
     adata.obs["latent_time_sd"] = 0.02 + 0.03 * np.abs(time - 0.5)
     adata.obs["latent_time_q05"] = np.clip(time - 0.05, 0, 1)
     adata.obs["latent_time_q95"] = np.clip(time + 0.05, 0, 1)
     names = [str(k) for k in range(n_lineages)]
-    adata.obs["lineage"] = pd.Categorical.from_codes(lineage, names)
+    adata.obs["fit_lineage"] = pd.Categorical.from_codes(lineage, names)
     adata.obs["stage"] = pd.cut(adata.obs["true_time"], [-1, 0.3, 0.7, 2], labels=["early", "middle", "late"])
     adata.obsm["lineage_posterior"] = np.eye(n_lineages)[lineage]
+    state = lineage * N_TIMES + np.round(time * (N_TIMES - 1)).astype(int)
+    adata.obsm["time_posterior"] = sparse.csr_matrix(np.eye(N_TIMES * n_lineages, dtype=np.float32)[state])
     adata.obsm["X_umap"] = np.c_[10 * time, 10 * side + rng.normal(0, 0.4, adata.n_obs)]
-    slope = np.where(lineage == 1, 1.0, -1.0) * (time > 0.4)
-    adata.obsm["velocity_umap"] = np.c_[np.ones(adata.n_obs), slope]
     adata.uns["stage_colors"] = np.array(["#112233", "#aa3311", "#22bb88"])
 
 
@@ -90,8 +105,16 @@ def _record(adata, n_lineages):
     names = [str(k) for k in range(n_lineages)]
     weights = np.tile(np.hanning(N_TIMES) + 0.1, n_lineages)
     adata.uns["recover_dynamics"] = {
+        "id": "drawn",
+        "n_cells": adata.n_obs,
+        "n_genes": adata.n_vars,
+        "state_times": np.linspace(0, 1, N_TIMES),
         "method": "SoftEM",
-        "settings": {"noise": {"name": "NegativeBinomial"}, "prior": {"name": "LearnedPrior", "by": "none"}},
+        "settings": {
+            "name": "SoftEM",
+            "noise": {"name": "NegativeBinomial"},
+            "prior": {"name": "LearnedPrior", "by": "none"},
+        },
         "status": "converged",
         "layers": {"unspliced": "unspliced", "spliced": "spliced"},
         "bound": -10 - np.exp(-np.arange(12) / 3.0),

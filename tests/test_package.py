@@ -15,6 +15,7 @@ MODULES = [
     "velotime.tl",
     "velotime.pp",
     "velotime.pl",
+    "velotime.get",
     "velotime.metrics",
     "velotime.read",
     "velotime.simulation",
@@ -36,7 +37,7 @@ def test_all_is_true(name):
 
 FUNCTIONS = [
     pytest.param(getattr(module, word), id=f"{module.__name__}.{word}")
-    for module in (vt.tl, vt.pp, vt.pl, vt.metrics, vt.read, vt.simulation)
+    for module in (vt.tl, vt.pp, vt.pl, vt.get, vt.metrics, vt.read, vt.simulation)
     for word in module.__all__
     if inspect.isfunction(getattr(module, word))
 ]

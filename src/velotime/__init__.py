@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 from velotime.compute import jit as _jit  # noqa: F401
 
 # isort: split
-from velotime import metrics, pl, pp, read, simulation, tl
+from velotime import get, metrics, pl, pp, read, simulation, tl
 from velotime._status import FitError, InputError, InputWarning, Status, UnclearWarning, VelotimeError
 from velotime.inference import (
     Ends,
@@ -59,6 +59,7 @@ __all__ = [
     "UnclearWarning",
     "UniformPrior",
     "VelotimeError",
+    "get",
     "metrics",
     "pl",
     "pp",

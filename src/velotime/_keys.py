@@ -60,13 +60,17 @@ LATENT_TIME_ENTROPY = "latent_time_entropy"
 SIZE_UNSPLICED = "initial_size_unspliced"
 SIZE_SPLICED = "initial_size_spliced"
 
-LINEAGE = "lineage"
+LINEAGE = "fit_lineage"  # not "lineage": that is for annotations of the user's
+FIT_SIZE_UNSPLICED = "fit_size_unspliced"
+FIT_SIZE_SPLICED = "fit_size_spliced"
 SAMPLE = "sample"
 
 # obsm, varm
+TIME_POSTERIOR = "time_posterior"
 LINEAGE_POSTERIOR = "lineage_posterior"
 LINEAGE_T_OFF = "fit_lineage_t"
 LINEAGE_ALPHA = "fit_lineage_alpha"
+VELOCITY_VARIANCE = "fit_velocity_variance"
 
 MIXTURE_COMPONENT = "mixture_component"
 MIXTURE_POSTERIOR = "mixture_posterior"
@@ -80,6 +84,9 @@ LOSS = "loss"
 # uns
 LINEAGES = "lineages"
 RECOVER_DYNAMICS = "recover_dynamics"
+FIT_ID = "id"  # within the record of a fit
+STATE_TIMES = "state_times"  # likewise: times of the states of the posterior
+DERIVED = "velotime_derived"  # what is made of a fit, and of which
 TIME_PRIOR = "time_prior"
 TIME_ARROW = "time_arrow"
 RESAMPLE = "resample"
@@ -92,6 +99,10 @@ VELOCITY_GRAPH_NEG = "velocity_graph_neg"
 FILTER_CELLS = "filter_cells"
 FILTER_GENES = "filter_genes"
 MOMENTS = "moments"
+
+DISTANCES = "velotime_distances"  # neighbours that we found ourselves, in obsp ...
+CONNECTIVITIES = "velotime_connectivities"
+OWN_NEIGHBORS = "velotime_neighbors"  # ... and in uns
 
 NEIGHBORS = "neighbors"  # where Ms and Mu came from: means over neighbours, ...
 FITTED_MEANS = "fitted means"  # ... or a fit, ...
@@ -110,9 +121,9 @@ WRITTEN_BY_FITS = {
         LATENT_TIME_Q05,
         LATENT_TIME_Q95,
         LATENT_TIME_ENTROPY,
-        LATENT_TIME_EXPERIMENTAL,
-        f"{LATENT_TIME_EXPERIMENTAL}_sd",
         LINEAGE,
+        FIT_SIZE_UNSPLICED,
+        FIT_SIZE_SPLICED,
         MIXTURE_COMPONENT,
     ),
     "var": (
@@ -151,17 +162,17 @@ WRITTEN_BY_FITS = {
         f"{FIT_T_OFF}se",
         FIT_STATUS,
         VELOCITY_GENES,
-        *(f"{rate}_experimental" for rate in (FIT_ALPHA, FIT_ALPHA_0, FIT_ALPHA_2, FIT_BETA, FIT_GAMMA)),
     ),
-    "obsm": (LINEAGE_POSTERIOR, MIXTURE_POSTERIOR),
+    "obsm": (TIME_POSTERIOR, LINEAGE_POSTERIOR, MIXTURE_POSTERIOR),
     "varm": (
         LOSS,
         LINEAGE_T_OFF,
         LINEAGE_ALPHA,
+        VELOCITY_VARIANCE,
         MIXTURE_MEAN_U,
         MIXTURE_MEAN_S,
         MIXTURE_VARIANCE_U,
         MIXTURE_VARIANCE_S,
     ),
-    "uns": (LINEAGES, TIME_PRIOR, TIME_ARROW, KNOWLEDGE, VELOCITY_PARAMS, EXPERIMENTAL_TIME),
+    "uns": (LINEAGES, TIME_PRIOR, TIME_ARROW, KNOWLEDGE, VELOCITY_PARAMS),
 }

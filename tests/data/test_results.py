@@ -60,7 +60,7 @@ def test_nothing_is_left_of_an_earlier_fit(fitted):
     assert not left & {
         "fit_beta",
         "latent_time",
-        "lineage",
+        "fit_lineage",
         "velocity",
         "lineage_posterior",
         "fit_lineage_t",

@@ -32,7 +32,7 @@ def branching():
 def late_agreement(adata):
     """Share of late cells in the majority lineage of their own true lineage, which must differ."""
     late = adata.obs[adata.obs["true_time"] > 0.7]
-    table = pd.crosstab(late["true_lineage"], late["lineage"])
+    table = pd.crosstab(late["true_lineage"], late["fit_lineage"])
     assert len(set(table.idxmax(axis=1))) == len(table)
     return table.max(axis=1).sum() / table.to_numpy().sum()
 
@@ -53,9 +53,9 @@ def test_terminal_labels_name_the_lineages(branching):
     adata = branching.copy()
     method = vt.SoftEM(lineages=vt.Terminals("stage", ("end 0", "end 1")), root=vt.Root("stage", "root"))
     vt.tl.recover_dynamics(adata, method=method, progress=False)
-    assert list(adata.obs["lineage"].cat.categories) == ["end 0", "end 1"]
+    assert list(adata.obs["fit_lineage"].cat.categories) == ["end 0", "end 1"]
     late = adata.obs[adata.obs["true_time"] > 0.7]
-    assert (late["lineage"].astype(str) == late["stage"]).mean() > 0.95
+    assert (late["fit_lineage"].astype(str) == late["stage"]).mean() > 0.95
     root = adata.uns["recover_dynamics"]["starts"]["root_cell"].iloc[0]
     assert adata.obs.loc[root, "stage"] == "root"
 

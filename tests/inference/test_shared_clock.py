@@ -12,8 +12,9 @@ from velotime.inference import CellLabels, Observations
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.sums import sums_at
+from velotime.inference.results.expectations import AtTimes
 from velotime.inference.states import States
-from velotime.inference.two_stage.shared_clock.fit import HardProblem, SharedClock, velocities_at
+from velotime.inference.two_stage.shared_clock.fit import HardProblem, SharedClock
 from velotime.inference.two_stage.shared_clock.placing import Exact
 from velotime.kinetics import switch_velocity
 
@@ -103,7 +104,8 @@ def test_sums_share_a_cell_between_two_times(simulated):
 def test_velocity_is_that_of_the_curve_at_each_cell(simulated):
     problem = problem_of(simulated)
     theta = near_the_truth(problem, simulated, np.random.default_rng(4)).theta
-    velocity_u, velocity = velocities_at(theta, np.array([0.2, 0.7]))
+    at = AtTimes(theta, np.array([0.2, 0.7]))
+    velocity_u, velocity = at.velocity_u(), at.velocity()
     expected = switch_velocity(theta, np.array([0.2, 0.7]))
     np.testing.assert_allclose(velocity_u.T, expected[0], rtol=1e-5)
     np.testing.assert_allclose(velocity.T, expected[1], rtol=1e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scanpy as sc
 
 import velotime as vt
 from velotime import _keys as keys
@@ -15,7 +16,7 @@ def test_moments_are_means_over_cell_and_neighbours_at_the_median_total(small):
     counts = small.layers["unspliced"].toarray()
     total = counts.sum(axis=1)
     normal = counts * (np.median(total) / total)[:, None]
-    near = small.obsp["connectivities"].toarray() > 0
+    near = small.obsp["velotime_connectivities"].toarray() > 0
     np.fill_diagonal(near, True)
     assert near.sum(axis=1).min() >= 15
     np.testing.assert_allclose(small.layers["Mu"], near @ normal / near.sum(axis=1)[:, None], rtol=1e-4)
@@ -29,16 +30,27 @@ def test_totals_before_filtering_count(small):
         small.layers["spliced"].toarray()
         * (np.median(small.obs[keys.SIZE_SPLICED]) / small.obs[keys.SIZE_SPLICED]).to_numpy()[:, None]
     )
-    near = small.obsp["connectivities"].toarray() > 0
+    near = small.obsp["velotime_connectivities"].toarray() > 0
     np.fill_diagonal(near, True)
     np.testing.assert_allclose(small.layers["Ms"], near @ normal / near.sum(axis=1)[:, None], rtol=1e-4)
 
 
-def test_neighbours_that_are_there_are_used(small):
-    vt.pp.moments(small, n_neighbors=10)
-    graph = small.obsp["connectivities"].copy()
+def test_neighbours_of_the_user_are_used_and_stay(small):
+    sc.pp.neighbors(small, n_neighbors=10, use_rep="X", transformer="sklearn")
+    graph, record = small.obsp["connectivities"].copy(), dict(small.uns["neighbors"]["params"])
     vt.pp.moments(small, n_neighbors=40)
     assert (small.obsp["connectivities"] != graph).nnz == 0
+    assert small.uns["neighbors"]["params"] == record
+    assert not any(name.startswith("velotime") for name in [*small.obsp, *small.uns])
+    assert small.uns["moments"]["n_neighbors"] == 10  # what was used
+
+
+def test_our_own_neighbours_are_as_many_as_asked_for(small):
+    for n_neighbors in (10, 40):
+        vt.pp.moments(small, n_neighbors=n_neighbors)
+        assert small.uns["moments"]["n_neighbors"] == n_neighbors
+        assert np.diff(small.obsp["velotime_distances"].indptr).max() == n_neighbors - 1
+    assert not {"distances", "connectivities"} & set(small.obsp)
 
 
 def test_missing_moments_name_the_cure(small):
@@ -72,13 +84,13 @@ def test_genes_without_enough_cells_are_left_out_by_their_counts(small):
 
 def test_it_is_known_how_many_cells_a_moment_is_a_mean_of(small):
     vt.pp.moments(small, n_neighbors=15)
-    near = small.obsp["connectivities"].toarray() > 0
+    near = small.obsp["velotime_connectivities"].toarray() > 0
     np.fill_diagonal(near, True)
     size = near.sum(axis=1).mean()
     assert read_moments(small).observations.n_averaged == pytest.approx(size)
     del small.uns[keys.MOMENTS]  # another tool's moments, of the neighbours that are there
     assert read_moments(small).observations.n_averaged == pytest.approx(size)
-    del small.obsp["connectivities"]
+    del small.obsp["velotime_connectivities"]
     assert read_moments(small).observations.n_averaged == 31
     small.uns[keys.MOMENTS] = {"source": keys.COPIED}
     assert read_moments(small).observations.n_averaged == 1

@@ -150,7 +150,7 @@ def test_a_fit_without_a_posterior_of_time(drawn, page):
         ("var", "fit_alpha_0"),
         ("var", "fit_gamma"),
         ("varm", "fit_lineage_t"),
-        ("obs", "lineage"),
+        ("obs", "fit_lineage"),
         ("obsm", "lineage_posterior"),
     ],
     ids=lambda slots: slots[1],

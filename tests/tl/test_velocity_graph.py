@@ -5,12 +5,13 @@ from __future__ import annotations
 import anndata as ad
 import numpy as np
 import pytest
+import scanpy as sc
 from scipy import sparse
 
 import velotime as vt
 from velotime import InputError
 from velotime.compute import Edges, edge_cosines, mean_edge_cosines
-from velotime.data import ensure_neighbors, restore_soft_fit
+from velotime.data import Fitted, find_neighbors, restore_soft_fit
 
 
 def edges_of(matrix):
@@ -98,7 +99,7 @@ def test_embedding_points_forward(graphed):
 
 
 def test_negative_correlations_are_kept_apart(graphed):
-    positive, negative = graphed.uns["velocity_graph"], graphed.uns["velocity_graph_neg"]
+    positive, negative = graphed.obsp["velocity_graph"], graphed.obsp["velocity_graph_neg"]
     assert positive.data.min() > 0
     assert negative.data.max() < 0
     assert positive.multiply(negative).nnz == 0
@@ -121,7 +122,7 @@ def test_genes_without_velocity_are_left_out_and_counted(fitted):
     adata.layers["velocity"][:, :3] = np.nan
     vt.tl.velocity_graph(adata)
     assert adata.uns["velocity_params"]["n_genes_left_out"] == 3
-    assert np.isfinite(adata.uns["velocity_graph"].data).all()
+    assert np.isfinite(adata.obsp["velocity_graph"].data).all()
 
 
 def test_cells_without_velocity_are_left_out_and_counted(fitted):
@@ -131,7 +132,7 @@ def test_cells_without_velocity_are_left_out_and_counted(fitted):
     vt.tl.velocity_graph(adata)
     assert adata.uns["velocity_params"]["n_cells_left_out"] == 5
     assert adata.uns["velocity_params"]["n_genes_left_out"] == 0
-    assert adata.uns["velocity_graph"][:5].nnz == adata.uns["velocity_graph_neg"][:5].nnz == 0
+    assert adata.obsp["velocity_graph"][:5].nnz == adata.obsp["velocity_graph_neg"][:5].nnz == 0
     assert np.all(vt.tl.transition_matrix(adata, self_transitions=False).diagonal()[:5] == 1)
     adata.layers["velocity"][:] = np.nan
     with pytest.raises(InputError, match=r"no gene of var.*recover_dynamics"):
@@ -143,9 +144,9 @@ def test_uncertain_cells_diffuse(fitted):
     vt.tl.velocity_graph(adata)
     for graphed, seed in ((drawn, 0), (same := fitted.copy(), 0), (other := fitted.copy(), 1)):
         vt.tl.velocity_graph(graphed, posterior=True, seed=seed)
-    assert (drawn.uns["velocity_graph"] != same.uns["velocity_graph"]).nnz == 0
-    assert (drawn.uns["velocity_graph"] != other.uns["velocity_graph"]).nnz > 0
-    assert drawn.uns["velocity_graph"].max() <= 1
+    assert (drawn.obsp["velocity_graph"] != same.obsp["velocity_graph"]).nnz == 0
+    assert (drawn.obsp["velocity_graph"] != other.obsp["velocity_graph"]).nnz > 0
+    assert drawn.obsp["velocity_graph"].max() <= 1
     before, after = (vt.metrics.row_entropy(vt.tl.transition_matrix(a, self_transitions=False)) for a in (adata, drawn))
     gained = after - before
     assert np.nanmean(gained) > 0
@@ -154,11 +155,11 @@ def test_uncertain_cells_diffuse(fitted):
 
 
 def test_draws_follow_the_posterior(fitted):
-    _, fit = restore_soft_fit(fitted)
-    states = fit.draw_states(200, np.random.default_rng(0))
+    stored = Fitted.of(fitted)
+    states = stored.draw_states(200, np.random.default_rng(0))
     assert np.all(np.diff(states, axis=1) >= 0)
-    mean, sd = fit.time_moments
-    times = fit.problem.states.time[states]
+    mean, sd = restore_soft_fit(fitted)[1].time_moments
+    times = stored.states.time[states]
     np.testing.assert_allclose(times.mean(axis=1), mean, atol=0.006)
     np.testing.assert_allclose(times.std(axis=1), sd, atol=0.01)
 
@@ -166,7 +167,7 @@ def test_draws_follow_the_posterior(fitted):
 def test_a_layer_serves_as_state(fitted):
     adata = fitted.copy()
     vt.tl.velocity_graph(adata, state="Ms", recursive=False)
-    graph = adata.uns["velocity_graph"].tocoo()
+    graph = adata.obsp["velocity_graph"].tocoo()
     use = adata.var["velocity_genes"].to_numpy()
     i, j = graph.row[7], graph.col[7]
     step = adata.layers["Ms"][j, use] - adata.layers["Ms"][i, use]
@@ -180,9 +181,12 @@ def test_a_layer_serves_as_state(fitted):
 def test_neighbours_of_many_cells_are_exact():
     counts = np.random.default_rng(3).poisson(3.0, size=(8300, 60)).astype(np.float32)
     adata = ad.AnnData(layers={"spliced": sparse.csr_matrix(counts), "unspliced": sparse.csr_matrix(counts)})
-    ensure_neighbors(adata, n_neighbors=5)
-    apart = np.linalg.norm(adata.obsm["X_pca"] - adata.obsm["X_pca"][17], axis=1)
+    neighbors = find_neighbors(adata, n_neighbors=5)
+    assert not adata.obsp
+    logs = ad.AnnData(np.log1p(counts * (counts.sum() / len(counts) / counts.sum(axis=1))[:, None]))
+    sc.pp.pca(logs, n_comps=30, random_state=0)
+    apart = np.linalg.norm(logs.obsm["X_pca"] - logs.obsm["X_pca"][17], axis=1)
     apart[17] = np.inf
-    found = adata.obsp["distances"][17]
+    found = neighbors.distances[17]
     np.testing.assert_allclose(np.sort(found.data), np.sort(apart)[: found.nnz], rtol=1e-3)
     assert found.nnz == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from velotime.data.files import check_output, write_file, write_page
-from velotime.data.fitted import require_soft_fit, restore_soft_fit, stored_method
+from velotime.data.fitted import Fitted, require_fit
 from velotime.data.formats import (
     read_alevin_fry,
     read_any,
@@ -20,13 +20,16 @@ from velotime.data.formats import (
     read_zarr,
 )
 from velotime.data.moments import read_for, read_moments
-from velotime.data.neighbors import ensure_neighbors, neighborhood, neighborhood_size
+from velotime.data.neighbors import Neighbors, find_neighbors, read_neighbors
 from velotime.data.reading import (
     Reading,
     check_genes,
     doubts_about,
     find_layers,
+    fresh_sizes,
     gene_status,
+    layer_sizes,
+    read_block,
     read_labels,
     read_layer,
     read_observations,
@@ -34,27 +37,58 @@ from velotime.data.reading import (
     tally,
 )
 from velotime.data.samples import merge_samples, name_apart
-from velotime.data.state import neighborhood_means
-from velotime.data.writers import Slots, gene_columns, slots_of, write_fit
+from velotime.data.state import (
+    Velocity,
+    arrows_made_of,
+    has_arrows,
+    neighborhood_means,
+    read_velocity,
+    require_velocity,
+)
+from velotime.data.stored.derived import (
+    current_fit,
+    of_these_cells,
+    read_derived,
+    remove_derived,
+    write_derived,
+)
+from velotime.data.stored.identity import digest
+from velotime.data.stored.rates import rate_table
+from velotime.data.stored.restoring import require_soft_fit, restore_soft_fit, stored_method
+from velotime.data.stored.unchanged import leaves_as_it_was
+from velotime.data.writers import Slots, choose_layers, gene_columns, slots_of, write_fit
 
 __all__ = [
+    "Fitted",
+    "Neighbors",
     "Reading",
     "Slots",
+    "Velocity",
+    "arrows_made_of",
     "check_genes",
     "check_output",
+    "choose_layers",
+    "current_fit",
+    "digest",
     "doubts_about",
-    "ensure_neighbors",
     "find_layers",
+    "find_neighbors",
+    "fresh_sizes",
     "gene_columns",
     "gene_status",
+    "has_arrows",
+    "layer_sizes",
+    "leaves_as_it_was",
     "merge_samples",
     "name_apart",
-    "neighborhood",
     "neighborhood_means",
-    "neighborhood_size",
+    "of_these_cells",
+    "rate_table",
     "read_alevin_fry",
     "read_any",
+    "read_block",
     "read_cellranger_pair",
+    "read_derived",
     "read_file",
     "read_for",
     "read_h5ad",
@@ -64,18 +98,24 @@ __all__ = [
     "read_layer",
     "read_loom",
     "read_moments",
+    "read_neighbors",
     "read_observations",
     "read_parse",
     "read_samples",
     "read_starsolo",
     "read_tidesurf",
+    "read_velocity",
     "read_zarr",
+    "remove_derived",
+    "require_fit",
     "require_soft_fit",
+    "require_velocity",
     "restore_soft_fit",
     "size_factors",
     "slots_of",
     "stored_method",
     "tally",
+    "write_derived",
     "write_file",
     "write_fit",
     "write_page",

@@ -1,161 +1,301 @@
-"""A stored fit as arrays again: slots in, the fit's own problem out."""
+"""A stored fit: the only reader of its slots."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
+from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
-from velotime.data.moments import read_for
-from velotime.data.reading import read_labels
+from velotime.data.reading import find_layers, read_block
+from velotime.data.stored.capabilities import capabilities_of, require
+from velotime.data.stored.parameters import read_theta
+from velotime.data.stored.settings import read_settings
 from velotime.inference import (
-    CellLabels,
-    Ends,
-    FixedPrior,
+    AtTimes,
     Gaussian,
-    LearnedPrior,
-    Markers,
+    Layout,
     NegativeBinomial,
-    Observations,
+    OverStates,
     Poisson,
-    Restored,
-    Root,
-    SoftEM,
-    StoredCurves,
-    Terminals,
-    TimeLabels,
-    UniformPrior,
-    restore,
+    States,
+    draw_states,
 )
 
-SETTINGS = {
-    kind.__name__: kind
-    for kind in (
-        Ends,
-        FixedPrior,
-        Gaussian,
-        LearnedPrior,
-        Markers,
-        NegativeBinomial,
-        Poisson,
-        Root,
-        SoftEM,
-        Terminals,
-        TimeLabels,
-        UniformPrior,
-    )
-}
-CLOSE = 0.01  # largest error of a latent time that counts as the same fit
+Index = slice | IntArray
+NOTHING = "nothing is fitted yet: call velotime.tl.recover_dynamics(adata) first."
+ALL = slice(None)
 
 
-def restore_soft_fit(adata: AnnData) -> tuple[IntArray, Restored]:
-    """The fit in ``adata``, rebuilt from its counts and slots, and the indices of its genes.
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit says, read from the object that holds it.
 
-    Exact up to rounding: the counts are read anew, the curves are those of ``var`` and ``varm``, and the
-    method's settings those of ``uns["recover_dynamics"]``.
+    Everything is that of the cells and genes that are in the object now: after a subset or in another order each cell
+    and each gene keeps what the fit said of it. Genes that were not fitted are NaN.
+
+    Attributes
+    ----------
+    adata
+        The object.
+    record
+        ``uns["recover_dynamics"]``.
+    """
+
+    adata: AnnData
+    record: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, adata: AnnData) -> Fitted:
+        """The fit in ``adata``.
+
+        Raises
+        ------
+        InputError
+            If nothing is fitted, another tool or an earlier version of velotime fitted it, or cells were added.
+        """
+        record = adata.uns.get(keys.RECOVER_DYNAMICS)
+        if record is None:
+            raise InputError(NOTHING)
+        if "method" not in record:
+            raise InputError(
+                "the fit was made by another tool, such as scVelo, and not by velotime: "
+                "call velotime.tl.recover_dynamics(adata) first."
+            )
+        if keys.FIT_ID not in record or keys.FIT_SIZE_SPLICED not in adata.obs or keys.FIT_STATUS not in adata.var:
+            raise InputError(
+                "parts of the fit are missing, as it was stored by an earlier version of velotime or lost columns of "
+                "obs or var since: call velotime.tl.recover_dynamics(adata) again."
+            )
+        if adata.n_obs > int(record["n_cells"]):
+            raise InputError(
+                f"the fit was made of {int(record['n_cells']):,} cells, but {adata.n_obs:,} are here: fit these "
+                "cells together with velotime.tl.recover_dynamics(adata)."
+            )
+        return cls(adata, record)
+
+    @property
+    def id(self) -> str:
+        """Name of the fit: the same for the same data, method and seed."""
+        return str(self.record[keys.FIT_ID])
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return str(self.record["method"])
+
+    @cached_property
+    def settings(self) -> Any:
+        """The method with its settings."""
+        return read_settings(self.record["settings"])
+
+    @cached_property
+    def capabilities(self) -> frozenset[str]:
+        """What the fit holds: "time", "intervals", "curves", "posterior", "rates", "gains", "prior", "arrow", ..."""
+        return capabilities_of(self.adata)
+
+    def require(self, *names: str) -> Fitted:
+        """The fit itself, if it holds all of these.
+
+        Raises
+        ------
+        InputError
+            If it does not: one sentence with the method and the cure.
+        """
+        for name in names:
+            require(self.adata, name, self.method)
+        return self
+
+    # ------------------------------------------------------------------ genes
+    @cached_property
+    def genes(self) -> IntArray:
+        """Indices of the fitted genes in the object, ``(fitted genes,)``."""
+        return np.flatnonzero(np.asarray(self.adata.var[keys.FIT_STATUS].astype(str)) == keys.FITTED)
+
+    def theta(self, genes: IntArray | None = None) -> FloatArray:
+        """Parameters in the order of ``Layout``, ``(genes, 6 + 2 lineages)``; the fitted genes by default."""
+        self.require("curves")
+        return read_theta(self.adata, self.genes if genes is None else genes)
+
+    def scatter(self, genes: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
+        """Dispersion or variance of the unspliced and the spliced layer, each ``(genes,)``; as :meth:`theta`."""
+        self.require("scatter")
+        return self.column(keys.FIT_DISPERSION_U, genes), self.column(keys.FIT_DISPERSION_S, genes)
+
+    def column(self, name: str, genes: IntArray | None = None) -> FloatArray:
+        """A numeric column of var, float64, ``(genes,)``; of the fitted genes by default."""
+        return np.asarray(self.adata.var[name], dtype=np.float64)[self.genes if genes is None else genes]
+
+    # ------------------------------------------------------------------ values
+    @property
+    def layers(self) -> tuple[str, str]:
+        """Names of the unspliced and the spliced layer that were fitted.
+
+        Raises
+        ------
+        InputError
+            If one is no longer there.
+        """
+        names = self.record["layers"]
+        return find_layers(self.adata, str(names["unspliced"]), str(names["spliced"]))
+
+    @property
+    def sizes(self) -> tuple[FloatArray, FloatArray]:
+        """Size factors of the unspliced and the spliced layer, each ``(cells,)``: 1 where values were normalised."""
+        columns = keys.FIT_SIZE_UNSPLICED, keys.FIT_SIZE_SPLICED
+        u, s = (np.asarray(self.adata.obs[name], dtype=np.float64) for name in columns)
+        return u, s
+
+    @property
+    def n_averaged(self) -> float:
+        """Cells that each value is a mean of."""
+        return float(self.record.get(keys.N_AVERAGED, 1.0))
+
+    @property
+    def noise(self) -> NegativeBinomial | Poisson | Gaussian:
+        """The noise model; methods without a choice of noise read moments and least squares."""
+        found = getattr(self.settings, "noise", None)
+        return found if isinstance(found, NegativeBinomial | Poisson) else Gaussian()
+
+    def values(self, genes: Sequence[int] | IntArray) -> tuple[FloatArray, FloatArray]:
+        """Unspliced and spliced values of some genes over the size factors of the fit, each ``(cells, genes)``."""
+        out = []
+        for name, size in zip(self.layers, self.sizes, strict=True):
+            block = read_block(self.adata.layers[name], np.asarray(genes))
+            dense = block.toarray() if sparse.issparse(block) else block
+            out.append(np.asarray(dense, dtype=np.float64) / size[:, None])
+        return out[0], out[1]
+
+    # ------------------------------------------------------------------ cells
+    @property
+    def latent_time(self) -> FloatArray:
+        """Time of each cell, ``(cells,)``, relative."""
+        self.require("time")
+        return np.asarray(self.adata.obs[keys.LATENT_TIME], dtype=np.float64)
+
+    @property
+    def uncertainty(self) -> pd.DataFrame:
+        """Standard deviations, quantiles and entropy of the cells' times: columns ``sd``, ``clock_sd``, ``q05``, ...
+
+        Only ``mean`` where the method gives each cell one time.
+        """
+        self.require("time")
+        columns = {"mean": keys.LATENT_TIME} | {
+            name: f"{keys.LATENT_TIME}_{name}" for name in ("sd", "clock_sd", "q05", "q95", "entropy")
+        }
+        obs = self.adata.obs
+        return pd.DataFrame({name: obs[slot] for name, slot in columns.items() if slot in obs}, index=obs.index)
+
+    @cached_property
+    def states(self) -> States:
+        """The states of :attr:`posterior`: times in lineages."""
+        self.require("posterior")
+        times = np.asarray(self.record[keys.STATE_TIMES], dtype=np.float64)
+        return States(times, Layout(len(self.lineage_names)))
+
+    @property
+    def posterior(self) -> sparse.csr_array:
+        """Posterior of each cell over the states, ``(cells, states)``, float32, rows sum to 1."""
+        self.require("posterior")
+        return sparse.csr_array(self.adata.obsm[keys.TIME_POSTERIOR])
+
+    def draw_states(self, n_draws: int, rng: np.random.Generator) -> IntArray:
+        """States drawn from each cell's posterior, ``(cells, draws)``, stratified, ascending."""
+        return draw_states(self.posterior, n_draws, rng)
+
+    @property
+    def time_prior(self) -> Mapping[str, Any]:
+        """``times``, ``weights`` (groups, states) and names of the ``groups``."""
+        self.require("prior")
+        prior: Mapping[str, Any] = self.adata.uns[keys.TIME_PRIOR]
+        return prior
+
+    @property
+    def lineage_names(self) -> list[str]:
+        """Names of the lineages; none where the method knows none."""
+        return [str(name) for name in self.adata.uns.get(keys.LINEAGES, {}).get("names", [])]
+
+    @property
+    def lineage_posterior(self) -> FloatArray:
+        """Posterior of each cell over the lineages, ``(cells, lineages)``."""
+        self.require("curves")
+        return np.asarray(self.adata.obsm[keys.LINEAGE_POSTERIOR], dtype=np.float64)
+
+    @property
+    def lineage(self) -> Any:
+        """Name of the most probable lineage of each cell, ``(cells,)``."""
+        self.require("curves")
+        return np.asarray(self.adata.obs[keys.LINEAGE].astype(str))
+
+    # ------------------------------------------------------------------ cells x genes
+    def velocity(self, cells: Index = ALL, genes: IntArray | None = None) -> FloatArray:
+        """Posterior mean of ds/dt, ``(cells, genes)``, float32, relative units."""
+        return self._block(cells, genes, keys.VELOCITY, lambda at: at.velocity())
+
+    def velocity_u(self, cells: Index = ALL, genes: IntArray | None = None) -> FloatArray:
+        """Posterior mean of du/dt, ``(cells, genes)``, float32, relative units."""
+        return self._block(cells, genes, keys.VELOCITY_U, lambda at: at.velocity_u())
+
+    def velocity_sd(self, cells: Index = ALL, genes: IntArray | None = None) -> FloatArray:
+        """Standard deviation of ds/dt, from uncertain time and an uncertain curve, ``(cells, genes)``, float32."""
+        self.require("velocity_sd")
+        asked = self.genes if genes is None else genes
+        variance = np.asarray(self.adata.varm[keys.VELOCITY_VARIANCE], dtype=np.float64)[asked]
+        coarse = States(np.asarray(self.time_prior["times"], dtype=np.float64), self.states.layout)
+        over = OverStates(self.states, read_theta(self.adata, asked), self.posterior[cells])
+        return self._known(over.velocity_sd(variance, coarse), asked)
+
+    def means(self, cells: Index = ALL, genes: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
+        """Fitted means of unspliced and spliced at size factor 1, each ``(cells, genes)``, float32."""
+        asked = self.genes if genes is None else genes
+        if "components" in self.capabilities:
+            q = np.asarray(self.adata.obsm[keys.MIXTURE_POSTERIOR])[cells]
+            tables = (self.adata.varm[name] for name in (keys.MIXTURE_MEAN_U, keys.MIXTURE_MEAN_S))
+            u, s = ((q @ np.asarray(table)[asked].T).astype(np.float32) for table in tables)
+        else:
+            u, s = self._expectations(cells, asked).means()
+        return self._known(u, asked), self._known(s, asked)
+
+    def _block(self, cells: Index, genes: IntArray | None, layer: str, of: Any) -> FloatArray:
+        """Computed where genes share a clock; where each has its own, what the fit left in a layer."""
+        asked = self.genes if genes is None else genes
+        if "curves" in self.capabilities:
+            return self._known(of(self._expectations(cells, asked)), asked)
+        self.require("time")
+        if layer not in self.adata.layers:
+            raise InputError(
+                f"layer {layer!r} not found in adata.layers: genes with clocks of their own keep their velocities "
+                f"there. Call velotime.tl.recover_dynamics(adata, method=vt.TwoStageEM(), layers=({layer!r},))."
+            )
+        return np.asarray(self.adata.layers[layer][cells][:, asked], dtype=np.float32)
+
+    def _expectations(self, cells: Index, genes: IntArray) -> OverStates | AtTimes:
+        self.require("curves")
+        theta = read_theta(self.adata, genes)
+        if "posterior" in self.capabilities:
+            return OverStates(self.states, theta, self.posterior[cells])
+        return AtTimes(theta, self.latent_time[cells])
+
+    def _known(self, values: FloatArray, genes: IntArray) -> FloatArray:
+        """NaN in the columns of genes that were not fitted."""
+        values[:, ~np.isin(genes, self.genes)] = np.nan
+        return values
+
+
+def require_fit(adata: AnnData) -> None:
+    """See to it that velotime fitted ``adata``.
 
     Raises
     ------
     InputError
-        If nothing is fitted, the method was not ``SoftEM``, or the counts are no longer those of the fit.
+        If not; see :meth:`Fitted.of`.
     """
-    method, observations, labels, genes = _read_again(adata)
-    fit = restore(method, observations, labels, _curves(adata, genes))
-    _check_same(adata, fit)
-    return genes, fit
-
-
-def stored_method(adata: AnnData) -> tuple[SoftEM, Observations, CellLabels]:
-    """The method of the fit in ``adata``, and what it was given."""
-    return _read_again(adata)[:3]
-
-
-def require_soft_fit(adata: AnnData) -> Any:
-    """The record of the fit in ``adata``, which must be one by ``SoftEM``.
-
-    Raises
-    ------
-    InputError
-        If nothing is fitted, or by another method.
-    """
-    if keys.RECOVER_DYNAMICS not in adata.uns:
-        raise InputError("nothing is fitted yet: call velotime.tl.recover_dynamics(adata) first.")
-    record = adata.uns[keys.RECOVER_DYNAMICS]
-    if record["method"] != SoftEM.__name__:
-        raise InputError(
-            f"the fit was made by {record['method']}, but this needs the posterior of time that SoftEM gives: "
-            "call velotime.tl.recover_dynamics(adata, method=vt.SoftEM())."
-        )
-    return record
-
-
-def _read_again(adata: AnnData) -> tuple[SoftEM, Observations, CellLabels, IntArray]:
-    record = require_soft_fit(adata)
-    method = _settings(record["settings"])
-    reading = read_for(adata, method, **record["layers"])
-    fitted = np.flatnonzero(np.isfinite(adata.var[keys.FIT_GAMMA]))
-    if not np.array_equal(fitted, reading.genes) or adata.n_obs != int(record["n_cells"]):
-        raise InputError(
-            f"the fit was made of {int(record['n_cells'])} cells and {int(record['n_genes'])} genes, but "
-            f"{adata.n_obs} cells and {len(reading.genes)} such genes are here: fit these cells and genes again."
-        )
-    labels = read_labels(adata, method.columns, method.marker_genes, reading.layers)
-    return method, reading.observations, labels, fitted
-
-
-def _check_same(adata: AnnData, fit: Restored) -> None:
-    away = np.abs(fit.latent_time - np.asarray(adata.obs[keys.LATENT_TIME])).max()
-    if not away < CLOSE:
-        raise InputError(
-            f"the counts are not those of the fit: latent times computed from them differ by up to {away:.2g}. "
-            "Call velotime.tl.recover_dynamics(adata) again."
-        )
-
-
-def _curves(adata: AnnData, genes: IntArray) -> StoredCurves:
-    """Parameters in the order of ``Layout`` from their natural scale."""
-
-    def column(name: str) -> FloatArray:
-        return np.asarray(adata.var[name], dtype=np.float64)[genes]
-
-    beta, gamma, t_on = column(keys.FIT_BETA), column(keys.FIT_GAMMA), column(keys.FIT_T_ON)
-    shared = [
-        np.log(beta),
-        np.log(gamma),
-        t_on,
-        np.log(column(keys.FIT_ALPHA_0) / gamma),
-        np.log(column(keys.FIT_ALPHA) / gamma),
-        np.log(column(keys.FIT_SCALING)),
-    ]
-    t_off = np.asarray(adata.varm[keys.LINEAGE_T_OFF], dtype=np.float64)[genes]
-    alpha = np.asarray(adata.varm[keys.LINEAGE_ALPHA], dtype=np.float64)[genes]
-    own = np.stack([np.log(t_off - t_on[:, None]), np.log(alpha / gamma[:, None])], axis=2)
-    prior, known = adata.uns[keys.TIME_PRIOR], adata.uns[keys.KNOWLEDGE]["log_weights"]
-    return StoredCurves(
-        np.hstack([np.stack(shared, axis=1), own.reshape(len(genes), -1)]),
-        column(keys.FIT_DISPERSION_U),
-        column(keys.FIT_DISPERSION_S),
-        np.asarray(prior["times"], dtype=np.float64),
-        np.asarray(prior["weights"], dtype=np.float64),
-        tuple(str(name) for name in prior["groups"]),
-        tuple(np.asarray(known[str(k)], dtype=np.float64) for k in range(len(known))),
-    )
-
-
-def _settings(value: Any) -> Any:
-    """Settings from what an .h5ad holds of them: the inverse of how they are written."""
-    if isinstance(value, Mapping) and "name" not in value:
-        return tuple(_settings(value[str(k)]) for k in range(len(value)))
-    if isinstance(value, Mapping):
-        fields = {name: _settings(field) for name, field in value.items() if name != "name"}
-        return SETTINGS[str(value["name"])](**fields)
-    if isinstance(value, np.ndarray):
-        return tuple(value.tolist())
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if value == "none" else value
+    Fitted.of(adata)

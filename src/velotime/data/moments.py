@@ -13,7 +13,7 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import IntArray
-from velotime.data.neighbors import N_NEIGHBORS, neighborhood_size
+from velotime.data.neighbors import N_NEIGHBORS, read_neighbors
 from velotime.data.reading import (
     Reading,
     check_shape,
@@ -95,7 +95,8 @@ def _averaged(adata: AnnData, names: tuple[str, str]) -> float:
         return 1.0
     if keys.N_AVERAGED in record:
         return float(record[keys.N_AVERAGED])
-    return neighborhood_size(adata) if "connectivities" in adata.obsp else 1.0 + N_NEIGHBORS
+    neighbors = read_neighbors(adata)
+    return 1.0 + N_NEIGHBORS if neighbors is None else neighbors.n_averaged
 
 
 def _counted(adata: AnnData, names: tuple[str, str]) -> tuple[Any, Any]:

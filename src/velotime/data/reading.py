@@ -204,6 +204,14 @@ def read_layer(adata: AnnData, name: str, *, counts: bool) -> Any:
     return matrix
 
 
+def read_block(layer: Any, genes: IntArray) -> Any:
+    """Some genes of a layer, ``(cells, genes)``, CSC or dense, from memory, a file or Dask."""
+    block = layer[:, genes]
+    for load in ("to_memory", "compute"):
+        block = getattr(block, load)() if hasattr(block, load) else block
+    return sparse.csc_array(block) if sparse.issparse(block) else np.asarray(block)
+
+
 def _check_values(values: Any, name: str, *, counts: bool) -> None:
     if not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
         raise InputError(f"layer {name!r} holds {values.dtype}, not real numbers.")
@@ -254,6 +262,27 @@ def size_factors(adata: AnnData, layer: Any, column: str) -> FloatArray:
     else:
         total = np.asarray(layer.sum(axis=1, dtype=np.float64)).ravel()
     return np.asarray(np.maximum(total / total.mean(), SMALLEST_SIZE))
+
+
+def layer_sizes(adata: AnnData, name: str) -> FloatArray:
+    """Size factors of a layer, ``(cells,)``: the one place that says what a layer is to be divided by.
+
+    Those of the fit if it was fitted, else :func:`fresh_sizes`.
+    """
+    layers = adata.uns.get(keys.RECOVER_DYNAMICS, {}).get("layers", {})
+    for kind, column in (("spliced", keys.FIT_SIZE_SPLICED), ("unspliced", keys.FIT_SIZE_UNSPLICED)):
+        if layers.get(kind) == name and column in adata.obs:
+            return np.asarray(adata.obs[column], dtype=np.float64)
+    return fresh_sizes(adata, name)
+
+
+def fresh_sizes(adata: AnnData, name: str) -> FloatArray:
+    """Size factors of a layer as a fit would compute them, ``(cells,)``; 1 where values are normalised already."""
+    layer = read_layer(adata, name, counts=False)
+    values = layer.data if sparse.issparse(layer) else layer
+    if not (np.all(values >= 0) and np.array_equal(values, np.floor(values))):
+        return np.ones(adata.n_obs)
+    return size_factors(adata, layer, keys.SIZE_UNSPLICED if name in keys.UNSPLICED_NAMES else keys.SIZE_SPLICED)
 
 
 def _check_cells(adata: AnnData, u: Any, s: Any) -> None:
@@ -326,9 +355,7 @@ def read_markers(
         return {}
     check_genes(adata, genes)
     layer = read_layer(adata, find_layers(adata, *layers)[1], counts=False)
-    whole = layer.data if sparse.issparse(layer) else layer
-    counts = np.array_equal(whole, np.floor(whole)) and np.all(whole >= 0)  # normalised values stay as they are
-    size = size_factors(adata, layer, keys.SIZE_SPLICED) if counts else np.ones(adata.n_obs)
+    size = fresh_sizes(adata, find_layers(adata, *layers)[1])
     columns = layer[:, adata.var_names.get_indexer(pd.Index(genes))]
     dense = columns.toarray() if sparse.issparse(columns) else np.asarray(columns)
     return {gene: np.asarray(dense[:, k] / size, dtype=np.float64) for k, gene in enumerate(genes)}

@@ -1,6 +1,8 @@
-"""Where cells lie in gene space, for what compares it with velocity."""
+"""Where cells lie in gene space, and where they go: for what compares the two."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from anndata import AnnData
@@ -8,15 +10,73 @@ from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
-from velotime.data.neighbors import neighborhood
-from velotime.data.reading import find_layers
+from velotime.data.fitted import Fitted
+from velotime.data.neighbors import Neighbors
+from velotime.data.reading import find_layers, layer_sizes, read_block
+from velotime.data.stored.derived import read_derived
+from velotime.data.stored.identity import digest
 
 
-def neighborhood_means(adata: AnnData, genes: IntArray, *, spliced: str | None = None) -> FloatArray:
-    """Spliced counts at size factor 1, averaged over each cell and its neighbours, ``(cells, genes)``, float32."""
-    layers = adata.uns.get(keys.RECOVER_DYNAMICS, {}).get("layers", {})
-    layer = sparse.csr_matrix(adata.layers[find_layers(adata, spliced=spliced or layers.get("spliced"))[1]])
-    total = np.asarray(layer.sum(axis=1)).ravel()
-    scale = total.mean() / np.where(total > 0, total, 1.0)
-    weights = neighborhood(adata, scale)
-    return np.asarray((weights @ layer[:, genes]).toarray(), dtype=np.float32)
+def neighborhood_means(
+    adata: AnnData, neighbors: Neighbors, genes: IntArray, *, spliced: str | None = None
+) -> FloatArray:
+    """Spliced counts at size factor 1, averaged over each cell and its neighbours, ``(cells, genes)``, float32.
+
+    The size factors are those of the fit; see :func:`layer_sizes`.
+    """
+    fitted = adata.uns.get(keys.RECOVER_DYNAMICS, {}).get("layers", {}).get("spliced")
+    name = find_layers(adata, spliced=spliced or fitted)[1]
+    layer = sparse.csr_matrix(read_block(adata.layers[name], genes))
+    weights = neighbors.weights(1.0 / layer_sizes(adata, name))
+    return np.asarray((weights @ layer).toarray(), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Velocity:
+    """Velocities of some genes: ``values``, ``(cells, genes)``, and the indices of the genes in the object."""
+
+    values: FloatArray
+    genes: IntArray
+
+
+def read_velocity(adata: AnnData, genes: IntArray | None = None) -> Velocity:
+    """What stands in ``layers["velocity"]``, else what the fit gives; of some genes, or of all that may have any.
+
+    The layer goes first, as it may be another tool's.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    """
+    if keys.VELOCITY in adata.layers:
+        layer = adata.layers[keys.VELOCITY]
+        block = layer if genes is None else layer[:, genes]
+        asked = np.arange(adata.n_vars) if genes is None else genes
+        return Velocity(np.asarray(block.toarray() if sparse.issparse(block) else block), asked)
+    fitted = Fitted.of(adata)
+    asked = fitted.genes if genes is None else genes
+    return Velocity(fitted.velocity(genes=asked), asked)
+
+
+def require_velocity(adata: AnnData) -> None:
+    """See to it that there are velocities.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    read_velocity(adata, np.zeros(0, dtype=np.int64))
+
+
+def arrows_made_of(adata: AnnData, points: FloatArray) -> str:
+    """Hash of what velocities on an embedding are made of beside the fit: the graph and the coordinates."""
+    graph = read_derived(adata, keys.VELOCITY_GRAPH)
+    return digest(None if graph is None else graph.made_of, np.asarray(points, dtype=np.float64))
+
+
+def has_arrows(adata: AnnData, basis: str) -> bool:
+    """Whether ``obsm["velocity_<basis>"]`` is of the fit, the graph and the coordinates that are here now."""
+    entry = read_derived(adata, f"{keys.VELOCITY}_{basis}")
+    return entry is not None and entry.made_of == arrows_made_of(adata, adata.obsm[f"X_{basis}"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from velotime.inference.em import Progress, Trace, Watcher
 from velotime.inference.evidence.agreement import Agreement
 from velotime.inference.evidence.arrow import CLEAR_PROBABILITY, Arrow
-from velotime.inference.knowledge.labels import LEAST_GROUP, NO_LABEL, POOLED, CellLabels, label_texts
+from velotime.inference.knowledge.labels import LEAST_GROUP, LEAST_LABELLED, NO_LABEL, POOLED, CellLabels, label_texts
 from velotime.inference.knowledge.order import Markers, TimeLabels
 from velotime.inference.knowledge.pieces import Ends, Root, Terminals
 from velotime.inference.knowledge.time_prior import FixedPrior, LearnedPrior, UniformPrior
@@ -17,12 +17,13 @@ from velotime.inference.model.noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference.model.problem import SoftParameters
 from velotime.inference.observations import Observations
 from velotime.inference.results.bands import curve_covariance
+from velotime.inference.results.expectations import AtTimes, OverStates, columns_of, draw_states
 from velotime.inference.results.genes import GeneGains, GeneTable
 from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums
 from velotime.inference.results.intervals import pooled_interval
 from velotime.inference.results.restored import Restored
 from velotime.inference.search.starts import Geometry
-from velotime.inference.states import Layout, natural_rates
+from velotime.inference.states import Layout, States, natural_rates
 from velotime.inference.two_stage.gene_clock.fit import GeneClock, GeneClockFit
 from velotime.inference.two_stage.gene_clock.problem import ExactTimes, ExplicitTimes, PosteriorTimes
 from velotime.inference.two_stage.method import TwoStageEM
@@ -31,10 +32,12 @@ from velotime.inference.two_stage.shared_clock.fit import SharedClock, SharedClo
 __all__ = [
     "CLEAR_PROBABILITY",
     "LEAST_GROUP",
+    "LEAST_LABELLED",
     "NO_LABEL",
     "POOLED",
     "Agreement",
     "Arrow",
+    "AtTimes",
     "CellLabels",
     "Ends",
     "ExactTimes",
@@ -56,6 +59,7 @@ __all__ = [
     "MixtureFit",
     "NegativeBinomial",
     "Observations",
+    "OverStates",
     "PlainMethod",
     "Poisson",
     "PosteriorTimes",
@@ -68,6 +72,7 @@ __all__ = [
     "SoftEM",
     "SoftFit",
     "SoftParameters",
+    "States",
     "StoredCurves",
     "Terminals",
     "TimeLabels",
@@ -75,8 +80,10 @@ __all__ = [
     "TwoStageEM",
     "UniformPrior",
     "Watcher",
+    "columns_of",
     "compare_groups",
     "curve_covariance",
+    "draw_states",
     "group_gain",
     "group_sums",
     "label_texts",

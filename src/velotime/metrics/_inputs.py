@@ -11,10 +11,11 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime import _keys as keys
+from velotime import data
 from velotime._check import Settings
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import neighborhood_means
+from velotime.data import Neighbors, current_fit, has_arrows, neighborhood_means, read_velocity, require_velocity
 from velotime.data.arguments import LAYER, VAR_COLUMN
 from velotime.inference import NO_LABEL, label_texts
 
@@ -70,8 +71,8 @@ def read_vectors(adata: AnnData, space: str | GeneSpace) -> Vectors:
     """Positions and velocities on an embedding, or among genes."""
     if isinstance(space, GeneSpace):
         velocity, genes, n_left_out = gene_velocity(adata, space.genes)
-        _require_neighbors(adata, "connectivities")
-        points = np.asarray(neighborhood_means(adata, genes, spliced=space.spliced), dtype=np.float64)
+        neighbors = _neighbors(adata)
+        points = np.asarray(neighborhood_means(adata, neighbors, genes, spliced=space.spliced), dtype=np.float64)
     else:
         if f"X_{space}" not in adata.obsm:
             available = [name.removeprefix("X_") for name in adata.obsm if name.startswith("X_")]
@@ -79,6 +80,11 @@ def read_vectors(adata: AnnData, space: str | GeneSpace) -> Vectors:
         if f"velocity_{space}" not in adata.obsm:
             raise InputError(
                 f"no velocity on basis {space!r}: call velotime.tl.velocity_embedding(adata, basis={space!r})."
+            )
+        if current_fit(adata) and not has_arrows(adata, space):
+            raise InputError(
+                f"the velocity on basis {space!r} is not that of the fit, the graph and the coordinates that are here: "
+                f"call velotime.tl.velocity_embedding(adata, basis={space!r}) again."
             )
         n_left_out = 0
         points = np.asarray(adata.obsm[f"X_{space}"], dtype=np.float64)
@@ -92,12 +98,11 @@ def gene_velocity(adata: AnnData, column: str) -> tuple[FloatArray, np.ndarray, 
 
     Genes that are NaN in every cell were not fitted and go; NaN in some cells is the cells' matter.
     """
-    if keys.VELOCITY not in adata.layers:
-        raise InputError(f"layer {keys.VELOCITY!r} not found: call velotime.tl.recover_dynamics(adata) first.")
+    require_velocity(adata)
     if column not in adata.var:
         raise InputError(f"column {column!r} not found in adata.var; available: {list(adata.var.columns)}.")
     asked = np.flatnonzero(np.asarray(adata.var[column], dtype=bool))
-    velocity = np.asarray(adata.layers[keys.VELOCITY][:, asked], dtype=np.float64)
+    velocity = np.asarray(read_velocity(adata, asked).values, dtype=np.float64)
     none = np.isnan(velocity).all(axis=0)
     if none.all():
         raise InputError(f"no gene of var[{column!r}] has a velocity: mark other genes, or fit them.")
@@ -106,17 +111,24 @@ def gene_velocity(adata: AnnData, column: str) -> tuple[FloatArray, np.ndarray, 
 
 def read_neighbors(adata: AnnData) -> sparse.csr_matrix:
     """Neighbours of each cell as a matrix of ones, ``(cells, cells)``, without the cell itself."""
-    _require_neighbors(adata, "distances")
-    neighbors = sparse.csr_matrix(adata.obsp["distances"], dtype=np.float64, copy=True)
+    if "distances" in adata.obsp:
+        neighbors = sparse.csr_matrix(adata.obsp["distances"], dtype=np.float64, copy=True)
+    else:
+        neighbors = sparse.csr_matrix(_neighbors(adata).distances, dtype=np.float64, copy=True)
     neighbors.setdiag(0)
     neighbors.eliminate_zeros()
     neighbors.data[:] = 1.0
     return neighbors
 
 
-def _require_neighbors(adata: AnnData, name: str) -> None:
-    if name not in adata.obsp:
-        raise InputError(f"no neighbours in obsp[{name!r}]: call velotime.tl.velocity_graph(adata) first.")
+def _neighbors(adata: AnnData) -> Neighbors:
+    found = data.read_neighbors(adata)
+    if found is None:
+        raise InputError(
+            "no neighbours in obsp['distances'] and obsp['connectivities']: call velotime.tl.velocity_graph(adata) or "
+            "scanpy.pp.neighbors(adata) first."
+        )
+    return found
 
 
 def read_labels(adata: AnnData, column: str, wanted: Iterable[str] = ()) -> np.ndarray:

@@ -57,23 +57,6 @@ def _save(ax: Axes, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def require_fit(adata: AnnData) -> None:
-    """Raise an error that names the call that fits, if none was made."""
-    if keys.RECOVER_DYNAMICS not in adata.uns:
-        raise InputError("nothing is fitted yet: call velotime.tl.recover_dynamics(adata) first.")
-
-
-def require_curves(adata: AnnData) -> None:
-    """Raise an error if no fit was made, or one without curves of the switch model on a shared clock."""
-    require_fit(adata)
-    if keys.FIT_T_ON not in adata.var:
-        raise InputError(
-            f"the fit was made by {adata.uns[keys.RECOVER_DYNAMICS]['method']}, which leaves no curves on a shared "
-            "clock: call velotime.tl.recover_dynamics(adata, method=vt.SoftEM()). scVelo's own plots show a fit of "
-            "TwoStageEM(clock='gene')."
-        )
-
-
 def require_column(adata: AnnData, column: str) -> None:
     """Raise an error that lists the obs columns, if this is not among them."""
     if column in adata.obs:

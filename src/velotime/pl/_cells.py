@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from velotime import _keys as keys
 from velotime._check import checked
 from velotime._status import InputError
+from velotime.data import Fitted
 from velotime.data.arguments import BASIS, COLUMN
 from velotime.pl._arguments import LEGEND, PLOT, ColorMap
 from velotime.pl._axes import (
@@ -23,7 +24,6 @@ from velotime.pl._axes import (
     note_left_out,
     open_axes,
     require_column,
-    require_fit,
     tidy,
 )
 from velotime.pl._colors import color_cells, figure_size, point_size
@@ -81,7 +81,7 @@ def time_against(
     show: bool | None = None,
     save: str | Path | None = None,
 ) -> Axes | None:
-    """Latent time of every cell, with its 5 to 95 % interval, against a numeric column: true or experimental time.
+    """Latent time of every cell, with its 5 to 95 % interval if there is one, against a numeric column.
 
     Parameters
     ----------
@@ -95,19 +95,20 @@ def time_against(
     Raises
     ------
     InputError
-        If nothing is fitted or there is no such column.
+        If nothing is fitted, the method gives no time, or there is no such column.
     """
-    require_fit(adata)
+    time = Fitted.of(adata).latent_time
     require_column(adata, column)
     if is_categorical(adata, column):
         numeric = [name for name in adata.obs.columns if not is_categorical(adata, name)]
         raise InputError(f"column {column!r} of adata.obs holds labels, but numbers are wanted; numeric: {numeric}.")
     x = np.asarray(adata.obs[column], dtype=float)
-    obs = adata.obs
+    around = Fitted.of(adata).uncertainty
     ax = open_axes(ax)
-    ax.vlines(x, obs[keys.LATENT_TIME_Q05], obs[keys.LATENT_TIME_Q95], color="0.8", lw=0.6, rasterized=True)
+    if {"q05", "q95"} <= set(around):
+        ax.vlines(x, around["q05"], around["q95"], color="0.8", lw=0.6, rasterized=True)
     size = point_size(len(x)) / 2
-    ax.scatter(x, obs[keys.LATENT_TIME], s=size, color="tab:blue", linewidths=0, zorder=3, rasterized=True)
+    ax.scatter(x, time, s=size, color="tab:blue", linewidths=0, zorder=3, rasterized=True)
     ax.set(xlabel=name_column(column), ylabel=TIME_LABEL, ylim=(-0.02, 1.02))
     tidy([ax])
     return finish(ax, show=show, save=save)

@@ -13,8 +13,9 @@ from velotime import _keys as keys
 from velotime._check import checked
 from velotime._status import InputError
 from velotime._types import FloatArray
+from velotime.data import Fitted
 from velotime.pl._arguments import PLOT
-from velotime.pl._axes import TIME_LABEL, finish, open_axes, require_fit, tidy
+from velotime.pl._axes import TIME_LABEL, finish, open_axes, tidy
 from velotime.pl._colors import default_palette, labels_of, palette_of
 from velotime.pl._curves import lineage_colors
 
@@ -46,12 +47,9 @@ def time_prior(
     InputError
         If nothing is fitted, or the fit has no time prior.
     """
-    require_fit(adata)
-    if keys.TIME_PRIOR not in adata.uns:
-        method = adata.uns[keys.RECOVER_DYNAMICS]["method"]
-        raise InputError(f"{method} has no time prior: call velotime.tl.recover_dynamics(adata, method=vt.SoftEM()).")
-    times = np.asarray(adata.uns[keys.TIME_PRIOR]["times"], dtype=float)
-    weights = np.atleast_2d(np.asarray(adata.uns[keys.TIME_PRIOR]["weights"], dtype=float))
+    prior = Fitted.of(adata).require("prior").time_prior
+    times = np.asarray(prior["times"], dtype=float)
+    weights = np.atleast_2d(np.asarray(prior["weights"], dtype=float))
     edges = np.concatenate([times[:1], 0.5 * (times[1:] + times[:-1]), times[-1:]])  # each time stands for these
     density = weights.reshape(len(weights), -1, len(times)) / np.diff(edges)
     density /= weights.sum(axis=1)[:, None, None]
@@ -69,7 +67,7 @@ def time_prior(
 
 
 def _stack_lineages(ax: Axes, adata: AnnData, times: FloatArray, density: FloatArray) -> None:
-    time = np.asarray(adata.obs[keys.LATENT_TIME], dtype=float)
+    time = Fitted.of(adata).latent_time
     ax.hist(time, bins=HISTOGRAM_BINS, range=(0, 1), density=True, color="0.85", label="cells at their mean time")
     colors = lineage_colors(adata)
     if len(density) == 1:
@@ -82,7 +80,7 @@ def _stack_lineages(ax: Axes, adata: AnnData, times: FloatArray, density: FloatA
 def _draw_groups(ax: Axes, adata: AnnData, times: FloatArray, density: FloatArray) -> None:
     """One line a group, in the order of the rows; a label's in its colour."""
     names = _group_names(adata, len(density))
-    column = str(adata.uns[keys.RECOVER_DYNAMICS]["settings"].get("prior", {}).get("by", "none"))
+    column = getattr(getattr(Fitted.of(adata).settings, "prior", None), "by", None)
     palette = dict(zip(names, default_palette(len(names)), strict=True))
     if column in adata.obs:
         palette |= palette_of(adata, column, labels_of(adata, column)[0])
@@ -92,7 +90,7 @@ def _draw_groups(ax: Axes, adata: AnnData, times: FloatArray, density: FloatArra
 
 def _group_names(adata: AnnData, n_groups: int) -> list[str]:
     """Names of the groups as stored; numbers where they are not."""
-    stored = [str(name) for name in adata.uns[keys.TIME_PRIOR].get("groups", [])]
+    stored = [str(name) for name in Fitted.of(adata).time_prior.get("groups", [])]
     return stored if len(stored) == n_groups else [f"group {k}" for k in range(n_groups)]
 
 
@@ -121,8 +119,7 @@ def em_trace(
     InputError
         If nothing is fitted, or the fit left no trace.
     """
-    require_fit(adata)
-    record = adata.uns[keys.RECOVER_DYNAMICS]
+    record = Fitted.of(adata).record
     if "bound" not in record:
         raise InputError(
             f"uns[{keys.RECOVER_DYNAMICS!r}] holds no trace: call velotime.tl.recover_dynamics(adata) again."
@@ -172,13 +169,7 @@ def arrow_evidence(
     InputError
         If nothing is fitted, or the fit did not keep the evidence of each gene.
     """
-    require_fit(adata)
-    if keys.TIME_ARROW not in adata.uns or keys.FIT_ARROW_EVIDENCE not in adata.var:
-        raise InputError(
-            f"the direction of time was not tested gene by gene: adata.var[{keys.FIT_ARROW_EVIDENCE!r}] or "
-            f"adata.uns[{keys.TIME_ARROW!r}] is missing. Call velotime.tl.recover_dynamics(adata, method=vt.SoftEM())."
-        )
-    evidence = np.asarray(adata.var[keys.FIT_ARROW_EVIDENCE], dtype=float)
+    evidence = Fitted.of(adata).require("arrow").column(keys.FIT_ARROW_EVIDENCE)
     evidence = evidence[np.isfinite(evidence)]
     edges = _symmetric_edges(evidence).tolist()
     ax = open_axes(ax, size=(4.6, 3.0))

@@ -21,6 +21,7 @@ from velotime import _keys as keys
 from velotime._check import Flag, Optional, checked
 from velotime._status import InputError
 from velotime._types import FloatArray
+from velotime.data import Fitted
 from velotime.data.arguments import COLUMN, GENE
 from velotime.pl._arguments import PLOT, TwoAxes
 from velotime.pl._axes import (
@@ -31,11 +32,10 @@ from velotime.pl._axes import (
     limit_counts,
     open_axes,
     require_column,
-    require_curves,
     tidy,
 )
 from velotime.pl._colors import color_cells, figure_size, point_size
-from velotime.pl._curves import WIDTH, Curve, fit_sizes, gene_curves, normalised_counts, piece_means
+from velotime.pl._curves import WIDTH, Curve, gene_curves, piece_means
 
 HALO = [effects.withStroke(linewidth=3.2, foreground="white")]
 
@@ -74,11 +74,11 @@ def phase_portrait(
     InputError
         If nothing is fitted, or there is no such gene or column.
     """
-    require_curves(adata)
+    fitted = Fitted.of(adata).require("curves")
     require_column(adata, color)
     g = find_gene(adata, gene)
-    u, s = normalised_counts(adata, g)
-    curves = gene_curves(adata, g)
+    u, s = (values[:, 0] for values in fitted.values([g]))
+    curves = gene_curves(fitted, g)
     ax = open_axes(ax, size=figure_size(adata, color))
     jitter = np.random.default_rng(0).uniform(-JITTER, JITTER, (adata.n_obs, 2))
     color_cells(ax, np.c_[s, u] + jitter, adata, color, alpha=0.6)
@@ -174,7 +174,7 @@ def along_time(
     InputError
         If nothing is fitted, or there is no such gene or column.
     """
-    require_curves(adata)
+    fitted = Fitted.of(adata).require("curves")
     if color is not None:
         require_column(adata, color)
     g = find_gene(adata, gene)
@@ -185,11 +185,12 @@ def along_time(
         axes = (ax[0], ax[1])
     else:
         raise InputError(f"along_time(ax={ax!r}): needs two axes, for the unspliced and the spliced counts.")
-    curves = gene_curves(adata, g)
-    for k, (panel, counts) in enumerate(zip(axes, normalised_counts(adata, g), strict=True)):
+    curves = gene_curves(fitted, g)
+    for k, (panel, values) in enumerate(zip(axes, fitted.values([g]), strict=True)):
+        counts = values[:, 0]
         _draw_counts(panel, adata, counts, color, legend=k == 0)
         for curve in curves:
-            _draw_along(panel, adata, curve, k, counts)
+            _draw_along(panel, fitted, curve, k, counts)
         limit_counts(panel, {"y": counts}, {"y": _ends(curves, k)})
         panel.set(ylabel=("unspliced", "spliced")[k], xlim=(-0.02, 1.02))
     _name_curves(axes[0], curves, band=True, means=True)
@@ -202,14 +203,14 @@ def along_time(
 
 def _draw_counts(ax: Axes, adata: AnnData, counts: FloatArray, color: str | None, *, legend: bool) -> None:
     jitter = np.random.default_rng(0).uniform(-JITTER, JITTER, len(counts))
-    points = np.c_[np.asarray(adata.obs[keys.LATENT_TIME], dtype=float), counts + jitter]
+    points = np.c_[Fitted.of(adata).latent_time, counts + jitter]
     if color is None:
         ax.scatter(points[:, 0], points[:, 1], s=point_size(len(points)), color="0.75", linewidths=0, rasterized=True)
     else:
         color_cells(ax, points, adata, color, alpha=0.6, legend_loc="right margin" if legend else None)
 
 
-def _draw_along(ax: Axes, adata: AnnData, curve: Curve, layer: int, counts: FloatArray) -> None:
+def _draw_along(ax: Axes, fitted: Fitted, curve: Curve, layer: int, counts: FloatArray) -> None:
     """The fit of one lineage in one layer, its band, its switches, and the means of its cells."""
     mean = curve.means[layer]
     ax.plot(curve.times, mean, color=curve.color, lw=1.8, path_effects=HALO, zorder=4)
@@ -218,8 +219,8 @@ def _draw_along(ax: Axes, adata: AnnData, curve: Curve, layer: int, counts: Floa
         low, high = np.maximum(mean - half, 0), mean + half
         ax.fill_between(curve.times, low, high, color=curve.color, alpha=0.25, lw=0, zorder=3)
     _draw_switches(ax, curve.switches, curve.at_switches[layer], curve)
-    own = np.asarray(adata.obs[keys.LINEAGE].astype(str)) == curve.lineage
-    time, size = np.asarray(adata.obs[keys.LATENT_TIME], dtype=float), fit_sizes(adata)[layer]
+    own = fitted.lineage == curve.lineage
+    time, size = fitted.latent_time, fitted.sizes[layer]
     at, height, error = piece_means(time[own], (counts * size)[own, None], size[own])
     enough = np.isfinite(at)
     style: dict[str, Any] = {"fmt": "o", "ms": 3.5, "mfc": "white", "mew": 0.9, "elinewidth": 0.9, "zorder": 4.5}

@@ -16,12 +16,11 @@ from velotime import _keys as keys
 from velotime._check import Names, Optional, Whole, checked
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
-from velotime.data import find_layers
+from velotime.data import Fitted, layer_sizes, read_block
 from velotime.data.arguments import COLUMN, LAYER
 from velotime.pl._arguments import PLOT, ColorMap
-from velotime.pl._axes import TIME_LABEL, find_gene, finish, open_axes, require_curves, require_groups
+from velotime.pl._axes import TIME_LABEL, find_gene, finish, open_axes, require_groups
 from velotime.pl._colors import MISSING, color_map, labels_of, palette_of
-from velotime.pl._curves import fit_sizes
 
 COLUMNS = 200  # times
 BANDWIDTH = 0.02  # of latent time: standard deviation of the kernel that averages cells
@@ -78,7 +77,7 @@ def heatmap(
     InputError
         If nothing is fitted, or there is no such gene, layer or column.
     """
-    require_curves(adata)
+    fitted = Fitted.of(adata).require("curves", "gains")
     if color is not None:
         require_groups(adata, color)
     index = (
@@ -86,7 +85,7 @@ def heatmap(
     )
     if len(index) == 0:
         raise InputError("heatmap: no genes to show; give genes=[...] or n_genes of 1 or more.")
-    values = _profiles(adata, index, _layer(adata, layer))
+    values = _profiles(fitted, index, _layer(fitted, layer))
     order = np.argsort(np.nanargmax(values, axis=1), kind="stable")
     names = adata.var_names[index[order]]
     ax = open_axes(ax, size=(5.2, float(np.clip(1.2 + 0.115 * len(index), 2.4, 9.0))))
@@ -116,37 +115,30 @@ def _choose(adata: AnnData, n_genes: int) -> IntArray:
     return np.asarray(adata.var_names.get_indexer(gain.sort_values(ascending=False).index[: max(n_genes, 0)]))
 
 
-def _layer(adata: AnnData, layer: str | None) -> str:
+def _layer(fitted: Fitted, layer: str | None) -> str:
     if layer is None:
-        return find_layers(adata, spliced=adata.uns[keys.RECOVER_DYNAMICS]["layers"]["spliced"])[1]
-    if layer not in adata.layers:
-        raise InputError(f"layer {layer!r} not found in adata.layers; available: {list(adata.layers)}.")
+        return fitted.layers[1]
+    if layer not in fitted.adata.layers:
+        raise InputError(f"layer {layer!r} not found in adata.layers; available: {list(fitted.adata.layers)}.")
     return layer
 
 
-def _kernel(adata: AnnData) -> FloatArray:
+def _kernel(time: FloatArray) -> FloatArray:
     """Weight of each cell at each time, ``(times, cells)``."""
     times = (np.arange(COLUMNS) + 0.5) / COLUMNS
-    apart = times[:, None] - np.asarray(adata.obs[keys.LATENT_TIME], dtype=float)
+    apart = times[:, None] - time
     return np.asarray(np.exp(-0.5 * (apart / BANDWIDTH) ** 2))
 
 
-def _profiles(adata: AnnData, genes: IntArray, layer: str) -> FloatArray:
+def _profiles(fitted: Fitted, genes: IntArray, layer: str) -> FloatArray:
     """Means of the genes along time, scaled to run from 0 to 1, NaN where cells are few, ``(genes, times)``."""
-    weight = _kernel(adata)
-    values = sparse.csr_matrix(adata.layers[layer][:, genes])
+    weight = _kernel(fitted.latent_time)
+    values = sparse.csr_matrix(read_block(fitted.adata.layers[layer], genes))
     values.data = np.nan_to_num(values.data)
-    mean = (values.T @ weight.T) / np.maximum(weight @ _sizes(adata, layer), 1e-300)
+    mean = (values.T @ weight.T) / np.maximum(weight @ layer_sizes(fitted.adata, layer), 1e-300)
     mean[:, weight.sum(axis=1) < LEAST_MASS] = np.nan
     low, high = np.nanmin(mean, axis=1, keepdims=True), np.nanmax(mean, axis=1, keepdims=True)
     return np.asarray((mean - low) / np.where(high > low, high - low, 1.0))
-
-
-def _sizes(adata: AnnData, layer: str) -> FloatArray:
-    """Size factors of a layer of counts; 1 for any other layer, as it is normalised, ``(cells,)``."""
-    names = adata.uns[keys.RECOVER_DYNAMICS]["layers"]
-    sizes = dict(zip((names["unspliced"], names["spliced"]), fit_sizes(adata), strict=True))
-    return np.asarray(sizes.get(layer, np.ones(adata.n_obs)))
 
 
 def _name_genes(ax: Axes, names: list[str]) -> None:
@@ -161,7 +153,7 @@ def _draw_strip(ax: Axes, adata: AnnData, color: str) -> None:
     """The commonest label at each time, in a strip above, with a legend; grey where most cells have none."""
     labels, codes = labels_of(adata, color)
     palette = palette_of(adata, color, labels)
-    weight = _kernel(adata)
+    weight = _kernel(Fitted.of(adata).latent_time)
     shares = np.stack([weight[:, codes == k].sum(axis=1) for k in (*range(len(labels)), -1)])  # no label comes last
     commonest = np.where(weight.sum(axis=1) < LEAST_MASS, len(labels), shares.argmax(axis=0))
     pixels = np.array([to_rgb(color) for color in (*palette.values(), MISSING)])[commonest]

@@ -13,6 +13,7 @@ from velotime import _keys as keys
 from velotime._check import Number, Whole, checked
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
+from velotime.data import has_arrows, leaves_as_it_was, read_derived
 from velotime.data.arguments import BASIS, COLUMN
 from velotime.pl._arguments import LEGEND, PLOT, ColorMap
 from velotime.pl._axes import find_basis, finish, name_axes, note_left_out, open_axes, require_column
@@ -31,6 +32,7 @@ MIN_DENSITY = Number(0, 1, open_most=True)
 
 
 @checked(ON_CELLS | {"density": Number(0, open_least=True), "smooth": SMOOTH, "min_density": MIN_DENSITY})
+@leaves_as_it_was
 def velocity_stream(
     adata: AnnData,
     *,
@@ -53,7 +55,8 @@ def velocity_stream(
     Parameters
     ----------
     adata
-        Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing.
+        Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing or
+        of another fit.
     basis
         Which ``obsm["X_<basis>"]``; its first two columns.
     color
@@ -85,6 +88,7 @@ def velocity_stream(
 
 
 @checked(ON_CELLS | {"n_grid": Whole(2), "smooth": SMOOTH, "min_density": MIN_DENSITY})
+@leaves_as_it_was
 def velocity_grid(
     adata: AnnData,
     *,
@@ -104,7 +108,8 @@ def velocity_grid(
     Parameters
     ----------
     adata
-        Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing.
+        Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing or
+        of another fit.
     basis
         Which ``obsm["X_<basis>"]``; its first two columns.
     color
@@ -138,6 +143,7 @@ def velocity_grid(
 
 
 @checked(ON_CELLS | {"max_arrows": Whole(1)})
+@leaves_as_it_was
 def velocity_arrows(
     adata: AnnData,
     *,
@@ -155,7 +161,8 @@ def velocity_arrows(
     Parameters
     ----------
     adata
-        Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing.
+        Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing or
+        of another fit.
     basis
         Which ``obsm["X_<basis>"]``; its first two columns.
     color
@@ -194,7 +201,7 @@ class _Moving:
     @classmethod
     def of(cls, adata: AnnData, basis: str) -> _Moving:
         points, key = find_basis(adata, basis), f"{keys.VELOCITY}_{basis}"
-        if key not in adata.obsm:
+        if not has_arrows(adata, basis):
             _project(adata, basis)
         velocity = np.asarray(adata.obsm[key], dtype=float)[:, :2]
         whole = np.isfinite(points).all(axis=1) & np.isfinite(velocity).all(axis=1)
@@ -212,8 +219,8 @@ class _Moving:
 
 
 def _project(adata: AnnData, basis: str) -> None:
-    """Velocity on a basis, where nobody has asked for it yet."""
-    if keys.VELOCITY_GRAPH not in adata.uns:
+    """Velocity on a basis, where there is none yet, or one of another fit, graph or embedding."""
+    if read_derived(adata, keys.VELOCITY_GRAPH) is None:
         velocity_graph(adata)
     velocity_embedding(adata, basis=basis)
 

@@ -9,7 +9,12 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._check import SEED, Whole, checked
 from velotime._types import FloatArray
-from velotime.data import ensure_neighbors, find_layers, neighborhood, neighborhood_size, read_layer
+from velotime.data import (
+    find_layers,
+    find_neighbors,
+    read_layer,
+    size_factors,
+)
 from velotime.data.arguments import ADATA, LAYER
 
 
@@ -28,7 +33,8 @@ def moments(
         Cells x genes with raw counts of both layers, which stay as they are. If ``obsp`` holds ``distances`` and
         ``connectivities`` already, those are the neighbours.
     n_neighbors
-        Neighbours to find otherwise, on 30 principal components of the log-normalised spliced counts. scVelo's 30.
+        Neighbours to find otherwise (the cell itself counts, as in scanpy), on 30 principal components of the
+        log-normalised spliced counts. scVelo's 30.
     unspliced, spliced
         Layer names; found by themselves by default.
     seed
@@ -41,9 +47,9 @@ def moments(
     ``layers["Mu"]``, ``layers["Ms"]``
         Means of unspliced and spliced over the neighbours, (cells, genes), float32.
     ``uns["moments"]``
-        Where the two came from. dict.
-    ``obsp["distances"]``, ``obsp["connectivities"]``
-        Where they were missing.
+        Where the two came from, with the ``n_neighbors`` that were used. dict.
+    ``obsp["velotime_distances"]``, ``obsp["velotime_connectivities"]``, ``uns["velotime_neighbors"]``
+        Neighbours, where there were none. Those of the user are never changed.
 
     Raises
     ------
@@ -52,20 +58,22 @@ def moments(
     """
     names = find_layers(adata, unspliced, spliced)
     layers = [read_layer(adata, name, counts=True) for name in names]
-    ensure_neighbors(adata, n_neighbors=n_neighbors, spliced=names[1], seed=seed)
+    neighbors = find_neighbors(adata, n_neighbors=n_neighbors, spliced=names[1], seed=seed)
+    means = {}
     for target, column, layer in zip((keys.MU, keys.MS), (keys.SIZE_UNSPLICED, keys.SIZE_SPLICED), layers, strict=True):
-        weights = neighborhood(adata, _scale(adata, layer, column))
-        adata.layers[target] = np.asarray((weights @ sparse.csr_matrix(layer)).toarray(), dtype=np.float32)
+        weights = neighbors.weights(_scale(adata, layer, column))
+        means[target] = np.asarray((weights @ sparse.csr_matrix(layer)).toarray(), dtype=np.float32)
+    neighbors.write(adata)
+    adata.layers.update(means)
     adata.uns[keys.MOMENTS] = {
         "source": keys.NEIGHBORS,
         "layers": {"unspliced": names[0], "spliced": names[1]},
-        "n_neighbors": n_neighbors,
-        keys.N_AVERAGED: neighborhood_size(adata),
+        "n_neighbors": neighbors.n_neighbors,
+        keys.N_AVERAGED: neighbors.n_averaged,
     }
 
 
 def _scale(adata: AnnData, layer: sparse.csr_array, column: str) -> FloatArray:
-    """What brings each cell to the median total, over all genes before filtering where that is known, ``(cells,)``."""
-    total = np.asarray(adata.obs[column] if column in adata.obs else layer.sum(axis=1), dtype=np.float64).ravel()
-    median = np.median(total) or 1.0
-    return np.asarray(np.where(total > 0, median / np.where(total > 0, total, 1.0), 1.0))
+    """What brings each cell to the median size factor, ``(cells,)``."""
+    size = size_factors(adata, layer, column)
+    return np.asarray(np.median(size) / size)

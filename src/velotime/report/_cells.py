@@ -16,6 +16,7 @@ from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
+from velotime.data import Fitted, read_block
 from velotime.pl._axes import find_basis
 from velotime.pl._colors import labels_of, palette_of
 
@@ -84,6 +85,7 @@ def collect_cells(adata: AnnData, basis: str | None) -> CellFacts:
     InputError
         If ``basis`` is given and not there.
     """
+    fitted = Fitted.of(adata)
     drawn = np.sort(np.random.default_rng(0).permutation(adata.n_obs)[:MOST_CELLS])
     notes = []
     if len(drawn) < adata.n_obs:
@@ -99,14 +101,15 @@ def collect_cells(adata: AnnData, basis: str | None) -> CellFacts:
         points=points,
         axes=axes,
         notes=tuple([*notes, note] if note else notes),
-        time=_numbers(adata, keys.LATENT_TIME, drawn),
-        sd=_numbers(adata, keys.LATENT_TIME_SD, drawn),
+        time=_numbers(fitted, "mean", drawn),
+        sd=_numbers(fitted, "sd", drawn),
         labels=tuple(_labels(adata, column, drawn) for column in _columns(adata)),
     )
 
 
-def _numbers(adata: AnnData, column: str, drawn: IntArray) -> FloatArray | None:
-    return np.asarray(adata.obs[column], dtype=float)[drawn] if column in adata.obs else None
+def _numbers(fitted: Fitted, column: str, drawn: IntArray) -> FloatArray | None:
+    times = fitted.uncertainty if "time" in fitted.capabilities else pd.DataFrame()
+    return times[column].to_numpy(dtype=float)[drawn] if column in times else None
 
 
 def _place(adata: AnnData, basis: str | None) -> tuple[FloatArray, tuple[str, str], str]:
@@ -136,12 +139,9 @@ def _bases(adata: AnnData) -> list[str]:
 
 def _components(adata: AnnData) -> FloatArray:
     """First two principal components of log-normalised spliced counts, the fitted genes, ``(cells, 2)``."""
-    layer = adata.layers[str(adata.uns[keys.RECOVER_DYNAMICS]["layers"]["spliced"])]
-    spliced = sparse.csr_matrix(layer, dtype=np.float32)
-    if keys.FIT_STATUS in adata.var:
-        spliced = spliced[:, np.flatnonzero(adata.var[keys.FIT_STATUS] == keys.FITTED)]
-    total = np.asarray(spliced.sum(axis=1)).ravel()
-    scaled = sparse.csr_matrix(sparse.diags(total.mean() / np.maximum(total, 1.0)) @ spliced)
+    fitted = Fitted.of(adata)
+    spliced = sparse.csr_matrix(read_block(adata.layers[fitted.layers[1]], fitted.genes), dtype=np.float32)
+    scaled = sparse.csr_matrix(sparse.diags(1.0 / fitted.sizes[1]) @ spliced)
     scaled.data = np.log1p(np.maximum(scaled.data, 0))
     if min(scaled.shape) < 3:
         return np.zeros((adata.n_obs, 2))

@@ -12,9 +12,11 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._status import Status
+from velotime.data import Fitted
 from velotime.report._words import (
     SPOKEN,
     best_genes,
+    comparison_record,
     flatten,
     left_out,
     lineage_shares,
@@ -94,8 +96,8 @@ class Facts:
 
 def collect(adata: AnnData) -> Facts:
     """The facts of a fitted object; what its method does not say is left out."""
-    record = adata.uns[keys.RECOVER_DYNAMICS]
-    timed = keys.LATENT_TIME in adata.obs
+    fitted = Fitted.of(adata)
+    record, timed = fitted.record, "time" in fitted.capabilities
     found = (
         _fit_ended(record),
         _direction(adata) if timed else None,
@@ -115,9 +117,9 @@ def collect(adata: AnnData) -> Facts:
 
 
 def _headline(adata: AnnData) -> str:
-    if keys.LATENT_TIME not in adata.obs:
+    if "time" not in Fitted.of(adata).capabilities:
         return "A fit without a clock: cells in groups, not in time."
-    kind = str(adata.uns.get(keys.MODEL_COMPARISON, {}).get("verdict", ""))
+    kind = str(comparison_record(adata).get("verdict", ""))
     if kind == "nothing":
         return "No trajectory: no model tells these cells apart."
     if kind == "clusters":
@@ -157,22 +159,23 @@ def _direction(adata: AnnData) -> Finding:
 
 
 def _trajectory(adata: AnnData) -> Finding:
-    if keys.MODEL_COMPARISON not in adata.uns:
+    record = comparison_record(adata)
+    if not record:
         text = (
             "Whether there is a trajectory at all was not asked of held-out counts: velotime.tl.compare_models asks, "
             "and so does velotime run without --skip-comparison."
         )
         return Finding("Trajectory", "Not asked", text, "plain")
-    record = adata.uns[keys.MODEL_COMPARISON]
     verdict = str(record["verdict"])
     answer = {"trajectory": "Found", "clusters": "Clusters instead", "nothing": "None"}.get(verdict, verdict)
     return Finding("Trajectory", answer, str(record["reason"]), "good" if verdict == "trajectory" else "mind")
 
 
 def _certainty(adata: AnnData) -> Finding | None:
-    if keys.LATENT_TIME_SD not in adata.obs:
+    fitted = Fitted.of(adata)
+    if "intervals" not in fitted.capabilities:
         return None
-    sd = np.asarray(adata.obs[keys.LATENT_TIME_SD], dtype=float)
+    sd = fitted.uncertainty["sd"].to_numpy(dtype=float)
     low, middle, high = (float(q) for q in np.nanquantile(sd, [0.05, 0.5, 0.95]))
     text = (
         f"Half of the cells have a standard deviation of latent time below {middle:.2g} of the clock; from the surest "
@@ -188,7 +191,7 @@ def _relative() -> Finding:
 def _warnings(adata: AnnData) -> list[str]:
     record = adata.uns[keys.RECOVER_DYNAMICS]
     out = []
-    kind = str(adata.uns.get(keys.MODEL_COMPARISON, {}).get("verdict", "trajectory"))
+    kind = str(comparison_record(adata).get("verdict", "trajectory"))
     if kind != "trajectory":
         out.append(
             "Held-out counts do not ask for a trajectory. Latent time orders these cells all the same, but the order "
@@ -207,8 +210,8 @@ def _warnings(adata: AnnData) -> list[str]:
     if keys.KNOWLEDGE in adata.uns:
         pieces = adata.uns[keys.KNOWLEDGE]["table"].itertuples()
         out.extend(f"{piece_in_words(piece)}." for piece in pieces if piece.in_conflict)
-    sd = adata.obs.get(keys.LATENT_TIME_SD)
-    if sd is not None and float(np.nanmedian(sd)) > VAGUE_TIME:
+    fitted = Fitted.of(adata)
+    if "intervals" in fitted.capabilities and float(np.nanmedian(fitted.uncertainty["sd"])) > VAGUE_TIME:
         out.append("The times of most cells are vague: compare groups of cells, not single cells.")
     for name, share in lineage_shares(adata):
         if share < LEAST_SHARE:
@@ -285,7 +288,7 @@ def _tables(adata: AnnData) -> list[Table]:
             "Starts tried, and how far each is behind the best",
             {"log_likelihood": "behind the best (nats)"},
         ),
-        (adata.uns.get(keys.MODEL_COMPARISON, {}).get("table"), "Models judged on held-out counts", a_cell),
+        (comparison_record(adata).get("table"), "Models judged on held-out counts", a_cell),
         (adata.uns.get(keys.LINEAGES, {}).get("choice"), "Numbers of lineages judged on held-out counts", a_cell),
     )
     return [_table(*one) for one in found if isinstance(one[0], pd.DataFrame) and len(one[0])]

@@ -15,19 +15,12 @@ from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
-from velotime.pl._curves import PIECES, WIDTH, Curve, curves_of, fit_sizes, has_curves, lineage_colors, piece_means
+from velotime.data import Fitted, rate_table, read_block
+from velotime.pl._curves import PIECES, WIDTH, Curve, curves_of, lineage_colors, piece_means
 from velotime.report._pack import deflate, planes, round_bits, to_whole
-from velotime.tl._rank_genes import rate_table
 
 POINTS = 101  # of a curve; its switches are added, so that corners stay sharp
 BUDGET = 7_000_000  # characters for the explorer's genes: with all else the page stays below 10 MB
-RATES = (
-    keys.FIT_BETA,
-    keys.FIT_GAMMA,
-    keys.FIT_T_ON,
-    keys.FIT_T_OFF,
-    keys.FIT_SCALING,
-)  # what the table of rates takes
 BITS, COARSE_BITS = 11, 6  # of mantissa: for what is a line, and for the width of a band
 
 
@@ -100,10 +93,11 @@ class GeneFacts:
 
 def collect_genes(adata: AnnData, drawn: IntArray) -> tuple[GeneFacts, tuple[FloatArray, FloatArray]]:
     """Table and explorer, and the size factors of all cells; ``drawn`` are the indices of the cells that are drawn."""
-    table = _table(adata)
+    fitted = Fitted.of(adata)
+    table = _table(fitted)
     order = adata.var_names.get_indexer(table.index)
-    status = adata.var[keys.FIT_STATUS].astype(str) if keys.FIT_STATUS in adata.var else pd.Series(dtype=str)
-    explorer = _Explorer.of(adata, order, drawn)
+    status = adata.var[keys.FIT_STATUS].astype(str)
+    explorer = _Explorer.of(fitted, order, drawn)
     packed, used = [], 0
     for gene in explorer.genes():
         used += len(gene["data"])
@@ -111,37 +105,36 @@ def collect_genes(adata: AnnData, drawn: IntArray) -> tuple[GeneFacts, tuple[Flo
             break
         packed.append(gene)
     facts = GeneFacts(
-        columns=tuple(column for column in _shown(adata) if column.key in table),
+        columns=tuple(column for column in _shown(fitted) if column.key in table),
         table=table,
         left_out={str(name): reason for name, reason in status.items() if reason != keys.FITTED},
         last_switch=_by_lineage(adata, keys.LINEAGE_T_OFF, order),
         last_alpha=_by_lineage(adata, keys.LINEAGE_ALPHA, order),
         lineages=explorer.colors,
         pieces=explorer.at,
-        values=_values(adata),
+        values=_values(fitted),
         packed=tuple(packed),
     )
-    return facts, explorer.sizes
+    return facts, fitted.sizes
 
 
-def _shown(adata: AnnData) -> tuple[Column, ...]:
+def _shown(fitted: Fitted) -> tuple[Column, ...]:
     """Columns that say something: lineages differ only where there are several; gains say more than likelihoods."""
-    idle = set() if len(adata.uns.get(keys.LINEAGES, {}).get("names", [])) > 1 else {keys.FIT_LINEAGE_RATIO}
-    if keys.FIT_GAIN in adata.var:
+    idle = set() if len(fitted.lineage_names) > 1 else {keys.FIT_LINEAGE_RATIO}
+    if "gains" in fitted.capabilities:
         idle.add(keys.FIT_LIKELIHOOD)
     return tuple(column for column in COLUMNS if column.key not in idle)
 
 
-def _table(adata: AnnData) -> pd.DataFrame:
-    has_rates = all(name in adata.var for name in (keys.FIT_ALPHA, *RATES))
-    table = rate_table(adata) if has_rates else pd.DataFrame(index=adata.var_names)
+def _table(fitted: Fitted) -> pd.DataFrame:
+    var = fitted.adata.var
+    table = rate_table(fitted) if "rates" in fitted.capabilities else pd.DataFrame(index=fitted.adata.var_names)
     for name in (*(column.key for column in COLUMNS), *EXTRA):
-        if name in adata.var and name not in table:
-            table[name] = adata.var[name].to_numpy()
-    if keys.FIT_ALPHA_0 in adata.var:
-        table["alpha_0"] = adata.var[keys.FIT_ALPHA_0].to_numpy()
-    fitted = table["gamma"].notna() if has_rates else adata.var.get(keys.FIT_STATUS, keys.FITTED) == keys.FITTED
-    table = table[np.broadcast_to(fitted, len(table))]
+        if name in var and name not in table:
+            table[name] = var[name].to_numpy()
+    if keys.FIT_ALPHA_0 in var:
+        table["alpha_0"] = var[keys.FIT_ALPHA_0].to_numpy()
+    table = table.iloc[fitted.genes]
     by = next((name for name in (keys.FIT_GAIN, keys.FIT_LIKELIHOOD) if name in table), None)
     return table if by is None else table.sort_values(by, ascending=False, kind="stable", na_position="last")
 
@@ -150,13 +143,11 @@ def _by_lineage(adata: AnnData, slot: str, order: IntArray) -> FloatArray | None
     return np.asarray(adata.varm[slot], dtype=float)[order] if slot in adata.varm else None
 
 
-def _values(adata: AnnData) -> str:
-    layers = adata.uns[keys.RECOVER_DYNAMICS]["layers"]
-    counted = adata.uns[keys.RECOVER_DYNAMICS].get("settings", {}).get("noise", {}).get("name") not in (
-        None,
-        "Gaussian",
-    )
-    return "counts at size factor 1" if counted else f"layers {layers['spliced']} and {layers['unspliced']}"
+def _values(fitted: Fitted) -> str:
+    if fitted.noise.counts:
+        return "counts at size factor 1"
+    unspliced, spliced = fitted.layers
+    return f"layers {spliced} and {unspliced}"
 
 
 @dataclass(frozen=True)
@@ -167,10 +158,9 @@ class _Explorer:
     ``error`` are those of pieces of the clock, by lineage and layer: ``(lineages, 2, pieces[, genes])``.
     """
 
-    adata: AnnData
+    fitted: Fitted
     order: IntArray
     drawn: IntArray
-    sizes: tuple[FloatArray, FloatArray]
     u: Any
     s: Any
     colors: dict[str, str]
@@ -179,24 +169,22 @@ class _Explorer:
     error: FloatArray
 
     @classmethod
-    def of(cls, adata: AnnData, order: IntArray, drawn: IntArray) -> _Explorer:
-        names = adata.uns[keys.RECOVER_DYNAMICS]["layers"]
-        u, s = (sparse.csc_array(adata.layers[str(names[kind])])[:, order] for kind in ("unspliced", "spliced"))
-        sizes = fit_sizes(adata)
-        found = lineage_colors(adata) if has_curves(adata) else {}
+    def of(cls, fitted: Fitted, order: IntArray, drawn: IntArray) -> _Explorer:
+        u, s = (sparse.csc_array(read_block(fitted.adata.layers[name], order)) for name in fitted.layers)
+        found = lineage_colors(fitted) if "curves" in fitted.capabilities else {}
         colors = {name: to_hex(color) for name, color in found.items()}
         shape = len(colors), 2, PIECES
         at, mean, error = np.empty(shape), np.empty((*shape, len(order))), np.empty((*shape, len(order)))
         for k, name in enumerate(colors):
-            own = np.asarray(adata.obs[keys.LINEAGE].astype(str)) == name
-            time = np.asarray(adata.obs[keys.LATENT_TIME], dtype=float)
-            for layer, (counts, size) in enumerate(((u, sizes[0]), (s, sizes[1]))):
-                at[k, layer], mean[k, layer], error[k, layer] = piece_means(time[own], counts.tocsr()[own], size[own])
-        return cls(adata, order, drawn, sizes, u, s, colors, at, mean, error)
+            own = fitted.lineage == name
+            time = fitted.latent_time[own]
+            for layer, (counts, size) in enumerate(zip((u, s), fitted.sizes, strict=True)):
+                at[k, layer], mean[k, layer], error[k, layer] = piece_means(time, counts.tocsr()[own], size[own])
+        return cls(fitted, order, drawn, u, s, colors, at, mean, error)
 
     def genes(self) -> Iterator[dict[str, Any]]:
         """What the page needs to draw each gene, in the table's order."""
-        all_curves = curves_of(self.adata, self.order, self.sizes, points=POINTS) if self.colors else repeat([])
+        all_curves = curves_of(self.fitted, self.order, points=POINTS) if self.colors else repeat([])
         for k, curves in zip(range(len(self.order)), all_curves, strict=False):
             means, errors = self.mean[..., k], self.error[..., k]
             lines = [part for curve, mean in zip(curves, means, strict=True) for part in (_line(curve), mean.ravel())]

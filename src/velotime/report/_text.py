@@ -7,7 +7,16 @@ from typing import Any
 from anndata import AnnData
 
 from velotime import _keys as keys
-from velotime.report._words import best_genes, left_out, piece_in_words, root_in_words, root_margin, unit_in_words
+from velotime.data import Fitted
+from velotime.report._words import (
+    best_genes,
+    comparison_record,
+    left_out,
+    piece_in_words,
+    root_in_words,
+    root_margin,
+    unit_in_words,
+)
 
 
 def lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
@@ -44,9 +53,9 @@ def root_rows(record: Any) -> list[tuple[str, str]]:
 
 def comparison_rows(adata: AnnData) -> list[tuple[str, str]]:
     """Rows of the summary on whether there is a trajectory; none if that was not asked."""
-    if keys.MODEL_COMPARISON not in adata.uns:
+    record = comparison_record(adata)
+    if not record:
         return []
-    record = adata.uns[keys.MODEL_COMPARISON]
     scores = ", ".join(
         f"{row.model} {row.behind:+.2f} (SE {row.standard_error:.2f})" for row in record["table"].itertuples()
     )
@@ -97,7 +106,7 @@ def _seconds_in_words(record: Any, seconds: float) -> str:
 
 def summary(adata: AnnData, *, seconds: float) -> str:
     """What a run did, as a table of text."""
-    record = adata.uns[keys.RECOVER_DYNAMICS]
+    record = Fitted.of(adata).record
     rows = [
         ("cells", f"{record['n_cells']:,}"),
         ("genes fitted", f"{record['n_genes']:,}"),

@@ -10,6 +10,7 @@ import pandas as pd
 from anndata import AnnData
 
 from velotime import _keys as keys
+from velotime.data import of_these_cells, read_derived
 
 SPOKEN = {
     "NegativeBinomial": "negative binomial (counts scatter more than by chance alone)",
@@ -109,9 +110,15 @@ def piece_in_words(piece: Any) -> str:
     return f"{piece.piece} {verdict}: {piece.nats:+,.0f} nats on {piece.n_cells:,} cells{order}"
 
 
+def comparison_record(adata: AnnData) -> Mapping[str, Any]:
+    """What models of exactly these cells and genes were compared to say; empty if that was not asked of them."""
+    record: Mapping[str, Any] = adata.uns.get(keys.MODEL_COMPARISON, {})
+    return record if of_these_cells(adata, keys.MODEL_COMPARISON) else {}
+
+
 def unit_in_words(adata: AnnData) -> str:
     """The unit of time: relative, and what that is in the unit of experimental times if it was said."""
-    if keys.EXPERIMENTAL_TIME not in adata.uns:
+    if read_derived(adata, keys.EXPERIMENTAL_TIME) is None:
         return "relative: the clock runs from 0 to 1"
     scale = adata.uns[keys.EXPERIMENTAL_TIME]
     return (

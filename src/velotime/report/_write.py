@@ -8,9 +8,8 @@ import numpy as np
 from anndata import AnnData
 
 from velotime._check import FilePath, Flag, Optional, Text, checked
-from velotime.data import check_output, write_page
+from velotime.data import check_output, require_fit, write_page
 from velotime.data.arguments import ADATA, BASIS
-from velotime.pl._axes import require_fit
 
 
 @checked(

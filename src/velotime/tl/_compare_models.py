@@ -7,7 +7,7 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._check import SEED, Instance, Optional, checked
-from velotime.data import read_labels, read_observations
+from velotime.data import read_labels, read_observations, write_derived
 from velotime.data.arguments import ADATA, LAYER
 from velotime.inference import SoftEM
 from velotime.tl._geometry import place_cells
@@ -57,7 +57,8 @@ def compare_models(
 
     ``uns["model_comparison"]``
         ``verdict``, ``reason`` in a sentence, and ``table``: each model's held-out log-likelihood per cell, its
-        distance from the best in nats and the standard error of that.
+        distance from the best in nats and the standard error of that. It is of these cells and genes: a fit of others
+        removes it, and reports of others do not show it.
 
     Raises
     ------
@@ -72,9 +73,10 @@ def compare_models(
     geometry = place_cells(reading.observations, rng, counts=method.noise.counts, include=landmarks)
     fitted = len(adata.uns[keys.LINEAGES]["names"]) if keys.LINEAGES in adata.uns else 1
     result = method.compare(reading.observations, geometry, n_lineages=fitted, labels=labels, rng=rng)
-    adata.uns[keys.MODEL_COMPARISON] = {
+    record = {
         "verdict": result.verdict,
         "reason": result.reason,
         "table": result.table.set_axis(result.table.index.astype(str)),
     }
+    write_derived(adata, keys.MODEL_COMPARISON, {"uns": {keys.MODEL_COMPARISON: record}})
     return result.verdict

@@ -10,7 +10,7 @@ from velotime import _keys as keys
 from velotime._check import Optional, Text, checked
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import read_labels
+from velotime.data import Fitted, read_labels, write_derived
 from velotime.data.arguments import ADATA, COLUMN
 
 RATES = (keys.FIT_ALPHA, keys.FIT_ALPHA_0, keys.FIT_ALPHA_2, keys.FIT_BETA, keys.FIT_GAMMA)
@@ -42,7 +42,7 @@ def to_experimental_time(adata: AnnData, column: str, *, unit: str | None = None
     far the last two differ shows whether the clock runs evenly. Writes
 
     ``obs["latent_time_experimental"]``, ``obs["latent_time_experimental_sd"]``
-        Time and its posterior sd in the unit. float.
+        Time and, where the method gives one, its posterior sd in the unit. float.
     ``var["fit_alpha_experimental"]`` and likewise ``fit_alpha_0``, ``fit_alpha_2``, ``fit_beta``, ``fit_gamma``
         Rates per unit. float. Velocities in the unit are ``layers["velocity"]`` times ``clock_per_unit``.
     ``uns["experimental_time"]``
@@ -52,12 +52,11 @@ def to_experimental_time(adata: AnnData, column: str, *, unit: str | None = None
     Raises
     ------
     InputError
-        If nothing is fitted, the column is not there, is no number or holds but one, or time runs against it.
+        If nothing is fitted, the method gives no time, the column is not there, is no number or holds but one, or time
+        runs against it.
     """
-    if keys.LATENT_TIME not in adata.obs or keys.RECOVER_DYNAMICS not in adata.uns:
-        raise InputError("nothing is fitted yet: call velotime.tl.recover_dynamics(adata) first.")
+    time = Fitted.of(adata).latent_time
     experimental = _numbers(adata, column)
-    time = np.asarray(adata.obs[keys.LATENT_TIME], dtype=np.float64)
     told = np.isfinite(experimental)
     table = _by_label(experimental[told], time[told])
     slope, origin = np.polyfit(experimental[told], time[told], 1)
@@ -67,11 +66,10 @@ def to_experimental_time(adata: AnnData, column: str, *, unit: str | None = None
             f"method=vt.SoftEM(knowledge=vt.TimeLabels({column!r})), or check the labels."
         )
     table["fitted_latent_time"] = origin + slope * table["experimental"]
-    adata.obs[keys.LATENT_TIME_EXPERIMENTAL] = (time - origin) / slope
-    adata.obs[f"{keys.LATENT_TIME_EXPERIMENTAL}_sd"] = np.asarray(adata.obs[keys.LATENT_TIME_SD]) / slope
-    for name in RATES:
-        adata.var[f"{name}_experimental"] = adata.var[name] * slope
-    adata.uns[keys.EXPERIMENTAL_TIME] = {
+    obs = {keys.LATENT_TIME_EXPERIMENTAL: (time - origin) / slope}
+    if keys.LATENT_TIME_SD in adata.obs:
+        obs[f"{keys.LATENT_TIME_EXPERIMENTAL}_sd"] = np.asarray(adata.obs[keys.LATENT_TIME_SD]) / slope
+    scale = {
         "column": column,
         "unit": unit or column,
         "origin": float(-origin / slope),
@@ -79,6 +77,15 @@ def to_experimental_time(adata: AnnData, column: str, *, unit: str | None = None
         "clock_per_unit": float(slope),
         "clock_per_unit_se": _standard_error(table),
     }
+    write_derived(
+        adata,
+        keys.EXPERIMENTAL_TIME,
+        {
+            "obs": obs,
+            "var": {f"{name}_experimental": adata.var[name] * slope for name in RATES if name in adata.var},
+            "uns": {keys.EXPERIMENTAL_TIME: scale},
+        },
+    )
     return table
 
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy.stats import norm
 
 from velotime import _keys as keys
-from velotime._check import checked
+from velotime._check import Optional, checked
 from velotime._status import InputError
-from velotime._types import FloatArray
-from velotime.data import read_labels, require_soft_fit, restore_soft_fit
+from velotime.data import Fitted, rate_table, read_labels, restore_soft_fit
 from velotime.data.arguments import ADATA, COLUMN, VAR_COLUMN
 from velotime.inference import group_gain, group_sums
 
-COVERAGE = 0.9  # of the intervals
 
-
-@checked({"adata": ADATA, "by": VAR_COLUMN})
-def rank_genes(adata: AnnData, *, by: str = keys.FIT_DEVIANCE_EXPLAINED) -> pd.DataFrame:
+@checked({"adata": ADATA, "by": Optional(VAR_COLUMN)})
+def rank_genes(adata: AnnData, *, by: str | None = None) -> pd.DataFrame:
     """Fitted genes with their rates and 90 % intervals, best first.
 
     Parameters
@@ -27,9 +22,10 @@ def rank_genes(adata: AnnData, *, by: str = keys.FIT_DEVIANCE_EXPLAINED) -> pd.D
     adata
         Fitted with :func:`velotime.tl.recover_dynamics`.
     by
-        A numeric var column, largest first. "fit_deviance_explained", the default, ranks by how much of what the clock
-        can say of a gene its curve says; "fit_gain" by how much the gene tells of time, in nats; "fit_arrow_evidence"
-        by how strongly the gene prefers the reported direction of time, in nats; "fit_lineage_ratio" ranks fate genes.
+        A numeric var column, largest first. "fit_deviance_explained" ranks by how much of what the clock can say of a
+        gene its curve says: the default where the method gives it, else "fit_likelihood". "fit_gain" by how much the
+        gene tells of time, in nats; "fit_arrow_evidence" by how strongly the gene prefers the reported direction of
+        time, in nats; "fit_lineage_ratio" ranks fate genes.
 
     Returns
     -------
@@ -43,9 +39,11 @@ def rank_genes(adata: AnnData, *, by: str = keys.FIT_DEVIANCE_EXPLAINED) -> pd.D
     Raises
     ------
     InputError
-        If nothing is fitted, or the column does not exist or is not numeric.
+        If nothing is fitted, the method gives no rates, or the column does not exist or is not numeric.
     """
-    table = rate_table(adata)
+    table = rate_table(Fitted.of(adata))
+    if by is None:
+        by = keys.FIT_DEVIANCE_EXPLAINED if keys.FIT_DEVIANCE_EXPLAINED in table else keys.FIT_LIKELIHOOD
     if by not in adata.var:
         numeric = list(adata.var.select_dtypes("number").columns)
         cure = (
@@ -71,7 +69,7 @@ def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
 
     A gene is ranked by the log-likelihood of its curve over that of a constant, both summed over the group's cells
     under the posterior of their time; the constant is the gene's mean in the group. What counts is change among these
-    cells that the curve foretells: a marker that is merely high in a group does not rank, and where the curve foretells
+    cells that the curve predicts: a marker that is merely high in a group does not rank, and where the curve predicts
     a change that is not there the gain is negative. (The posterior is that of the fit, rebuilt from the counts.)
 
     Parameters
@@ -93,7 +91,7 @@ def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
     """
     genes, fit = restore_soft_fit(adata)
     names, code = read_labels(adata, [groupby]).codes(groupby)  # cells without a label are in no group
-    rates = rate_table(adata).iloc[genes].drop(columns=[keys.FIT_GAIN, keys.FIT_DEVIANCE_EXPLAINED])
+    rates = rate_table(Fitted.of(adata)).iloc[genes].drop(columns=[keys.FIT_GAIN, keys.FIT_DEVIANCE_EXPLAINED])
     tables = []
     for name, sums in zip(names, group_sums(fit, code, len(names)), strict=True):
         gain = group_gain(fit, sums)
@@ -103,36 +101,3 @@ def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
         )
         tables.append(own.join(rates).sort_values("gain", ascending=False, kind="stable"))
     return pd.concat(tables, ignore_index=True)
-
-
-def rate_table(adata: AnnData) -> pd.DataFrame:
-    """Rates of every gene with 90 % intervals, where there are standard errors; NaN where a gene was not fitted.
-
-    Raises
-    ------
-    InputError
-        If nothing is fitted, or by another method than ``SoftEM``.
-    """
-    if keys.RECOVER_DYNAMICS not in adata.uns or keys.FIT_GAMMA not in adata.var:
-        require_soft_fit(adata)
-    var = adata.var
-    columns: dict[str, FloatArray] = {
-        name: var[name].to_numpy() for name in (keys.FIT_DEVIANCE_EXPLAINED, keys.FIT_GAIN) if name in var
-    }
-    columns["alpha"] = var[keys.FIT_ALPHA].to_numpy()
-    z = norm.ppf(0.5 + COVERAGE / 2)
-    for name, slot in (("beta", keys.FIT_BETA), ("gamma", keys.FIT_GAMMA)):
-        rate = columns[name] = var[slot].to_numpy()
-        if f"{slot}_se" in var:
-            width = np.exp(z * var[f"{slot}_se"].to_numpy())
-            columns |= {f"{name}_low": rate / width, f"{name}_high": rate * width}
-    for name, slot, error in (
-        ("t_on", keys.FIT_T_ON, f"{keys.FIT_T_ON}_se"),
-        ("t_off", keys.FIT_T_OFF, f"{keys.FIT_T_OFF}se"),
-    ):
-        time = columns[name] = var[slot].to_numpy()
-        if error in var:
-            width = z * var[error].to_numpy()
-            columns |= {f"{name}_low": time - width, f"{name}_high": time + width}
-    columns["scaling"] = var[keys.FIT_SCALING].to_numpy()
-    return pd.DataFrame(columns, index=adata.var_names)

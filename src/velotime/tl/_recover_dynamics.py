@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 from anndata import AnnData
 from numpy.random import Generator
 
-from velotime._check import SEED, Flag, Instance, Optional, checked
+from velotime._check import SEED, Flag, Instance, Names, Optional, checked
 from velotime._status import InputWarning, UnclearWarning
-from velotime.data import Reading, read_for, read_labels, write_fit
+from velotime.data import Reading, choose_layers, read_for, read_labels, write_fit
 from velotime.data.arguments import ADATA, LAYER
 from velotime.inference import (
     CLEAR_PROBABILITY,
@@ -39,6 +39,7 @@ LEAST_SHARE = 0.01  # of the cells, below which a lineage is warned about
         "method": Optional(Instance(Method, "SoftEM(...), TwoStageEM(...) or MixtureEM(...)")),
         "unspliced": LAYER,
         "spliced": LAYER,
+        "layers": Optional(Names("names of layers to write")),
         "seed": SEED,
         "progress": Flag(),
     }
@@ -49,6 +50,7 @@ def recover_dynamics(
     method: Method | None = None,
     unspliced: str | None = None,
     spliced: str | None = None,
+    layers: Sequence[str] | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> None:
@@ -69,6 +71,10 @@ def recover_dynamics(
     unspliced, spliced
         Names of the layers. By default the names of the common quantifiers are tried: spliced and unspliced,
         or mature and nascent.
+    layers
+        Names of the dense layers to write, of those below; ``()`` for none. By default all of them if cells x genes are
+        at most 200 million (0.8 GB a layer), else none: :mod:`velotime.get` gives any block of them at any time, from
+        ``obsm["time_posterior"]``.
     seed
         The same seed gives the same result.
     progress
@@ -118,7 +124,12 @@ def recover_dynamics(
         curves add; they hold up to the clock's origin and unit, and for the direction and lineages found. float.
     ``obs["latent_time_clock_sd"]``
         The part of the sd that cells of one time share: how well the clock itself is known. float.
-    ``obs["lineage"]``, ``obsm["lineage_posterior"]``
+    ``obsm["time_posterior"]``
+        Posterior over the states (lineage by lineage, the times of ``uns["recover_dynamics"]["state_times"]`` in each),
+        without the least likely ones, which hold 1e-4 of a cell together at most. CSR (cells, states), float32.
+    ``obs["fit_size_unspliced"]``, ``obs["fit_size_spliced"]``
+        Size factors of the fit, by which graph, metrics, plots and report divide counts too. float.
+    ``obs["fit_lineage"]``, ``obsm["lineage_posterior"]``
         Most probable lineage and posterior over lineages, (cells, lineages). category, float.
     ``varm["fit_lineage_t"]``, ``varm["fit_lineage_alpha"]``
         Last switch and transcription after it in each lineage, (genes, lineages). float. In ``var`` stand those of the
@@ -137,7 +148,9 @@ def recover_dynamics(
         Means and variances of each layer, (genes, components); the weights stand in the record. float.
 
     ``uns["recover_dynamics"]``, ``["time_prior"]``, ``["time_arrow"]``, ``["velocity_params"]``
-        Settings, status and record of the run, with the table of the ``starts`` tried (root cell, its label in each
+        Settings, status and record of the run, with its ``id``, which is the same for the same data, method and seed
+        (what was derived from an earlier fit is removed: graph, arrows, resampling, comparison, experimental time);
+        the table of the ``starts`` tried (root cell, its label in each
         categorical obs column, log-likelihood below the best) and the ``root_margin`` over the next best root, nats;
         the time prior, a row a group of ``groups``; evidence for the direction of time: margin in nats in all, a cell,
         and the part of it that comes from what is known of the cells (``knowledge_margin``), share of genes, bootstrap
@@ -165,12 +178,13 @@ def recover_dynamics(
         If no fit came out.
     """
     method = SoftEM() if method is None else method
+    layers = choose_layers(adata, method, layers)
     reading = read_for(adata, method, unspliced=unspliced, spliced=spliced)
     for doubt in reading.doubts:
         warnings.warn(doubt, InputWarning, stacklevel=3)
     with ProgressBar(show=progress) as bar:
         fit = _fit(method, adata, reading, np.random.default_rng(seed), bar)
-    write_fit(adata, reading, method, fit, seed=seed)
+    write_fit(adata, reading, method, fit, seed=seed, layers=layers)
     if isinstance(fit, SoftFit):
         _warn(fit)
 

@@ -13,9 +13,9 @@ from scipy.stats import spearmanr
 from velotime import _keys as keys
 from velotime._check import SEED, Flag, Whole, checked
 from velotime._types import FloatArray, IntArray
-from velotime.data import restore_soft_fit, stored_method
+from velotime.data import Fitted, gene_columns, restore_soft_fit, stored_method, write_derived
 from velotime.data.arguments import ADATA
-from velotime.inference import CellLabels, Observations, Restored, SoftEM, place_all, pooled_interval
+from velotime.inference import LEAST_LABELLED, CellLabels, Observations, Restored, SoftEM, place_all, pooled_interval
 from velotime.tl._geometry import place_cells
 from velotime.tl._progress import ProgressBar
 
@@ -38,7 +38,8 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
     not: each replicate searches its start anew. All cells are then placed on its curves, and its clock is brought to
     that of the whole fit by a linear regression (a relative clock has neither origin nor unit). Estimates from random
     halves without replacement scatter around that of the whole as the latter does around the truth, as
-    ``1/m - 1/n = 1/n`` for m = n/2. (Half-sampling, McCarthy 1969.)
+    ``1/m - 1/n = 1/n`` for m = n/2. (Half-sampling, McCarthy 1969.) Of labels that the method was told of, each
+    half holds 10 cells or more, as fewer would say nothing.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
     genes, fitted = restore_soft_fit(adata)
     method, observations, labels = stored_method(adata)
     rng = np.random.default_rng(seed)
-    time = np.asarray(adata.obs[keys.LATENT_TIME])
+    time = Fitted.of(adata).latent_time
     replicates, rows = [], []
     for _ in range(n_replicates):
         half = _draw_half(labels, method, rng)
@@ -86,12 +87,24 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
 
 
 def _draw_half(labels: CellLabels, method: SoftEM, rng: Generator) -> IntArray:
-    """Half of the cells, and the root if it is a cell."""
+    """Half of the cells, the root if it is a cell, and enough cells of each label that the method was told of.
+
+    A label with 10 cells or more keeps 10 of them: half of them may be too few to say anything.
+    """
     n_cells = len(labels.names)
-    half = rng.permutation(n_cells)[: n_cells // 2]
+    shuffled = rng.permutation(n_cells)
+    drawn = np.zeros(n_cells, dtype=bool)
+    drawn[shuffled[: n_cells // 2]] = True
     if method.root is not None and method.root.cell is not None:
-        half = np.append(half, method.root.candidates(labels))
-    return np.unique(half)
+        drawn[method.root.candidates(labels)] = True
+    for column in method.columns:
+        code, names = pd.factorize(labels.columns[column])
+        for k in range(len(names)):
+            own = shuffled[code[shuffled] == k]
+            missing = min(LEAST_LABELLED, len(own)) - int(drawn[own].sum())
+            if len(own) >= LEAST_LABELLED and missing > 0:
+                drawn[own[~drawn[own]][:missing]] = True
+    return np.flatnonzero(drawn)
 
 
 def _fit_half(
@@ -118,14 +131,14 @@ def _write(adata: AnnData, genes: IntArray, replicates: list[_Replicate], shrink
     sd = np.stack([one.sd for one in replicates])
     total = np.sqrt((sd**2).mean(axis=0) + mean.var(axis=0, ddof=1))
     low, high = pooled_interval(mean, sd, total)
-    for name, values in (("sd", total), ("q05", low), ("q95", high)):
-        adata.obs[f"{keys.LATENT_TIME}_resampled_{name}"] = values
+    obs = {
+        f"{keys.LATENT_TIME}_resampled_{name}": values for name, values in (("sd", total), ("q05", low), ("q95", high))
+    }
     spread = np.sqrt(np.stack([one.log_rates for one in replicates]).var(axis=0, ddof=1) + shrinkage)
-    for k, name in enumerate((keys.FIT_BETA, keys.FIT_GAMMA)):
-        column = np.full(adata.n_vars, np.nan)
-        column[genes] = spread[:, k]
-        adata.var[f"{name}_resampled_se"] = column
-    adata.uns[keys.RESAMPLE] = {
+    errors = {f"{name}_resampled_se": spread[:, k] for k, name in enumerate((keys.FIT_BETA, keys.FIT_GAMMA))}
+    record = {
         "share_agreeing": float(np.mean([one.agrees for one in replicates])),
         "n_replicates": len(replicates),
     }
+    var = gene_columns(errors, genes, adata.n_vars)
+    write_derived(adata, keys.RESAMPLE, {"obs": obs, "var": var, "uns": {keys.RESAMPLE: record}})

@@ -9,6 +9,7 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._check import Flag, Number, checked
 from velotime._status import InputError
+from velotime.data import arrows_made_of, read_derived, write_derived
 from velotime.data.arguments import ADATA, BASIS
 
 SCALE = 10.0  # how sharply transitions prefer the best direction; scVelo's
@@ -73,7 +74,7 @@ def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SC
     InputError
         If there is no graph or no such basis.
     """
-    positive, negative = _graph(adata), adata.uns[keys.VELOCITY_GRAPH_NEG]
+    positive, negative = _graph(adata), sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH_NEG])
     points = embedding(adata, basis)
     weights = sparse.csr_matrix(positive)
     weights.data = np.expm1(scale * weights.data)
@@ -93,7 +94,8 @@ def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SC
         out[:, k] = pulled - np.bincount(row, step[:, k], minlength=adata.n_obs) / degree * (
             np.bincount(row, probability, minlength=adata.n_obs)
         )
-    adata.obsm[f"velocity_{basis}"] = out
+    name = f"{keys.VELOCITY}_{basis}"
+    write_derived(adata, name, {"obsm": {name: out}}, made_of=arrows_made_of(adata, points))
 
 
 def embedding(adata: AnnData, basis: str) -> np.ndarray:
@@ -106,6 +108,6 @@ def embedding(adata: AnnData, basis: str) -> np.ndarray:
 
 
 def _graph(adata: AnnData) -> sparse.csr_matrix:
-    if keys.VELOCITY_GRAPH not in adata.uns:
-        raise InputError("no velocity graph: call velotime.tl.velocity_graph(adata) first.")
-    return sparse.csr_matrix(adata.uns[keys.VELOCITY_GRAPH])
+    if read_derived(adata, keys.VELOCITY_GRAPH) is None:
+        raise InputError("no velocity graph of the fit that is here: call velotime.tl.velocity_graph(adata) first.")
+    return sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH])

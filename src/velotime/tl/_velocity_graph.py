@@ -13,7 +13,16 @@ from velotime._check import SEED, Flag, Whole, checked
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import Edges, as_array, edge_cosines, mean_edge_cosines
-from velotime.data import ensure_neighbors, neighborhood_means, restore_soft_fit
+from velotime.data import (
+    Fitted,
+    Neighbors,
+    digest,
+    find_neighbors,
+    neighborhood_means,
+    read_velocity,
+    require_velocity,
+    write_derived,
+)
 from velotime.data.arguments import ADATA, LAYER, VAR_COLUMN
 from velotime.tl._transitions import SCALE
 
@@ -54,8 +63,9 @@ def velocity_graph(
     Parameters
     ----------
     adata
-        Fitted with :func:`velotime.tl.recover_dynamics`. Neighbours are taken from ``obsp["distances"]``; if there
-        are none, 30 are found on 30 principal components of the log-normalised spliced counts.
+        Fitted with :func:`velotime.tl.recover_dynamics`, or with another tool's ``layers["velocity"]``. Neighbours are
+        those of ``obsp["distances"]`` and ``["connectivities"]``; if these are not both there, 30 are found on 30
+        principal components of the log-normalised spliced counts and kept under names of their own.
     recursive
         Also take the neighbours of neighbours, as scVelo does: the state space is sampled sparsely, and the next state
         may lie two steps off.
@@ -81,23 +91,26 @@ def velocity_graph(
     -------
     Nothing; writes
 
-    ``uns["velocity_graph"]``, ``uns["velocity_graph_neg"]``
-        Positive and negative correlations, CSR (cells, cells), float32. With ``posterior``, those that stand for all
-        draws: their transitions, at the default scale, are the mean.
+    ``obsp["velocity_graph"]``, ``obsp["velocity_graph_neg"]``
+        Positive and negative correlations, CSR (cells, cells), float32; also in ``uns``, where scVelo and scanpy's PAGA
+        look for them (velotime does not: ``uns`` does not follow when cells are taken or put in order). With
+        ``posterior``, those that stand for all draws: their transitions, at the default scale, are the mean.
     ``obs["velocity_self_transition"]``
         How much the cell's best correlation lacks of what confident cells have. float.
+    ``obsp["velotime_distances"]``, ``obsp["velotime_connectivities"]``, ``uns["velotime_neighbors"]``
+        Neighbours, where there were none.
     ``uns["velocity_params"]["n_genes_left_out"]``, ``["n_cells_left_out"]``
         Genes that were left out as their velocity is NaN, and cells, from which no edge starts, as all of theirs is.
 
     Raises
     ------
     InputError
-        If nothing is fitted, the column or the layer does not exist, or no gene has a velocity.
+        If nothing is fitted, the column or the layer does not exist, or no gene has a velocity; ``adata`` is as it was.
     """
     vectors = _vectors(adata, genes)
-    ensure_neighbors(adata, spliced=spliced)
-    edges = _edges(sparse.csr_matrix(adata.obsp["distances"]), recursive=recursive)
-    there = _state(adata, state, vectors.genes, spliced)
+    neighbors = find_neighbors(adata, spliced=spliced)
+    edges = _edges(neighbors.distances, recursive=recursive)
+    there = _state(adata, neighbors, state, vectors.genes, spliced)
     between = Edges(edges.indptr, edges.indices)
     if posterior:
         table, draws = _drawn(adata, vectors.genes, n_draws, seed)
@@ -108,9 +121,24 @@ def velocity_graph(
     positive, negative = (
         _keep(edges, values, keep) for values, keep in zip(signed, (np.greater, np.less), strict=True)
     )
+    _write(adata, neighbors, vectors, positive, negative)
+
+
+def _write(
+    adata: AnnData, neighbors: Neighbors, vectors: _Vectors, positive: sparse.csr_matrix, negative: sparse.csr_matrix
+) -> None:
     confidence = positive.max(axis=1).toarray().ravel()
-    adata.uns[keys.VELOCITY_GRAPH], adata.uns[keys.VELOCITY_GRAPH_NEG] = positive, negative
-    adata.obs[keys.SELF_TRANSITION] = np.clip(np.percentile(confidence, CONFIDENCE_QUANTILE) - confidence, 0, 1)
+    neighbors.write(adata)
+    write_derived(
+        adata,
+        keys.VELOCITY_GRAPH,
+        {
+            "obsp": {keys.VELOCITY_GRAPH: positive, keys.VELOCITY_GRAPH_NEG: negative},
+            "uns": {keys.VELOCITY_GRAPH: positive, keys.VELOCITY_GRAPH_NEG: negative},
+            "obs": {keys.SELF_TRANSITION: np.clip(np.percentile(confidence, CONFIDENCE_QUANTILE) - confidence, 0, 1)},
+        },
+        made_of=digest(positive, negative),
+    )
     adata.uns[keys.VELOCITY_PARAMS] = dict(adata.uns.get(keys.VELOCITY_PARAMS, {})) | {
         "n_genes_left_out": vectors.n_genes_left_out,
         "n_cells_left_out": vectors.n_cells_left_out,
@@ -128,28 +156,28 @@ class _Vectors:
 
 
 def _vectors(adata: AnnData, column: str) -> _Vectors:
-    if keys.VELOCITY not in adata.layers:
-        raise InputError(f"layer {keys.VELOCITY!r} not found: call velotime.tl.recover_dynamics(adata) first.")
     if column not in adata.var:
+        require_velocity(adata)
         raise InputError(f"column {column!r} not found in adata.var; available: {list(adata.var.columns)}.")
-    missing = np.isnan(adata.layers[keys.VELOCITY])
+    whole = read_velocity(adata)
+    missing = np.isnan(whole.values)
     lost = missing[:, ~missing.all(axis=0)].all(axis=1)  # cells; True for all if no gene is left
-    whole = ~missing[~lost].any(axis=0)
-    use = np.flatnonzero(whole & np.asarray(adata.var[column], dtype=bool))
+    known = ~missing[~lost].any(axis=0)
+    use = np.flatnonzero(known & np.asarray(adata.var[column], dtype=bool)[whole.genes])
     if lost.all() or len(use) == 0:
         raise InputError(
             f"no gene of var[{column!r}] has a velocity in all cells: mark other genes, or fit them with "
             "velotime.tl.recover_dynamics(adata)."
         )
-    velocity = np.asarray(adata.layers[keys.VELOCITY][:, use], dtype=np.float32)
+    velocity = np.asarray(whole.values[:, use], dtype=np.float32)
     velocity[lost] = 0.0
-    return _Vectors(velocity, use, int((~whole).sum()), int(lost.sum()))
+    return _Vectors(velocity, whole.genes[use], int(adata.n_vars - known.sum()), int(lost.sum()))
 
 
-def _state(adata: AnnData, layer: str | None, genes: IntArray, spliced: str | None) -> FloatArray:
+def _state(adata: AnnData, neighbors: Neighbors, layer: str | None, genes: IntArray, spliced: str | None) -> FloatArray:
     """Where cells are, ``(cells, genes)``, float32."""
     if layer is None:
-        return neighborhood_means(adata, genes, spliced=spliced)
+        return neighborhood_means(adata, neighbors, genes, spliced=spliced)
     if layer not in adata.layers:
         raise InputError(f"layer {layer!r} not found in adata.layers; available: {list(adata.layers)}.")
     values = adata.layers[layer][:, genes]
@@ -160,9 +188,9 @@ def _drawn(adata: AnnData, genes: IntArray, n_draws: int, seed: int) -> tuple[Fl
     """Velocities of the states ``(states, genes)`` and the states drawn for each cell ``(cells, draws)``."""
     if n_draws < 1:
         raise InputError(f"velocity_graph(n_draws={n_draws}): must be 1 or more; the default is 20.")
-    fitted, fit = restore_soft_fit(adata)
-    states = fit.draw_states(n_draws, np.random.default_rng(seed))
-    return fit.state_velocities[:, np.searchsorted(fitted, genes)], states
+    fitted = Fitted.of(adata).require("posterior")
+    table = fitted.states.velocities(fitted.theta(genes))[1].T
+    return np.ascontiguousarray(table, dtype=np.float32), fitted.draw_states(n_draws, np.random.default_rng(seed))
 
 
 def _edges(distances: sparse.csr_matrix, *, recursive: bool) -> sparse.csr_matrix:

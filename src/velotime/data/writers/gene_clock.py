@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from velotime import _keys as keys
 from velotime._status import Status
 from velotime._types import FloatArray, IntArray
 from velotime.data.reading import Reading
-from velotime.data.writers.slots import Slots, all_genes, gene_columns, slots_of
+from velotime.data.writers.slots import Slots, gene_columns, gene_rows, slots_of
 from velotime.inference import GeneClockFit
 
 DEGENERATE = "degenerate steady-state ratio"
@@ -26,10 +28,10 @@ def _(fit: GeneClockFit, adata: AnnData, reading: Reading) -> Slots:
     status = np.array(reading.fit_status, dtype=object)
     status[reading.genes[~fit.fitted]] = DEGENERATE
     return Slots(
-        layers=_layers(adata, reading, fit, genes),
+        layers=_layers(adata, reading, fit),
         obs={keys.LATENT_TIME: fit.time},
         var=_var(adata, fit, genes),
-        varm={keys.LOSS: np.ascontiguousarray(all_genes(fit.loss[None], genes, adata.n_vars).T)},
+        varm=gene_rows({keys.LOSS: fit.loss[:, None]}, genes, adata.n_vars),
         uns=_uns(reading),
         record={
             "first_stage": fit.first_stage,
@@ -50,22 +52,26 @@ def _uns(reading: Reading) -> dict[str, Any]:
     return {keys.MOMENTS: {"source": keys.COPIED, "layers": {"unspliced": unspliced, "spliced": spliced}}}
 
 
-def _layers(adata: AnnData, reading: Reading, fit: GeneClockFit, genes: IntArray) -> dict[str, FloatArray]:
+def _layers(adata: AnnData, reading: Reading, fit: GeneClockFit) -> dict[str, Callable[[], FloatArray]]:
     """Velocities and times; and Ms and Mu, the state that goes with the velocity, where other layers were fitted."""
     cells = fit.cells
-    layers = {
-        keys.VELOCITY: cells.velocity,
-        keys.VELOCITY_U: cells.velocity_u,
-        keys.FIT_TAU: cells.tau,
-        keys.FIT_TAU_OFF: cells.tau_,
-        keys.FIT_T: cells.tau + cells.tau_,
+    copied = {
+        target: partial(_copied, adata, name)
+        for target, name in zip((keys.MU, keys.MS), reading.layers, strict=True)
+        if name != target
     }
-    out = {name: all_genes(values, genes, adata.n_vars) for name, values in layers.items()}
-    for target, name in zip((keys.MU, keys.MS), reading.layers, strict=True):
-        if name != target:
-            layer = adata.layers[name]
-            out[target] = np.array(layer.toarray() if hasattr(layer, "toarray") else layer, dtype=np.float32)
-    return out
+    return copied | {
+        keys.VELOCITY: lambda: cells.velocity,
+        keys.VELOCITY_U: lambda: cells.velocity_u,
+        keys.FIT_TAU: lambda: cells.tau,
+        keys.FIT_TAU_OFF: lambda: cells.tau_,
+        keys.FIT_T: lambda: cells.tau + cells.tau_,
+    }
+
+
+def _copied(adata: AnnData, name: str) -> FloatArray:
+    layer = adata.layers[name]
+    return np.array(layer.toarray() if hasattr(layer, "toarray") else layer, dtype=np.float32)
 
 
 def _var(adata: AnnData, fit: GeneClockFit, genes: IntArray) -> dict[str, Any]:

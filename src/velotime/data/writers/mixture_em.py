@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime.data.reading import Reading
-from velotime.data.writers.slots import Slots, all_genes, slots_of
+from velotime.data.writers.slots import Slots, gene_rows, slots_of
 from velotime.inference import MixtureFit
 
 
@@ -27,9 +26,6 @@ def _(fit: MixtureFit, adata: AnnData, reading: Reading) -> Slots:
     return Slots(
         obs={keys.MIXTURE_COMPONENT: pd.Categorical.from_codes(fit.posterior.argmax(axis=1), names)},
         obsm={keys.MIXTURE_POSTERIOR: fit.posterior},
-        varm={
-            name: np.ascontiguousarray(all_genes(values.T, reading.genes, adata.n_vars).T)
-            for name, values in by_gene.items()
-        },
+        varm=gene_rows(by_gene, reading.genes, adata.n_vars),
         record={"weights": parameters.weight},
     )

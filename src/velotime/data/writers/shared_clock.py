@@ -10,35 +10,39 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime.data.reading import Reading
-from velotime.data.writers.slots import Slots, all_genes, gene_columns, slots_of
+from velotime.data.stored.parameters import lineage_columns
+from velotime.data.writers.slots import Slots, gene_columns, gene_rows, slots_of
 from velotime.data.writers.soft_em import (
     arrow_record,
     curve_columns,
-    lineage_columns,
+    same_for_all,
     starts_record,
     with_velocity_genes,
 )
-from velotime.inference import Layout, SharedClockFit
+from velotime.inference import AtTimes, SharedClockFit
 
 
 @slots_of.register
 def _(fit: SharedClockFit, adata: AnnData, reading: Reading) -> Slots:
     n_cells = adata.n_obs
-    time = np.repeat(fit.time.astype(np.float32)[:, None], len(reading.genes), axis=1)
-    layers = {keys.VELOCITY: fit.velocity, keys.VELOCITY_U: fit.velocity_u, keys.FIT_T: time}
+    at = AtTimes(fit.parameters.theta, fit.time)
     columns = curve_columns(fit.parameters, fit.genes, n_cells=n_cells) | {
         keys.FIT_ARROW_EVIDENCE: fit.arrow.gene_evidence
     }
     one: Any = ["0"]
     return Slots(
-        layers={name: all_genes(values, reading.genes, adata.n_vars) for name, values in layers.items()},
+        layers={
+            keys.VELOCITY: at.velocity,
+            keys.VELOCITY_U: at.velocity_u,
+            keys.FIT_T: lambda: same_for_all(fit.time, len(reading.genes)),
+        },
         obs={
             keys.LATENT_TIME: fit.time,
             keys.LINEAGE: pd.Categorical.from_codes(np.zeros(n_cells, dtype=int), one),
         },
         var=with_velocity_genes(gene_columns(columns, reading.genes, adata.n_vars)),
         obsm={keys.LINEAGE_POSTERIOR: np.ones((n_cells, 1))},
-        varm=lineage_columns(fit.parameters.theta, Layout(1), adata, reading),
+        varm=gene_rows(lineage_columns(fit.parameters.theta), reading.genes, adata.n_vars),
         uns={
             keys.LINEAGES: {"names": np.array(["0"], dtype=object), "shares": np.ones(1)},
             keys.TIME_ARROW: arrow_record(fit.arrow),

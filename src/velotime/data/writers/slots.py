@@ -6,7 +6,8 @@ of its result.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import singledispatch
 from importlib.metadata import version
 from typing import Any
@@ -18,6 +19,10 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
 from velotime.data.reading import Reading, tally
+from velotime.data.stored.derived import remove_stale
+from velotime.data.stored.identity import fingerprints, fit_id
+from velotime.data.stored.settings import plain
+from velotime.data.writers.layers import choose_layers
 from velotime.inference import Fit, Method
 
 
@@ -25,13 +30,14 @@ from velotime.inference import Fit, Method
 class Slots:
     """What is to be written, by container; ``record`` joins what the records of all methods hold.
 
+    ``layers`` are functions that compute them, ``(cells, fitted genes)``: only those that are asked for are called.
     ``fit_status`` replaces that of the reading where the fit itself found more genes that it could not fit.
     """
 
-    layers: dict[str, FloatArray] = field(default_factory=dict)
+    layers: dict[str, Callable[[], FloatArray]] = field(default_factory=dict)
     obs: dict[str, Any] = field(default_factory=dict)
     var: dict[str, Any] = field(default_factory=dict)
-    obsm: dict[str, FloatArray] = field(default_factory=dict)
+    obsm: dict[str, Any] = field(default_factory=dict)
     varm: dict[str, FloatArray] = field(default_factory=dict)
     uns: dict[str, Any] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
@@ -44,20 +50,38 @@ def slots_of(fit: Any, adata: AnnData, reading: Reading) -> Slots:  # noqa: ARG0
     raise TypeError(f"no writer for a {type(fit).__name__}: register one with velotime.data.slots_of.")
 
 
-def write_fit(adata: AnnData, reading: Reading, method: Method, fit: Fit, *, seed: int) -> None:
+def write_fit(
+    adata: AnnData, reading: Reading, method: Method, fit: Fit, *, seed: int, layers: Sequence[str] | None = None
+) -> None:
     """Write any method's result; everything is computed before the first slot is touched.
 
-    What an earlier fit left and this one does not write is removed, so that no slot belongs to another fit.
+    What an earlier fit left and this one does not write is removed, and so is what was derived from it, so that no
+    slot belongs to another fit. ``layers`` are those of cells x genes to write; see :func:`choose_layers`.
     """
     slots = slots_of(fit, adata, reading)
     if slots.fit_status is not None:
         reading = replace(reading, fit_status=slots.fit_status, genes=np.flatnonzero(slots.fit_status == keys.FITTED))
+    chosen = [name for name in choose_layers(adata, method, layers) if name in slots.layers]
+    dense = {name: all_genes(slots.layers[name](), reading.genes, adata.n_vars) for name in chosen}
+    observations = reading.observations
+    slots.obs |= {
+        keys.FIT_SIZE_UNSPLICED: observations.size_unspliced,
+        keys.FIT_SIZE_SPLICED: observations.size_spliced,
+    }
     slots.var[keys.FIT_STATUS] = pd.Categorical(reading.fit_status.astype(str))
-    slots.uns[keys.RECOVER_DYNAMICS] = _record(adata, reading, method, fit, seed) | slots.record
+    record = _record(adata, reading, method, fit, seed) | slots.record
+    slots.uns[keys.RECOVER_DYNAMICS] = record
     if keys.VELOCITY in slots.layers:
         slots.uns[keys.VELOCITY_PARAMS] = {"mode": "dynamical", "fit_offset": False, "perc": np.array([5, 95])}
-    _remove_earlier(adata)
-    adata.layers.update(slots.layers)
+    if not {keys.MS, keys.MU} & set(chosen):
+        slots.uns.pop(keys.MOMENTS, None)
+    _remove_earlier(adata, reading)
+    remove_stale(adata, record[keys.FIT_ID])
+    _fill(adata, slots, dense)
+
+
+def _fill(adata: AnnData, slots: Slots, dense: dict[str, FloatArray]) -> None:
+    adata.layers.update(dense)
     for name, column in slots.var.items():
         adata.var[name] = column
     for name, values in slots.obs.items():
@@ -68,10 +92,18 @@ def write_fit(adata: AnnData, reading: Reading, method: Method, fit: Fit, *, see
 
 
 def _record(adata: AnnData, reading: Reading, method: Method, fit: Fit, seed: int) -> dict[str, Any]:
+    """What the records of all methods hold; ``Slots.record`` adds what a method has to say beyond that."""
     unspliced, spliced = reading.layers
+    settings, layers = plain(method), {"unspliced": unspliced, "spliced": spliced}
+    columns = getattr(method, "columns", ())
+    cells, genes = fingerprints(adata)
+    velotime = version("velotime")
     return {
+        keys.FIT_ID: fit_id(adata, reading.observations, settings, columns, seed=seed, layers=layers, version=velotime),
+        "cells": cells,
+        "genes": genes,
         "method": type(method).__name__,
-        "settings": plain(method),
+        "settings": settings,
         "status": fit.status.value,
         "status_text": fit.status.text,
         "iterations": len(fit.trace.bound),
@@ -82,15 +114,16 @@ def _record(adata: AnnData, reading: Reading, method: Method, fit: Fit, seed: in
         "n_cells": adata.n_obs,
         "n_genes": len(reading.genes),
         "left_out": tally(reading.fit_status),
-        "layers": {"unspliced": unspliced, "spliced": spliced},
+        "layers": layers,
         keys.N_AVERAGED: reading.observations.n_averaged,
         "seed": seed,
         "units": "relative",
-        "version": version("velotime"),
+        "version": velotime,
     }
 
 
-def _remove_earlier(adata: AnnData) -> None:
+def _remove_earlier(adata: AnnData, reading: Reading) -> None:
+    """Remove what an earlier fit wrote, its fitted means included unless this fit read them."""
     if keys.RECOVER_DYNAMICS not in adata.uns:
         return
     for container, names in keys.WRITTEN_BY_FITS.items():
@@ -98,11 +131,16 @@ def _remove_earlier(adata: AnnData) -> None:
         for name in names:
             if name in slots:
                 del slots[name]
+    if adata.uns.get(keys.MOMENTS, {}).get("source") == keys.FITTED_MEANS:
+        del adata.uns[keys.MOMENTS]
+        for name in {keys.MS, keys.MU} - set(reading.layers):
+            if name in adata.layers:
+                del adata.layers[name]
 
 
 def all_genes(values: FloatArray, genes: IntArray, n_genes: int) -> FloatArray:
-    """Columns of the fitted genes among all, NaN elsewhere; not copied if all are there."""
-    if len(genes) == n_genes:
+    """Columns of the fitted genes among all, NaN elsewhere; as they are if all are there."""
+    if values.shape[1] == n_genes:
         return values
     wide = np.full((values.shape[0], n_genes), np.nan, dtype=values.dtype)
     wide[:, genes] = values
@@ -114,12 +152,6 @@ def gene_columns(columns: dict[str, FloatArray], genes: IntArray, n_genes: int) 
     return {name: all_genes(values[None], genes, n_genes)[0] for name, values in columns.items()}
 
 
-def plain(value: Any) -> Any:
-    """Settings as what an .h5ad can hold: nested dicts, numbers, texts; None becomes "none"."""
-    if isinstance(value, tuple) and any(is_dataclass(item) for item in value):
-        return {str(k): plain(item) for k, item in enumerate(value)}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {"name": type(value).__name__, **{k: plain(getattr(value, k)) for k in asdict(value)}}
-    if value is None:
-        return "none"
-    return np.asarray(value) if isinstance(value, tuple) else value
+def gene_rows(columns: dict[str, FloatArray], genes: IntArray, n_genes: int) -> dict[str, FloatArray]:
+    """Arrays of varm ``(all genes, ...)`` from those of the fitted genes, NaN elsewhere."""
+    return {name: np.ascontiguousarray(all_genes(values.T, genes, n_genes).T) for name, values in columns.items()}

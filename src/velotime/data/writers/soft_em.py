@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._types import FloatArray
 from velotime.data.reading import Reading
-from velotime.data.writers.slots import Slots, all_genes, gene_columns, slots_of
+from velotime.data.stored.parameters import lineage_columns, rate_columns
+from velotime.data.writers.slots import Slots, gene_columns, gene_rows, slots_of
 from velotime.inference import (
     CLEAR_PROBABILITY,
     Arrow,
     GeneGains,
     GeneTable,
-    Layout,
+    OverStates,
     SoftFit,
     SoftParameters,
-    natural_rates,
 )
 
 LEAST_EXPLAINED = 0.05  # deviance explained from which on a gene counts as a velocity gene
@@ -30,33 +32,40 @@ MOST_LABELS = 60  # a column with more sorts nothing
 @slots_of.register
 def _(fit: SoftFit, adata: AnnData, reading: Reading) -> Slots:
     return Slots(
-        layers=_layers(adata, reading, fit),
+        layers=_layers(reading, fit),
         obs=_obs(fit),
         var=_var(adata, reading, fit),
-        obsm={keys.LINEAGE_POSTERIOR: fit.cells.lineages},
-        varm=_varm(adata, reading, fit),
+        obsm={
+            keys.LINEAGE_POSTERIOR: fit.cells.lineages,
+            keys.TIME_POSTERIOR: sparse.csr_matrix(fit.cells.posterior),
+        },
+        varm=gene_rows(
+            lineage_columns(fit.parameters.theta)
+            | {keys.VELOCITY_VARIANCE: fit.genes.velocity_variance.astype(np.float32)},
+            reading.genes,
+            adata.n_vars,
+        ),
         uns=_uns(reading, fit),
-        record=starts_record(adata, fit.starts, fit.seconds_starts),
+        record=starts_record(adata, fit.starts, fit.seconds_starts) | {keys.STATE_TIMES: fit.cells.states.times},
     )
 
 
-def _layers(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, FloatArray]:
+def _layers(reading: Reading, fit: SoftFit) -> dict[str, Callable[[], FloatArray]]:
     """Velocities, and the fitted means as Ms and Mu, the state that goes with them, unless moments were fitted."""
     cells = fit.cells
-    means = {} if _fitted_moments(reading) else {keys.MS: cells.spliced, keys.MU: cells.unspliced}
-    time = np.repeat(cells.mean.astype(np.float32)[:, None], len(reading.genes), axis=1)
-    return {
-        name: all_genes(values, reading.genes, adata.n_vars)
-        for name, values in (
-            means
-            | {
-                keys.VELOCITY: cells.velocity,
-                keys.VELOCITY_U: cells.velocity_u,
-                keys.VELOCITY_SD: cells.velocity_sd,
-                keys.FIT_T: time,
-            }
-        ).items()
+    over = OverStates(cells.states, fit.parameters.theta, cells.posterior)
+    means = {} if _fitted_moments(reading) else {keys.MS: over.spliced, keys.MU: over.unspliced}
+    return means | {
+        keys.VELOCITY: over.velocity,
+        keys.VELOCITY_U: over.velocity_u,
+        keys.VELOCITY_SD: lambda: over.velocity_sd(fit.genes.velocity_variance, fit.states),
+        keys.FIT_T: lambda: same_for_all(cells.mean, len(reading.genes)),
     }
+
+
+def same_for_all(time: FloatArray, n_genes: int) -> FloatArray:
+    """The cells' times for each gene, ``(cells, genes)``, float32."""
+    return np.repeat(time.astype(np.float32)[:, None], n_genes, axis=1)
 
 
 def _fitted_moments(reading: Reading) -> bool:
@@ -80,17 +89,7 @@ def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
 
 def curve_columns(parameters: SoftParameters, genes: GeneGains | GeneTable, *, n_cells: int) -> dict[str, FloatArray]:
     """What the curves of the switch model are, and what they explain, ``(fitted genes,)`` each."""
-    theta = parameters.theta
-    rates = natural_rates(theta)
-    return {
-        keys.FIT_ALPHA: rates["alpha_1"],
-        keys.FIT_ALPHA_0: rates["alpha_0"],
-        keys.FIT_ALPHA_2: np.exp(theta[:, 7]) * rates["gamma"],
-        keys.FIT_BETA: rates["beta"],
-        keys.FIT_GAMMA: rates["gamma"],
-        keys.FIT_T_ON: rates["t_on"],
-        keys.FIT_T_OFF: rates["t_on"] + np.exp(theta[:, 6]),
-        keys.FIT_SCALING: rates["scaling"],
+    return rate_columns(parameters.theta) | {
         keys.FIT_DISPERSION_U: parameters.unspliced_scatter,
         keys.FIT_DISPERSION_S: parameters.spliced_scatter,
         keys.FIT_LIKELIHOOD: np.exp(genes.log_likelihood / (2 * n_cells)),
@@ -103,20 +102,6 @@ def with_velocity_genes(var: dict[str, Any]) -> dict[str, Any]:
     """Mark the genes whose curve explains something."""
     explained = np.nan_to_num(var[keys.FIT_DEVIANCE_EXPLAINED], nan=-np.inf)
     return var | {keys.VELOCITY_GENES: explained > LEAST_EXPLAINED}
-
-
-def _varm(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, FloatArray]:
-    return lineage_columns(fit.parameters.theta, fit.states.layout, adata, reading)
-
-
-def lineage_columns(theta: FloatArray, layout: Layout, adata: AnnData, reading: Reading) -> dict[str, FloatArray]:
-    """Last switch and transcription after it, of each gene in each lineage, ``(all genes, lineages)``."""
-    t_off = theta[:, [2]] + np.exp(theta[:, layout.durations])
-    alpha = np.exp(theta[:, layout.last_levels] + theta[:, [1]])
-    return {
-        name: np.ascontiguousarray(all_genes(values.T, reading.genes, adata.n_vars).T)
-        for name, values in ((keys.LINEAGE_T_OFF, t_off), (keys.LINEAGE_ALPHA, alpha))
-    }
 
 
 def _obs(fit: SoftFit) -> dict[str, Any]:

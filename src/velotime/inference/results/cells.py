@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.interpolate import interp1d
+from scipy import sparse
 
 from velotime._types import FloatArray
 from velotime.inference.model.posterior import blocks
 from velotime.inference.model.problem import SoftParameters, SoftProblem
+from velotime.inference.results.expectations import stack_cells, without_tail
+from velotime.inference.results.grid import FINER, between, finer
 from velotime.inference.results.intervals import time_intervals, within_grid
 from velotime.inference.results.uncertainty import Uncertainty
 from velotime.inference.states import States
-
-FINER = 4  # times of the last posterior for each of the fit's: its quantiles are finer than the grid
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,11 @@ class CellTable:
         ``-sum_j q_j log q_j``, nats, ``(cells,)``.
     lineages
         Posterior over lineages, ``(cells, lineages)``.
-    unspliced, spliced
-        Fitted means ``sum_j q_j mu_j`` at size factor 1, ``(cells, genes)``, float32.
-    velocity_u, velocity
-        Posterior means of du/dt and ds/dt, ``(cells, genes)``, float32, relative units.
-    velocity_sd
-        Standard deviation of ds/dt, from uncertain time and an uncertain curve, ``(cells, genes)``, float32.
+    states
+        The states of ``posterior``, on a finer grid than that of the fit.
+    posterior
+        Posterior over these, CSR ``(cells, states)``, float32, without its tail. What it says of genes is computed
+        where it is wanted: see ``expectations``.
     """
 
     mean: FloatArray
@@ -51,39 +50,29 @@ class CellTable:
     q95: FloatArray
     entropy: FloatArray
     lineages: FloatArray
-    unspliced: FloatArray
-    spliced: FloatArray
-    velocity_u: FloatArray
-    velocity: FloatArray
-    velocity_sd: FloatArray
+    states: States
+    posterior: sparse.csr_array
 
 
 def cell_table(problem: SoftProblem, parameters: SoftParameters, doubt: Uncertainty) -> CellTable:
-    """Posterior summaries and expectations of every cell, on a finer grid than that of the fit."""
+    """Posterior of every cell and its summaries, on a finer grid than that of the fit."""
     fine, parameters = refine(problem, parameters)
-    n_cells, n_genes = problem.cells.n_cells, parameters.theta.shape[0]
-    curves = [
-        np.ascontiguousarray(curve.T, dtype=np.float32)
-        for curve in (*fine.states.means(parameters.theta), *fine.states.velocities(parameters.theta))
-    ]
-    middle = curves[3].mean(axis=0, dtype=np.float64)  # off before squaring, so that little cancels
-    square = (curves[3] - middle) ** 2 + between(doubt.velocity_variance, problem.states, fine.states).T
+    n_cells = problem.cells.n_cells
     widening, clock = (
         between(values, problem.states, fine.states) for values in (doubt.widening, doubt.clock_variance)
     )
-    layers = [np.empty((n_cells, n_genes), dtype=np.float32) for _ in range(5)]
     columns = [np.empty(n_cells) for _ in range(6)]
     lineages = np.empty((n_cells, problem.states.layout.n_lineages))
+    kept = []
     for cells, q in blocks(fine, parameters):
         into = problem.cells.order[cells]
-        for layer, curve in zip(layers, curves, strict=False):
-            layer[into] = q @ curve
         lineages[into] = q.reshape(len(q), lineages.shape[1], -1).sum(axis=2)
-        layers[4][into] = np.sqrt(np.maximum(q.astype(np.float64) @ square - (layers[3][into] - middle) ** 2, 0.0))
+        kept.append(without_tail(q))
         for column, values in zip(columns, summarise(q.astype(np.float64), fine, widening, clock), strict=True):
             column[into] = values
     mean, sd, clock_sd, low, high, entropy = columns
-    return CellTable(mean, sd, clock_sd, low, high, entropy, lineages, *layers)
+    posterior = stack_cells(kept, problem.cells.order)
+    return CellTable(mean, sd, clock_sd, low, high, entropy, lineages, fine.states, posterior)
 
 
 def summarise(
@@ -102,16 +91,8 @@ def summarise(
 
 def refine(problem: SoftProblem, parameters: SoftParameters) -> tuple[SoftProblem, SoftParameters]:
     """The same model on a finer time grid, with the density of its prior."""
-    states = problem.states
-    fine = states.at(np.linspace(0.0, 1.0, FINER * (len(states.times) - 1) + 1))
+    states, fine = problem.states, finer(problem.states)
     prior = between(parameters.prior, states, fine)
     known = tuple(between(table, states, fine) for table in parameters.known)
-    finer = replace(parameters, prior=prior / prior.sum(axis=1, keepdims=True), known=known)
-    return replace(problem, states=fine), finer
-
-
-def between(values: FloatArray, states: States, fine: States) -> FloatArray:
-    """Values of states ``(..., states)`` at those of a finer grid, linear between times."""
-    by_lineage = values.reshape(*values.shape[:-1], states.layout.n_lineages, len(states.times))
-    filled = interp1d(states.times, by_lineage, axis=-1)(fine.times)
-    return np.asarray(filled.reshape(*values.shape[:-1], -1))
+    carried = replace(parameters, prior=prior / prior.sum(axis=1, keepdims=True), known=known)
+    return replace(problem, states=fine), carried

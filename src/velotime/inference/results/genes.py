@@ -57,6 +57,8 @@ class GeneTable:
         Likelihood-ratio statistic of "the last switches of this gene's lineages differ", ``(genes,)``: twice the gain
         over the best curve that is one for all lineages, at the same posterior; it ranks fate genes. 0 with one
         lineage.
+    velocity_variance
+        Of ds/dt given the state, from an uncertain curve, ``(genes, states)``.
     """
 
     log_likelihood: FloatArray
@@ -65,6 +67,7 @@ class GeneTable:
     standard_errors: FloatArray
     last_switch_errors: FloatArray
     lineage_ratio: FloatArray
+    velocity_variance: FloatArray
 
 
 def gene_table(problem: SoftProblem, parameters: SoftParameters, statistics: Sums, doubt: Uncertainty) -> GeneTable:
@@ -79,6 +82,7 @@ def gene_table(problem: SoftProblem, parameters: SoftParameters, statistics: Sum
         errors,
         last_switch_errors(doubt.covariance, parameters.theta, problem.states.layout),
         _lineage_ratio(genes, genes.log_likelihood(problem.states.means(parameters.theta))),
+        doubt.velocity_variance,
     )
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.random import Generator
 
-from velotime._types import FloatArray, IntArray
+from velotime._types import FloatArray
 from velotime.inference.model.posterior import blocks, time_and_lineage
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.results.cells import refine
@@ -41,29 +40,6 @@ class Restored:
             own = (q * (problem.states.time - mean[into][:, None]) ** 2).sum(axis=1)
             sd[into] = np.sqrt(own + within_grid(problem.states.times))
         return mean, sd
-
-    @property
-    def state_velocities(self) -> FloatArray:
-        """ds/dt of every gene in each state, ``(states, genes)``, float32."""
-        curves = self.problem.states.velocities(self.parameters.theta)[1]
-        return np.ascontiguousarray(curves.T, dtype=np.float32)
-
-    def draw_states(self, n_draws: int, rng: Generator) -> IntArray:
-        """States drawn from each cell's posterior, in the caller's order, ``(cells, draws)``, ascending.
-
-        Stratified: one draw from each of ``n_draws`` equal parts of the posterior (systematic sampling), so that the
-        share of a state among the draws is off by less than ``1 / n_draws``. They follow the posterior given the
-        curves, on the grid of the fit: what ``intervals`` adds is less than a step, or due to the curves.
-        """
-        drawn = np.empty((self.problem.cells.n_cells, n_draws), dtype=np.int32)
-        for cells, q in blocks(self.problem, self.parameters):
-            below = np.cumsum(q, axis=1, dtype=np.float64)
-            below /= below[:, -1:]
-            at = (rng.random((len(q), 1)) + np.arange(n_draws)) / n_draws
-            drawn[self.problem.cells.order[cells]] = [
-                np.searchsorted(row, points, side="right") for row, points in zip(below, at, strict=True)
-            ]
-        return np.minimum(drawn, self.problem.states.n_states - 1)
 
     @property
     def shrinkage(self) -> FloatArray:

@@ -38,9 +38,7 @@ from velotime.inference.results.genes import GeneGains, gene_gains
 from velotime.inference.search.starts import Geometry
 from velotime.inference.states import States
 from velotime.inference.two_stage.shared_clock.placing import Curves, Exact, Explicit, PlacedSums, Placing
-from velotime.kinetics import switch_velocity
 
-BLOCK_OF_CELLS = 4096
 RESTARTS = frozenset({4})  # iteration of each stage in which every gene is tried again from scratch
 
 
@@ -102,8 +100,6 @@ class SharedClockFit:
         Curves and variances.
     time
         Time of each cell, ``(cells,)``.
-    velocity_u, velocity
-        du/dt and ds/dt at these times, ``(cells, genes)``, float32.
     genes
         What the curve of each gene explains.
     starts, arrow
@@ -118,8 +114,6 @@ class SharedClockFit:
     log_likelihood: float
     parameters: SoftParameters
     time: FloatArray
-    velocity_u: FloatArray
-    velocity: FloatArray
     genes: GeneGains
     starts: pd.DataFrame
     arrow: Arrow
@@ -185,7 +179,6 @@ class SharedClock(Settings):
             log_likelihood=run.bound * problem.cells.n_cells + penalty,
             parameters=run.parameters,
             time=when,
-            **dict(zip(("velocity_u", "velocity"), velocities_at(run.parameters.theta, when), strict=True)),
             genes=gene_gains(problem, run.parameters, run.statistics.sums),
             starts=start.starts,
             arrow=start.arrow,
@@ -210,13 +203,3 @@ class SharedClock(Settings):
             run = run_em(hard, parameters, statistics, Schedule(0, 1.0, longest, self.tolerance), watch)
             parameters = run.parameters
             yield run
-
-
-def velocities_at(theta: FloatArray, when: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """du/dt and ds/dt of every gene at the time of each cell, ``(cells, genes)``, float32."""
-    out = np.empty((2, len(when), len(theta)), dtype=np.float32)
-    for first in range(0, len(when), BLOCK_OF_CELLS):
-        cells = slice(first, first + BLOCK_OF_CELLS)
-        for layer, values in zip(out, switch_velocity(theta, when[cells]), strict=True):
-            layer[cells] = values.T
-    return out[0], out[1]

@@ -1,0 +1,1 @@
+"""How a fit stands in slots: its columns, settings, names, and what is derived from it. ``data.fitted`` reads it."""

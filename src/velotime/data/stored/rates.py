@@ -1,0 +1,48 @@
+"""Rates of the genes with intervals, from a stored fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from velotime import _keys as keys
+from velotime._types import FloatArray
+from velotime.data.fitted import Fitted
+
+COVERAGE = 0.9  # of the intervals
+
+
+def rate_table(fitted: Fitted) -> pd.DataFrame:
+    """Rates of every gene with 90 % intervals, where there are standard errors; NaN where a gene was not fitted.
+
+    Columns that the method does not give are left out.
+
+    Raises
+    ------
+    InputError
+        If the method gives no rates.
+    """
+    var = fitted.require("rates").adata.var
+    columns: dict[str, FloatArray] = {
+        name: var[name].to_numpy() for name in (keys.FIT_DEVIANCE_EXPLAINED, keys.FIT_GAIN) if name in var
+    }
+    columns["alpha"] = var[keys.FIT_ALPHA].to_numpy()
+    z = norm.ppf(0.5 + COVERAGE / 2)
+    for name, slot in (("beta", keys.FIT_BETA), ("gamma", keys.FIT_GAMMA)):
+        rate = columns[name] = var[slot].to_numpy()
+        if f"{slot}_se" in var:
+            width = np.exp(z * var[f"{slot}_se"].to_numpy())
+            columns |= {f"{name}_low": rate / width, f"{name}_high": rate * width}
+    for name, slot, error in (
+        ("t_on", keys.FIT_T_ON, f"{keys.FIT_T_ON}_se"),
+        ("t_off", keys.FIT_T_OFF, f"{keys.FIT_T_OFF}se"),
+    ):
+        if slot not in var:
+            continue
+        time = columns[name] = var[slot].to_numpy()
+        if error in var:
+            width = z * var[error].to_numpy()
+            columns |= {f"{name}_low": time - width, f"{name}_high": time + width}
+    columns["scaling"] = var[keys.FIT_SCALING].to_numpy()
+    return pd.DataFrame(columns, index=fitted.adata.var_names)
