@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -135,3 +136,64 @@ def drawn():
 def forked():
     """Two lineages."""
     return drawn_object(n_lineages=2)
+
+
+def _backed(adata, folder):
+    adata.write_h5ad(folder / "cells.h5ad")
+    return ad.read_h5ad(folder / "cells.h5ad", backed="r")
+
+
+def _dask(adata, folder):
+    array = pytest.importorskip("dask.array")
+    return _with_layers(adata, lambda layer: array.from_array(layer, chunks=(100, -1)))
+
+
+def _with_layers(adata, change):
+    adata = adata.copy()
+    for name in ("spliced", "unspliced"):
+        adata.layers[name] = change(adata.layers[name])
+    return adata
+
+
+#: Whatever counts may lie in: each takes cells with CSR float32 layers and a folder.
+CONTAINERS = {
+    "csr": lambda adata, folder: adata,
+    "csc": lambda adata, folder: _with_layers(adata, sparse.csc_matrix),
+    "csr array": lambda adata, folder: _with_layers(adata, sparse.csr_array),
+    "csc array": lambda adata, folder: _with_layers(adata, sparse.csc_array),
+    "dense": lambda adata, folder: _with_layers(adata, lambda layer: layer.toarray()),
+    "Fortran": lambda adata, folder: _with_layers(adata, lambda layer: np.asfortranarray(layer.toarray())),
+    "int64": lambda adata, folder: _with_layers(adata, lambda layer: layer.astype(np.int64)),
+    "uint16": lambda adata, folder: _with_layers(adata, lambda layer: layer.toarray().astype(np.uint16)),
+    "float64": lambda adata, folder: _with_layers(adata, lambda layer: layer.astype(np.float64)),
+    "unsorted": lambda adata, folder: _with_layers(adata, _unsorted),
+    "zeros": lambda adata, folder: _with_layers(adata, _with_zeros),
+    "view": lambda adata, folder: ad.concat([adata, adata[:7]], index_unique="-", merge="same")[: adata.n_obs],
+    "backed": _backed,
+    "Dask": _dask,
+}
+
+
+def _unsorted(layer):
+    """The genes of each cell from the last to the first."""
+    rows = [slice(*layer.indptr[k : k + 2]) for k in range(layer.shape[0])]
+    flipped = [np.concatenate([part[row][::-1] for row in rows]) for part in (layer.data, layer.indices)]
+    return sparse.csr_matrix((*flipped, layer.indptr), shape=layer.shape)
+
+
+def _with_zeros(layer):
+    """A zero stored in every gene of the first cell that has none of it."""
+    layer = layer.tolil()
+    layer[0] = layer[0].toarray() + 1
+    layer = layer.tocsr()
+    layer.data[: layer.indptr[1]] -= 1
+    return layer
+
+
+@pytest.fixture(params=CONTAINERS)
+def contained(request, tmp_path):
+    """``contained(adata)``: the same counts in another container, an object of its own."""
+    change = CONTAINERS[request.param]
+    contain = lambda adata: change(adata.copy(), tmp_path)  # noqa: E731
+    contain.kind = request.param
+    return contain

@@ -51,6 +51,7 @@ EDGES = (
 LAYERS = {"unspliced": OPTIONAL_NAME, "spliced": OPTIONAL_NAME}
 TRANSITIONS = {"transitions": ((sparse.eye(2, format="csr"), np.eye(2)), (None, "T", 3, [[1]], CELLS))}
 PATH = {"path": (("a.h5ad", Path("a.h5ad")), (None, "", 3, True, ["a.h5ad"]))}
+GENE_NAMES, MOD = {"gene_names": OPTIONAL_NAME}, {"mod": OPTIONAL_NAME}
 BASIS = (("umap", vt.metrics.GeneSpace()), (None, "", 3, vt.metrics.GeneSpace))
 
 #: Of each argument: what is allowed, and what is not.
@@ -89,6 +90,7 @@ TABLE = {
         "square_root": FLAG,
         "spliced": OPTIONAL_NAME,
     },
+    "pp.filter_cells": {"adata": ADATA, "min_counts": COUNT, **LAYERS},
     "pp.filter_genes": {
         "adata": ADATA,
         "min_cells": OPTIONAL_COUNT,
@@ -135,7 +137,17 @@ TABLE = {
     },
     "metrics.time_order": {"adata": ADATA, "edges": EDGES, "column": NAME, "time": NAME},
     "metrics.velocity_confidence": {"adata": ADATA, "genes": NAME},
-    **{f"read.{name}": PATH for name in ("alevin_fry", "auto", "h5ad", "kb", "loom", "starsolo")},
+    **{f"read.{name}": PATH for name in ("alevin_fry", "kb", "loom", "parse", "starsolo", "tidesurf")},
+    **{f"read.{name}": PATH | GENE_NAMES | MOD for name in ("auto", "h5mu", "zarr")},
+    "read.h5ad": PATH | GENE_NAMES,
+    "read.cellranger_pair": dict.fromkeys(("with_introns", "without_introns"), PATH["path"]),
+    "read.samples": {
+        "paths": (
+            (["a.h5ad"], ("a.h5ad", Path("b.h5ad")), {"x": "a.h5ad"}),
+            ("a.h5ad", Path("a.h5ad"), None, [], {}, 3, [3], {"x": None}),
+        ),
+        **GENE_NAMES,
+    },
     "simulation.simulate": {
         "n_cells": COUNT,
         "n_genes": COUNT,

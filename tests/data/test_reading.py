@@ -8,7 +8,8 @@ from scipy import sparse
 
 import velotime as vt
 from velotime import InputError
-from velotime.data import find_layers, read_labels, read_observations
+from velotime.data import find_layers, read_labels, read_moments, read_observations
+from velotime.inference import Reads
 
 
 def fingerprint(adata):
@@ -50,7 +51,7 @@ BAD = {
     "not whole": (lambda a: with_layer(a, "unspliced", put(0.5)), r"not whole numbers.*Gaussian"),
     "empty cell": (
         lambda a: [with_layer(a, n, lambda x: x.__setitem__(7, 0)) for n in ("unspliced", "spliced")],
-        r"1 cells have no counts.*cell_7.*filter_cells",
+        r"1 cells have no counts.*cell_7.*velotime\.pp\.filter_cells\(adata\)",
     ),
     "duplicate cells": (lambda a: setattr(a, "obs_names", ["x"] * a.n_obs), "obs_names are not unique.*make_unique"),
     "duplicate genes": (lambda a: setattr(a, "var_names", ["x"] * a.n_vars), "var_names are not unique.*make_unique"),
@@ -153,9 +154,61 @@ def test_size_factors_come_from_before_filtering_where_they_are_known(small):
         read_observations(small)
 
 
-def test_labels_must_exist_and_be_complete(small):
+def test_labels_must_exist_and_some_cell_must_have_one(small):
     with pytest.raises(InputError, match=r"column 'stage' not found.*available"):
         read_labels(small, ["stage"])
-    small.obs["stage"] = ["a", None] * 125
-    with pytest.raises(InputError, match="125 missing values"):
+    small.obs["stage"] = [None] * 250
+    with pytest.raises(InputError, match="all its values are missing"):
         read_labels(small, ["stage"])
+
+
+def test_one_layer_named_twice_is_refused_and_a_copy_is_a_doubt(small):
+    with pytest.raises(InputError, match=r"layer 'spliced' is given for both"):
+        read_observations(small, unspliced="spliced")
+    assert read_observations(small).doubts == ()
+    spliced = small.layers["spliced"]
+    for copy in (spliced, sparse.csc_matrix(spliced), spliced.toarray(), spliced.astype(np.int64)):
+        small.layers["unspliced"] = copy
+        assert "hold the same values" in read_observations(small).doubts[0]
+    small.layers["unspliced"] = spliced * 2
+    assert read_observations(small).doubts == ()
+
+
+def test_a_copy_of_moments_is_a_doubt_too(small):
+    small.layers["Ms"] = small.layers["spliced"].toarray() + 0.5
+    small.layers["Mu"] = small.layers["Ms"].copy()
+    assert "hold the same values" in read_moments(small).doubts[0]
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.019, True), (0.021, False)])
+def test_an_assay_without_introns_is_told_with_its_share(small, share, told):
+    spliced = np.full(small.shape, 1000.0)
+    spliced[::2] += 1
+    unspliced = np.full(small.shape, 0.0)
+    unspliced[::3] = 1
+    unspliced *= np.round(share / (1 - share) * spliced.sum() / unspliced.sum())
+    small.layers["spliced"], small.layers["unspliced"] = spliced, unspliced
+    doubts = read_observations(small).doubts
+    assert len(doubts) == told
+    if told:
+        assert f"{unspliced.sum() / (unspliced.sum() + spliced.sum()):.2%} of the counts are unspliced" in doubts[0]
+        with pytest.warns(vt.InputWarning, match="sees hardly any introns"):
+            vt.pp.filter_genes(small, min_cells=1)
+        with pytest.warns(vt.InputWarning, match="sees hardly any introns"), pytest.raises(RuntimeError, match="begun"):
+            vt.tl.recover_dynamics(small, method=Begun(), progress=False)
+
+
+class Begun:
+    """A method that ends where a fit would begin."""
+
+    reads = Reads.COUNTS
+
+    def fit(self, observations, *, rng, watch):
+        raise RuntimeError("begun")
+
+
+def test_genes_x_cells_are_told(small):
+    small.obs_names = ["AAACCTGAGAAACCAT"[: 16 - len(str(k))] + "ACGT"[k % 4] + f"-{k}" for k in range(small.n_obs)]
+    read_observations(small)
+    with pytest.raises(InputError, match=r"genes x cells: its var_names are barcodes.*adata\.T\.copy\(\)"):
+        read_observations(small.T.copy())

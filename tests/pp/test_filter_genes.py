@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
 import pytest
 from scipy import sparse
 
 import velotime as vt
 from velotime import InputError
+from velotime.pp._filter_genes import _least_cells
 
 
 def test_genes_with_too_few_cells_go_and_are_counted(small):
@@ -52,3 +54,30 @@ def test_no_gene_left_is_an_error_and_changes_nothing(small):
 def test_bad_arguments(small):
     with pytest.raises(InputError, match="min_cells=0"):
         vt.pp.filter_genes(small, min_cells=0)
+
+
+@pytest.mark.parametrize(("n_cells", "least"), [(100, 10), (3696, 56), (6000, 90), (6667, 100), (1_000_000, 100)])
+def test_cells_that_a_gene_needs_by_default(n_cells, least):
+    """A share of few cells, as ever; a number of many."""
+    assert _least_cells(n_cells) == least
+
+
+def test_genes_of_a_rare_lineage_stay_and_ambient_genes_go():
+    """50,000 cells; a lineage of 0.5 % shows 20 genes in most of its cells, 20 others lie about at random."""
+    rng = np.random.default_rng(0)
+    n, rare = 50_000, 250
+    layers = {}
+    for kind in ("spliced", "unspliced"):
+        common = sparse.random(n, 10, density=0.2, random_state=rng, format="csc", dtype=np.float32)
+        own = sparse.vstack([rng.poisson(1.0, (rare, 20)), sparse.csr_matrix((n - rare, 20))]).tocsc()
+        ambient = sparse.random(n, 20, density=150 / n, random_state=rng, format="csc", dtype=np.float32)
+        layers[kind] = sparse.hstack([common, own, ambient]).tocsr().ceil().astype(np.float32)
+    adata = ad.AnnData(layers=layers)
+    adata.var_names = [
+        *(f"common_{k}" for k in range(10)),
+        *(f"rare_{k}" for k in range(20)),
+        *(f"x{k}" for k in range(20)),
+    ]
+    vt.pp.filter_genes(adata)
+    assert sorted({name.split("_")[0] for name in adata.var_names}) == ["common", "rare"]
+    assert adata.n_vars == 30
