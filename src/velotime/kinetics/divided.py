@@ -27,7 +27,15 @@ SPREAD_FLOAT32 = 0.5  # there a digit lost weighs more, and as many terms reach 
 
 
 def exp1(x: Any, y: Any) -> Any:
-    """``exp[x, y] = (e^x - e^y)/(x - y)``, and e^x where they coincide; arguments broadcast."""
+    """``exp[x, y] = (e^x - e^y)/(x - y)``, and e^x where they coincide; arguments broadcast.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from velotime.kinetics import exp1
+    >>> float(exp1(np.array(1.0), np.array(1.0))) == float(np.exp(1.0))
+    True
+    """
     xp = array_namespace(x, y)
     return xp.exp(xp.maximum(x, y)) * _from_zero(xp, -xp.abs(x - y))
 

@@ -22,6 +22,14 @@ def time_from_unspliced(u: Any, u0: Any, alpha: Any, beta: Any, *, longest: floa
         Rates since then.
     longest
         Returned for values at or past the steady state, which they reach at no time; values before the switch give 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from velotime.kinetics import time_from_unspliced, unspliced
+    >>> u = unspliced(np.array(0.3), 0.0, 6.0, 2.0)
+    >>> round(float(time_from_unspliced(u, 0.0, 6.0, 2.0, longest=10.0)), 12)
+    0.3
     """
     u_inf = alpha / beta
     return _decay_time(u0 - u_inf, u - u_inf, u0 - u, beta, longest)
@@ -44,6 +52,15 @@ def time_from_spliced(u: Any, s: Any, u0: Any, s0: Any, alpha: Any, beta: Any, g
         Rates since then.
     longest
         Returned for values at or past the steady state; values before the switch give 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from velotime.kinetics import spliced, time_from_spliced, unspliced
+    >>> tau = np.array(0.3)
+    >>> u, s = unspliced(tau, 0.0, 6.0, 2.0), spliced(tau, 0.0, 0.0, 6.0, 2.0, 1.0)
+    >>> round(float(time_from_spliced(u, s, 0.0, 0.0, 6.0, 2.0, 1.0, longest=10.0)), 12)
+    0.3
     """
     w_inf = -alpha * beta / gamma
     w = (gamma - beta) * s - beta * u

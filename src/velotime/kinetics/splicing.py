@@ -39,7 +39,14 @@ class SwitchParameter(IntEnum):
 
 
 def steady_state(alpha: Any, beta: Any, gamma: Any) -> tuple[Any, Any]:
-    """Values at which nothing changes: ``(alpha/beta, alpha/gamma)``."""
+    """Values at which nothing changes: ``(alpha/beta, alpha/gamma)``.
+
+    Examples
+    --------
+    >>> from velotime.kinetics import steady_state
+    >>> steady_state(6.0, 3.0, 2.0)
+    (2.0, 3.0)
+    """
     return alpha / beta, alpha / gamma
 
 
@@ -71,6 +78,13 @@ def spliced(tau: Any, u0: Any, s0: Any, alpha: Any, beta: Any, gamma: Any) -> An
         Unspliced and spliced abundance at the switch.
     alpha, beta, gamma
         Transcription, splicing and degradation rate since then, per unit of ``tau``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from velotime.kinetics import spliced
+    >>> spliced(np.array([0.0, 0.5, 50.0]), 0.0, 0.0, 6.0, 2.0, 2.0).round(3).tolist()
+    [0.0, 0.793, 3.0]
     """
     return _carry(differences(-beta * tau, -gamma * tau), tau, u0, s0, alpha, beta)[1]
 

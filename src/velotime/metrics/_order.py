@@ -48,6 +48,14 @@ def time_order(
     ------
     InputError
         If a column or a label is not there.
+
+    Examples
+    --------
+    >>> import anndata, pandas as pd
+    >>> import velotime as vt
+    >>> obs = pd.DataFrame({"day": ["a", "a", "b", "b"], "latent_time": [0.1, 0.4, 0.3, 0.9]}, index=list("wxyz"))
+    >>> vt.metrics.time_order(anndata.AnnData(obs=obs), [("a", "b")], column="day").tolist()
+    [0.75]
     """
     labels = read_labels(adata, column, {label for edge in edges for label in edge})
     value = read_time(adata, time)
@@ -110,6 +118,15 @@ def time_correlation(
     ------
     InputError
         If a column or a label is not there, or fewer than two cells are left.
+
+    Examples
+    --------
+    >>> import anndata, pandas as pd
+    >>> import velotime as vt
+    >>> obs = pd.DataFrame({"day": ["a", "b", "c", "c"], "latent_time": [0.1, 0.2, 0.8, 0.9]}, index=list("wxyz"))
+    >>> found = vt.metrics.time_correlation(anndata.AnnData(obs=obs), {"a": 0, "b": 1, "c": 2}, column="day")
+    >>> round(found.correlation, 3), found.n_cells
+    (0.949, 4)
     """
     labels = read_labels(adata, column, stages)
     value = read_time(adata, time)

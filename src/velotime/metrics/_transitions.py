@@ -27,6 +27,13 @@ def self_transition(transitions: sparse.csr_matrix) -> float:
     ------
     InputError
         If the matrix is not square or rows do not sum to 1.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> import velotime as vt
+    >>> vt.metrics.self_transition(sparse.csr_matrix([[0.5, 0.5], [0.0, 1.0]]))
+    0.75
     """
     matrix, used = _checked(transitions)
     return float(matrix.diagonal()[used].mean()) if used.any() else float("nan")
@@ -48,6 +55,13 @@ def row_entropy(transitions: sparse.csr_matrix) -> FloatArray:
     ------
     InputError
         If the matrix is not square or rows do not sum to 1.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> import velotime as vt
+    >>> vt.metrics.row_entropy(sparse.csr_matrix([[0.5, 0.5], [0.0, 1.0]])).round(3).tolist()
+    [0.693, 0.0]
     """
     matrix, used = _checked(transitions)
     p = np.where(matrix.data > 0, matrix.data, 1.0)

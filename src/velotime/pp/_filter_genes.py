@@ -79,6 +79,17 @@ def filter_genes(
     -----
     InputWarning
         If hardly any counts are unspliced (the assay sees no introns), or both layers are the same.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import velotime as vt
+    >>> adata = vt.simulation.simulate(200, 50, rng=np.random.default_rng(0))
+    >>> vt.pp.filter_genes(adata, keep=["gene_3"])
+    >>> adata.uns["filter_genes"]["kept"] == adata.n_vars < 50
+    True
+    >>> "gene_3" in adata.var_names
+    True
     """
     names = find_layers(adata, unspliced, spliced)
     u, s = (read_layer(adata, name, counts=True) for name in names)

@@ -55,6 +55,15 @@ def moments(
     ------
     InputError
         If a layer is missing or holds something else than raw counts, or ``n_neighbors`` is less than 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import velotime as vt
+    >>> adata = vt.simulation.simulate(100, 30, rng=np.random.default_rng(0))
+    >>> vt.pp.moments(adata, n_neighbors=10)
+    >>> adata.layers["Ms"].shape
+    (100, 30)
     """
     names = find_layers(adata, unspliced, spliced)
     layers = [read_layer(adata, name, counts=True) for name in names]

@@ -87,6 +87,16 @@ def simulate(
     obs ``true_time``, ``true_depth``, ``true_lineage``; var ``true_class``, ``true_beta``, ``true_gamma``,
     ``true_t_on``, ``true_t_off``, ``true_level_0`` to ``_2``, ``true_scaling`` (of lineage 0 where lineages differ);
     with branches also varm ``true_t_off`` and ``true_level_2``, ``(genes, lineages)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import velotime as vt
+    >>> adata = vt.simulation.simulate(200, 50, rng=np.random.default_rng(0), branches=vt.simulation.Branches((0.4,)))
+    >>> adata.shape, adata.layers["unspliced"].dtype.name
+    ((200, 50), 'float32')
+    >>> sorted(adata.obs["true_lineage"].unique().tolist())
+    ['0', '1']
     """
     classes = genes.draw(n_genes, rng)
     theta = draw_theta(classes, rates, rng)[None]

@@ -43,6 +43,15 @@ class ClumpedTimes(Times):
         Standard deviation of a clump.
     background
         Share of the cells that are uniform.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import velotime as vt
+    >>> clumps = vt.simulation.ClumpedTimes((0.2, 0.8))
+    >>> adata = vt.simulation.simulate(200, 50, rng=np.random.default_rng(0), times=clumps)
+    >>> bool(adata.obs["true_time"].between(0.4, 0.6).mean() < 0.1)
+    True
     """
 
     centres: tuple[float, ...] = (0.15, 0.5, 0.85)
