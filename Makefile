@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint figures studies peers neighbours clean
+.PHONY: demo test lint docs figures studies peers neighbours clean
 
 demo: $(VENV)/ready
 	$(BIN)/velotime demo -o demo
@@ -16,6 +16,10 @@ lint: $(VENV)/ready-to-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The site, in docs/_build/html; every warning is an error. Its notebooks are executed when they or the package changed.
+docs: $(VENV)/ready-for-docs
+	$(BIN)/python -m sphinx -W --keep-going -n --quiet docs docs/_build/html
 
 # Of simulated cells; FIGURES_FROM=pancreas.h5ad draws those of a file.
 figures: $(VENV)/ready
@@ -56,5 +60,9 @@ $(VENV)/ready-to-test: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --group test --group lint
 	touch $@
 
+$(VENV)/ready-for-docs: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --group docs
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-peers $(VENV)-neighbours demo
+	rm -rf $(VENV) $(VENV)-peers $(VENV)-neighbours demo docs/_build docs/api

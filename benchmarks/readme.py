@@ -1,10 +1,11 @@
 """Put what the main command and the benchmarks print between their markers in the README and in the studies.
 
-    python benchmarks/readme.py [--data FOLDER] [NAME ...]          default: all of the README
+    python benchmarks/readme.py [--data FOLDER] [NAME ...]          default: all but those with scVelo
 
-Those that run scVelo (`make peers`) fill a page of the studies and are named: against_scvelo, against_scvelo_larger,
-direction, graph. A pair of markers is ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what stands between them is
-this script's.
+The README shows what the main command says of the pancreas, and so does docs/studies/benchmarks.md, which has all the
+others. Those that run scVelo (`make peers`) fill a page of the studies and are named: against_scvelo,
+against_scvelo_larger, direction, graph. A pair of markers is ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what
+stands between them is this script's.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parent / "README.md"
+BENCHMARKS = HERE.parent / "docs" / "studies" / "benchmarks.md"
 SCVELO = HERE.parent / "docs" / "studies" / "against_scvelo.md"
 
 
@@ -46,6 +48,19 @@ def commands_with_scvelo(data: Path) -> dict[str, list[str]]:
     }
 
 
+def pages(name: str) -> list[Path]:
+    """Which pages show it: those that hold its markers."""
+    found = [page for page in (README, BENCHMARKS, SCVELO) if marker(name) in page.read_text(encoding="utf-8")]
+    if not found:
+        raise SystemExit(f"No page has {marker(name).strip()}.")
+    return found
+
+
+def marker(name: str) -> str:
+    """The line that what a command prints begins under."""
+    return f"<!-- begin {name} -->\n"
+
+
 def printed(command: list[str]) -> str:
     """Run a command in a folder of its own; what it prints, without the folder that its input lies in."""
     with tempfile.TemporaryDirectory() as folder:
@@ -55,13 +70,13 @@ def printed(command: list[str]) -> str:
 
 def fill(path: Path, name: str, text: str) -> None:
     """Put a block of text between the markers of ``name`` on a page."""
-    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+    begin, end = marker(name), f"<!-- end {name} -->"
     page = path.read_text(encoding="utf-8")
-    if begin not in page or end not in page:
-        raise SystemExit(f"{path.name} has no markers {begin.strip()} ... {end}.")
+    if end not in page:
+        raise SystemExit(f"{path.name} has no {end} after {begin.strip()}.")
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     path.write_text(pattern.sub(lambda _: f"{begin}```\n{text}\n```\n{end}", page), encoding="utf-8")
-    print(f"Filled {name}", flush=True)
+    print(f"Filled {name} in {path.name}", flush=True)
 
 
 def main() -> None:
@@ -74,7 +89,9 @@ def main() -> None:
     for name in arguments.names or own:
         if name not in own | with_scvelo:
             raise SystemExit(f"{name!r} is none of {list(own | with_scvelo)}.")
-        fill(README if name in own else SCVELO, name, printed((own | with_scvelo)[name]))
+        text = printed((own | with_scvelo)[name])
+        for page in pages(name):
+            fill(page, name, text)
 
 
 if __name__ == "__main__":

@@ -117,3 +117,11 @@ def test_scvelo_velocities_give_its_graph(adata):
         used = np.isfinite(velocity) & adata.var["velocity_genes"].to_numpy(dtype=bool)
         exact = np.corrcoef(velocity[used], step[used])[0, 1]
         assert ours[i, j] == pytest.approx(max(exact, 0.0), abs=1e-5)  # the digits that are off are scVelo's
+
+
+@pytest.mark.parametrize("part", ["pp", "tl", "pl"])
+def test_every_call_of_scvelo_is_in_the_table(part):
+    text = (PAGE.parent / "guides" / "from-scvelo.md").read_text()
+    section = re.search(rf"^### `scv.{part}`\n(.*?)^###", text, re.S | re.M)[1]
+    listed = {word for row in re.findall(r"^\| (`.*?) \|", section, re.M) for word in re.findall(r"`(\w+)`", row)}
+    assert listed == set(getattr(scv, part).__all__)

@@ -138,10 +138,12 @@ def recover_dynamics(
         Likelihood-ratio statistic of "the lineages of this gene differ": ranks fate genes. float.
     ``uns["lineages"]``
         Names and shares of the lineages, and with ``n_lineages="auto"`` the table that chose their number.
+
     With ``method=vt.TwoStageEM(clock="shared")``, which gives every cell one time, those of these slots that need no
     posterior: no ``_sd``, ``_se``, quantiles, entropy or prior, and ``Ms`` and ``Mu`` stay the moments that it read.
 
     With ``method=vt.MixtureEM()``, which knows no kinetics, instead of all this:
+
     ``obs["mixture_component"]``, ``obsm["mixture_posterior"]``
         Most probable component, "0" for the largest, and posterior, (cells, components). category, float.
     ``varm["mixture_mean_u"]``, ``["mixture_mean_s"]``, ``["mixture_variance_u"]``, ``["mixture_variance_s"]``
