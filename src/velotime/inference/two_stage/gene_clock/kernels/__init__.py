@@ -5,8 +5,8 @@ from __future__ import annotations
 from velotime.inference.two_stage.gene_clock.kernels.curve import N_NODES, N_PARAMETERS
 from velotime.inference.two_stage.gene_clock.kernels.equations import LONGEST_STEP, CurveEquations, CurveSteps, solve
 from velotime.inference.two_stage.gene_clock.kernels.points import CellPoints, Points, PointSource, gather
+from velotime.inference.two_stage.gene_clock.kernels.record import CurveSums
 from velotime.inference.two_stage.gene_clock.kernels.sums import (
-    CurveSums,
     place_cells_on_curves,
     states_on_curves,
     sum_over_posterior,

@@ -59,15 +59,15 @@ def off_state(y: float, r: float, u0: float, s0: float, s0_r: float) -> Any:
 
 
 @jit(REASSOC)
-def fill_nodes(r: float, x_: float, fractions: Any, curve: Any, time: Any) -> None:
+def fill_nodes(r: float, x_: float, curve: Any, time: Any) -> None:
     """Fill ``curve`` (nodes, 6): u, s and their derivatives by log r and log x_, and ``time`` (nodes,)."""
-    n = fractions.shape[0]
+    n = N_BRANCH
     m = 1.0 + 1.0 / r
     whole = -np.expm1(-x_ / m)
     u0, s0, s0_r = on_state(x_, r)
     u0_x, s0_x = x_ * (1.0 - u0), x_ * r * (u0 - s0)
     for k in range(n):
-        f = fractions[k]
+        f = FRACTIONS[k]
         left = 1.0 - f * whole
         x = -m * np.log(left)
         x_x = f * (1.0 - whole) / left * x_

@@ -11,8 +11,7 @@ import numpy as np
 from velotime._types import BoolArray, FloatArray
 from velotime.compute.jit import REASSOC, jit
 from velotime.compute.threads import over_slices
-from velotime.inference.two_stage.gene_clock.kernels.curve import N_PARAMETERS
-from velotime.inference.two_stage.gene_clock.kernels.sums import CurveSums
+from velotime.inference.two_stage.gene_clock.kernels.record import CurveSums
 
 GENES = 16  # genes a task at most
 TINY = 1e-3  # cells; on the diagonal, as the log weights are free up to a constant
@@ -87,7 +86,7 @@ def solve(equations: CurveEquations) -> CurveSteps:
 def _solve(given: Any, pseudo: float, found: Any) -> None:
     gradient, weight, complete, missing, share, held = given
     step, promised, left, caution = found
-    n, p = step.shape[1], N_PARAMETERS
+    n, p = step.shape[1], gradient.shape[1]
     matrix, right = np.empty((n, n)), np.empty(n)
     for g in range(step.shape[0]):
         total = 0.0
@@ -122,7 +121,7 @@ def _solve(given: Any, pseudo: float, found: Any) -> None:
 @jit(REASSOC)
 def _fill(matrix: Any, complete: Any, missing: Any, share: Any, held: Any, total: float, caution: float) -> None:
     """Lower half of a gene's matrix."""
-    p = N_PARAMETERS
+    p = complete.shape[0]
     taken, shorter = 1.0 - min(caution, 1.0), max(caution, 1.0)
     at = 0
     for a in range(matrix.shape[0]):

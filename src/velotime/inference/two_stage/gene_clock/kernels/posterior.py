@@ -205,7 +205,7 @@ def pack(matrix: Any, out: Any) -> None:
 
 
 @jit(REASSOC)
-def posterior_genes(points: Any, theta: Any, spread: Any, log_prior: Any, fractions: Any, out: Any) -> None:
+def posterior_genes(points: Any, theta: Any, spread: Any, log_prior: Any, out: Any) -> None:
     """Log-likelihood, scores, weights of the nodes and second derivatives of each gene of a block."""
     unspliced, spliced, mass, start = points
     value, gradient, weight, complete, missing = out
@@ -220,7 +220,7 @@ def posterior_genes(points: Any, theta: Any, spread: Any, log_prior: Any, fracti
     moments, first = np.empty((n_nodes, MOMENTS)), np.empty(N_PARAMETERS + n_nodes)
     second = np.empty((N_PARAMETERS + n_nodes, N_PARAMETERS + n_nodes))
     for g in range(theta.shape[0]):
-        fill_nodes(np.exp(theta[g, 2]), np.exp(theta[g, 3]), fractions, curve, time)
+        fill_nodes(np.exp(theta[g, 2]), np.exp(theta[g, 3]), curve, time)
         a_u, a_s, sigma_u, sigma_s = scale(theta[g], spread[g])
         for k in range(n_nodes):
             prior[k] = log_prior[g, k]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from velotime.compute.jit import REASSOC, jit
-from velotime.inference.two_stage.gene_clock.kernels.curve import fill_nodes, off_state, on_state, scale
+from velotime.inference.two_stage.gene_clock.kernels.curve import N_NODES, fill_nodes, off_state, on_state, scale
 from velotime.inference.two_stage.gene_clock.kernels.posterior import CELLS, fill_upper, pack
 
 ON, OFF, STEADY_ON = 0, 1, 2  # where a cell sits; the steady state when off is the far end of OFF
@@ -223,9 +223,7 @@ def _add_residual(
 
 
 @jit(REASSOC)
-def hard_genes(
-    points: Any, theta: Any, spread: Any, exact: bool, n_nodes: int, fractions: Any, out: Any, places: Any
-) -> None:
+def hard_genes(points: Any, theta: Any, spread: Any, exact: bool, out: Any, places: Any) -> None:
     """The same sums with one time a cell; places and times are kept where ``places`` has room for them.
 
     The density of a cell is normal with one degree of freedom: the other was spent on its time.
@@ -233,14 +231,14 @@ def hard_genes(
     unspliced, spliced, mass, start = points
     value, gradient, complete, missing = out
     keep = places[0].shape[0] > 0
-    curve, time = np.empty((n_nodes, 6)), np.empty(n_nodes)
+    curve, time = np.empty((N_NODES, 6)), np.empty(N_NODES)
     u, s = np.empty(CELLS, dtype=np.float32), np.empty(CELLS, dtype=np.float32)
     where, tau = np.empty(CELLS, dtype=np.int8), np.empty(CELLS)
     best_on, best_off = np.empty(CELLS, dtype=np.float32), np.empty(CELLS, dtype=np.float32)
     at_on, at_off = np.zeros(CELLS, dtype=np.int32), np.zeros(CELLS, dtype=np.int32)
     for g in range(theta.shape[0]):
         r, x_ = np.exp(theta[g, 2]), np.exp(theta[g, 3])
-        fill_nodes(r, x_, fractions, curve, time)
+        fill_nodes(r, x_, curve, time)
         a_u, a_s, sigma_u, sigma_s = scale(theta[g], spread[g])
         gene, end = (r, x_, a_u, a_s), on_state(x_, r)
         lost = np.zeros(complete[g].shape)
