@@ -12,6 +12,10 @@ from scipy.special import gammaln
 from velotime._types import FloatArray, IntArray
 from velotime.compute import Matrix, as_array
 
+TAIL = 0.01  # share of the cells at each end whose size may be rounded more coarsely
+COARSER = 2.0  # times
+HALVINGS = 40  # of the width of the intervals: to the last digits
+
 
 @dataclass(frozen=True)
 class LayerData:
@@ -33,18 +37,8 @@ class LayerData:
 
     @classmethod
     def of(cls, values: Matrix, size: FloatArray, n_levels: int) -> LayerData:
-        """Round the size factors to a geometric ladder of at most ``n_levels`` steps.
-
-        A table of scores is needed a level, so levels should be few; with 32 over a tenfold range the rounding is
-        within 4 %, well inside what a size factor is known to.
-        """
-        if np.ptp(size) == 0 or n_levels == 1:
-            return cls(values, np.array([float(size.mean())]), np.zeros(size.shape[0], dtype=np.int64))
-        low, high = np.log(size.min()), np.log(size.max())
-        step = (high - low) / n_levels
-        index = np.minimum(((np.log(size) - low) / step).astype(np.int64), n_levels - 1)
-        used, level = np.unique(index, return_inverse=True)
-        return cls(values, np.exp(low + (used + 0.5) * step), level)
+        """Round the size factors to at most ``n_levels`` levels, see :func:`size_levels`."""
+        return cls(values, *size_levels(size, n_levels))
 
     def cells(self, index: IntArray) -> LayerData:
         """These cells, in this order."""
@@ -116,3 +110,45 @@ class LayerData:
         """``sum_g x log l - log x!`` of each cell, ``(cells,)``."""
         x, _ = self.entries
         return self.cell_sums(x) * np.log(self.size) - self.cell_sums(gammaln(x + 1))
+
+
+def size_levels(size: FloatArray, n_levels: int) -> tuple[FloatArray, IntArray]:
+    """Few levels that size factors are rounded to, ``(levels,)``, and which of them each cell has, ``(cells,)``.
+
+    A table of scores is needed per level, so levels should be few. Cells lie in intervals of log size, each level in
+    the middle of its own, and intervals are as narrow as so many can cover the cells: every interval begins at a cell,
+    which for a given width takes the fewest, and the width is bisected. Gaps between cells cost nothing, so a cell
+    1000 times larger than the others takes one level and leaves the rest to them. Beyond the outermost ``TAIL`` of the
+    cells at both ends intervals are ``COARSER`` times wider.
+
+    With 32 levels the central 95 % of the pancreas's cells are rounded by 3.8 % at most; a geometric ladder from the
+    smallest to the largest would take 4.7 %, one of quantiles 35 %, as its ends are wide.
+    """
+    log_size = np.log(size)
+    if np.ptp(log_size) == 0 or n_levels == 1:
+        return np.array([float(size.mean())]), np.zeros(size.shape[0], dtype=np.int64)
+    ordered = np.sort(log_size)
+    inside = np.clip(ordered, *np.quantile(ordered, [TAIL, 1.0 - TAIL]))
+    place = inside + (ordered - inside) / COARSER
+    starts: IntArray = np.zeros(1, dtype=np.int64)
+    low, high = 0.0, float(np.ptp(place))
+    for _ in range(HALVINGS):
+        width = 0.5 * (low + high)
+        tried = _interval_starts(place, width, n_levels)
+        if tried is None:
+            low = width
+        else:
+            starts, high = tried, width
+    ends = np.append(starts[1:], len(ordered)) - 1
+    level = np.searchsorted(ordered[starts], log_size, side="right") - 1
+    return np.exp(0.5 * (ordered[starts] + ordered[ends])), level
+
+
+def _interval_starts(place: FloatArray, width: float, most: int) -> IntArray | None:
+    """Where the fewest intervals begin that cover ascending places; None if it takes more than ``most``."""
+    starts = [0]
+    while (following := int(np.searchsorted(place, place[starts[-1]] + width, side="right"))) < len(place):
+        if len(starts) == most:
+            return None
+        starts.append(following)
+    return np.array(starts)
