@@ -10,6 +10,7 @@ import velotime as vt
 from velotime import InputError
 from velotime.data import find_layers, read_labels, read_moments, read_observations
 from velotime.inference import Reads
+from velotime.pl._axes import find_gene
 
 
 def fingerprint(adata):
@@ -212,3 +213,19 @@ def test_genes_x_cells_are_told(small):
     read_observations(small)
     with pytest.raises(InputError, match=r"genes x cells: its var_names are barcodes.*adata\.T\.copy\(\)"):
         read_observations(small.T.copy())
+
+
+def test_genes_whose_names_are_in_a_column_are_told_where(small):
+    """As R writes them: genes numbered, their names beside."""
+    small.var["features"] = [f"Gene{k}" for k in range(small.n_vars)]
+    small.var_names = [str(k) for k in range(small.n_vars)]
+    for ask in (
+        lambda: read_labels(small, (), ["Gene3"]),
+        lambda: vt.pp.filter_genes(small, keep=["Gene3"]),
+        lambda: find_gene(small, "Gene3"),
+    ):
+        with pytest.raises(InputError, match=r"adata\.var\['features'\] has such a name.*gene_names='features'"):
+            ask()
+    with pytest.raises(InputError) as caught:
+        find_gene(small, "Gene999")
+    assert "has such a name" not in str(caught.value)

@@ -7,6 +7,7 @@ import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 import velotime as vt
@@ -92,7 +93,7 @@ def test_names_that_are_not_there(drawn):
         vt.pl.along_time(drawn, "gene_0", color="cluster")
     with pytest.raises(vt.InputError, match=r"basis 'pca' not found.*\['umap'\]"):
         vt.pl.embedding(drawn, basis="pca")
-    with pytest.raises(vt.InputError, match="'rainbows' is no colour map"):
+    with pytest.raises(vt.InputError, match="must be the name of a colour map of matplotlib"):
         vt.pl.embedding(drawn, cmap="rainbows")
     with pytest.raises(vt.InputError, match=r"legend_loc='left'.*'on data'"):
         vt.pl.embedding(drawn, legend_loc="left")
@@ -134,3 +135,13 @@ def test_every_plot_of_a_real_fit(tmp_path):
     for name, plot in PLOTS.items():
         plot(back, save=tmp_path / f"{name}.png")
     assert len(list(tmp_path.glob("*.png"))) == len(PLOTS)
+
+
+def test_categories_of_whole_numbers_are_labels_and_times(drawn):
+    """Clusters as Seurat numbers them."""
+    drawn.obs["seurat_clusters"] = pd.Categorical(drawn.obs["stage"].cat.codes.astype(int))
+    assert vt.pl.embedding(drawn, color="seurat_clusters", show=False).get_legend() is not None
+    vt.pl.proportions(drawn, "seurat_clusters", show=False)
+    vt.pl.time_against(drawn, "seurat_clusters", show=False)
+    drawn.obs["plain"] = drawn.obs["seurat_clusters"].astype(int)
+    assert vt.pl.embedding(drawn, color="plain", show=False).get_legend() is None

@@ -383,7 +383,20 @@ def check_genes(adata: AnnData, genes: Iterable[str]) -> None:
     raise InputError(
         f"genes not found among the {adata.n_vars:,} of adata.var_names: {hints}. Names look like "
         f"{list(adata.var_names[:3])}. Genes that velotime.pp.filter_genes leaves out can be kept: keep=[...]."
+        f"{other_names(adata, missing)}"
     )
+
+
+def other_names(adata: AnnData, genes: Iterable[str]) -> str:
+    """A sentence where a column of ``var`` has genes that ``var_names`` does not, else nothing."""
+    for column in adata.var:
+        values = adata.var[column]
+        if not pd.api.types.is_numeric_dtype(values) and values.isin(list(genes)).any():
+            return (
+                f" adata.var[{column!r}] has such a name: name genes by it, velotime.read.auto(path, "
+                f"gene_names={column!r}) or --gene-names {column} on the command line."
+            )
+    return ""
 
 
 def tally(status: Any) -> dict[str, int]:

@@ -9,12 +9,14 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 from matplotlib.axes import Axes
 
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
+from velotime.data import other_names
 
 TIME_LABEL = "latent time (relative)"
 DPI = 150
@@ -77,15 +79,23 @@ def require_groups(adata: AnnData, column: str) -> None:
 
 
 def is_categorical(adata: AnnData, column: str) -> bool:
-    """Whether an obs column holds labels rather than numbers."""
-    return not np.issubdtype(np.asarray(adata.obs[column]).dtype, np.number)
+    """Whether an obs column holds labels: categories of whole numbers, as Seurat's clusters, are labels too."""
+    return isinstance(adata.obs[column].dtype, pd.CategoricalDtype) or not is_numeric(adata, column)
+
+
+def is_numeric(adata: AnnData, column: str) -> bool:
+    """Whether an obs column holds numbers, or categories that are."""
+    return bool(np.issubdtype(np.asarray(adata.obs[column]).dtype, np.number))
 
 
 def find_gene(adata: AnnData, gene: str) -> int:
     """Index of a gene by name."""
     if gene not in adata.var_names:
         near = [name for name in adata.var_names if name.lower().startswith(gene.lower()[:3])][:5]
-        raise InputError(f"gene {gene!r} not found among {adata.n_vars}; similar: {near or list(adata.var_names[:5])}.")
+        raise InputError(
+            f"gene {gene!r} not found among {adata.n_vars}; similar: {near or list(adata.var_names[:5])}."
+            f"{other_names(adata, [gene])}"
+        )
     return int(adata.var_names.get_loc(gene))
 
 

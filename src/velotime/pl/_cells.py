@@ -18,7 +18,7 @@ from velotime.pl._axes import (
     TIME_LABEL,
     find_basis,
     finish,
-    is_categorical,
+    is_numeric,
     name_axes,
     name_column,
     note_left_out,
@@ -99,8 +99,8 @@ def time_against(
     """
     time = Fitted.of(adata).latent_time
     require_column(adata, column)
-    if is_categorical(adata, column):
-        numeric = [name for name in adata.obs.columns if not is_categorical(adata, name)]
+    if not is_numeric(adata, column):
+        numeric = [name for name in adata.obs.columns if is_numeric(adata, name)]
         raise InputError(f"column {column!r} of adata.obs holds labels, but numbers are wanted; numeric: {numeric}.")
     x = np.asarray(adata.obs[column], dtype=float)
     around = Fitted.of(adata).uncertainty
