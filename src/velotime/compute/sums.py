@@ -1,7 +1,7 @@
 """Sums over cells under the posterior: all that an M-step sees of the data.
 
 They add up: the sums of two sets of cells are those of both together, whichever cells, blocks, files or machines they
-came from.
+came from. As with arrays, ``+`` makes new ones and ``+=`` adds in place.
 """
 
 from __future__ import annotations
@@ -43,6 +43,11 @@ class LayerSums:
 
     def __add__(self, other: LayerSums) -> LayerSums:
         return LayerSums(self.value + other.value, self.size_powers + other.size_powers)
+
+    def __iadd__(self, other: LayerSums) -> LayerSums:
+        np.add(self.value, other.value, out=self.value)
+        np.add(self.size_powers, other.size_powers, out=self.size_powers)
+        return self
 
     def genes(self, index: IntArray | slice) -> LayerSums:
         """These genes only."""
@@ -138,6 +143,12 @@ class Sums:
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(self.unspliced + other.unspliced, self.spliced + other.spliced, self.weight + other.weight)
+
+    def __iadd__(self, other: Sums) -> Sums:
+        for mine, theirs in zip(self.layers, other.layers, strict=True):
+            mine += theirs
+        np.add(self.weight, other.weight, out=self.weight)
+        return self
 
     @property
     def layers(self) -> tuple[LayerSums, LayerSums]:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, reduce
-from operator import add
+from operator import iadd
 from typing import Any, Protocol, TypeVar
 
 from velotime.compute.jit import n_threads
@@ -51,5 +51,5 @@ def over_slices(n: int, longest: int, task: Callable[[slice], None]) -> None:
 
 
 def ordered_sum(task: Callable[[int], A], n: int) -> A:
-    """Run ``task`` for 0 to n - 1 on all cores and add up what it returns in that order."""
-    return reduce(add, on_all_cores(task, range(n)))
+    """Run ``task`` for 0 to n - 1 on all cores and add up what it returns in that order, in place where it can be."""
+    return reduce(iadd, on_all_cores(task, range(n)))
