@@ -57,6 +57,10 @@ class LayerSums:
         """The first ``n`` states only, without those that fill up a block."""
         return LayerSums(np.ascontiguousarray(self.value[:, :n]), self.size_powers[:, :n])
 
+    def states(self, index: slice) -> LayerSums:
+        """These states only."""
+        return LayerSums(self.value[:, index], self.size_powers[:, index])
+
     @cached_property
     def size(self) -> FloatArray:
         """``sum_i q_ij l_i``, ``(states,)``."""

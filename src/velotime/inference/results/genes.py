@@ -13,10 +13,11 @@ from velotime.inference.model.mstep import improve, restart
 from velotime.inference.model.posterior import gene_log_likelihood
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.results.uncertainty import Uncertainty
-from velotime.inference.states import Layout
+from velotime.inference.states import Layout, States
 from velotime.kinetics import SwitchParameter
 
-FREE_BINS = 20  # pieces of the clock with a mean of their own in the saturated model
+FREE_BINS = 20  # pieces of the clock with a mean of their own in the free model
+LEAST_SIZE = 1e-12  # of a piece's cells: one that has none weighs nothing
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,10 @@ class GeneTable:
     gain
         Log-likelihood over that of a constant mean, nats, ``(genes,)``: how much the gene tells of time.
     deviance_explained
-        ``(kinetics - constant)/(free - constant)`` in log-likelihood, where "free" has a mean of its own in each of
-        20 pieces of the clock, ``(genes,)``. 1: the curve says all that the clock can say of this gene. NaN where a
-        free mean says nothing either.
+        ``(kinetics - constant)/(free - constant)`` in log-likelihood, where "free" takes the better of a mean of its
+        own and the curve in each of some 20 pieces of the clock, ``(genes,)``. (A curve that turns within a piece beats
+        its mean.) At most 1: the curve says all that the clock can say of this gene. NaN where a free mean says nothing
+        either.
     standard_errors
         Of the parameters, ``(genes, parameters)``: from the Fisher information (with the prior's), less what is missing
         as times are uncertain; origin and unit of the clock aligned. See ``uncertainty``.
@@ -103,21 +105,40 @@ def last_switch_errors(covariance: FloatArray, theta: FloatArray, layout: Layout
 def gene_gains(problem: SoftProblem, parameters: SoftParameters, statistics: Sums) -> GeneGains:
     """What the curves explain, given sums over cells."""
     genes = problem.gene_problem(parameters, statistics)
-    n_times = len(problem.states.times)
+    pieces = _pieces(problem.states)
     kinetics = free = constant = np.zeros(genes.n_genes)
     means = problem.states.means(parameters.theta)
     for sums, curve, scatter in (
         (genes.unspliced, means[0], genes.unspliced_scatter),
         (genes.spliced, means[1], genes.spliced_scatter),
     ):
-        kinetics = kinetics + problem.noise.log_likelihood(sums, curve, scatter)
-        binned = sums.merge(n_times, max(1, n_times // FREE_BINS))
-        free = free + problem.noise.log_likelihood(sums, _spread(binned.means(), n_times, sums), scatter)
-        flat = np.repeat(sums.overall_mean, curve.shape[1], axis=1)
+        flat = np.repeat(_flat_mean(sums), curve.shape[1], axis=1)
         constant = constant + problem.noise.log_likelihood(sums, flat, scatter)
+        for piece in pieces:
+            own, within = sums.states(piece), curve[:, piece]
+            of_curve = problem.noise.log_likelihood(own, within, scatter)
+            of_mean = problem.noise.log_likelihood(own, np.repeat(_flat_mean(own), within.shape[1], axis=1), scatter)
+            kinetics = kinetics + of_curve
+            free = free + np.maximum(of_curve, of_mean)
     gap = free - constant
     explained = np.where(gap > 1e-9, (kinetics - constant) / np.where(gap > 1e-9, gap, 1.0), np.nan)
     return GeneGains(gene_log_likelihood(problem, parameters, statistics), kinetics - constant, explained)
+
+
+def _pieces(states: States) -> list[slice]:
+    """States of each piece of the clock, lineage by lineage."""
+    n_times = len(states.times)
+    length = max(1, n_times // FREE_BINS)
+    return [
+        slice(lineage + first, lineage + min(first + length, n_times))
+        for lineage in range(0, states.n_states, n_times)
+        for first in range(0, n_times, length)
+    ]
+
+
+def _flat_mean(sums: LayerSums) -> FloatArray:
+    """Mean over all states, ``(genes, 1)``."""
+    return np.asarray(sums.value.sum(axis=1, keepdims=True) / max(sums.size.sum(), LEAST_SIZE))
 
 
 def _lineage_ratio(genes: GeneProblem, log_likelihood: FloatArray) -> FloatArray:
@@ -127,11 +148,3 @@ def _lineage_ratio(genes: GeneProblem, log_likelihood: FloatArray) -> FloatArray
     theta = improve(alike, restart(alike, None), 8).theta
     gain = log_likelihood - alike.log_likelihood(alike.states.means(theta))
     return 2 * np.maximum(gain, 0.0)
-
-
-def _spread(binned: FloatArray, n_times: int, sums: LayerSums) -> FloatArray:
-    """Give each state the mean of its piece of the clock."""
-    n_lineages = sums.size.shape[0] // n_times
-    pieces = binned.reshape(binned.shape[0], n_lineages, -1)
-    factor = max(1, n_times // FREE_BINS)
-    return np.repeat(pieces, factor, axis=2)[:, :, :n_times].reshape(binned.shape[0], -1)
