@@ -72,6 +72,9 @@ SETTINGS = {
     "1,000 cells": Setting(NB, NB_COUNTS, n_cells=1000),
     "few cells: 100": Setting(NB, NB_COUNTS, n_cells=100),
     "many counts: 1 and 3": Setting(NB, NB_COUNTS, more={"mean_unspliced": 1.0, "mean_spliced": 3.0}),
+    "very many counts: 3 and 10, 500 genes": Setting(
+        NB, NB_COUNTS, n_genes=500, more={"mean_unspliced": 3.0, "mean_spliced": 10.0}
+    ),
     "few counts: 0.1 and 0.3": Setting(NB, NB_COUNTS, more={"mean_unspliced": 0.1, "mean_spliced": 0.3}),
     "clumped times": Setting(NB, NB_COUNTS, more={"times": sim.ClumpedTimes()}),
     "size factors from totals": Setting(NB, NB_COUNTS, true_depth=False),
@@ -109,7 +112,14 @@ def times(adata: AnnData, clock: Clock, infix: str = "") -> dict[str, float]:
     truth = np.asarray(adata.obs["true_time"])
     low, high = (clock(adata.obs[f"latent_time{infix}_{q}"]) for q in ("q05", "q95"))
     error = clock(adata.obs["latent_time"]) - truth
-    return {"time": float(((low <= truth) & (truth <= high)).mean()), "rms": float(np.sqrt(np.mean(error**2)))}
+    width = np.asarray((high - low) / clock.unit / adata.obs[f"latent_time{infix}_sd"])
+    return {
+        "time": float(((low <= truth) & (truth <= high)).mean()),
+        "rms": float(np.sqrt(np.mean(error**2))),
+        "sd": float(clock.unit * adata.obs[f"latent_time{infix}_sd"].median()),
+        "width in sd": float(np.median(width)),
+        "widest": float(width.max()),
+    }
 
 
 def rates(adata: AnnData, clock: Clock, infix: str = "") -> dict[str, float]:
@@ -155,17 +165,24 @@ def by_resampling(adata: AnnData, seed: int) -> dict[str, float]:
     return dict(sorted(out.items(), key=lambda item: item[0].split(",")[0] != "time"))
 
 
+#: Columns of a row that belong to the table of times.
+OF_TIMES = ("time", "rms", "sd", "width in sd", "widest")
+
+
 def stored() -> list[dict[str, Any]]:
     """Rows measured so far."""
     return pd.read_csv(ROWS).to_dict("records") if ROWS.exists() else []
 
 
 def measure(names: list[str], seeds: int, kind: str) -> None:
-    """Add what is missing to the file, row by row."""
+    """Add what is missing to the file, row by row; a row without its times is measured again."""
     rows = stored()
+    first = "time" if kind == "formula" else "time, formula"
     for seed, name in product(range(seeds), names):
-        if any((row["setting"], row["seed"], row["kind"]) == (name, seed, kind) for row in rows):
+        same = [row for row in rows if (row["setting"], row["seed"], row["kind"]) == (name, seed, kind)]
+        if any(pd.notna(row[first]) for row in same):
             continue
+        rows = [row for row in rows if row not in same]
         adata = SETTINGS[name].fitted(seed)
         found = by_formula(adata) if kind == "formula" else by_resampling(adata, seed)
         rows.append({"setting": name, "seed": seed, "kind": kind, **found})
@@ -174,23 +191,36 @@ def measure(names: list[str], seeds: int, kind: str) -> None:
 
 
 def summary(rows: pd.DataFrame) -> str:
-    """Means over seeds, and how far time's coverage ranges, as a table of the page."""
+    """Means over seeds, how far time's coverage ranges, and the widest interval, as a table of the page."""
     lines = []
     for name in [name for name in SETTINGS if name in set(rows["setting"])]:
         own = rows[rows["setting"] == name].drop(columns=["setting", "seed", "kind"])
         line = {"setting": name, "seeds": str(len(own))}
         for column, mean in own.mean().items():
-            line[str(column)] = f"{mean:.3f}" if column == "rms" else f"{mean:.0%}"
+            line[str(column)] = _cell(str(column), own[column].max() if column == "widest" else mean)
             if column == "time":
                 line["time, least to most"] = f"{own[column].min():.0%} to {own[column].max():.0%}"
         lines.append(line)
     return table(pd.DataFrame(lines))
 
 
+def _cell(column: str, value: float) -> str:
+    """A number as its column shows it: errors of time, widths, shares."""
+    if column in ("rms", "sd"):
+        return f"{value:.4f}"
+    return f"{value:.1f}" if column in ("width in sd", "widest") else f"{value:.0%}"
+
+
 def write() -> None:
     """Fill the page from the file."""
     rows = pd.DataFrame(stored())
-    pieces = {kind: summary(rows[rows["kind"] == kind].dropna(axis=1, how="all")) for kind in rows["kind"].unique()}
+    by_kind = {kind: rows[rows["kind"] == kind].dropna(axis=1, how="all") for kind in ("formula", "resampled")}
+    formula, named = by_kind["formula"], ["setting", "seed", "kind"]
+    pieces = {
+        "times": summary(formula[[*named, *OF_TIMES]].dropna()),
+        "formula": summary(formula.drop(columns=list(OF_TIMES))),
+        "resampled": summary(by_kind["resampled"]),
+    }
     fill("calibration", pieces)
 
 
