@@ -10,12 +10,17 @@ from scipy.stats import spearmanr
 import velotime as vt
 from velotime import InputError
 from velotime import simulation as sim
+from velotime.compute import LayerSums
 from velotime.inference.knowledge.labels import CellLabels, Groups
 from velotime.inference.knowledge.pieces import Terminals
 from velotime.inference.knowledge.prior_rows import PriorRows
+from velotime.inference.model.gene_problem import GeneProblem
+from velotime.inference.model.mstep import best_single_curve, restart
+from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.results.genes import lineage_ratio
 from velotime.inference.search.geodesic import more_ends
 from velotime.inference.search.starts import Geometry, fates, late_groups, towards_tips
-from velotime.inference.states import States
+from velotime.inference.states import Layout, States
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +183,82 @@ def test_the_starts_say_in_which_labels_their_roots_lie(branching):
     others = starts[(starts["root_cell"] != starts["root_cell"].iloc[0]) & (starts["start"] != "reversed")]
     assert record["root_margin"] == pytest.approx(-others["log_likelihood"].max())
     assert record["root_margin"] > 0
+
+
+def gene_problem_of(theta, layout, sizes, scatter=0.5):
+    """Sums that lie on curves, of cells whose size differs between lineages as ``sizes`` says."""
+    states = States(np.linspace(0, 1, 32), layout)
+    mean_size = np.repeat(np.asarray(sizes, dtype=float), 32)
+    size = mean_size * 8.0
+    noise, dispersion = vt.NegativeBinomial(), np.full(len(theta), scatter)
+    sums = [LayerSums.of_one_size(size * means, size, mean_size) for means in states.means(theta)]
+    return GeneProblem(states, noise, RatePrior(layout), *sums, dispersion, dispersion)
+
+
+def one_and_fate_curves():
+    """Four genes with one curve for three lineages, then four whose last level differs in one of them."""
+    layout = Layout(3)
+    single = np.zeros((4, 8))
+    single[:, 0], single[:, 1], single[:, 2] = 2.2, 1.6, (-0.1, 0.1, 0.2, 0.3)
+    single[:, 3], single[:, 4], single[:, 6], single[:, 7] = (0.0, 1.0, 2.0, -1.0), 1.5, np.log(0.4), (0, 1, 2, -1)
+    theta = layout.repeat(single)
+    fate = theta.copy()
+    fate[:, layout.last_levels] = fate[:, layout.last_levels] - 2.0
+    fate[np.arange(4), 7 + 2 * np.array([0, 1, 2, 0])] += 4.5
+    return layout, theta, fate
+
+
+@pytest.mark.parametrize("sizes", [(1.0, 1.0, 1.0), (0.2, 1.0, 4.0)])
+def test_lineage_ratio_compares_on_the_same_sums(sizes):
+    """Sizes that differ between lineages move no gene up or down: only curves that differ do."""
+    layout, single, fate = one_and_fate_curves()
+    theta = np.vstack([single, fate])
+    ratio = lineage_ratio(gene_problem_of(theta, layout, sizes), theta)
+    assert ratio[:4].max() < 1.0
+    assert ratio[4:].min() > 20.0
+
+
+def test_lineage_ratio_leaves_a_worse_optimum():
+    layout, _, fate = one_and_fate_curves()
+    problem = gene_problem_of(fate, layout, (1.0, 1.0, 1.0))
+    stuck = np.full_like(fate, -1.0)  # a curve that runs nowhere near
+    np.testing.assert_allclose(lineage_ratio(problem, stuck), lineage_ratio(problem, fate), rtol=0.05)
+
+
+def test_restart_with_lineages_is_never_worse_than_one_curve():
+    layout, single, fate = one_and_fate_curves()
+    rng = np.random.default_rng(0)
+    theta = np.vstack([single, fate]) + rng.normal(0, 0.3, (8, layout.n_parameters))
+    problem = gene_problem_of(theta, layout, (0.5, 1.0, 2.0))
+    one = layout.repeat(best_single_curve(problem, 5).theta)
+    assert (restart(problem, None).loss <= problem.loss(one) + 1e-9).all()
+
+
+def test_repeat_and_average_of_parameters():
+    layout, single, fate = one_and_fate_curves()
+    one = layout.average(single)
+    np.testing.assert_allclose(layout.repeat(one), single)
+    np.testing.assert_allclose(layout.average(fate)[:, 7], fate[:, layout.last_levels].mean(axis=1))
+
+
+@pytest.mark.long
+def test_fate_genes_come_first_for_large_and_small_fates():
+    """Fates of 50, 30, 15 and 5 % of the late cells."""
+    rng = np.random.default_rng(1)
+    branches = sim.Branches((0.3, 0.4, 0.5))
+    adata = sim.simulate(3600, 120, rng=rng, branches=branches, mean_unspliced=1.0, mean_spliced=3.0)
+    lineage, time = adata.obs["true_lineage"].astype(int).to_numpy(), adata.obs["true_time"].to_numpy()
+    share = np.where(time > 0.5, np.array([1.0, 0.6, 0.3, 0.1])[lineage], 0.4)
+    adata = adata[rng.random(adata.n_obs) < share].copy()
+    time, true = adata.obs["true_time"], adata.obs["true_lineage"].astype(str)
+    adata.obs["stage"] = np.where(time > 0.8, "end " + true, np.where(time < 0.15, "root", "between"))
+    terminals = vt.Terminals("stage", tuple(f"end {k}" for k in range(4)))
+    method = vt.SoftEM(lineages=terminals, root=vt.Root("stage", "root"), start_genes=60, start_times=32)
+    vt.tl.recover_dynamics(adata, method=method, progress=False)
+    level = adata.varm["true_level_2"]
+    away = np.abs(level - np.median(level, axis=1, keepdims=True))
+    fate, owner = away.max(axis=1) > 1e-9, away.argmax(axis=1)
+    ratio = adata.var["fit_lineage_ratio"].to_numpy()
+    for k in range(4):
+        own = fate & (owner == k)
+        assert (ratio[own][:, None] > ratio[~fate]).mean() >= 0.95  # the area under the ROC curve

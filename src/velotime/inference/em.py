@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -132,6 +132,10 @@ class Trace:
     bound: FloatArray
     temperature: FloatArray
 
+    def followed_by(self, later: Trace) -> Trace:
+        """Both runs, one after the other."""
+        return Trace(np.append(self.bound, later.bound), np.append(self.temperature, later.temperature))
+
 
 @dataclass(frozen=True)
 class Run(Generic[P, S]):
@@ -175,3 +179,12 @@ def run_em(
         best = parameters, statistics, bound
     trace = Trace(np.array(bounds), np.array(temperatures))
     return Run(*best, status or Status.MAX_ITER, trace)
+
+
+def continue_em(
+    problem: Problem[P, S], run: Run[P, S], schedule: Schedule, watch: Watcher = watch_nothing
+) -> Run[P, S]:
+    """Go on from where a run ended; the better of both ends, with the trace of both."""
+    later = run_em(problem, run.parameters, run.statistics, schedule, watch)
+    best = later if later.bound > run.bound else run
+    return replace(best, trace=run.trace.followed_by(later.trace))

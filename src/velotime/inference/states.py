@@ -48,6 +48,15 @@ class Layout:
         """Columns of log level_2, one a lineage."""
         return slice(N_SHARED + 1, None, 2)
 
+    def repeat(self, theta: FloatArray) -> FloatArray:
+        """Parameters ``(genes, parameters)`` of curves that are the same in all lineages, from those of one lineage."""
+        return np.hstack([theta[:, :N_SHARED], np.tile(theta[:, N_SHARED:], self.n_lineages)])
+
+    def average(self, theta: FloatArray) -> FloatArray:
+        """Parameters of one lineage, ``(genes, 8)``: its last switch is the mean over lineages."""
+        last = theta[:, N_SHARED:].reshape(len(theta), self.n_lineages, 2).mean(axis=1)
+        return np.hstack([theta[:, :N_SHARED], last])
+
     def spread(self, shared: list[float], own: list[float]) -> FloatArray:
         """One number a parameter from those of the shared ones and those of a lineage's own."""
         return np.array([*shared, *(own * self.n_lineages)])

@@ -14,7 +14,7 @@ from velotime._check import Either, Instance, Number, OneOf, Optional, Rule, Set
 from velotime._status import InputError, Status
 from velotime._types import BoolArray, IntArray
 from velotime.compute import Sums
-from velotime.inference.em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
+from velotime.inference.em import Run, Schedule, Trace, Watcher, continue_em, run_em, watch_nothing
 from velotime.inference.evidence.agreement import Agreement, agreement
 from velotime.inference.evidence.arrow import Arrow
 from velotime.inference.heldout.comparison import Comparison, compare_kinds
@@ -389,4 +389,8 @@ class SoftEM(Settings):
         """All cells and genes, from hot to cold."""
         statistics, _ = problem.expect(first, self.hottest)
         schedule = Schedule(self.annealing, self.hottest, self.max_iterations, self.tolerance)
-        return run_em(problem, first, statistics, schedule, watch)
+        run = run_em(problem, first, statistics, schedule, watch)
+        if problem.states.layout.n_lineages == 1:
+            return run
+        # lineages part late in the annealing: a gene that was restarted before has the curve of all of them
+        return continue_em(problem.restarting, run, replace(schedule, annealing=0), watch)

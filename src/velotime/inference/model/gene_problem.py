@@ -89,6 +89,15 @@ class GeneProblem:
             self.spliced_scatter,
         )
 
+    def one_curve(self) -> GeneProblem:
+        """The same sums, state by state, and one curve for all lineages.
+
+        Its log-likelihood compares with that of curves by lineage; that of :meth:`without_lineages` does not, as the
+        variance of a count is taken at the mean size factor of a state, and states are other ones there.
+        """
+        states = replace(self.states, times=self.states.time, layout=Layout(1))
+        return replace(self, states=states, prior=RatePrior(states.layout))
+
     def log_likelihood(self, means: tuple[FloatArray, FloatArray]) -> FloatArray:
         """Expected log-likelihood of each gene without its constant, ``(genes,)``."""
         return self.noise.log_likelihood(self.unspliced, means[0], self.unspliced_scatter) + self.noise.log_likelihood(

@@ -74,12 +74,24 @@ def restart(problem: GeneProblem, theta: FloatArray | None) -> Descent:
 
     Shapes are screened on a coarse time grid; the best few of each gene go on, the best one is polished on the full
     grid. The loss has many local optima (a pulse is no small change of a dip), and no step finds its way between them.
+    With lineages the best curve that is one for all of them is another start: more parameters fit no gene worse.
     """
-    fresh = _best_shape(problem)
-    return fresh if theta is None else _better(fresh, improve(problem, begin(problem, theta), 1))
+    found = _best_shape(problem)
+    layout = problem.states.layout
+    if layout.n_lineages > 1:
+        single = layout.repeat(best_single_curve(problem, POLISH_STEPS).theta)
+        found = better(found, improve(problem, begin(problem, single), POLISH_STEPS))
+    return found if theta is None else better(found, improve(problem, begin(problem, theta), 1))
 
 
-def _better(one: Descent, other: Descent) -> Descent:
+def best_single_curve(problem: GeneProblem, steps: int) -> Descent:
+    """Best curve that is one for all lineages, of :meth:`GeneProblem.one_curve`: any shape, polished by ``steps``."""
+    together = problem.one_curve()
+    return improve(together, begin(together, _best_shape(problem.without_lineages()).theta), steps)
+
+
+def better(one: Descent, other: Descent) -> Descent:
+    """For each gene the one of smaller loss."""
     wins = one.loss < other.loss
     return Descent(
         np.where(wins[:, None], one.theta, other.theta),

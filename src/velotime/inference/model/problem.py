@@ -158,6 +158,11 @@ class SoftProblem:
         rows = self.cells.prior_rows
         return replace(self, cells=replace(self.cells, prior_rows=rows.silent)) if rows.knowledge else self
 
+    @property
+    def restarting(self) -> SoftProblem:
+        """The same problem on the clock that was found, with every gene tried again in the first iteration."""
+        return replace(self, restarts=frozenset({0}), clock_moves=frozenset(), make_room=None)
+
     # ------------------------------------------------------------------ E-step
     def expect(self, parameters: SoftParameters, temperature: float) -> tuple[Sums, float]:
         """Sums under the posterior, and the bound a cell (at a higher temperature, its heated counterpart)."""

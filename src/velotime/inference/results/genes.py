@@ -9,7 +9,7 @@ import numpy as np
 from velotime._types import FloatArray
 from velotime.compute import LayerSums, Sums
 from velotime.inference.model.gene_problem import GeneProblem
-from velotime.inference.model.mstep import improve, restart
+from velotime.inference.model.mstep import begin, best_single_curve, better, improve
 from velotime.inference.model.posterior import gene_log_likelihood
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.results.uncertainty import Uncertainty
@@ -17,6 +17,7 @@ from velotime.inference.states import Layout, States
 from velotime.kinetics import SwitchParameter
 
 FREE_BINS = 20  # pieces of the clock with a mean of their own in the free model
+RATIO_STEPS = 15  # Levenberg-Marquardt steps of each fit that a lineage ratio compares
 LEAST_SIZE = 1e-12  # of a piece's cells: one that has none weighs nothing
 
 
@@ -83,7 +84,7 @@ def gene_table(problem: SoftProblem, parameters: SoftParameters, statistics: Sum
         gains.deviance_explained,
         errors,
         last_switch_errors(doubt.covariance, parameters.theta, problem.states.layout),
-        _lineage_ratio(genes, genes.log_likelihood(problem.states.means(parameters.theta))),
+        lineage_ratio(genes, parameters.theta),
         doubt.velocity_variance,
     )
 
@@ -141,10 +142,24 @@ def _flat_mean(sums: LayerSums) -> FloatArray:
     return np.asarray(sums.value.sum(axis=1, keepdims=True) / max(sums.size.sum(), LEAST_SIZE))
 
 
-def _lineage_ratio(genes: GeneProblem, log_likelihood: FloatArray) -> FloatArray:
-    if genes.states.layout.n_lineages == 1:
+def lineage_ratio(genes: GeneProblem, theta: FloatArray) -> FloatArray:
+    """Twice the gain of curves by lineage over the best curve that is one for all, ``(genes,)``; zero with one lineage.
+
+    Both are optimised from each other as well as from their own best start, so that neither is held back by an optimum
+    that the other has left, and both are scored on the same sums.
+    """
+    layout = genes.states.layout
+    if layout.n_lineages == 1:
         return np.zeros(genes.n_genes)
-    alike = genes.without_lineages()
-    theta = improve(alike, restart(alike, None), 8).theta
-    gain = log_likelihood - alike.log_likelihood(alike.states.means(theta))
+    together = genes.one_curve()
+    single = better(
+        best_single_curve(genes, RATIO_STEPS),
+        improve(together, begin(together, layout.average(theta)), RATIO_STEPS),
+    )
+    own = better(
+        improve(genes, begin(genes, theta), RATIO_STEPS),
+        improve(genes, begin(genes, layout.repeat(single.theta)), RATIO_STEPS),
+    )
+    gain = genes.log_likelihood(genes.states.means(own.theta))
+    gain -= together.log_likelihood(together.states.means(single.theta))
     return 2 * np.maximum(gain, 0.0)
