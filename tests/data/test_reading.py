@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -229,3 +230,25 @@ def test_genes_whose_names_are_in_a_column_are_told_where(small):
     with pytest.raises(InputError) as caught:
         find_gene(small, "Gene999")
     assert "has such a name" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (["a", None, "b", np.nan], ["a", "", "b", ""]),
+        ([3, 1, 2, 10], ["3", "1", "2", "10"]),
+        ([3.0, np.nan, 2.5, 10.0], ["3", "", "2.5", "10"]),
+        (pd.Categorical([3, 1, None, 3]), ["3", "1", "", "3"]),
+        (pd.Categorical(["3", "1", None, "3"]), ["3", "1", "", "3"]),
+        (pd.array([3, None, 1, 3], dtype="Int64"), ["3", "", "1", "3"]),
+        ([True, False, True, True], ["True", "False", "True", "True"]),
+    ],
+)
+def test_labels_as_text(small, values, texts):
+    """However they are stored, and with gaps: a column that gets one missing value turns whole numbers to 3.0."""
+    some = small[:4].copy()
+    some.obs["leiden"] = values
+    labels = read_labels(some, ["leiden"])
+    assert labels.texts("leiden").tolist() == texts
+    names, code = labels.codes("leiden")
+    assert [("" if k < 0 else names[k]) for k in code] == texts

@@ -178,10 +178,10 @@ def test_time_labels_know_orders(small):
     small.obs["hours"] = np.float32(0.1) * (np.arange(250) % 40)
     small.obs["text"] = ["late", "early"] * 125
     labels = read_labels(small, ["stage", "hours", "text"])
-    assert vt.TimeLabels("stage").rows(labels)[:2].tolist() == [1, 0]
-    assert np.bincount(vt.TimeLabels("hours").rows(labels)).shape == (12,)
+    assert vt.TimeLabels("stage").rows(labels)[:2].tolist() == [2, 1]
+    assert np.bincount(vt.TimeLabels("hours").rows(labels)).shape == (13,)  # row 0 is for cells without a label
     assert np.all(np.diff(vt.TimeLabels("hours").rows(labels)[:40]) >= 0)
-    assert vt.TimeLabels("text", order=("early", "late")).rows(labels)[:2].tolist() == [1, 0]
+    assert vt.TimeLabels("text", order=("early", "late")).rows(labels)[:2].tolist() == [2, 1]
     with pytest.raises(InputError, match=r"\['early', 'late'\] have no place.*order="):
         vt.TimeLabels("text").rows(labels)
     with pytest.raises(InputError, match=r"\['late'\] have no place in \['early', 'x'\]"):
@@ -207,8 +207,8 @@ def test_unknown_columns_labels_and_genes(timeless, settings, message):
     ("make", "message"),
     [
         (lambda: vt.Ends("c", ()), "one or more labels"),
-        (lambda: vt.Ends("c", "a", strength=1.0), "between 0 and 1"),
-        (lambda: vt.Root("c", "a", strength=0), "between 0 and 1"),
+        (lambda: vt.Ends("c", "a", strength=1.0), "above 0 and below 1"),
+        (lambda: vt.Root("c", "a", strength=0), "above 0 and below 1"),
         (lambda: vt.Markers(), "one or more genes"),
         (lambda: vt.Markers(early=["a"], late=["a"]), "each once"),
         (lambda: vt.TimeLabels("c", order=("a",)), "two or more labels"),

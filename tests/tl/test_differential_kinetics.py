@@ -86,6 +86,11 @@ def test_bad_arguments(batches, small):
     adata.obs["one"] = "all"
     with pytest.raises(InputError, match=r"no group of obs\['one'\].*\{'all': 600\}"):
         vt.tl.differential_kinetics(adata, "one")
+
+
+def test_cells_without_a_label_are_in_no_group(batches):
+    adata = batches.copy()
     adata.obs["gap"] = adata.obs["batch"].where(np.arange(600) > 2)
-    with pytest.raises(InputError, match="3 missing values"):
-        vt.tl.differential_kinetics(adata, "gap")
+    table = vt.tl.differential_kinetics(adata, "gap")
+    sizes = adata.obs["gap"].value_counts()
+    assert table.groupby("group")["n_cells"].first().to_dict() == sizes.to_dict()

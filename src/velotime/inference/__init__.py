@@ -22,6 +22,7 @@ from velotime.inference.results.genes import GeneGains, GeneTable
 from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums
 from velotime.inference.results.intervals import pooled_interval
 from velotime.inference.results.restored import Restored
+from velotime.inference.search.begin import MOST_LANDMARKS
 from velotime.inference.search.starts import Geometry
 from velotime.inference.states import Layout, States, natural_rates
 from velotime.inference.two_stage.gene_clock.fit import GeneClock, GeneClockFit
@@ -33,6 +34,7 @@ __all__ = [
     "CLEAR_PROBABILITY",
     "LEAST_GROUP",
     "LEAST_LABELLED",
+    "MOST_LANDMARKS",
     "NO_LABEL",
     "POOLED",
     "Agreement",

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
-from velotime._types import FloatArray, IntArray
+import numpy as np
+from numpy.random import Generator
+from scipy import sparse
+
+from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import Matrix
+
+BLOCK_OF_CELLS = 4096
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,27 @@ class Observations:
         """Number of genes."""
         return int(self.unspliced.shape[1])
 
+    @property
+    def holds_whole_numbers(self) -> bool:
+        """Whether all values are whole numbers, as counts are."""
+        layers = (layer.data if sparse.issparse(layer) else layer for layer in (self.unspliced, self.spliced))
+        return all(np.array_equal(values, np.floor(values)) for values in layers)
+
+    @cached_property
+    def content_order(self) -> IntArray:
+        """Cells in an order of what they hold, ``(cells,)``, which is the same in whatever order they are given.
+
+        Draws and sums go by it, so that no result depends on the order of the cells in a file. Cells are sorted by a
+        hash of their values, and those with the same values by their size factors.
+        """
+        key = _hashes(self.unspliced, 0) + _hashes(self.spliced, 1)
+        return np.lexsort((self.size_spliced, self.size_unspliced, key))
+
+    def draw(self, n_cells: int, rng: Generator, include: Any = (), most_included: int = 0) -> IntArray:
+        """Draw up to ``n_cells`` cells, at most ``most_included`` of ``include`` first; in the order of content."""
+        drawn = draw_positions(np.isin(self.content_order, include), n_cells, rng, most_included)
+        return self.content_order[drawn]
+
     def select_cells(self, cells: IntArray) -> Observations:
         """Keep these cells, in this order; size factors are kept as they are."""
         return replace(
@@ -51,3 +80,36 @@ class Observations:
     def select_genes(self, genes: IntArray) -> Observations:
         """Keep these genes, in this order."""
         return replace(self, unspliced=self.unspliced[:, genes], spliced=self.spliced[:, genes])
+
+
+def draw_positions(preferred: BoolArray, n: int, rng: Generator, most_preferred: int) -> IntArray:
+    """Draw up to ``n`` positions, at most ``most_preferred`` of those marked first, ascending."""
+    shuffled = rng.permutation(len(preferred))
+    first = preferred[shuffled]
+    first &= np.cumsum(first) <= most_preferred
+    return np.sort(np.concatenate([shuffled[first], shuffled[~first]])[:n])
+
+
+def _hashes(values: Matrix, seed: int) -> Any:
+    """64 bits of each cell's values, ``(cells,)``: sums of whole numbers, which do not depend on how they are added."""
+    n_cells, n_genes = values.shape
+    factor = np.random.default_rng(seed).integers(2**63, size=n_genes, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    out = np.zeros(n_cells, dtype=np.uint64)
+    for first in range(0, n_cells, BLOCK_OF_CELLS):
+        block = values[first : first + BLOCK_OF_CELLS]
+        if sparse.issparse(block):
+            rows = sparse.csr_array(block)
+            terms = _mixed_bits(rows.data) * factor[rows.indices]
+            total = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(terms, dtype=np.uint64)])
+            out[first : first + BLOCK_OF_CELLS] = total[rows.indptr[1:]] - total[rows.indptr[:-1]]
+        else:
+            out[first : first + BLOCK_OF_CELLS] = (_mixed_bits(np.asarray(block)) * factor).sum(axis=1, dtype=np.uint64)
+    return out
+
+
+def _mixed_bits(values: Any) -> Any:
+    """The bits of numbers, mixed (Steele, Lea and Flood 2014, splitmix64); 0 stays 0."""
+    bits = (np.asarray(values, dtype=np.float32) + np.float32(0)).view(np.uint32).astype(np.uint64)
+    bits = (bits ^ (bits >> np.uint64(15))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))

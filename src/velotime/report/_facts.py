@@ -202,6 +202,11 @@ def _warnings(adata: AnnData) -> list[str]:
     arrow = adata.uns.get(keys.TIME_ARROW, {})
     if arrow.get("contested", False):
         out.append("Counts and what was known of the cells speak for opposite directions of time: check the labels.")
+    elif arrow.get("whole_numbers", False):
+        out.append(
+            "Whole-number counts were fitted with Gaussian noise: its margins mean little, so the direction of time is "
+            "called unclear. Fit counts with a count noise."
+        )
     elif str(arrow.get("verdict", "clear")) != "clear":
         out.append(
             "Time may run the other way: the best fit backwards explains the counts nearly as well. Cells known to be "

@@ -67,12 +67,12 @@ def compare_models(
     """
     method = SoftEM() if method is None else method
     reading = read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.noise.counts)
-    rng = np.random.default_rng(seed)
+    placing, comparing = np.random.default_rng(seed).spawn(2)
     labels = read_labels(adata, method.columns, method.marker_genes, reading.layers)
     landmarks = method.landmarks(labels)
-    geometry = place_cells(reading.observations, rng, counts=method.noise.counts, include=landmarks)
+    geometry = place_cells(reading.observations, placing, counts=method.noise.counts, include=landmarks)
     fitted = len(adata.uns[keys.LINEAGES]["names"]) if keys.LINEAGES in adata.uns else 1
-    result = method.compare(reading.observations, geometry, n_lineages=fitted, labels=labels, rng=rng)
+    result = method.compare(reading.observations, geometry, n_lineages=fitted, labels=labels, rng=comparing)
     record = {
         "verdict": result.verdict,
         "reason": result.reason,

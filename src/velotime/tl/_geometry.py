@@ -12,7 +12,7 @@ from numpy.random import Generator
 from scipy import sparse
 
 from velotime._types import BoolArray
-from velotime.inference import Geometry, Observations
+from velotime.inference import MOST_LANDMARKS, Geometry, Observations
 
 MOST_CELLS = 3000  # placed at most: enough for the axes, and short fits use some of them anyhow
 N_COMPONENTS = 20
@@ -25,12 +25,10 @@ def place_cells(
 ) -> Geometry:
     """Diffusion map of at most 3,000 cells, from spliced: log-normalised if they are counts, else as they are.
 
-    The cells in ``include`` are among them; of others with the same values one is. Scanpy does the work on a copy; the
+    Up to 100 of ``include`` are among them; of others with the same values one is. Scanpy does the work on a copy; the
     caller's object is not touched.
     """
-    shuffled = rng.permutation(observations.n_cells)
-    first = np.isin(shuffled, include)
-    cells = np.sort(np.concatenate([shuffled[first], shuffled[~first]])[:MOST_CELLS])
+    cells = observations.draw(MOST_CELLS, rng, include, MOST_LANDMARKS)
     spliced = sparse.csr_matrix(observations.spliced[cells], dtype=np.float32)
     if counts:
         spliced = (sparse.diags(1.0 / observations.size_spliced[cells], dtype=np.float32) @ spliced).log1p()

@@ -19,9 +19,11 @@ from velotime.inference import (
     CLEAR_PROBABILITY,
     LEAST_GROUP,
     POOLED,
+    Arrow,
     Method,
     MixtureEM,
     MixtureFit,
+    SharedClockFit,
     SoftEM,
     SoftFit,
     TwoStageEM,
@@ -137,7 +139,8 @@ def recover_dynamics(
     ``var["fit_lineage_ratio"]``
         Likelihood-ratio statistic of "the lineages of this gene differ": ranks fate genes. float.
     ``uns["lineages"]``
-        Names and shares of the lineages, and with ``n_lineages="auto"`` the table that chose their number.
+        Names and shares of the lineages; with ``n_lineages="auto"`` the table that chose their number (``choice``), and
+        whether that is the most that was allowed (``at_bound``).
 
     With ``method=vt.TwoStageEM(clock="shared")``, which gives every cell one time, those of these slots that need no
     posterior: no ``_sd``, ``_se``, quantiles, entropy or prior, and ``Ms`` and ``Mu`` stay the moments that it read.
@@ -157,7 +160,8 @@ def recover_dynamics(
         the time prior, a row a group of ``groups``; evidence for the direction of time: margin in nats in all, a cell,
         and the part of it that comes from what is known of the cells (``knowledge_margin``), share of genes, bootstrap
         ``probability`` (``counts_probability`` without what is known), the thresholds ``least_margin`` and
-        ``least_probability``, whether counts and knowledge contradict each other (``contested``), and ``verdict``.
+        ``least_probability``, whether counts and knowledge contradict each other (``contested``), whether Gaussian
+        noise was fitted to whole-number counts (``whole_numbers``), and ``verdict``.
     ``uns["knowledge"]``
         ``table``: a row for each piece of what was known of the cells, with the ``n_cells`` that it tells of, how many
         ``nats`` speak for it (or, negative, against it) given the counts and all other pieces, Spearman ``correlation``
@@ -187,8 +191,7 @@ def recover_dynamics(
     with ProgressBar(show=progress) as bar:
         fit = _fit(method, adata, reading, np.random.default_rng(seed), bar)
     write_fit(adata, reading, method, fit, seed=seed, layers=layers)
-    if isinstance(fit, SoftFit):
-        _warn(fit)
+    _warn(fit)
 
 
 @singledispatch
@@ -201,33 +204,50 @@ def _(method: SoftEM, adata: AnnData, reading: Reading, rng: Generator, watch: W
     """Its starts come from where the cells lie, and its prior from what is known of them."""
     labels = read_labels(adata, method.columns, method.marker_genes, reading.layers)
     landmarks = method.landmarks(labels)
-    geometry = place_cells(reading.observations, rng, counts=method.noise.counts, include=landmarks)
-    return method.fit(reading.observations, geometry, labels=labels, rng=rng, watch=watch)
+    placing, fitting = rng.spawn(2)
+    geometry = place_cells(reading.observations, placing, counts=method.noise.counts, include=landmarks)
+    return method.fit(reading.observations, geometry, labels=labels, rng=fitting, watch=watch)
 
 
 @_fit.register
 def _(method: TwoStageEM, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> Any:  # noqa: ARG001
     """A shared clock starts from where the cells lie."""
-    geometry = place_cells(reading.observations, rng, counts=False) if method.places_cells else None
-    return method.fit(reading.observations, geometry, rng=rng, watch=watch)
+    placing, fitting = rng.spawn(2)
+    geometry = place_cells(reading.observations, placing, counts=False) if method.places_cells else None
+    return method.fit(reading.observations, geometry, rng=fitting, watch=watch)
 
 
 @_fit.register
 def _(method: MixtureEM, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> MixtureFit:  # noqa: ARG001
     """It starts from k-means of the principal components."""
-    geometry = place_cells(reading.observations, rng, counts=False)
-    return method.fit(reading.observations, geometry, rng=rng, watch=watch)
+    placing, fitting = rng.spawn(2)
+    geometry = place_cells(reading.observations, placing, counts=False)
+    return method.fit(reading.observations, geometry, rng=fitting, watch=watch)
 
 
-def _warn(fit: SoftFit) -> None:
+def _warn(fit: Any) -> None:
     """Say loudly what a reader must not overlook."""
-    for text in (*_about_direction(fit), *_about_knowledge(fit), *_about_groups(fit), *_about_lineages(fit)):
+    texts: list[str] = []
+    if isinstance(fit, SoftFit | SharedClockFit):
+        texts += _about_noise(fit.arrow)
+    if isinstance(fit, SoftFit):
+        texts += (*_about_direction(fit), *_about_knowledge(fit), *_about_groups(fit), *_about_lineages(fit))
+    for text in texts:
         warnings.warn(text, UnclearWarning, stacklevel=4)
+
+
+def _about_noise(arrow: Arrow) -> Iterator[str]:
+    if arrow.whole_numbers:
+        yield (
+            "the values are whole numbers, as counts are, but the noise is Gaussian: its variance does not grow with "
+            "the mean, so genes with many counts decide, and the direction of time is called unclear however large its "
+            "margin. Fit counts with method=vt.SoftEM(), and Gaussian noise to normalised values or moments."
+        )
 
 
 def _about_direction(fit: SoftFit) -> Iterator[str]:
     arrow = fit.arrow
-    if arrow.verdict == "clear":
+    if arrow.verdict == "clear" or arrow.whole_numbers:
         return
     if arrow.contested:
         counts, known = arrow.log_likelihood_margin - arrow.knowledge_margin, arrow.knowledge_margin
@@ -269,6 +289,12 @@ def _about_groups(fit: SoftFit) -> Iterator[str]:
 
 
 def _about_lineages(fit: SoftFit) -> Iterator[str]:
+    if fit.lineage_choice is not None and fit.lineage_choice.at_bound:
+        yield (
+            f"held-out counts ask for {fit.lineage_choice.n_lineages} lineages, the most that were allowed; more might "
+            f"do better: raise most_lineages, e.g. vt.SoftEM(n_lineages='auto', "
+            f"most_lineages={2 * fit.lineage_choice.n_lineages})."
+        )
     shares = fit.cells.lineages.mean(axis=0)
     for name, share in zip(fit.lineage_names, shares, strict=True):
         if share < LEAST_SHARE:

@@ -72,11 +72,10 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
     """
     genes, fitted = restore_soft_fit(adata)
     method, observations, labels = stored_method(adata)
-    rng = np.random.default_rng(seed)
     time = Fitted.of(adata).latent_time
     replicates, rows = [], []
-    for _ in range(n_replicates):
-        half = _draw_half(labels, method, rng)
+    for rng in np.random.default_rng(seed).spawn(n_replicates):
+        half = _draw_half(observations, labels, method, rng)
         placed = _fit_half(method, observations, labels, half, rng, progress=progress)
         replicates.append(_on_clock(placed, time))
         rows.append(
@@ -86,17 +85,15 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
     return pd.DataFrame(rows)
 
 
-def _draw_half(labels: CellLabels, method: SoftEM, rng: Generator) -> IntArray:
-    """Half of the cells, the root if it is a cell, and enough cells of each label that the method was told of.
+def _draw_half(observations: Observations, labels: CellLabels, method: SoftEM, rng: Generator) -> IntArray:
+    """Half of the cells, one that may be the root at least, and enough cells of each label that the method was told of.
 
     A label with 10 cells or more keeps 10 of them: half of them may be too few to say anything.
     """
     n_cells = len(labels.names)
-    shuffled = rng.permutation(n_cells)
     drawn = np.zeros(n_cells, dtype=bool)
-    drawn[shuffled[: n_cells // 2]] = True
-    if method.root is not None and method.root.cell is not None:
-        drawn[method.root.candidates(labels)] = True
+    drawn[observations.draw(n_cells // 2, rng, method.landmarks(labels), most_included=1)] = True
+    shuffled = observations.content_order[rng.permutation(n_cells)]
     for column in method.columns:
         code, names = pd.factorize(labels.columns[column])
         for k in range(len(names)):

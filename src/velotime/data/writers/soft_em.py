@@ -173,6 +173,7 @@ def arrow_record(arrow: Arrow) -> dict[str, Any]:
         "counts_probability": arrow.counts_probability,
         "knowledge_margin": arrow.knowledge_margin,
         "contested": arrow.contested,
+        "whole_numbers": arrow.whole_numbers,
         "least_margin": arrow.least_margin,
         "least_probability": CLEAR_PROBABILITY,
         "verdict": arrow.verdict,
@@ -201,5 +202,7 @@ def _lineages(fit: SoftFit) -> dict[str, Any]:
         "shares": fit.cells.lineages.mean(axis=0),
     }
     if fit.lineage_choice is not None:
-        out["choice"] = fit.lineage_choice.set_axis(fit.lineage_choice.index.astype(str))
+        table = fit.lineage_choice.table
+        out["choice"] = table.set_axis(table.index.astype(str))
+        out["at_bound"] = fit.lineage_choice.at_bound
     return out

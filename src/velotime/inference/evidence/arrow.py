@@ -45,9 +45,12 @@ class Arrow:
         The part of the margin that comes from what is known of the cells (roots, ends, markers, labels), nats.
     counts_probability
         The same share without what is known of the cells.
+    whole_numbers
+        Whether Gaussian noise was fitted to whole-number counts: a variance that does not grow with the mean makes much
+        of the genes with many counts, and margins come out far too large.
     verdict
-        "clear" if the margin is over 10 nats and 0.05 nats a cell, the probability 0.95 or more, and counts and
-        knowledge do not contradict each other by as many nats; else "unclear".
+        "clear" if the margin is over 10 nats and 0.05 nats a cell, the probability 0.95 or more, counts and knowledge
+        do not contradict each other by as many nats, and the noise can go with the values; else "unclear".
     """
 
     log_likelihood_margin: float
@@ -57,6 +60,7 @@ class Arrow:
     probability: float
     knowledge_margin: float = 0.0
     counts_probability: float = 1.0
+    whole_numbers: bool = False
 
     @property
     def least_margin(self) -> float:
@@ -78,7 +82,7 @@ class Arrow:
     def verdict(self) -> str:
         """Whether to rely on the direction."""
         decided = self.log_likelihood_margin > self.least_margin and self.probability >= CLEAR_PROBABILITY
-        return "clear" if decided and not self.contested else "unclear"
+        return "clear" if decided and not self.contested and not self.whole_numbers else "unclear"
 
 
 def weigh(

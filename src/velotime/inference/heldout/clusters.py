@@ -9,18 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.random import Generator
-from scipy.special import logsumexp
 
 from velotime._types import FloatArray
 from velotime.compute import NUMBA, Backend, ScoreTables, Sums, SweepModel, pad_states
 from velotime.inference.em import Run, Schedule, run_em
-from velotime.inference.heldout.thinning import state_scores
-from velotime.inference.model.layer import LayerData
+from velotime.inference.heldout.scores import StateModel
 from velotime.inference.model.noise import MEAN_FLOOR, Noise
 from velotime.inference.model.problem import Cells
 from velotime.inference.model.sums import sums_under
-from velotime.inference.observations import Observations
 from velotime.inference.search.starts import k_means
 
 SHRINK = 1.0  # cells' worth of the overall mean that every cluster is credited with
@@ -94,39 +90,18 @@ class ClusterProblem:
 
 
 def fit_clusters(
-    cells: Cells, noise: Noise, components: FloatArray, n_clusters: int, rng: Generator
+    cells: Cells, noise: Noise, components: FloatArray, n_clusters: int, seed: int
 ) -> Run[ClusterParameters, Sums]:
     """Fit the mixture from k-means of principal components, ``(cells, components)`` in the caller's order."""
-    nearest = k_means(components, n_clusters, rng)[1] if n_clusters > 1 else np.zeros(cells.n_cells, dtype=int)
+    nearest = k_means(components, n_clusters, seed)[1] if n_clusters > 1 else np.zeros(cells.n_cells, dtype=int)
     q = np.eye(n_clusters, dtype=np.float32)[nearest][cells.order]
     problem = ClusterProblem(cells, noise, n_clusters)
     statistics = sums_under(cells.unspliced, cells.spliced, q)
     return run_em(problem, problem.first(statistics), statistics, SCHEDULE)
 
 
-def heldout_clusters(cells: Cells, noise: Noise, parameters: ClusterParameters, test: Observations) -> FloatArray:
-    """As :func:`heldout_log_likelihood`, for clusters, ``(cells,)``."""
+def cluster_states(cells: Cells, noise: Noise, parameters: ClusterParameters) -> StateModel:
+    """Clusters as states."""
     means = parameters.unspliced, parameters.spliced
     scatter = parameters.unspliced_scatter, parameters.spliced_scatter
-    known = train_scores(noise, cells, means, scatter) + np.log(parameters.weight)
-    return foretell(known, state_scores(noise, cells, test, means, scatter))
-
-
-def foretell(known: FloatArray, unseen: FloatArray) -> FloatArray:
-    """``log sum_j q_ij p(test | j)`` with q the posterior of log weights ``known``, both ``(cells, states)``."""
-    log_q = known - logsumexp(known, axis=1, keepdims=True)
-    return np.asarray(logsumexp(log_q + unseen, axis=1))
-
-
-def train_scores(
-    noise: Noise, cells: Cells, means: tuple[FloatArray, FloatArray], scatter: tuple[FloatArray, FloatArray]
-) -> FloatArray:
-    """Scores of the training counts in each state, up to terms without one, ``(cells, states)``."""
-    total: FloatArray = np.zeros((cells.n_cells, means[0].shape[1]))
-    data: LayerData
-    for data, mu, phi in zip((cells.unspliced, cells.spliced), means, scatter, strict=True):
-        tables = noise.tables(mu, phi, data.levels)
-        for k in range(len(data.levels)):
-            rows = np.flatnonzero(data.level == k)
-            total[rows] += data.values[rows] @ tables.slope[k].astype(np.float64) - tables.offset[k]
-    return total
+    return StateModel(cells, noise, means, scatter, np.log(parameters.weight)[None])

@@ -20,18 +20,12 @@ from scipy.special import logsumexp
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.inference.em import Schedule, run_em
-from velotime.inference.heldout.clusters import (
-    ClusterParameters,
-    fit_clusters,
-    foretell,
-    heldout_clusters,
-    train_scores,
-)
-from velotime.inference.heldout.thinning import ThinnedCounts, compare, state_scores
-from velotime.inference.model.noise import Noise
+from velotime.inference.heldout.clusters import cluster_states, fit_clusters
+from velotime.inference.heldout.scores import StateModel, predict
+from velotime.inference.heldout.thinning import ThinnedCounts, compare
 from velotime.inference.model.problem import Cells
 from velotime.inference.observations import Observations
-from velotime.inference.search.trials import Outcome, Search
+from velotime.inference.search.trials import Search
 
 NUMBERS_OF_CLUSTERS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20)
 LEAST_CELLS = 20  # a cluster, on average
@@ -42,7 +36,7 @@ ROUNDS = 5  # of placing cells in the best few states, and finding these anew
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which kind of model foretells held-out counts best.
+    """Which kind of model predicts held-out counts best.
 
     Attributes
     ----------
@@ -83,7 +77,7 @@ def compare_kinds(search: Search, observations: Observations, n_lineages: int, r
     n_lineages
         Of the trajectory.
     rng
-        Thins the counts, and draws the starts of the clusters.
+        Thins the counts.
 
     Raises
     ------
@@ -92,7 +86,7 @@ def compare_kinds(search: Search, observations: Observations, n_lineages: int, r
     """
     if not search.noise.counts:
         raise InputError("models are compared on held-out counts, which Gaussian noise has not; give raw counts.")
-    scores = _score(search, ThinnedCounts.of(observations, rng), n_lineages, rng)
+    scores = _score(search, ThinnedCounts.of(observations, rng), n_lineages)
     verdict, reason = _judge(scores)
     names = {
         "constant": scores.constant,
@@ -103,45 +97,28 @@ def compare_kinds(search: Search, observations: Observations, n_lineages: int, r
     return Comparison(verdict, reason, compare(names))
 
 
-def _score(search: Search, parts: ThinnedCounts, n_lineages: int, rng: Generator) -> _Scores:
+def _score(search: Search, parts: ThinnedCounts, n_lineages: int) -> _Scores:
     cells = Cells.of(parts.train, search.prior_rows, search.noise)
     outcome = replace(search, cells=cells).run(n_lineages)
     fair = outcome.problem.states.layout.n_parameters // 2  # a cluster has a mean a gene and layer
-    clusters, members = {}, {}
     numbers = {k for k in NUMBERS_OF_CLUSTERS if k * LEAST_CELLS <= cells.n_cells}
-    for k in sorted({*numbers, fair}):
-        fitted = fit_clusters(cells, search.noise, search.geometry.components, k, rng).parameters
-        clusters[k] = heldout_clusters(cells, search.noise, fitted, parts.test)
-        members[k] = _members(cells, search.noise, fitted)
-    alone = fit_clusters(cells, search.noise, search.geometry.components, 1, rng).parameters
-    best = max(clusters, key=lambda k: float(clusters[k].mean()))
-    known, unseen = _on_the_curve(outcome, parts.test)
-    curves = outcome.best.run.parameters
-    log_prior = cells.prior_rows.log_prior(curves.prior, curves.known)[cells.prior_row]
+
+    def clusters(k: int) -> StateModel:
+        run = fit_clusters(cells, search.noise, search.geometry.components, k, search.seed)
+        return cluster_states(cells, search.noise, run.parameters)
+
+    models = {k: clusters(k) for k in sorted({*numbers, fair})}
+    scores = {k: model.heldout(parts.test) for k, model in models.items()}
+    best = max(scores, key=lambda k: float(scores[k].mean()))
+    trajectory = StateModel.of_curves(outcome.problem, outcome.best.run.parameters)
+    unseen = trajectory.unseen(parts.test)
     return _Scores(
-        constant=heldout_clusters(cells, search.noise, alone, parts.test),
-        clusters=clusters,
-        trajectory=foretell(known + log_prior, unseen),
-        points=_at_points(known, unseen, members[best]),
+        constant=clusters(1).heldout(parts.test),
+        clusters=scores,
+        trajectory=predict(trajectory.known, unseen),
+        points=_at_points(trajectory.known - trajectory.log_weight, unseen, models[best].known.argmax(axis=1)),
         fair=fair,
         best=best,
-    )
-
-
-def _members(cells: Cells, noise: Noise, parameters: ClusterParameters) -> IntArray:
-    means = parameters.unspliced, parameters.spliced
-    scatter = parameters.unspliced_scatter, parameters.spliced_scatter
-    return np.asarray((train_scores(noise, cells, means, scatter) + np.log(parameters.weight)).argmax(axis=1))
-
-
-def _on_the_curve(outcome: Outcome, test: Observations) -> tuple[FloatArray, FloatArray]:
-    """Scores of training and test counts in each state, ``(cells, states)``."""
-    problem, parameters = outcome.problem, outcome.best.run.parameters
-    means = problem.states.means(parameters.theta)
-    scatter = parameters.unspliced_scatter, parameters.spliced_scatter
-    return (
-        train_scores(problem.noise, problem.cells, means, scatter),
-        state_scores(problem.noise, problem.cells, test, means, scatter),
     )
 
 
@@ -155,7 +132,7 @@ def _at_points(known: FloatArray, unseen: FloatArray, members: IntArray) -> Floa
     weights = WeightProblem(known[:, chosen])
     even = np.full(len(chosen), 1.0 / len(chosen))
     weight = run_em(weights, even, weights.expect(even, 1.0)[0], Schedule(0, 1.0, 4 * ROUNDS, 0.0)).parameters
-    return foretell(known[:, chosen] + np.log(weight), unseen[:, chosen])
+    return predict(known[:, chosen] + np.log(weight), unseen[:, chosen])
 
 
 @dataclass(frozen=True)
@@ -214,11 +191,11 @@ def _judge(scores: _Scores) -> tuple[str, str]:
         name for name, score in (("clusters", best), ("trajectory", scores.trajectory)) if _wins(score, scores.constant)
     ]
     if not found:
-        return "nothing", "No model tells the cells apart: one mean for all foretells unseen counts as well."
+        return "nothing", "No model tells the cells apart: one mean for all predicts unseen counts as well."
     if "trajectory" not in found or not _wins(scores.trajectory, fair):
-        return "clusters", f"{scores.fair} clusters, with as many parameters, foretell unseen counts as well or better."
+        return "clusters", f"{scores.fair} clusters, with as many parameters, predict unseen counts as well or better."
     if _wins(scores.trajectory, best):
-        return "trajectory", "The trajectory foretells unseen counts better than any number of clusters."
+        return "trajectory", "The trajectory predicts unseen counts better than any number of clusters."
     if _wins(scores.trajectory, scores.points):
         return (
             "trajectory",

@@ -1,4 +1,4 @@
-"""Held-out counts: how well a model foretells counts that it has not seen.
+"""Held-out counts: how well a model predicts counts that it has not seen.
 
 Each count is thinned binomially: a share goes to a training part, the rest to a test part. For Poisson counts the
 parts are independent given the means, so the score is clean; for the negative binomial each part is negative binomial
@@ -13,13 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.random import Generator
 from scipy import sparse
-from scipy.special import logsumexp
 
 from velotime._types import FloatArray
 from velotime.compute import Matrix
-from velotime.inference.model.layer import LayerData
-from velotime.inference.model.noise import Noise
-from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.observations import Observations
 
 TRAIN_SHARE = 0.7  # of the counts; enough to place the cells, and the rest is plenty to compare models
@@ -50,42 +46,6 @@ def _thin(counts: Matrix, rng: Generator) -> tuple[sparse.csr_array, sparse.csr_
         part.eliminate_zeros()
         parts.append(part)
     return parts[0], parts[1]
-
-
-def heldout_log_likelihood(problem: SoftProblem, parameters: SoftParameters, test: Observations) -> FloatArray:
-    """``log sum_j q_ij p(test counts of cell i | state j)``, nats, in the order of ``problem.cells``, ``(cells,)``.
-
-    q is the posterior given the training counts that ``problem`` holds.
-    """
-    model, _ = problem.sweep_model(parameters)
-    q, _ = problem.posterior(model, slice(0, problem.cells.n_cells))
-    means = problem.states.means(parameters.theta)
-    scatter = parameters.unspliced_scatter, parameters.spliced_scatter
-    score = state_scores(problem.noise, problem.cells, test, means, scatter)
-    with np.errstate(divide="ignore"):
-        return np.asarray(logsumexp(np.log(q) + score, axis=1))
-
-
-def state_scores(
-    noise: Noise,
-    cells: Cells,
-    test: Observations,
-    means: tuple[FloatArray, FloatArray],
-    scatter: tuple[FloatArray, FloatArray],
-) -> FloatArray:
-    """Log-likelihood of each cell's test counts in each state, ``(cells, states)``, in the order of ``cells``."""
-    total: FloatArray = np.zeros((cells.n_cells, means[0].shape[1]))
-    for data, values, mu, phi in zip(
-        (cells.unspliced, cells.spliced), (test.unspliced, test.spliced), means, scatter, strict=True
-    ):
-        levels = data.levels * (1 - TRAIN_SHARE) / TRAIN_SHARE
-        unseen = LayerData(values[cells.order], levels, data.level)
-        tables = noise.tables(mu, phi, levels)
-        for k in range(len(levels)):
-            rows = np.flatnonzero(data.level == k)
-            total[rows] += unseen.values[rows] @ tables.slope[k].astype(np.float64) - tables.offset[k]
-        total += noise.cell_constant(unseen, phi)[:, None]
-    return total
 
 
 def compare(scores: dict[str, FloatArray]) -> pd.DataFrame:

@@ -41,12 +41,15 @@ class CellLabels:
         Normalised values of marker genes, by name, ``(cells,)`` each.
     orders
         Labels as text in their order, of those columns that have one (numbers, ordered categories).
+    least
+        Cells that a label must have to go by it.
     """
 
     names: Any
     columns: Mapping[str, Any] = field(default_factory=dict)
     genes: Mapping[str, FloatArray] = field(default_factory=dict)
     orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    least: int = LEAST_LABELLED
 
     @classmethod
     def plain(cls, n_cells: int) -> CellLabels:
@@ -54,12 +57,13 @@ class CellLabels:
         return cls(np.arange(n_cells).astype(str))
 
     def take(self, cells: IntArray) -> CellLabels:
-        """Keep these cells, in this order."""
+        """Keep these cells, in this order; of a part of the cells labels may be few."""
         return CellLabels(
             self.names[cells],
             {name: values[cells] for name, values in self.columns.items()},
             {name: values[cells] for name, values in self.genes.items()},
             self.orders,
+            least=0,
         )
 
     def texts(self, column: str) -> Any:
@@ -78,11 +82,12 @@ class CellLabels:
         Raises
         ------
         InputError
-            If the label does not occur or has fewer than ``least`` cells.
+            If the label does not occur or has fewer cells than ``least``, or than these labels need.
         """
+        least = min(least, self.least)
         values = self.texts(column)
         found = np.flatnonzero(values == label)
-        if len(found) == 0:
+        if len(found) == 0 and least > 0:
             available = sorted(set(values.tolist()) - {NO_LABEL})
             raise InputError(f"label {label!r} not found in obs[{column!r}]; available: {available}.")
         if len(found) < least:

@@ -16,7 +16,7 @@ variances to one a gene and layer. Started from such a fit the mixture can only 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -187,10 +187,12 @@ class MixtureEM(Settings):
         """
         began = time.perf_counter()
         self._check(len(geometry.cells))
-        nearest = k_means(geometry.components, self.n_components, rng)[1]
+        nearest = k_means(geometry.components, self.n_components, int(rng.integers(2**31 - 1)))[1]
         placed = observations.select_cells(geometry.cells)
         start = start_from(placed, np.eye(self.n_components)[nearest], self.least)
-        return self.fit_from(observations, start, watch=watch, began=began)
+        order = observations.content_order  # sums are then the same in whatever order cells are given
+        fit = self.fit_from(observations.select_cells(order), start, watch=watch, began=began)
+        return replace(fit, posterior=fit.posterior[np.argsort(order)])
 
     def fit_from(
         self,

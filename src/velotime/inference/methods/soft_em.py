@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,13 +12,13 @@ from numpy.random import Generator
 
 from velotime._check import Either, Instance, Number, OneOf, Optional, Rule, Settings, Whole
 from velotime._status import InputError, Status
-from velotime._types import BoolArray, IntArray
+from velotime._types import IntArray
 from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, Trace, Watcher, continue_em, run_em, watch_nothing
 from velotime.inference.evidence.agreement import Agreement, agreement
 from velotime.inference.evidence.arrow import Arrow
 from velotime.inference.heldout.comparison import Comparison, compare_kinds
-from velotime.inference.heldout.lineages import choose_n_lineages
+from velotime.inference.heldout.lineages import LineageChoice, choose_n_lineages
 from velotime.inference.knowledge.base import Knowledge
 from velotime.inference.knowledge.labels import CellLabels, Groups
 from velotime.inference.knowledge.order import Markers, TimeLabels
@@ -33,12 +33,11 @@ from velotime.inference.observations import Observations
 from velotime.inference.results.cells import CellTable, cell_table
 from velotime.inference.results.genes import GeneTable, gene_table
 from velotime.inference.results.uncertainty import doubts
+from velotime.inference.search.begin import Starts, hand_over
 from velotime.inference.search.finals import finals
 from velotime.inference.search.starts import Geometry
-from velotime.inference.search.trials import Search, Trial, most_variable, some_cells
+from velotime.inference.search.trials import Search
 from velotime.inference.states import States
-
-MOST_LANDMARKS = 100  # root cells that the starts must hold
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class SoftFit:
     cells: CellTable
     genes: GeneTable
     lineage_names: tuple[str, ...]
-    lineage_choice: pd.DataFrame | None
+    lineage_choice: LineageChoice | None
     starts: pd.DataFrame
     arrow: Arrow
     seconds_starts: float
@@ -114,7 +113,7 @@ class Beginning:
     first: SoftParameters
     starts: pd.DataFrame
     arrow: Arrow
-    lineage_choice: pd.DataFrame | None
+    lineage_choice: LineageChoice | None
 
 
 @dataclass(frozen=True)
@@ -259,13 +258,16 @@ class SoftEM(Settings):
 
     def begin(self, observations: Observations, geometry: Geometry, *, rng: Generator, labels: CellLabels) -> Beginning:
         """Root, direction and lineages from short fits, and what the main run begins with; arguments as above."""
+        searching, thinning, sampling = rng.spawn(3)  # what one draws does not depend on what another drew
         rows = self.prior_rows(labels)
-        search = self._search(observations, geometry, rows, labels, rng)
-        n_lineages, choice = self._choose_lineages(observations, search, rng)
+        search = self._starts.search(observations, geometry, rows, self.landmarks(labels), searching)
+        choice = self._choose_lineages(observations, search, thinning)
+        n_lineages = self._n_lineages if choice is None else choice.n_lineages
         outcome = search.run(n_lineages)
-        chosen, arrow = finals(search, observations, outcome, rng)
+        chosen, arrow = finals(search, observations, outcome, sampling)
         problem = self._problem(Cells.of(observations, rows, self.noise), n_lineages)
-        first = self._first(problem, search.genes, outcome.problem.states, chosen)
+        # The posterior of the coarse clock is sharp; half as hot as the fit begins is warm enough, and never below 1.
+        first = hand_over(problem, search.genes, outcome.problem.states, chosen, max(self.hottest / 2, 1.0))
         return Beginning(problem, first, search.table(outcome), arrow, choice)
 
     def compare(
@@ -287,13 +289,10 @@ class SoftEM(Settings):
             Used where the method leaves the number open ("auto").
         """
         labels = CellLabels.plain(observations.n_cells) if labels is None else labels
-        search = self._search(observations, geometry, self.prior_rows(labels), labels, rng)
+        searching, thinning = rng.spawn(2)
+        search = self._starts.search(observations, geometry, self.prior_rows(labels), self.landmarks(labels), searching)
         some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
-        if self.lineages is not None:
-            n_lineages = len(self.lineages.labels)
-        elif self.n_lineages != "auto":
-            n_lineages = self.n_lineages
-        return compare_kinds(search, some, n_lineages, rng)
+        return compare_kinds(search, some, n_lineages if self._is_open else self._n_lineages, thinning)
 
     @property
     def reads(self) -> Reads:
@@ -316,25 +315,30 @@ class SoftEM(Settings):
         return PriorRows.of(Groups.of(labels, self.prior.by), self._pieces, labels)
 
     def landmarks(self, labels: CellLabels) -> IntArray:
-        """Cells that the starts must not miss, up to 100: those that may be the root."""
-        if self.root is None:
-            return np.zeros(0, dtype=np.int64)
-        found = self.root.candidates(labels)
-        return found[:: -(-len(found) // MOST_LANDMARKS)]
+        """Cells of which the starts must hold up to 100: those that may be the root."""
+        return np.zeros(0, dtype=np.int64) if self.root is None else self.root.candidates(labels)
 
     @property
     def _pieces(self) -> tuple[Knowledge, ...]:
         """Everything that is known of the cells."""
         return tuple(piece for piece in (self.lineages, self.root, *self.knowledge) if piece is not None)
 
-    def _choose_lineages(
-        self, observations: Observations, search: Search, rng: Generator
-    ) -> tuple[int, pd.DataFrame | None]:
-        """Number of lineages: given, or the smallest within one standard error of the best on held-out counts."""
+    @property
+    def _is_open(self) -> bool:
+        """Whether the number of lineages is left to the data."""
+        return self.lineages is None and self.n_lineages == "auto"
+
+    @property
+    def _n_lineages(self) -> int:
+        """The number of lineages where it is given; the least where it is not."""
         if self.lineages is not None:
-            return len(self.lineages.labels), None
-        if self.n_lineages != "auto":
-            return self.n_lineages, None
+            return len(self.lineages.labels)
+        return 1 if self.n_lineages == "auto" else self.n_lineages
+
+    def _choose_lineages(self, observations: Observations, search: Search, rng: Generator) -> LineageChoice | None:
+        """The smallest number of lineages within one standard error of the best on held-out counts, if it is open."""
+        if not self._is_open:
+            return None
         if not self.noise.counts:
             raise InputError('n_lineages="auto" compares held-out counts, which Gaussian noise has not; give a number.')
         some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
@@ -345,23 +349,10 @@ class SoftEM(Settings):
             return self.lineages.labels
         return tuple(str(k) for k in range(n_lineages))
 
-    def _search(
-        self, observations: Observations, geometry: Geometry, rows: PriorRows, labels: CellLabels, rng: Generator
-    ) -> Search:
-        geometry = geometry.take(some_cells(geometry, self.start_cells, self.landmarks(labels), rng))
-        some = observations.select_cells(geometry.cells)
-        genes = most_variable(some, self.start_genes)
-        return Search(
-            cells=Cells.of(some.select_genes(np.flatnonzero(genes)), rows.take(geometry.cells), self.noise),
-            geometry=geometry,
-            prior_rows=rows.take(geometry.cells),
-            genes=genes,
-            noise=self.noise,
-            prior=self.prior,
-            n_times=self.start_times,
-            root=self.root,
-            terminals=self.lineages,
-            rng=rng,
+    @property
+    def _starts(self) -> Starts:
+        return Starts(
+            self.noise, self.prior, self.start_cells, self.start_genes, self.start_times, self.root, self.lineages
         )
 
     def _problem(self, cells: Cells, n_lineages: int) -> SoftProblem:
@@ -377,13 +368,6 @@ class SoftEM(Settings):
             clock_moves=frozenset({half}),
             make_room=self.annealing,
         )
-
-    def _first(self, problem: SoftProblem, genes: BoolArray, coarse: States, chosen: Trial) -> SoftParameters:
-        """All cells and genes from the winner of the search on, which knows some of the genes on a coarser clock."""
-        handover = replace(problem, states=coarse)
-        first = handover.first(handover.expect_by(chosen.run.parameters, genes, self.hottest / 2))
-        prior = problem.time_prior.initial(problem.states, len(first.prior))
-        return replace(first, prior=prior, known=problem.cells.prior_rows.initial(problem.states))
 
     def _main_run(self, problem: SoftProblem, first: SoftParameters, watch: Watcher) -> Run[SoftParameters, Sums]:
         """All cells and genes, from hot to cold."""

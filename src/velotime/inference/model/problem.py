@@ -54,7 +54,9 @@ class Cells:
         n_levels = N_LEVELS if noise.counts else 1
         u = LayerData.of(observations.unspliced, observations.size_unspliced, n_levels)
         s = LayerData.of(observations.spliced, observations.size_spliced, n_levels)
-        order = np.lexsort((u.level, s.level))
+        rank = np.empty(observations.n_cells, dtype=np.int64)
+        rank[observations.content_order] = np.arange(observations.n_cells)  # sums are then the same in any order given
+        order = np.lexsort((rank, u.level, s.level))
         return cls(order, u.cells(order), s.cells(order), prior_rows.take(order), observations.n_averaged)
 
     @property

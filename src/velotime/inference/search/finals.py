@@ -20,16 +20,21 @@ ALL_GENES = Schedule(annealing=8, hottest=5.0, longest=4, tolerance=0.0)  # on t
 
 @dataclass(frozen=True)
 class Finalist:
-    """A trial, its fit to all genes by the counts alone, and what else is known of the cells says of it, nats."""
+    """A trial, its fit to all genes by the counts alone, and what else is known of the cells says of it, nats.
+
+    ``worth`` is how many independent cells say as much as these: where values are means over neighbours the counts are
+    weighed as in the arrow, so that the direction that is reported is the likelier one there as well.
+    """
 
     trial: Trial
     run: Run[SoftParameters, Sums]
     known: float
+    worth: float
 
     @property
     def log_likelihood(self) -> float:
         """All that speaks for it, nats."""
-        return self.run.bound * float(self.run.statistics.weight.sum()) + self.known
+        return self.run.bound * self.worth + self.known
 
 
 def finals(search: Search, observations: Observations, outcome: Outcome, rng: Generator) -> tuple[Trial, Arrow]:
@@ -50,8 +55,8 @@ def finals(search: Search, observations: Observations, outcome: Outcome, rng: Ge
     ahead, behind = (forward, backward) if forward.log_likelihood >= backward.log_likelihood else (backward, forward)
     arrow = _weigh(problem, ahead, behind, rng)
     if search.root is not None and ahead is backward and arrow.log_likelihood_margin < arrow.least_margin:
-        return forward.trial, _weigh(problem, forward, backward, rng)  # noise does not overrule a root
-    return ahead.trial, arrow
+        ahead, arrow = forward, _weigh(problem, forward, backward, rng)  # noise does not overrule a root
+    return ahead.trial, replace(arrow, whole_numbers=not search.noise.counts and some.holds_whole_numbers)
 
 
 def _weigh(problem: SoftProblem, ahead: Finalist, behind: Finalist, rng: Generator) -> Arrow:
@@ -64,4 +69,5 @@ def _on_all_genes(problem: SoftProblem, genes: BoolArray, trial: Trial) -> Final
     first = silent.first(silent.expect_by(start, genes, ALL_GENES.hottest))
     statistics, _ = silent.expect(first, ALL_GENES.hottest)
     run = run_em(silent, first, statistics, ALL_GENES)
-    return Finalist(trial, run, (listen(problem, run).bound - run.bound) * problem.cells.n_cells)
+    known = (listen(problem, run).bound - run.bound) * problem.cells.n_cells
+    return Finalist(trial, run, known, problem.cells.worth)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.random import Generator
-from scipy.cluster.vq import kmeans2
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import rankdata, spearmanr
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
@@ -32,6 +32,7 @@ SAME_ORDER = 0.95  # Spearman correlation above which two orderings count as one
 WIDTH = 0.06  # sd of the posterior that an ordering starts with, as a share of the clock
 LATE, LATEST = 0.6, 0.85  # share of the cells that come before the late ones, and before the latest
 HEIRS = 10  # later cells that hand their lineages down to one before them
+K_MEANS_RUNS = 10
 SMALLEST_GROUP = 0.02  # share of the late cells that a lineage's group must hold
 
 
@@ -59,8 +60,8 @@ class Geometry:
         return Geometry(self.cells[which], self.diffusion[which], self.components[which])
 
 
-#: Lineage weights of the cells from their times, principal components, number of lineages and a generator.
-Grouping: TypeAlias = Callable[[FloatArray, FloatArray, int, Generator], FloatArray]
+#: Lineage weights of the cells from their times, principal components, number of lineages and a seed.
+Grouping: TypeAlias = Callable[[FloatArray, FloatArray, int, int], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def arc_length(rank: FloatArray, components: FloatArray) -> FloatArray:
     return np.asarray(np.interp(rank, (np.arange(n_bins) + 0.5) / n_bins, even))
 
 
-def late_groups(time: FloatArray, components: FloatArray, n_lineages: int, rng: Generator) -> FloatArray:
+def late_groups(time: FloatArray, components: FloatArray, n_lineages: int, seed: int) -> FloatArray:
     """Lineage weights from k-means of the late cells' principal components, ``(cells, lineages)``.
 
     A cell belongs to the group with the nearest centre, the more firmly the later it is; early cells are shared alike.
@@ -140,12 +141,12 @@ def late_groups(time: FloatArray, components: FloatArray, n_lineages: int, rng: 
     InputError
         If the late cells do not fall into so many groups.
     """
-    _, centres, _ = _groups_after(LATE, time, components, n_lineages, rng)
+    _, centres, _ = _groups_after(LATE, time, components, n_lineages, seed)
     distance = ((components[:, None] - centres) ** 2).sum(axis=2)
     return share_early(time, np.eye(n_lineages)[distance.argmin(axis=1)])
 
 
-def fates(time: FloatArray, components: FloatArray, n_lineages: int, rng: Generator) -> FloatArray:
+def fates(time: FloatArray, components: FloatArray, n_lineages: int, seed: int) -> FloatArray:
     """Lineage weights from k-means of the latest cells, handed down to earlier ones, ``(cells, lineages)``.
 
     The latest cells stand further apart than those on their way, which k-means would rather group by how far they are.
@@ -156,7 +157,7 @@ def fates(time: FloatArray, components: FloatArray, n_lineages: int, rng: Genera
     InputError
         If the latest cells do not fall into so many groups.
     """
-    latest, _, group = _groups_after(LATEST, time, components, n_lineages, rng)
+    latest, _, group = _groups_after(LATEST, time, components, n_lineages, seed)
     weight = np.zeros((len(time), n_lineages))
     weight[latest] = np.eye(n_lineages)[group]
     order = np.argsort(-time, kind="stable")
@@ -169,7 +170,7 @@ def fates(time: FloatArray, components: FloatArray, n_lineages: int, rng: Genera
 
 
 def _groups_after(
-    share: float, time: FloatArray, components: FloatArray, n_lineages: int, rng: Generator
+    share: float, time: FloatArray, components: FloatArray, n_lineages: int, seed: int
 ) -> tuple[BoolArray, FloatArray, IntArray]:
     """Which cells come after a share of them ``(cells,)``; their groups' centres; the group of each of them."""
     late = time > np.quantile(time, share)
@@ -177,7 +178,7 @@ def _groups_after(
         raise InputError(
             f"n_lineages={n_lineages}, but there are only {int(late.sum())} late cells. Ask for fewer lineages."
         )
-    centres, nearest = k_means(components[late], n_lineages, rng)
+    centres, nearest = k_means(components[late], n_lineages, seed)
     sizes = np.bincount(nearest, minlength=n_lineages)
     found = int((sizes >= SMALLEST_GROUP * late.sum()).sum())
     if found < n_lineages:
@@ -214,18 +215,12 @@ def share_early(time: FloatArray, membership: FloatArray) -> FloatArray:
     return np.asarray(firm * membership + (1 - firm) / membership.shape[1])
 
 
-def k_means(points: FloatArray, k: int, rng: Generator, tries: int = 20) -> tuple[FloatArray, IntArray]:
-    """Best of several k-means runs; a run may end with an empty cluster, which the others then beat."""
-    best = None
-    for _ in range(tries):
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="One of the clusters is empty")
-            centres, nearest = kmeans2(points, k, minit="++", rng=rng, missing="warn", iter=30)
-        loss = ((points - centres[nearest]) ** 2).sum()
-        if best is None or loss < best[0]:
-            best = loss, centres, nearest
-    assert best is not None
-    return best[1], best[2]
+def k_means(points: FloatArray, k: int, seed: int) -> tuple[FloatArray, IntArray]:
+    """Best of several k-means runs; where there are fewer distinct points than centres, some groups are empty."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of too few distinct points, which callers look to
+        found = KMeans(k, n_init=K_MEANS_RUNS, random_state=seed).fit(points)
+    return found.cluster_centers_, found.labels_
 
 
 def assignment(start: Start, states: States) -> FloatArray:

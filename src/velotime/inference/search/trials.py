@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.random import Generator
 from scipy.stats import rankdata, spearmanr
 
 from velotime._status import InputError
@@ -50,10 +49,11 @@ AGAINST = -0.5  # Spearman correlation of two orderings below which one runs aga
 
 @dataclass(frozen=True)
 class Trial:
-    """A start and the short fit from it."""
+    """A start, the short fit from it, and for how many rounds it went on after the first."""
 
     start: Start
     run: Run[SoftParameters, Sums]
+    rounds: int = 0
 
     @property
     def bound(self) -> float:
@@ -104,8 +104,8 @@ class Search:
         Of the method.
     root, terminals
         What the user knows.
-    rng
-        Draws the seeds of the k-means.
+    seed
+        Of every k-means: none depends on how many there were before it.
     """
 
     cells: Cells
@@ -117,7 +117,7 @@ class Search:
     n_times: int
     root: Root | None
     terminals: Terminals | None
-    rng: Generator
+    seed: int
 
     def problem(self, n_lineages: int) -> SoftProblem:
         """The short fits' problem."""
@@ -203,7 +203,7 @@ class Search:
         if n_lineages == 1:
             return None
         if self.terminals is None:
-            return group(time, self.geometry.components, n_lineages, self.rng)
+            return group(time, self.geometry.components, n_lineages, self.seed)
         row = self.prior_rows.rows_of(self.terminals)
         own = np.eye(n_lineages)[np.maximum(row - 1, 0)]
         return share_early(time, np.where(row[:, None] > 0, own, 1.0 / n_lineages))
@@ -219,9 +219,8 @@ class Search:
         rivals = [begin_trial(silent, self._reversed(problem, time))]
         against = [trial for trial in trials[1:] if spearmanr(self._times(problem, trial), time).statistic < AGAINST]
         rivals += [trial if silent is problem else begin_trial(silent, trial.start) for trial in against[:1]]
-        for _ in range(rounds(len(trials))):
-            rivals = [go_on(silent, trial) for trial in rivals]
-        rivals = [Trial(trial.start, listen(problem, trial.run)) for trial in rivals]
+        rivals = [go_on_until(silent, trial, trials[0].rounds) for trial in rivals]
+        rivals = [replace(trial, run=listen(problem, trial.run)) for trial in rivals]
         return max(rivals, key=lambda trial: trial.bound)
 
     def _reversed(self, problem: SoftProblem, time: FloatArray) -> Start:
@@ -266,12 +265,22 @@ def go_on(problem: SoftProblem, trial: Trial) -> Trial:
     heated = replace(problem, restarts=LATER_RESTARTS)
     statistics, _ = heated.expect(trial.run.parameters, LATER_ROUNDS.hottest)
     run = run_em(heated, trial.run.parameters, statistics, LATER_ROUNDS)
-    return Trial(trial.start, run if run.bound > trial.bound else trial.run)
+    return Trial(trial.start, run if run.bound > trial.bound else trial.run, trial.rounds + 1)
+
+
+def go_on_until(problem: SoftProblem, trial: Trial, rounds: int) -> Trial:
+    """As many rounds as another trial had."""
+    while trial.rounds < rounds:
+        trial = go_on(problem, trial)
+    return trial
 
 
 def halve(problem: SoftProblem, trials: list[Trial]) -> list[Trial]:
-    """Let the better half go on until two are left; best first, those that fell out behind."""
-    going = list(trials)
+    """Let the better half go on until two are left; best first, those that fell out behind.
+
+    Two or fewer go on once: a single round is too short to choose by.
+    """
+    going = list(trials) if len(trials) > 2 else [go_on(problem, trial) for trial in trials]
     out: list[Trial] = []
     while len(going) > 2:
         going.sort(key=lambda trial: -trial.bound)
@@ -279,14 +288,6 @@ def halve(problem: SoftProblem, trials: list[Trial]) -> list[Trial]:
         out = going[half:] + out
         going = [go_on(problem, trial) for trial in going[:half]]
     return sorted(going, key=lambda trial: -trial.bound) + out
-
-
-def rounds(n_trials: int) -> int:
-    """Rounds that the best of so many trials goes on for in :func:`halve`, at least one."""
-    n = 0
-    while n_trials > 2:
-        n_trials, n = (n_trials + 1) // 2, n + 1
-    return max(n, 1)
 
 
 def most_variable(observations: Observations, n_genes: int) -> BoolArray:
@@ -298,10 +299,3 @@ def most_variable(observations: Observations, n_genes: int) -> BoolArray:
     keep = np.zeros(len(mean), dtype=bool)
     keep[np.argsort(-excess, kind="stable")[:n_genes]] = True
     return keep
-
-
-def some_cells(geometry: Geometry, n_cells: int, include: IntArray, rng: Generator) -> IntArray:
-    """Draw up to ``n_cells`` of the placed cells, those of ``include`` first; in their order."""
-    shuffled = rng.permutation(len(geometry.cells))
-    first = np.isin(geometry.cells[shuffled], include)
-    return np.sort(np.concatenate([shuffled[first], shuffled[~first]])[:n_cells])

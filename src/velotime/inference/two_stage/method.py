@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Literal
 
+import numpy as np
 from numpy.random import Generator
 
 from velotime._check import Either, Instance, OneOf, Settings
 from velotime._status import InputError
+from velotime._types import IntArray
 from velotime.inference.em import Watcher, watch_nothing
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.observations import Observations
 from velotime.inference.search.starts import Geometry
 from velotime.inference.two_stage.gene_clock.fit import GeneClock, GeneClockFit
+from velotime.inference.two_stage.gene_clock.summary import CurveCells
 from velotime.inference.two_stage.shared_clock.fit import SharedClock, SharedClockFit
 
 
@@ -76,7 +79,15 @@ class TwoStageEM(Settings):
         """
         clock = self.settings
         if isinstance(clock, GeneClock):
-            return clock.fit(observations, rng=rng, watch=watch)
+            order = observations.content_order  # sums and draws are then the same in whatever order cells are given
+            return _in_given_order(clock.fit(observations.select_cells(order), rng=rng, watch=watch), order)
         if geometry is None:
             raise InputError("a shared clock starts from where the cells lie: pass geometry.")
         return clock.fit(observations, geometry, rng=rng, watch=watch)
+
+
+def _in_given_order(fit: GeneClockFit, order: IntArray) -> GeneClockFit:
+    """Results of cells that were fitted in this order, in the order that they were given in."""
+    back = np.argsort(order)
+    cells = CurveCells(*(getattr(fit.cells, own.name)[back] for own in fields(fit.cells)))
+    return replace(fit, cells=cells, time=fit.time[back])

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -28,17 +28,21 @@ from velotime._status import InputError, Status
 from velotime._types import FloatArray
 from velotime.inference.em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference.evidence.arrow import Arrow
-from velotime.inference.knowledge.labels import CellLabels
+from velotime.inference.knowledge.labels import CellLabels, Groups
+from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import UniformPrior
-from velotime.inference.methods.soft_em import SoftEM
 from velotime.inference.model.noise import Gaussian
-from velotime.inference.model.problem import SoftParameters, SoftProblem
+from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
+from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.observations import Observations
 from velotime.inference.results.genes import GeneGains, gene_gains
+from velotime.inference.search.begin import Starts, hand_over
+from velotime.inference.search.finals import finals
 from velotime.inference.search.starts import Geometry
 from velotime.inference.states import States
 from velotime.inference.two_stage.shared_clock.placing import Curves, Exact, Explicit, PlacedSums, Placing
 
+HANDOVER = 5.0  # temperature at which the starts hand over
 RESTARTS = frozenset({4})  # iteration of each stage in which every gene is tried again from scratch
 
 
@@ -80,6 +84,16 @@ def curves_of(problem: SoftProblem, parameters: SoftParameters) -> Curves:
     return Curves(
         parameters.theta, parameters.unspliced_scatter, parameters.spliced_scatter, States.grid(problem.states.n_states)
     )
+
+
+@dataclass(frozen=True)
+class HardBeginning:
+    """Where the starts leave off: the problem of all cells and genes, first parameters, what was tried, direction."""
+
+    problem: SoftProblem
+    first: SoftParameters
+    starts: pd.DataFrame
+    arrow: Arrow
 
 
 @dataclass(frozen=True)
@@ -162,11 +176,9 @@ class SharedClock(Settings):
     ) -> SharedClockFit:
         """Fit the model; arguments as for ``SoftEM``."""
         began = time.perf_counter()
-        starts = SoftEM(noise=Gaussian(), prior=UniformPrior(), n_times=self.n_times)
-        start = starts.begin(observations, geometry, rng=rng, labels=CellLabels.plain(observations.n_cells))
+        start = self.begin(observations, geometry, rng)
         seconds_starts = time.perf_counter() - began
-        # What SoftEM does to the clock on its way from hot to cold would only lower the likelihood here.
-        problem = replace(start.problem, restarts=RESTARTS, clock_moves=frozenset(), make_room=None)
+        problem = start.problem
         stages = list(self.run(problem, start.first, watch))
         run = stages[-1]
         when = np.empty(problem.cells.n_cells)
@@ -185,6 +197,21 @@ class SharedClock(Settings):
             seconds_starts=seconds_starts,
             seconds=time.perf_counter() - began,
         )
+
+    def begin(self, observations: Observations, geometry: Geometry, rng: Generator) -> HardBeginning:
+        """Root, direction and first curves by the starts of ``SoftEM``."""
+        searching, sampling = rng.spawn(2)
+        noise, prior, states = Gaussian(), UniformPrior(), States.grid(self.n_times)
+        labels = CellLabels.plain(observations.n_cells)
+        rows = PriorRows.of(Groups.of(labels, None), (), labels)
+        nobody = np.zeros(0, dtype=np.int64)
+        search = Starts(noise, prior).search(observations, geometry, rows, nobody, searching)
+        outcome = search.run(1)
+        chosen, arrow = finals(search, observations, outcome, sampling)
+        cells = Cells.of(observations, rows, noise)
+        problem = SoftProblem(cells, states, noise, prior, RatePrior(states.layout), restarts=RESTARTS)
+        first = hand_over(problem, search.genes, outcome.problem.states, chosen, HANDOVER)
+        return HardBeginning(problem, first, search.table(outcome), arrow)
 
     def run(
         self, problem: SoftProblem, first: SoftParameters, watch: Watcher = watch_nothing
