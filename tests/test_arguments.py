@@ -99,7 +99,7 @@ TABLE = {
         "keep": (((), ["a"], "a", np.array(["a", "b"])), (None, [1], 3, [""], [None])),
         **LAYERS,
     },
-    "pp.moments": {"adata": ADATA, "n_neighbors": COUNT, "seed": SEED, **LAYERS},
+    "pp.moments": {"adata": ADATA, "n_neighbors": PAIR, "seed": SEED, **LAYERS},
     "pl.along_time": PLOT
     | {
         "gene": NAME,

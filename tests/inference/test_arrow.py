@@ -45,3 +45,31 @@ def test_genes_that_do_not_change_give_no_direction():
     with pytest.warns(vt.UnclearWarning, match="Root cells settle it"):
         vt.tl.recover_dynamics(adata, progress=False)
     assert adata.uns["time_arrow"]["verdict"] == "unclear"
+
+
+@pytest.mark.parametrize("kind", ["SoftEM", "shared clock"])
+def test_gaussian_noise_on_counts_warns_and_is_never_clear(small, kind):
+    """Its margins are large where those of a count noise are not."""
+    quick = {"n_times": 16, "annealing": 2, "max_iterations": 2, "start_times": 16, "start_genes": 20}
+    gaussian = vt.SoftEM(noise=vt.Gaussian(), **quick)
+    shared = vt.TwoStageEM(vt.SharedClock(explicit_iterations=1, max_iterations=1, n_times=16))
+    method, layers = {
+        "SoftEM": (gaussian, {}),
+        "shared clock": (shared, {"unspliced": "unspliced", "spliced": "spliced"}),
+    }[kind]
+    with pytest.warns(vt.UnclearWarning, match="whole numbers.*Gaussian.*SoftEM") as caught:
+        vt.tl.recover_dynamics(small, method=method, progress=False, **layers)
+    assert len(caught) == 1
+    record = small.uns["time_arrow"]
+    assert record["log_likelihood_margin"] > record["least_margin"]
+    assert record["whole_numbers"]
+    assert record["verdict"] == "unclear"
+
+
+def test_gaussian_noise_on_normalised_values_may_be_clear(small):
+    for name in ("unspliced", "spliced"):
+        small.layers[name] = np.log1p(small.layers[name])
+    quick = {"n_times": 16, "annealing": 2, "max_iterations": 2, "start_times": 16, "start_genes": 20}
+    vt.tl.recover_dynamics(small, method=vt.SoftEM(noise=vt.Gaussian(), **quick), progress=False)
+    assert not small.uns["time_arrow"]["whole_numbers"]
+    assert small.uns["time_arrow"]["verdict"] == "clear"

@@ -12,11 +12,13 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime import _keys as keys
+from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data.reading import find_layers, layer_sizes, read_layer
 
 N_NEIGHBORS = 30
 N_COMPONENTS = 30
+LEAST_GENES = 2
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ def find_neighbors(
     if found is not None and (n_neighbors in (None, own) or {"distances", "connectivities"} <= set(adata.obsp)):
         return found
     n_neighbors = N_NEIGHBORS if n_neighbors is None else n_neighbors
+    if adata.n_vars < LEAST_GENES:
+        raise InputError(f"only {adata.n_vars} gene: to find neighbours at least {LEAST_GENES} are needed.")
     name = find_layers(adata, spliced=spliced)[1]
     layer = sparse.csr_matrix(read_layer(adata, name, counts=False))
     scaled = sparse.csr_matrix(sparse.diags(1.0 / layer_sizes(adata, name)).astype(np.float32) @ layer)

@@ -18,7 +18,7 @@ from velotime.data import (
 from velotime.data.arguments import ADATA, LAYER
 
 
-@checked({"adata": ADATA, "n_neighbors": Whole(1), "unspliced": LAYER, "spliced": LAYER, "seed": SEED})
+@checked({"adata": ADATA, "n_neighbors": Whole(2), "unspliced": LAYER, "spliced": LAYER, "seed": SEED})
 def moments(
     adata: AnnData, *, n_neighbors: int = 30, unspliced: str | None = None, spliced: str | None = None, seed: int = 0
 ) -> None:
@@ -54,7 +54,8 @@ def moments(
     Raises
     ------
     InputError
-        If a layer is missing or holds something else than raw counts, or ``n_neighbors`` is less than 1.
+        If a layer is missing or holds something else than raw counts, or ``n_neighbors`` is less than 2 (the cell
+        itself counts).
 
     Examples
     --------

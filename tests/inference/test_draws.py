@@ -1,0 +1,116 @@
+"""Draws: nothing depends on the order of the cells, and no task on what another drew."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import velotime as vt
+from velotime.data import read_observations
+from velotime.inference import Observations
+from velotime.inference.heldout.lineages import LineageChoice
+from velotime.inference.methods import soft_em
+from velotime.inference.observations import draw_positions
+
+QUICK = {"n_times": 16, "annealing": 2, "max_iterations": 2, "start_cells": 50, "start_genes": 15, "start_times": 8}
+METHODS = {
+    "SoftEM": vt.SoftEM(**QUICK),
+    "with a root": vt.SoftEM(root=vt.Root("stage", "early"), **QUICK),
+    "two lineages": vt.SoftEM(n_lineages=2, **QUICK),
+    "Gaussian noise": vt.SoftEM(noise=vt.Gaussian(), **QUICK),
+    "clocks of genes": vt.TwoStageEM(vt.GeneClock(explicit_iterations=1, max_iterations=2)),
+    "shared clock": vt.TwoStageEM(vt.SharedClock(explicit_iterations=1, max_iterations=1, n_times=16)),
+    "mixture": vt.MixtureEM(n_components=4, max_iterations=5),
+}
+
+
+@pytest.fixture(scope="module")
+def cells():
+    adata = vt.simulation.simulate(120, 20, rng=np.random.default_rng(0), mean_unspliced=1.0, mean_spliced=3.0)
+    adata.obs["stage"] = np.where(adata.obs["true_time"] < 0.4, "early", "late")
+    for name, layer in (("u", "unspliced"), ("s", "spliced")):
+        adata.layers[name] = np.log1p(adata.layers[layer].toarray())
+    vt.pp.moments(adata)
+    return adata
+
+
+@pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
+@pytest.mark.parametrize("name", METHODS)
+def test_the_order_of_cells_changes_nothing(cells, name):
+    order = np.random.default_rng(1).permutation(cells.n_obs)
+    layers = {"unspliced": "u", "spliced": "s"} if name == "Gaussian noise" else {}
+    one, other = cells.copy(), cells[order].copy()
+    for adata in (one, other):
+        vt.tl.recover_dynamics(adata, method=METHODS[name], progress=False, **layers)
+    one = one[order]
+    if name == "mixture":
+        assert np.array_equal(one.obsm["mixture_posterior"], other.obsm["mixture_posterior"])
+        return
+    assert np.array_equal(one.obs["latent_time"], other.obs["latent_time"])
+    assert np.array_equal(one.layers["velocity"], other.layers["velocity"], equal_nan=True)
+    assert np.array_equal(one.var["fit_gamma"], other.var["fit_gamma"], equal_nan=True)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_order_of_content(form):
+    rng = np.random.default_rng(0)
+    values = rng.poisson(0.3, (2, 500, 30)).astype(np.float32)
+    values[:, 7] = values[:, 3]  # the same counts, told apart by size
+    sizes = rng.uniform(0.5, 2, (2, 500))
+    order = rng.permutation(500)
+    given = Observations(form(values[0]), form(values[1]), *sizes)
+    mixed = Observations(form(values[0][order]), form(values[1][order]), *sizes[:, order])
+    assert sorted(given.content_order) == list(range(500))
+    assert np.array_equal(order[mixed.content_order], given.content_order)
+    drawn = given.draw(50, np.random.default_rng(3), include=[1, 2, 3], most_included=2)
+    assert len(set(drawn)) == 50
+    assert 2 <= len(set(drawn) & {1, 2, 3}) < 4
+    again = mixed.draw(50, np.random.default_rng(3), include=np.flatnonzero(np.isin(order, [1, 2, 3])), most_included=2)
+    assert np.array_equal(order[again], drawn)
+
+
+def test_dense_and_sparse_cells_are_in_one_order(cells):
+    observations = read_observations(cells).observations
+    dense = Observations(
+        observations.unspliced.toarray(),
+        observations.spliced.toarray(),
+        observations.size_unspliced,
+        observations.size_spliced,
+    )
+    assert np.array_equal(dense.content_order, observations.content_order)
+
+
+def test_preferred_cells_come_first_but_not_all_of_them():
+    preferred = np.arange(100) < 30
+    drawn = draw_positions(preferred, 40, np.random.default_rng(0), 25)
+    assert np.all(np.diff(drawn) > 0)
+    assert len(drawn) == 40
+    assert 25 <= preferred[drawn].sum() < 30
+
+
+@pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
+def test_auto_that_chooses_two_is_the_fit_of_two(cells, monkeypatch):
+    chosen = soft_em.choose_n_lineages
+
+    def two(*given):
+        return LineageChoice(2, at_bound=False, table=chosen(*given).table)
+
+    monkeypatch.setattr(soft_em, "choose_n_lineages", two)
+    fits = []
+    for number in ("auto", 2):
+        adata = cells.copy()
+        method = vt.SoftEM(n_lineages=number, most_lineages=2, **QUICK)
+        vt.tl.recover_dynamics(adata, method=method, progress=False)
+        fits.append(adata)
+    assert np.array_equal(fits[0].obs["latent_time"], fits[1].obs["latent_time"])
+    assert np.array_equal(fits[0].var["fit_gamma"], fits[1].var["fit_gamma"])
+    assert fits[0].uns["time_arrow"] == fits[1].uns["time_arrow"]
+
+
+@pytest.mark.filterwarnings("ignore:the direction of time:velotime.UnclearWarning")
+def test_auto_at_its_bound_says_so(cells):
+    adata = cells.copy()
+    with pytest.warns(vt.UnclearWarning, match="1 lineages, the most that were allowed.*raise most_lineages"):
+        vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages="auto", most_lineages=1, **QUICK), progress=False)
+    assert adata.uns["lineages"]["at_bound"]
