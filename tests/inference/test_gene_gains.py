@@ -30,5 +30,5 @@ def test_explained_is_at_most_one_and_less_where_the_curve_is_off(fitted):
     assert np.nanmax(found) <= 1.0
     theta = fit.parameters.theta.copy()
     theta[:, 3:5] = theta[:, [4, 3]]  # induction for repression
-    wrong = replace(fit.parameters, genes=replace(fit.parameters.genes, theta=theta))
+    wrong = replace(fit.parameters, theta=theta)
     assert np.nanmedian(gene_gains(fit.problem, wrong, statistics).deviance_explained) < np.nanmedian(found) - 0.3
