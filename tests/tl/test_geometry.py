@@ -52,7 +52,7 @@ def test_too_little_to_order_cells_by_is_refused_in_a_sentence(small):
         vt.tl.recover_dynamics(small[shown][:, best].copy(), progress=False)
     few = small[np.arange(240) % 4].copy()
     few.obs_names_make_unique()
-    with pytest.raises(InputError, match="only 4 cells differ.*at least 10"):
+    with pytest.raises(InputError, match=r"only 4 cells differ.*at least 10"):
         vt.tl.recover_dynamics(few, progress=False)
     with pytest.raises(InputError, match="only 1 gene: to find neighbours at least 2"):
         vt.pp.moments(small[:, best].copy())
