@@ -63,7 +63,7 @@ TABLE = {
         **LAYERS,
     },
     "tl.differential_kinetics": {"adata": ADATA, "groupby": NAME, "least_cells": COUNT},
-    "tl.rank_genes": {"adata": ADATA, "by": NAME},
+    "tl.rank_genes": {"adata": ADATA, "by": OPTIONAL_NAME},
     "tl.rank_genes_in_groups": {"adata": ADATA, "groupby": NAME},
     "tl.recover_dynamics": {
         "adata": ADATA,
@@ -71,6 +71,7 @@ TABLE = {
             (None, vt.SoftEM(), vt.TwoStageEM(), vt.MixtureEM()),
             (vt.SoftEM, vt.TwoStageEM, "soft", "SoftEM", vt.Poisson(), vt.GeneClock(), 3, {}),
         ),
+        "layers": ((None, (), ["velocity"], "velocity"), (3, [3], [None], [""])),
         "seed": SEED,
         "progress": FLAG,
         **LAYERS,

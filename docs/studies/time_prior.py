@@ -29,9 +29,11 @@ from velotime import simulation as sim
 from velotime.data import read_labels, read_observations
 from velotime.inference import CellLabels
 from velotime.inference.em import watch_nothing
-from velotime.inference.heldout.thinning import ThinnedCounts, heldout_log_likelihood
+from velotime.inference.heldout.scores import StateModel
+from velotime.inference.heldout.thinning import ThinnedCounts
 from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import Cells
+from velotime.inference.search.begin import hand_over
 from velotime.tl._geometry import place_cells
 
 HERE = Path(__file__).resolve().parent
@@ -125,19 +127,20 @@ class Fit:
 
 def fit(parts: Parts, method: vt.SoftEM, seed: int) -> Fit:
     """The main run from the better of both orderings by distance from the root: no search for a direction."""
-    rng = np.random.default_rng(seed)
+    placing, searching = np.random.default_rng(seed).spawn(2)
     train = parts.counts.train
     rows = method.prior_rows(parts.labels)
-    search = method._search(train, place_cells(train, rng), rows, parts.labels, rng)
+    nobody = np.zeros(0, dtype=np.int64)
+    search = method._starts.search(train, place_cells(train, placing), rows, nobody, searching)
     best = max(search.first_trials, key=lambda trial: trial.bound)
     problem = method._problem(Cells.of(train, rows, method.noise), 1)
-    first = method._first(problem, search.genes, search.problem(1).states, best)
+    first = hand_over(problem, search.genes, search.problem(1).states, best, method.hottest / 2)
     run = method._main_run(problem, first, watch_nothing)
     return Fit(
         time=time_and_lineage(problem, run.parameters)[0],
         theta=run.parameters.theta,
         iterations=len(run.trace.bound),
-        heldout=float(heldout_log_likelihood(problem, run.parameters, parts.counts.test).mean()),
+        heldout=float(StateModel.of_curves(problem, run.parameters).heldout(parts.counts.test).mean()),
     )
 
 

@@ -13,7 +13,7 @@ from velotime.inference.heldout.lineages import LineageChoice
 from velotime.inference.methods import soft_em
 from velotime.inference.observations import draw_positions
 
-QUICK = {"n_times": 16, "annealing": 2, "max_iterations": 2, "start_cells": 50, "start_genes": 15, "start_times": 8}
+QUICK = {"n_times": 16, "annealing": 2, "max_iterations": 2, "start_cells": 50, "start_genes": 12, "start_times": 8}
 METHODS = {
     "SoftEM": vt.SoftEM(**QUICK),
     "with a root": vt.SoftEM(root=vt.Root("stage", "early"), **QUICK),
@@ -27,7 +27,7 @@ METHODS = {
 
 @pytest.fixture(scope="module")
 def cells():
-    adata = vt.simulation.simulate(120, 20, rng=np.random.default_rng(0), mean_unspliced=1.0, mean_spliced=3.0)
+    adata = vt.simulation.simulate(100, 16, rng=np.random.default_rng(0), mean_unspliced=1.0, mean_spliced=3.0)
     adata.obs["stage"] = np.where(adata.obs["true_time"] < 0.4, "early", "late")
     for name, layer in (("u", "unspliced"), ("s", "spliced")):
         adata.layers[name] = np.log1p(adata.layers[layer].toarray())

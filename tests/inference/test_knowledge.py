@@ -19,6 +19,8 @@ from velotime.inference.knowledge.labels import Groups
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.states import States
 
+# The cells below have hardly an unspliced count on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore:.* of the counts are unspliced:velotime.InputWarning")
 STATES = States.grid(32)
 QUICK = {"start_genes": 20, "start_times": 24, "annealing": 6, "max_iterations": 8, "n_times": 32}
 METHODS = {
