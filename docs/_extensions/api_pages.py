@@ -90,8 +90,9 @@ def _heading(text: str, line: str = "=") -> str:
     return f"{text}\n{line * len(text)}\n"
 
 
-def _table(module: str, words: Iterable[str]) -> str:
-    rows = "\n".join(f"   ~{_dotted(module, word)}" for word in words)
+def _table(words: Iterable[str]) -> str:
+    """Of names in the current module of the page."""
+    rows = "\n".join(f"   {word}" for word in words)
     return f".. autosummary::\n   :toctree: generated\n   :nosignatures:\n\n{rows}\n"
 
 
@@ -102,7 +103,8 @@ def _summary(module: str) -> str:
 def _page(module: str) -> str:
     title = f"{TITLES.get(module, module)}: ``velotime.{module}``"
     gallery = "Each of them is drawn in the :doc:`gallery </guides/gallery>`.\n" if module == "pl" else ""
-    return "\n".join([_heading(title), _summary(module), "", gallery, _table(module, names(module))])
+    inside = f".. currentmodule:: {ROOT}.{module}\n"
+    return "\n".join([_heading(title), _summary(module), "", gallery, inside, _table(names(module))])
 
 
 def _kind(thing: Any) -> str:
@@ -119,8 +121,8 @@ def _face() -> str:
     by_kind: dict[str, list[str]] = {"Methods and their settings": [], "Functions": [], "Errors and warnings": []}
     for word in names(""):
         by_kind[_kind(getattr(package, word))].append(word)
-    parts = [_heading("Methods, knowledge, errors: ``velotime``")]
-    parts += [f"{_heading(kind, '-')}\n{_table('', words)}" for kind, words in by_kind.items() if words]
+    parts = [_heading("Methods, knowledge, errors: ``velotime``"), f".. currentmodule:: {ROOT}\n"]
+    parts += [f"{_heading(kind, '-')}\n{_table(words)}" for kind, words in by_kind.items() if words]
     return "\n".join(parts)
 
 
