@@ -102,3 +102,18 @@ def test_zero_velocities_draw_no_arrow(drawn):
 def test_settings_out_of_range(wrong, drawn):
     with pytest.raises(vt.InputError, match=next(iter(wrong))):
         vt.pl.velocity_grid(drawn, **wrong)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("plot", [vt.pl.velocity_stream, vt.pl.velocity_grid, vt.pl.velocity_arrows])
+def test_a_few_cells_without_coordinates(forked, plot, value):
+    forked.obsm["X_umap"][:3, 0] = value
+    forked.obsm["velocity_umap"][:3] = np.nan
+    ax = plot(forked)
+    assert [text.get_text() for text in ax.texts] == ["3 cells without coordinates or velocity left out"]
+    assert np.isfinite([*ax.get_xlim(), *ax.get_ylim()]).all()
+
+
+def test_cells_without_a_time_to_compare_are_counted(drawn):
+    drawn.obs["day"] = drawn.obs["true_time"].where(np.arange(drawn.n_obs) >= 2)
+    assert [text.get_text() for text in vt.pl.time_against(drawn, "day").texts] == ["2 cells without day left out"]

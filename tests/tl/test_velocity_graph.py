@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 import scanpy as sc
 from scipy import sparse
@@ -190,3 +191,26 @@ def test_neighbours_of_many_cells_are_exact():
     found = neighbors.distances[17]
     np.testing.assert_allclose(np.sort(found.data), np.sort(apart)[: found.nnz], rtol=1e-3)
     assert found.nnz == 4
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_cells_without_coordinates_take_no_others_with_them(graphed, value):
+    whole = graphed.obsm["velocity_line"]
+    adata = graphed.copy()
+    adata.obsm["X_line"][:3, 1] = value
+    vt.tl.velocity_embedding(adata, basis="line")
+    found = adata.obsm["velocity_line"]
+    assert np.isnan(found[:3]).all()
+    assert np.isfinite(found[3:]).all()
+    graph = graphed.obsp["velocity_graph"] + abs(graphed.obsp["velocity_graph_neg"])
+    far = np.asarray(graph[:, :3].sum(axis=1)).ravel()[3:] == 0
+    np.testing.assert_allclose(found[3:][far], whole[3:][far])
+    # neighbours of such a cell keep the direction that their other neighbours give them
+    near = ~far
+    cosine = (found[3:] * whole[3:]).sum(axis=1) / np.linalg.norm(found[3:], axis=1) / np.linalg.norm(whole[3:], axis=1)
+    assert np.median(cosine[near]) > 0.9
+    labels = np.where(adata.obs["true_time"] < 0.5, "early", "late")
+    adata.obs["stage"] = pd.Categorical(labels)
+    score = vt.metrics.cross_boundary_correctness(adata, [("early", "late")], column="stage", basis="line")
+    assert np.isfinite(score).all()
+    assert score.attrs["n_cells_left_out"] == 3

@@ -110,5 +110,6 @@ def time_against(
     size = point_size(len(x)) / 2
     ax.scatter(x, time, s=size, color="tab:blue", linewidths=0, zorder=3, rasterized=True)
     ax.set(xlabel=name_column(column), ylabel=TIME_LABEL, ylim=(-0.02, 1.02))
+    note_left_out(ax, ~np.isfinite(x), f"without {name_column(column)} left out")
     tidy([ax])
     return finish(ax, show=show, save=save)

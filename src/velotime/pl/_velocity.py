@@ -249,8 +249,10 @@ def _draw_arrows(ax: Axes, at: FloatArray, velocity: FloatArray, *, length: floa
 
 def _close(ax: Axes, moving: _Moving, basis: str, *, show: bool | None, save: str | Path | None) -> Axes | None:
     name_axes(ax, basis)
-    low, high = np.nanmin(moving.points, axis=0), np.nanmax(moving.points, axis=0)
+    placed = np.isfinite(moving.points).all(axis=1)
+    low, high = moving.points[placed].min(axis=0), moving.points[placed].max(axis=0)
     room = ROOM * (high - low)
     ax.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
-    note_left_out(ax, ~moving.whole, "without velocity left out")
+    what = "velocity" if placed.all() else "coordinates or velocity"
+    note_left_out(ax, ~moving.whole, f"without {what} left out")
     return finish(ax, show=show, save=save)

@@ -61,7 +61,7 @@ def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SC
     adata
         With :func:`velotime.tl.velocity_graph`.
     basis
-        Which ``obsm["X_<basis>"]``.
+        Which ``obsm["X_<basis>"]``. Cells without coordinates (NaN) get no velocity; neighbours do without.
     scale
         As in :func:`transition_matrix`.
 
@@ -74,8 +74,14 @@ def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SC
     InputError
         If there is no graph or no such basis.
     """
-    positive, negative = _graph(adata), sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH_NEG])
     points = embedding(adata, basis)
+    placed = np.isfinite(points).all(axis=1)
+    # An edge to a cell without a place leads nowhere: without it, the other neighbours keep their say.
+    among = sparse.diags(placed.astype(np.float32))
+    graphs = _graph(adata), sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH_NEG])
+    positive, negative = (sparse.csr_matrix(among @ graph @ among) for graph in graphs)
+    positive.eliminate_zeros()
+    negative.eliminate_zeros()
     weights = sparse.csr_matrix(positive)
     weights.data = np.expm1(scale * weights.data)
     push = sparse.csr_matrix(negative)
@@ -94,6 +100,7 @@ def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SC
         out[:, k] = pulled - np.bincount(row, step[:, k], minlength=adata.n_obs) / degree * (
             np.bincount(row, probability, minlength=adata.n_obs)
         )
+    out[~placed] = np.nan
     name = f"{keys.VELOCITY}_{basis}"
     write_derived(adata, name, {"obsm": {name: out}}, made_of=arrows_made_of(adata, points))
 
