@@ -42,7 +42,7 @@ def test_evidence_of_a_process(fitted):
 def test_genes_that_do_not_change_give_no_direction():
     flat = sim.GeneMix(induction=0, repression=0, pulse=0, dip=0, flat=1)
     adata = sim.simulate(400, 60, rng=np.random.default_rng(0), genes=flat)
-    with pytest.warns(vt.UnclearWarning, match="Root cells settle it"):
+    with pytest.warns(vt.UnclearWarning, match="root cells"):
         vt.tl.recover_dynamics(adata, progress=False)
     assert adata.uns["time_arrow"]["verdict"] == "unclear"
 

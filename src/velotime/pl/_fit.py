@@ -11,6 +11,7 @@ from matplotlib.ticker import NullLocator
 
 from velotime import _keys as keys
 from velotime._check import checked
+from velotime._numbers import nats, number, percent
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import Fitted
@@ -50,8 +51,10 @@ def time_prior(
     prior = Fitted.of(adata).require("prior").time_prior
     times = np.asarray(prior["times"], dtype=float)
     weights = np.atleast_2d(np.asarray(prior["weights"], dtype=float))
-    edges = np.concatenate([times[:1], 0.5 * (times[1:] + times[:-1]), times[-1:]])  # each time stands for these
-    density = weights.reshape(len(weights), -1, len(times)) / np.diff(edges)
+    # Each time stands for as much of the clock as any other, the first and the last too: weights that are the same are
+    # a density of 1 throughout.
+    width = np.gradient(times) * (len(times) - 1) / len(times)
+    density = weights.reshape(len(weights), -1, len(times)) / width
     density /= weights.sum(axis=1)[:, None, None]
     ax = open_axes(ax, size=(4.4, 3.0))
     if len(weights) == 1:
@@ -202,11 +205,11 @@ def _decades(most: float) -> list[float]:
 
 
 def _verdict(adata: AnnData) -> str:
+    """The margin, of which the genes are only a part where something is known of the cells, and the bootstrap."""
     arrow = adata.uns[keys.TIME_ARROW]
-    text = f"{arrow['verdict']}: {arrow['log_likelihood_margin']:,.0f} nats for this direction"
+    known = float(arrow.get("knowledge_margin", 0.0))
+    of_which = f", {number(known)} of them from what is known" if known else ""
+    text = f"{arrow['verdict']}: {nats(arrow['log_likelihood_margin'])} for this direction{of_which}"
     if "probability" in arrow:
-        share = float(arrow["probability"])
-        text += (
-            f"\nprobability by bootstrap over genes: {share:.3f}" if share < 1 else "\nall bootstraps over genes agree"
-        )
+        text += f"\n{percent(arrow['probability'])} of bootstrap samples of the genes agree"
     return text

@@ -11,23 +11,26 @@ import pandas as pd
 from anndata import AnnData
 
 from velotime import _keys as keys
-from velotime._status import Status
+from velotime._numbers import nats, number, percent
+from velotime._status import Status, UnclearWarning
 from velotime.data import Fitted
 from velotime.report._words import (
     SPOKEN,
-    best_genes,
+    Roots,
+    best_genes_in_words,
     comparison_record,
+    direction_in_words,
+    fate_genes,
     flatten,
     left_out,
     lineage_shares,
-    number,
-    percent,
-    piece_in_words,
-    root_in_words,
-    root_margin,
+    method_in_words,
+    seconds_in_words,
+    status_in_words,
+    unit_in_words,
 )
+from velotime.tl._doubts import doubts_of, piece_in_words
 
-LEAST_SHARE = 0.01  # of the cells, below which a lineage is warned about
 VAGUE_TIME = 0.15  # median sd of the cells' times from which on their order says little
 RELATIVE = (
     "The clock runs from 0 to 1, from the earliest to the latest cells. Rates are per unit of this clock, not per "
@@ -137,7 +140,7 @@ def _headline(adata: AnnData) -> str:
 def _fit_ended(record: Mapping[str, Any]) -> Finding:
     status = str(record.get("status", "unknown"))
     answer = {Status.CONVERGED: "Converged", Status.MAX_ITER: "Stopped early", Status.BOUND_FELL: "Fell back"}
-    text = str(record.get("status_text", "")) or "How the fit ended was not recorded."
+    text = status_in_words(record)
     return Finding("Fit", dict(answer).get(status, status), text, "good" if status == Status.CONVERGED else "mind")
 
 
@@ -147,12 +150,11 @@ def _direction(adata: AnnData) -> Finding:
         text = f"{method} does not compare the two directions; they rest on unspliced counts leading spliced ones."
         return Finding("Direction of time", "Not tested", text, "plain")
     arrow = adata.uns[keys.TIME_ARROW]
-    text = f"Backwards, the best fit is {number(arrow['log_likelihood_margin'])} nats less likely"
-    text += f" (on {int(arrow['n_cells']):,} cells)." if "n_cells" in arrow else "."
-    if "share_of_genes" in arrow:
+    text = direction_in_words(arrow)
+    if "least_margin" in arrow:
         text += (
-            f" {percent(arrow['share_of_genes'])} of the genes prefer the direction reported, and so do "
-            f"{percent(arrow['probability'])} of samples of the genes."
+            f" It is called clear from {nats(arrow['least_margin'])} and {percent(arrow['least_probability'])} on, if "
+            "counts and knowledge do not contradict each other."
         )
     clear = str(arrow["verdict"]) == "clear"
     return Finding("Direction of time", "Clear" if clear else "Not clear", text, "good" if clear else "mind")
@@ -161,14 +163,19 @@ def _direction(adata: AnnData) -> Finding:
 def _trajectory(adata: AnnData) -> Finding:
     record = comparison_record(adata)
     if not record:
-        text = (
-            "Whether there is a trajectory at all was not asked of held-out counts: velotime.tl.compare_models asks, "
-            "and so does velotime run without --skip-comparison."
-        )
-        return Finding("Trajectory", "Not asked", text, "plain")
+        return Finding("Trajectory", "Not asked", _why_not_asked(adata.uns[keys.RECOVER_DYNAMICS]), "plain")
     verdict = str(record["verdict"])
     answer = {"trajectory": "Found", "clusters": "Clusters instead", "nothing": "None"}.get(verdict, verdict)
     return Finding("Trajectory", answer, str(record["reason"]), "good" if verdict == "trajectory" else "mind")
+
+
+def _why_not_asked(record: Mapping[str, Any]) -> str:
+    """What would ask held-out counts whether there is a trajectory; fits of values have none."""
+    asked = "Whether there is a trajectory at all was not asked of held-out counts"
+    noise = record.get("settings", {}).get("noise", {})
+    if isinstance(noise, Mapping) and str(noise.get("name", "")) in ("NegativeBinomial", "Poisson"):
+        return f"{asked}: velotime.tl.compare_models asks, and so does velotime run without --skip-comparison."
+    return f"{asked}: this fit read values, not counts. velotime.tl.compare_models asks it of raw counts."
 
 
 def _certainty(adata: AnnData) -> Finding | None:
@@ -199,29 +206,21 @@ def _warnings(adata: AnnData) -> list[str]:
         )
     if str(record.get("status", Status.CONVERGED)) != Status.CONVERGED:
         out.append(str(record.get("status_text", "The fit did not converge.")))
-    arrow = adata.uns.get(keys.TIME_ARROW, {})
-    if arrow.get("contested", False):
-        out.append("Counts and what was known of the cells speak for opposite directions of time: check the labels.")
-    elif arrow.get("whole_numbers", False):
-        out.append(
-            "Whole-number counts were fitted with Gaussian noise: its margins mean little, so the direction of time is "
-            "called unclear. Fit counts with a count noise."
-        )
-    elif str(arrow.get("verdict", "clear")) != "clear":
-        out.append(
-            "Time may run the other way: the best fit backwards explains the counts nearly as well. Cells known to be "
-            "early (a root), marker genes known to be early or late, or experimental time settle it."
-        )
-    if keys.KNOWLEDGE in adata.uns:
-        pieces = adata.uns[keys.KNOWLEDGE]["table"].itertuples()
-        out.extend(f"{piece_in_words(piece)}." for piece in pieces if piece.in_conflict)
+    out.extend(_doubt_in_words(doubt) for doubt in doubts_of(adata))
     fitted = Fitted.of(adata)
     if "intervals" in fitted.capabilities and float(np.nanmedian(fitted.uncertainty["sd"])) > VAGUE_TIME:
         out.append("The times of most cells are vague: compare groups of cells, not single cells.")
-    for name, share in lineage_shares(adata):
-        if share < LEAST_SHARE:
-            out.append(f"Lineage {name} holds {percent(share)} of the cells only; it may be none.")
     return out
+
+
+def _doubt_in_words(doubt: UnclearWarning) -> str:
+    """A warning of the fit as a sentence of the page, which knows neither Python nor a command line."""
+    text = f"{doubt.text[0].upper()}{doubt.text[1:]}"
+    if not doubt.cures:
+        return text
+    return (
+        f"{text} What can settle it: {', '.join(doubt.cures[:-1])}{' or ' if doubt.cures[1:] else ''}{doubt.cures[-1]}."
+    )
 
 
 def _done(adata: AnnData) -> list[tuple[str, str]]:
@@ -231,15 +230,17 @@ def _done(adata: AnnData) -> list[tuple[str, str]]:
         ("Cells", number(record.get("n_cells", adata.n_obs))),
         ("Genes fitted", number(record.get("n_genes"))),
         ("Genes left out", "; ".join(f"{n:,} {reason}" for reason, n in left_out(adata).items()) or "none"),
-        ("Method", str(record.get("method", "not recorded"))),
+        ("Method", method_in_words(record)),
         *_spoken(settings),
         *_starts_tried(record),
+        *_known(adata),
         *_lineage_rows(adata),
-        ("Genes that tell most of time", ", ".join(best_genes(adata, 10))),
+        _best_genes(adata),
+        ("Unit of time", unit_in_words(adata) if keys.EXPERIMENTAL_TIME in adata.uns else ""),
         ("Layers", _layers(record)),
         ("Iterations", number(record.get("iterations"))),
-        ("Log-likelihood", f"{number(record['log_likelihood'])} nats" if "log_likelihood" in record else ""),
-        ("Time taken", _seconds(record)),
+        ("Log-likelihood", nats(record["log_likelihood"]) if "log_likelihood" in record else ""),
+        ("Time taken", seconds_in_words(record)),
         ("Seed", str(record.get("seed", ""))),
         ("velotime", str(record.get("version", ""))),
     ]
@@ -254,12 +255,22 @@ def _spoken(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _starts_tried(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    starts = record.get("starts")
-    if not isinstance(starts, pd.DataFrame) or len(starts) == 0:
+    roots = Roots.of(record)
+    if roots is None:
         return []
-    n_roots = starts["root_cell"].nunique()
-    tried = f"{len(starts)} starts from {n_roots} {'root' if n_roots == 1 else 'roots'}"
-    return [("Root", f"cell {root_in_words(starts.iloc[0])}, {root_margin(record)}"), ("Starts tried", tried)]
+    return [("Root", f"cell {roots.cell}: {roots.margin}"), ("Starts tried", roots.tried)]
+
+
+def _known(adata: AnnData) -> list[tuple[str, str]]:
+    """What was known of the cells, a row per piece."""
+    if keys.KNOWLEDGE not in adata.uns:
+        return []
+    return [("Known of the cells", piece_in_words(piece)) for piece in adata.uns[keys.KNOWLEDGE]["table"].itertuples()]
+
+
+def _best_genes(adata: AnnData) -> tuple[str, str]:
+    what, names = best_genes_in_words(adata)
+    return f"{what[0].upper()}{what[1:]}", names
 
 
 def _lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
@@ -267,9 +278,7 @@ def _lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
     if not shares:
         return []
     rows = [("Lineages", ", ".join(f"{name} ({percent(share)} of the cells)" for name, share in shares))]
-    if keys.FIT_LINEAGE_RATIO in adata.var:
-        ratio = adata.var[keys.FIT_LINEAGE_RATIO].sort_values(ascending=False).dropna()
-        rows.append(("Genes that tell lineages apart", ", ".join(str(name) for name in ratio.index[:10])))
+    rows.append(("Genes that tell lineages apart", fate_genes(adata)))
     return rows
 
 
@@ -278,25 +287,26 @@ def _layers(record: Mapping[str, Any]) -> str:
     return ", ".join(f"{kind}: “{name}”" for kind, name in layers.items())
 
 
-def _seconds(record: Mapping[str, Any]) -> str:
-    if "seconds" not in record:
-        return ""
-    whole, starts = float(record["seconds"]), float(record.get("seconds_starts", 0.0))
-    return f"{whole:,.1f} s" + (f", of which {starts:,.1f} s for the starts" if starts else "")
-
-
 def _tables(adata: AnnData) -> list[Table]:
-    a_cell = {"log_likelihood": "held-out log-likelihood (nats a cell)", "behind": "behind the best (nats a cell)"}
+    a_cell = {"log_likelihood": "held-out log-likelihood (nats per cell)", "behind": "behind the best (nats per cell)"}
+    record = adata.uns[keys.RECOVER_DYNAMICS]
     found = (
-        (
-            adata.uns[keys.RECOVER_DYNAMICS].get("starts"),
-            "Starts tried, and how far each is behind the best",
-            {"log_likelihood": "behind the best (nats)"},
-        ),
+        (record.get("starts"), _starts_caption(adata), {"log_likelihood": "behind the best (nats)"}),
         (comparison_record(adata).get("table"), "Models judged on held-out counts", a_cell),
         (adata.uns.get(keys.LINEAGES, {}).get("choice"), "Numbers of lineages judged on held-out counts", a_cell),
     )
     return [_table(*one) for one in found if isinstance(one[0], pd.DataFrame) and len(one[0])]
+
+
+def _starts_caption(adata: AnnData) -> str:
+    """What the table of starts holds; its distance of the fit backwards is another measure than the direction's."""
+    arrow, settings = adata.uns.get(keys.TIME_ARROW, {}), adata.uns[keys.RECOVER_DYNAMICS].get("settings", {})
+    cells = f" on {number(arrow['n_cells'])} cells" if "n_cells" in arrow else ""
+    genes = f" and at most {number(settings['start_genes'])} genes" if cells and "start_genes" in settings else ""
+    return (
+        f"Starts tried in short fits{cells}{genes}, and how far each is behind the best. The direction of time is "
+        "weighed afterwards on all genes, so its margin is another"
+    )
 
 
 def _table(frame: pd.DataFrame, caption: str, heads: Mapping[str, str]) -> Table:

@@ -35,7 +35,9 @@ class Column:
 
 COLUMNS = (
     Column(
-        keys.FIT_DEVIANCE_EXPLAINED, "Explained", "Share of what the clock can say of this gene that its curve says."
+        keys.FIT_DEVIANCE_EXPLAINED,
+        "Explained",
+        "How much of what the clock can say of this gene its curve says; 1 or more: all of it, 0 or less: nothing.",
     ),
     Column(
         keys.FIT_GAIN, "Gain (nats)", "How much the gene tells of time: its log-likelihood over that of a constant."

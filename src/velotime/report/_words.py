@@ -1,8 +1,9 @@
-"""Pieces of a fit in words: what the page and the terminal say alike, and how numbers are written."""
+"""Pieces of a fit in words: what the page and the terminal both say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ import pandas as pd
 from anndata import AnnData
 
 from velotime import _keys as keys
+from velotime._numbers import nats, number, percent
 from velotime.data import of_these_cells, read_derived
+from velotime.tl._doubts import backwards_in_words
 
 SPOKEN = {
     "NegativeBinomial": "negative binomial (counts scatter more than by chance alone)",
@@ -19,6 +22,17 @@ SPOKEN = {
     "LearnedPrior": "learned from the cells",
     "UniformPrior": "uniform",
     "FixedPrior": "given",
+}
+
+MOST_GROUPS = 3  # named with a root cell
+HOW = {
+    "rank": "cells evenly by their distance from it",
+    "arc length": "cells by their distance from it",
+    "knowledge": "cells by what is known of them",
+    "reversed": "the best start run backwards",
+    "one lineage": "lineages by the late cells of a fit with one",
+    "fates": "lineages by the ends that cells lead to",
+    "tips": "lineages towards far tips",
 }
 
 
@@ -33,10 +47,11 @@ def lineage_shares(adata: AnnData) -> list[tuple[str, float]]:
 
 def left_out(adata: AnnData) -> dict[str, int]:
     """How many genes were left out before and by the fit, by reason."""
-    before = adata.uns.get(keys.FILTER_GENES, {}).get("left_out", {})
-    return {
-        str(reason): int(n) for reason, n in {**before, **adata.uns[keys.RECOVER_DYNAMICS].get("left_out", {})}.items()
-    }
+    out: dict[str, int] = {}
+    for record in (adata.uns.get(keys.FILTER_GENES, {}), adata.uns[keys.RECOVER_DYNAMICS]):
+        for reason, n in record.get("left_out", {}).items():
+            out[str(reason)] = out.get(str(reason), 0) + int(n)
+    return out
 
 
 def best_genes(adata: AnnData, n: int) -> list[str]:
@@ -50,21 +65,144 @@ def best_genes(adata: AnnData, n: int) -> list[str]:
     return [str(name) for name in score.sort_values(ascending=False).dropna().index[:n]]
 
 
+def fate_genes(adata: AnnData) -> str:
+    """The ten genes that tell lineages apart best; none if the fit ranks none."""
+    if keys.FIT_LINEAGE_RATIO not in adata.var:
+        return ""
+    ratio = adata.var[keys.FIT_LINEAGE_RATIO].sort_values(ascending=False).dropna()
+    return ", ".join(str(name) for name in ratio.index[:10])
+
+
+def best_genes_in_words(adata: AnnData) -> tuple[str, str]:
+    """What the best genes are best at, and which they are; empty if the fit ranks none."""
+    what = "tell most of time" if keys.FIT_GAIN in adata.var else "are fitted best"
+    return f"genes that {what}", ", ".join(best_genes(adata, 10))
+
+
+def method_in_words(record: Mapping[str, Any]) -> str:
+    """The method and those of its settings that are models or knowledge themselves."""
+    parts = []
+    for name, value in record.get("settings", {}).items():
+        if name == "clock" and isinstance(value, str):
+            parts.append(f"{value} clock")
+        elif isinstance(value, Mapping) and "name" in value:
+            parts.append(str(value["name"]))
+        elif isinstance(value, Mapping):
+            parts.extend(str(one["name"]) for one in value.values() if isinstance(one, Mapping))
+    return ", ".join([str(record.get("method", "not recorded")), *parts])
+
+
+def status_in_words(record: Mapping[str, Any]) -> str:
+    """How the fit ended; where genes were fitted one by one, how many of them converged."""
+    text = str(record.get("status_text", "")) or "How the fit ended was not recorded."
+    if "n_converged" in record:
+        text += f" {int(record['n_converged']):,} of {int(record['n_genes']):,} genes converged."
+    return text
+
+
+def seconds_in_words(record: Mapping[str, Any]) -> str:
+    """How long the fit took, and the starts of that."""
+    if "seconds" not in record:
+        return ""
+    whole, starts = float(record["seconds"]), float(record.get("seconds_starts", 0.0))
+    return f"{whole:,.1f} s" + (f", of which {starts:,.1f} s for the starts" if starts else "")
+
+
+def direction_in_words(arrow: Mapping[str, Any]) -> str:
+    """All evidence for the direction of time."""
+    text = f"The best fit backwards is {backwards_in_words(arrow)}"
+    text += f" (on {int(arrow['n_cells']):,} cells and all fitted genes)." if "n_cells" in arrow else "."
+    known = float(arrow.get("knowledge_margin", 0.0))
+    if known != 0:
+        counts = float(arrow["log_likelihood_margin"]) - known
+        text += (
+            f" Of these nats, {signed(counts)} are from the counts and {signed(known)} from what is known of the cells."
+        )
+    if "share_of_genes" in arrow:
+        share, agree = percent(arrow["share_of_genes"]), percent(arrow["probability"])
+        text += (
+            f" {share} of the genes prefer the direction reported, and so do {agree} of bootstrap samples of the genes"
+        )
+        text += " with what is known." if known else "."
+    return text
+
+
 def root_in_words(start: pd.Series) -> str:
     """The root cell of a start and the groups that it lies in."""
-    labels = [str(start[name]) for name in start.index if name.startswith("root_") and name != "root_cell"]
-    return str(start["root_cell"]) + (f" ({', '.join(dict.fromkeys(labels))})" if labels else "")
+    named = [name for name in start.index if name.startswith("root_") and name != "root_cell"]
+    groups = [f"{name.removeprefix('root_')} {start[name]}" for name in named[:MOST_GROUPS]]
+    return str(start["root_cell"]) + (f" ({', '.join(groups)})" if groups else "")
 
 
-def root_margin(record: Mapping[str, Any]) -> str:
-    """By how much the best root wins."""
-    starts = record["starts"]
-    n_roots = starts.loc[starts["start"] != "reversed", "root_cell"].nunique()
-    if n_roots < 2:
-        return "no other root was tried"
-    if "root_margin" not in record:
-        return f"the best of {n_roots} roots"
-    return f"{record['root_margin']:,.0f} nats over the next best root"
+@dataclass(frozen=True)
+class Roots:
+    """The root of a fit beside the others that were tried.
+
+    Attributes
+    ----------
+    cell
+        The root cell and the groups that it lies in.
+    how
+        How the start from it was ordered.
+    margin
+        By how much it won, in words.
+    others
+        The other roots, the likeliest first, and how far each is behind, nats; negative: ahead.
+    n_starts
+        Starts tried, not counting fits of one of them backwards.
+    n_roots
+        Root cells that these began from.
+    given
+        Whether the user named the root.
+    """
+
+    cell: str
+    how: str
+    margin: str
+    others: tuple[tuple[str, float], ...]
+    n_starts: int
+    n_roots: int
+    given: bool
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Roots | None:
+        """From the record of a run; None if it has no starts."""
+        starts = record.get("starts")
+        if not isinstance(starts, pd.DataFrame) or len(starts) == 0:
+            return None
+        chosen = starts[starts["chosen"]].iloc[0] if "chosen" in starts else starts.iloc[0]
+        tried = starts[starts["start"] != "reversed"].sort_values("log_likelihood", ascending=False, kind="stable")
+        rest = tried[tried["root_cell"] != chosen["root_cell"]].drop_duplicates("root_cell")
+        others = tuple(
+            (root_in_words(row), float(chosen["log_likelihood"] - row["log_likelihood"])) for _, row in rest.iterrows()
+        )
+        given = isinstance(record.get("settings", {}).get("root"), Mapping)
+        margin = _root_margin(others, given=given)
+        return cls(
+            cell=root_in_words(chosen),
+            how=HOW.get(str(chosen["start"]), str(chosen["start"])),
+            margin=margin,
+            others=others,
+            n_starts=len(tried.drop_duplicates(["root_cell", "start"])),
+            n_roots=int(tried["root_cell"].nunique()),
+            given=given,
+        )
+
+    @property
+    def tried(self) -> str:
+        """How many starts were tried, in words."""
+        starts = f"{self.n_starts} {'start' if self.n_starts == 1 else 'starts'}"
+        roots = f"{self.n_roots} {'root' if self.n_roots == 1 else 'roots'}"
+        return f"{starts} from {roots}, and the best one backwards; the fit began with {self.how}"
+
+
+def _root_margin(others: tuple[tuple[str, float], ...], *, given: bool) -> str:
+    if not others:
+        return "as given" if given else "no other root was tried"
+    ahead = others[0][1]
+    if ahead < 0:
+        return f"{nats(-ahead)} behind another root in the short fits, but ahead on all genes"
+    return f"{nats(ahead)} over the next best root in the short fits"
 
 
 def flatten(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
@@ -80,34 +218,9 @@ def flatten(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, str
     return rows
 
 
-def number(value: Any) -> str:
-    """A number for reading: thousands apart, three digits where it is small; text as it is, nothing for None."""
-    if value is None:
-        return ""
-    if isinstance(value, str | bool | np.bool_):
-        return str(value)
-    value = float(value)
-    if not np.isfinite(value):
-        return "none"
-    text = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
-    return text.replace("-", "\u2212")
-
-
-def percent(share: Any) -> str:
-    """A share in per cent; what is rounded to all or nothing says so."""
-    share = float(share)
-    if 0 < share < 0.005:
-        return "under 1\u00a0%"
-    if 0.995 <= share < 1:
-        return "over 99\u00a0%"
-    return f"{share:.0%}".replace("%", "\u00a0%")
-
-
-def piece_in_words(piece: Any) -> str:
-    """A row of the table of what was known of the cells, and whether it agrees with the rest."""
-    verdict = "in conflict" if piece.in_conflict else "agrees"
-    order = "" if np.isnan(piece.correlation) else f", Spearman with time {piece.correlation:+.2f}"
-    return f"{piece.piece} {verdict}: {piece.nats:+,.0f} nats on {piece.n_cells:,} cells{order}"
+def signed(value: float) -> str:
+    """A number with its sign in any case."""
+    return f"+{number(value)}" if value > 0 else number(value)
 
 
 def comparison_record(adata: AnnData) -> Mapping[str, Any]:

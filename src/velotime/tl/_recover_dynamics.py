@@ -16,10 +16,8 @@ from velotime._status import InputWarning, UnclearWarning
 from velotime.data import Reading, choose_layers, read_for, read_labels, write_fit
 from velotime.data.arguments import ADATA, LAYER
 from velotime.inference import (
-    CLEAR_PROBABILITY,
     LEAST_GROUP,
     POOLED,
-    Arrow,
     Method,
     MixtureEM,
     MixtureFit,
@@ -29,10 +27,9 @@ from velotime.inference import (
     TwoStageEM,
     Watcher,
 )
+from velotime.tl._doubts import about_noise, doubts_of
 from velotime.tl._geometry import place_cells
 from velotime.tl._progress import ProgressBar
-
-LEAST_SHARE = 0.01  # of the cells, below which a lineage is warned about
 
 
 @checked(
@@ -156,7 +153,8 @@ def recover_dynamics(
         Settings, status and record of the run, with its ``id``, which is the same for the same data, method and seed
         (what was derived from an earlier fit is removed: graph, arrows, resampling, comparison, experimental time);
         the table of the ``starts`` tried (root cell, its label in each
-        categorical obs column, log-likelihood below the best) and the ``root_margin`` over the next best root, nats;
+        categorical obs column, log-likelihood below the best, whether it is the one
+        ``chosen`` and whether it runs ``backwards`` to the best) and the ``root_margin`` over the next best root, nats;
         the time prior, a row a group of ``groups``; evidence for the direction of time: margin in nats in all, a cell,
         and the part of it that comes from what is known of the cells (``knowledge_margin``), share of genes, bootstrap
         ``probability`` (``counts_probability`` without what is known), the thresholds ``least_margin`` and
@@ -171,8 +169,9 @@ def recover_dynamics(
     Warns
     -----
     UnclearWarning
-        If the direction is not clear, a piece of knowledge is in conflict with the rest, a group of the time prior has
-        fewer than 5 cells, or a lineage hardly any.
+        If the direction is not clear, a piece of knowledge is in conflict with the rest, the number of lineages chosen
+        is the largest tried, a lineage holds hardly any cells, a group of the time prior has fewer than 5, or whole
+        numbers are fitted with Gaussian noise.
     InputWarning
         If hardly any counts are unspliced (the assay sees no introns), or both layers are the same.
 
@@ -191,7 +190,7 @@ def recover_dynamics(
     with ProgressBar(show=progress) as bar:
         fit = _fit(method, adata, reading, np.random.default_rng(seed), bar)
     write_fit(adata, reading, method, fit, seed=seed, layers=layers)
-    _warn(fit)
+    _warn(adata, fit)
 
 
 @singledispatch
@@ -225,77 +224,21 @@ def _(method: MixtureEM, adata: AnnData, reading: Reading, rng: Generator, watch
     return method.fit(reading.observations, geometry, rng=fitting, watch=watch)
 
 
-def _warn(fit: Any) -> None:
+def _warn(adata: AnnData, fit: Any) -> None:
     """Say loudly what a reader must not overlook."""
-    texts: list[str] = []
-    if isinstance(fit, SoftFit | SharedClockFit):
-        texts += _about_noise(fit.arrow)
+    doubts: list[UnclearWarning] = []
     if isinstance(fit, SoftFit):
-        texts += (*_about_direction(fit), *_about_knowledge(fit), *_about_groups(fit), *_about_lineages(fit))
-    for text in texts:
-        warnings.warn(text, UnclearWarning, stacklevel=4)
+        doubts += (*doubts_of(adata), *_about_groups(fit))
+    elif isinstance(fit, SharedClockFit):
+        doubts += about_noise(adata)
+    for doubt in doubts:
+        warnings.warn(doubt, stacklevel=4)
 
 
-def _about_noise(arrow: Arrow) -> Iterator[str]:
-    if arrow.whole_numbers:
-        yield (
-            "the values are whole numbers, as counts are, but the noise is Gaussian: its variance does not grow with "
-            "the mean, so genes with many counts decide, and the direction of time is called unclear however large its "
-            "margin. Fit counts with method=vt.SoftEM(), and Gaussian noise to normalised values or moments."
-        )
-
-
-def _about_direction(fit: SoftFit) -> Iterator[str]:
-    arrow = fit.arrow
-    if arrow.verdict == "clear" or arrow.whole_numbers:
-        return
-    if arrow.contested:
-        counts, known = arrow.log_likelihood_margin - arrow.knowledge_margin, arrow.knowledge_margin
-        sides = ("counts", "what is known of the cells") if counts > 0 else ("what is known of the cells", "counts")
-        yield (
-            f"the direction of time is contested: for it, {max(counts, known):,.0f} nats ({sides[0]}); against it, "
-            f"{-min(counts, known):,.0f} nats ({sides[1]}). Check roots, ends, markers and labels; uns['knowledge'] "
-            "weighs each of them."
-        )
-        return
-    yield (
-        "the direction of time is not clear: the best fit backwards is "
-        f"{arrow.log_likelihood_margin:,.0f} nats behind ({arrow.least_margin:,.0f} are asked), and "
-        f"{arrow.probability:.0%} of bootstrap samples of the genes agree ({CLEAR_PROBABILITY:.0%} are asked). "
-        "Root cells settle it, e.g. method=vt.SoftEM(root=vt.Root('clusters', 'progenitors')); so do end cells, "
-        "markers known to be early or late, and experimental times: knowledge=vt.Ends('clusters', ['mature']), "
-        "vt.Markers(early=[...], late=[...]) or vt.TimeLabels('day')."
-    )
-
-
-def _about_knowledge(fit: SoftFit) -> Iterator[str]:
-    if not any(piece.in_conflict for piece in fit.knowledge):
-        return
-    told = "; ".join(
-        f"{piece.title}: {piece.nats:+,.0f} nats on {piece.n_cells:,} cells, "
-        f"Spearman with time {piece.correlation:+.2f}" + (" (in conflict)" if piece.in_conflict else "")
-        for piece in fit.knowledge
-    )
-    yield f"what is known of the cells contradicts the counts or itself: {told}. The fit weighs all of it; check these."
-
-
-def _about_groups(fit: SoftFit) -> Iterator[str]:
+def _about_groups(fit: SoftFit) -> Iterator[UnclearWarning]:
     for name, labels in fit.groups.pooled.items():
         where = "share one" if name == POOLED else f"share that of {name!r}"
-        yield (
+        yield UnclearWarning(
             f"{', '.join(repr(label) for label in labels)}: fewer than {LEAST_GROUP} cells, too few for a time prior "
             f"of their own; they {where}."
         )
-
-
-def _about_lineages(fit: SoftFit) -> Iterator[str]:
-    if fit.lineage_choice is not None and fit.lineage_choice.at_bound:
-        yield (
-            f"held-out counts ask for {fit.lineage_choice.n_lineages} lineages, the most that were allowed; more might "
-            f"do better: raise most_lineages, e.g. vt.SoftEM(n_lineages='auto', "
-            f"most_lineages={2 * fit.lineage_choice.n_lineages})."
-        )
-    shares = fit.cells.lineages.mean(axis=0)
-    for name, share in zip(fit.lineage_names, shares, strict=True):
-        if share < LEAST_SHARE:
-            yield f"lineage {name!r} holds {share:.1%} of the cells only; ask for fewer unless it is known to exist."

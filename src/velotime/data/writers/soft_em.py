@@ -141,10 +141,13 @@ def _label_columns(adata: AnnData) -> list[str]:
 
 
 def _root_margin(starts: pd.DataFrame) -> float:
-    """Log-likelihood of the best start over the best of those from another root; infinite if there is none."""
-    others = starts[(starts["root_cell"] != starts["root_cell"].iloc[0]) & (starts["start"] != "reversed")]
-    best = starts["log_likelihood"].iloc[0]
-    return float(best - others["log_likelihood"].max()) if len(others) else float("inf")
+    """Log-likelihood of the chosen start over the best of those from another root; infinite if there is none.
+
+    Negative where the search liked another root better and all genes decided for the best start run backwards.
+    """
+    chosen = starts[starts["chosen"]].iloc[0]
+    others = starts[(starts["root_cell"] != chosen["root_cell"]) & (starts["start"] != "reversed")]
+    return float(chosen["log_likelihood"] - others["log_likelihood"].max()) if len(others) else float("inf")
 
 
 def _uns(reading: Reading, fit: SoftFit) -> dict[str, Any]:

@@ -268,7 +268,7 @@ class SoftEM(Settings):
         problem = self._problem(Cells.of(observations, rows, self.noise), n_lineages)
         # The posterior of the coarse clock is sharp; half as hot as the fit begins is warm enough, and never below 1.
         first = hand_over(problem, search.genes, outcome.problem.states, chosen, max(self.hottest / 2, 1.0))
-        return Beginning(problem, first, search.table(outcome), arrow, choice)
+        return Beginning(problem, first, search.table(outcome, chosen), arrow, choice)
 
     def compare(
         self,

@@ -237,8 +237,12 @@ class Search:
     def _times(self, problem: SoftProblem, trial: Trial) -> FloatArray:
         return time_and_lineage(problem, trial.run.parameters)[0]
 
-    def table(self, outcome: Outcome) -> pd.DataFrame:
-        """Root, how it was started, and log-likelihood below the best, a row a trial."""
+    def table(self, outcome: Outcome, chosen: Trial) -> pd.DataFrame:
+        """Root, how it was started, and log-likelihood below the best, a row per trial.
+
+        ``backwards`` marks the trial that runs against the best one, ``chosen`` the one that the main run goes on
+        from: not always the best here, as all genes decide between the two.
+        """
         trials = outcome.trials
         if all(trial is not outcome.backwards for trial in trials):
             trials = [*trials, outcome.backwards]
@@ -249,6 +253,8 @@ class Search:
                 "root_cell": [int(self.geometry.cells[trial.start.root]) for trial in trials],
                 "start": [trial.start.how for trial in trials],
                 "log_likelihood": [(trial.bound - best) * worth for trial in trials],
+                "backwards": [trial is outcome.backwards for trial in trials],
+                "chosen": [trial is chosen for trial in trials],
             }
         )
 

@@ -36,9 +36,16 @@ function drawGene(gene, content, cells, coloring) {
 function sayGene(gene) {
   const { fit_deviance_explained: explained, fit_gain: gain } = gene.values;
   const parts = [];
-  if (Number.isFinite(explained)) parts.push(`Its curve explains ${Math.round(100 * explained)} % of what the clock can say of it`);
+  if (Number.isFinite(explained)) parts.push(sayExplained(explained));
   if (Number.isFinite(gain)) parts.push(`gain over a constant ${Math.round(gain).toLocaleString("en")} nats`);
   return parts.length ? `${parts.join("; ")}.` : "";
+}
+
+// A smooth curve can do better than free means in pieces of the clock, or worse than a constant: no share, but words.
+function sayExplained(share) {
+  if (share <= 0) return "Its curve explains nothing of what the clock can say of it";
+  const percent = share >= 0.995 && share < 1 ? "over 99" : share < 0.005 ? "under 1" : Math.round(100 * share);
+  return share >= 1 ? "Its curve explains all that the clock can say of it" : `Its curve explains ${percent} % of what the clock can say of it`;
 }
 
 function topOf(content, layer) {

@@ -1,0 +1,134 @@
+"""What a reader of a fit must not overlook, in sentences: warned about after a fit, repeated on the page.
+
+They are read from what the fit wrote, so that a warning, the page and ``uns`` cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from velotime import _keys as keys
+from velotime._numbers import nats, percent, signed_nats
+from velotime._status import Cure, UnclearWarning
+
+LEAST_SHARE = 0.01  # of the cells, below which a lineage is warned about
+GIVEN_BY = {"Ends": Cure.ENDS, "Markers": Cure.MARKERS, "TimeLabels": Cure.TIMES}
+
+
+def doubts_of(adata: AnnData) -> list[UnclearWarning]:
+    """All that a fit leaves open, most important first; none if it is clear or its method does not say."""
+    return [
+        *about_noise(adata),
+        *_about_direction(adata),
+        *_about_knowledge(adata),
+        *_about_number(adata),
+        *_about_shares(adata),
+    ]
+
+
+def about_noise(adata: AnnData) -> Iterator[UnclearWarning]:
+    """Counts that were fitted with Gaussian noise."""
+    if adata.uns.get(keys.TIME_ARROW, {}).get("whole_numbers", False):
+        yield UnclearWarning(
+            "the values are whole numbers, as counts are, but the noise is Gaussian: its variance does not grow with "
+            "the mean, so genes with many counts decide, and the direction of time is called unclear however large its "
+            "margin. Gaussian noise is for normalised values and moments.",
+            (Cure.COUNT_NOISE,),
+        )
+
+
+def direction_cures(settings: Mapping[str, Any]) -> tuple[Cure, ...]:
+    """What can settle the direction of time and was not given to the fit: nothing is named that was."""
+    if "knowledge" not in settings:
+        return ()  # a method that takes none
+    knowledge = settings["knowledge"]
+    pieces = knowledge.values() if isinstance(knowledge, Mapping) else ()
+    given = {GIVEN_BY.get(str(piece.get("name"))) for piece in pieces}
+    if isinstance(settings.get("root"), Mapping):
+        given.add(Cure.ROOT)
+    return tuple(cure for cure in (Cure.ROOT, Cure.ENDS, Cure.MARKERS, Cure.TIMES) if cure not in given)
+
+
+def backwards_in_words(arrow: Mapping[str, Any]) -> str:
+    """How the best fit backwards compares, after "the best fit backwards is"."""
+    margin = float(arrow["log_likelihood_margin"])
+    if margin < 0:
+        return f"{nats(-margin)} more likely, too little to overrule the root that was given"
+    return f"{nats(margin)} less likely"
+
+
+def _about_direction(adata: AnnData) -> Iterator[UnclearWarning]:
+    arrow = adata.uns.get(keys.TIME_ARROW, {})
+    if str(arrow.get("verdict", "clear")) == "clear" or arrow.get("whole_numbers", False):
+        return
+    if arrow.get("contested", False):
+        yield _contested(arrow)
+        return
+    reasons = [f"the best fit backwards is {backwards_in_words(arrow)}"]
+    least = float(arrow.get("least_margin", np.inf))
+    if float(arrow["log_likelihood_margin"]) <= least < np.inf:
+        reasons[0] += f" (more than {nats(least)} are asked)"
+    probability, asked = float(arrow["probability"]), float(arrow.get("least_probability", 1.0))
+    agree = f"{percent(probability)} of bootstrap samples of the genes agree"
+    reasons.append(f"only {agree} ({percent(asked)} are asked)" if probability < asked < 1 else agree)
+    settings = adata.uns[keys.RECOVER_DYNAMICS].get("settings", {})
+    yield UnclearWarning(
+        f"the direction of time is not clear, it may run the other way: {reasons[0]}, and {reasons[1]}.",
+        direction_cures(settings),
+    )
+
+
+def _contested(arrow: Mapping[str, Any]) -> UnclearWarning:
+    known = float(arrow["knowledge_margin"])
+    counts = float(arrow["log_likelihood_margin"]) - known
+    sides = ("counts", "what is known of the cells") if counts > 0 else ("what is known of the cells", "counts")
+    return UnclearWarning(
+        f"the direction of time is contested: for it, {nats(max(counts, known))} ({sides[0]}); against it, "
+        f"{nats(-min(counts, known))} ({sides[1]}). Check roots, ends, markers and labels; uns['knowledge'] weighs "
+        "each of them."
+    )
+
+
+def piece_in_words(piece: Any) -> str:
+    """A row of the table of what was known of the cells, and whether it agrees with the rest."""
+    verdict = "in conflict" if piece.in_conflict else "agrees"
+    order = "" if np.isnan(piece.correlation) else f", Spearman correlation with time {piece.correlation:+.2f}"
+    return f"{piece.piece} {verdict}: {signed_nats(piece.nats)} on {piece.n_cells:,} cells{order}"
+
+
+def _about_knowledge(adata: AnnData) -> Iterator[UnclearWarning]:
+    table = adata.uns.get(keys.KNOWLEDGE, {}).get("table")
+    if isinstance(table, pd.DataFrame) and table["in_conflict"].any():
+        told = "; ".join(piece_in_words(piece) for piece in table.itertuples())
+        yield UnclearWarning(
+            f"what is known of the cells contradicts the counts or itself: {told}. The fit weighs all of it; check "
+            "these."
+        )
+
+
+def _about_number(adata: AnnData) -> Iterator[UnclearWarning]:
+    """A number of lineages that is only where the search for it stopped."""
+    record = adata.uns.get(keys.LINEAGES, {})
+    if record.get("at_bound", False):
+        yield UnclearWarning(
+            f"held-out counts ask for {len(record['names'])} lineages, the most that were allowed; more might do better. "
+            "Real data go on gaining a little with every lineage, so the number of fates known to exist is the better "
+            "guide.",
+            (Cure.LINEAGES, Cure.TERMINALS),
+        )
+
+
+def _about_shares(adata: AnnData) -> Iterator[UnclearWarning]:
+    record = adata.uns.get(keys.LINEAGES, {})
+    shares = dict(zip((str(name) for name in record.get("names", ())), record.get("shares", ()), strict=False))
+    for name, share in shares.items():
+        if float(share) < LEAST_SHARE:
+            yield UnclearWarning(
+                f"lineage {name!r} holds {percent(share)} of the cells only; ask for fewer lineages unless it is known "
+                "to exist."
+            )
