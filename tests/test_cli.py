@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from velotime._cli_labels import split_labels
+from velotime._cli_words import warning_text
+from velotime._status import Cure, UnclearWarning
 from velotime.cli import main
+
+PYTHON = r"\bvt\.|\bvelotime\.[a-z]+\.|\badata\b|\w=[\w\"'(\[]"  # what only a user of the library can type
 
 
 @pytest.fixture
@@ -64,7 +69,7 @@ def test_what_is_known_from_the_command_line(small, tmp_path):
     assert done.exit_code == 0, done.output
     for words in ("Root(first: yes)", "Ends(stage: done)", f"Markers(late: {rises})", "TimeLabels(day)"):
         assert words in done.output
-    assert "of the nats are from what is known" in done.output
+    assert "from what is known of the cells" in done.output
     assert "the clock spans" in done.output
     fitted = ad.read_h5ad(out)
     assert len(fitted.uns["knowledge"]["table"]) == 4
@@ -135,6 +140,10 @@ def test_labels_are_split_at_commas_that_belong_to_none_of_them(text, labels):
         (["{cells}", "--noise", "cauchy"], "Invalid value"),
         (["{cells}", "--seed", "-1"], "Invalid value"),
         (["{cells}", "--terminals", "true_lineage:0,,"], "two or more labels"),
+        (["{cells}", "--noise", "gaussian", "--min-cells", "5"], "--min-cells: genes are chosen by raw counts"),
+        (["{cells}", "--noise", "gaussian", "--n-top-genes", "5", "--min-cells", "5"], "--min-cells and --n-top-genes"),
+        (["{cells}", "--noise", "gaussian", "--lineages", "auto"], "--lineages auto"),
+        (["{cells}", "--lineages", "90", "-q"], "--lineages 90"),
         ([], "Missing argument"),
     ],
 )
@@ -145,7 +154,30 @@ def test_bad_input_is_exit_2_with_one_clear_line(cells, arguments, message):
     assert done.exit_code == 2, done.output
     assert message in done.output
     assert "Traceback" not in done.output
+    assert not re.search(PYTHON, done.output), done.output
     assert cells.read_bytes() == before
+
+
+def test_warnings_name_options(small, tmp_path):
+    small.layers["unspliced"], small.layers["spliced"] = small.layers["spliced"], small.layers["unspliced"]
+    path = tmp_path / "cells.h5ad"
+    small.write_h5ad(path)
+    done = CliRunner().invoke(main, ["run", str(path), "--max-iterations", "1", "--noise", "gaussian"])
+    assert done.exit_code == 0, done.output
+    assert "Warning: the values are whole numbers" in done.output
+    assert "(--noise negative-binomial)" in done.output
+    assert not re.search(PYTHON, done.output), done.output
+
+
+def test_every_cure_is_an_option():
+    help_text = CliRunner().invoke(main, ["run", "--help"]).output
+    warning = UnclearWarning("the direction of time is not clear.", tuple(Cure))
+    text = warning_text(warning)
+    for option in re.findall(r"--[\w-]+", text):
+        assert option in help_text
+    assert text.count("--") >= len(Cure)
+    assert not re.search(PYTHON, text)
+    assert "vt.Root('clusters', 'progenitors')" in str(warning)
 
 
 def test_a_failed_fit_is_exit_1(cells, monkeypatch):
@@ -183,6 +215,38 @@ def test_ctrl_c_leaves_no_file(cells):
         assert process.returncode == 130
         assert "nothing was written" in err
         assert [path.name for path in cells.parent.iterdir()] == ["cells.h5ad"]
+
+
+def test_ctrl_c_while_the_report_is_written_names_what_is_there(cells, monkeypatch):
+    import velotime.report._write as writing
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writing, "write_page", interrupt)
+    arguments = ["run", str(cells), "--max-iterations", "1", "--skip-comparison", "--report"]
+    done = CliRunner().invoke(main, [*arguments, str(cells.with_name("report.html"))])
+    assert done.exit_code == 130
+    assert done.output.splitlines()[-1] == f"Interrupted; {cells.with_name('cells_velotime.h5ad')} was written before."
+    assert {path.name for path in cells.parent.iterdir()} == {"cells.h5ad", "cells_velotime.h5ad"}
+
+
+def test_stages_are_named_as_they_begin(cells):
+    done = CliRunner().invoke(main, ["run", str(cells), "--max-iterations", "1"])
+    assert done.exit_code == 0, done.output
+    said = ["Reading", "Fitting 250 cells", "Comparing with clusters", "Writing", "whole run", "Wrote"]
+    places = [done.output.find(word) for word in said]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_help_imports_nothing_that_takes_time():
+    code = (
+        "import sys; from velotime.cli import main; main(['run', '--help'], standalone_mode=False); "
+        "print([name for name in ('numpy', 'pandas', 'scanpy', 'numba', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_demo_needs_nothing(tmp_path):

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-# First, as it gives numba a folder for caches where there is none, which scanpy asks for when it is imported.
-from velotime.compute import jit as _jit  # noqa: F401
-
-# isort: split
-from velotime import get, metrics, pl, pp, read, simulation, tl
 from velotime._status import FitError, InputError, InputWarning, Status, UnclearWarning, VelotimeError
-from velotime.inference import (
-    Ends,
-    ExactTimes,
-    ExplicitTimes,
-    FixedPrior,
-    Gaussian,
-    GeneClock,
-    LearnedPrior,
-    Markers,
-    MixtureEM,
-    NegativeBinomial,
-    Poisson,
-    PosteriorTimes,
-    Root,
-    SharedClock,
-    SoftEM,
-    Terminals,
-    TimeLabels,
-    TwoStageEM,
-    UniformPrior,
-)
-from velotime.report import report
+
+if TYPE_CHECKING:
+    from velotime import get, metrics, pl, pp, read, simulation, tl
+    from velotime.inference import (
+        Ends,
+        ExactTimes,
+        ExplicitTimes,
+        FixedPrior,
+        Gaussian,
+        GeneClock,
+        LearnedPrior,
+        Markers,
+        MixtureEM,
+        NegativeBinomial,
+        Poisson,
+        PosteriorTimes,
+        Root,
+        SharedClock,
+        SoftEM,
+        Terminals,
+        TimeLabels,
+        TwoStageEM,
+        UniformPrior,
+    )
+    from velotime.report import report
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Ends",
@@ -68,3 +71,36 @@ __all__ = [
     "simulation",
     "tl",
 ]
+
+_SUBPACKAGES = ("get", "metrics", "pl", "pp", "read", "simulation", "tl")
+
+
+def __getattr__(name: str) -> Any:
+    """What takes seconds to import comes when it is first used, so that the command line answers at once."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _SUBPACKAGES:
+        return import_module(f"{__name__}.{name}")
+    value = getattr(import_module(f"{__name__}.inference"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Face(ModuleType):
+    """The package itself, in which ``report`` is the function, though a folder has the same name."""
+
+    @property
+    def report(self) -> Any:
+        """:func:`velotime.report.report`."""
+        return import_module(f"{__name__}.report").report
+
+    @report.setter
+    def report(self, folder: ModuleType) -> None:
+        """Python binds a folder's name when it is imported; here it belongs to the function."""
+
+
+sys.modules[__name__].__class__ = _Face

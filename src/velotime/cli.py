@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from velotime._cli_words import in_options, warning_text
 from velotime._status import FitError, InputError, InputWarning, UnclearWarning
 
 if TYPE_CHECKING:
@@ -26,18 +27,23 @@ OUR_WARNINGS = (InputWarning, UnclearWarning)
 
 
 @contextmanager
-def exit_codes() -> Iterator[None]:
-    """Turn errors into one line and an exit code: 1 the fit failed, 2 bad input, 130 interrupted."""
+def exit_codes() -> Iterator[list[Path]]:
+    """Turn errors into one line and an exit code: 1 the fit failed, 2 bad input, 130 interrupted.
+
+    Gives a list of the files written so far, which the line of an interrupted run names.
+    """
+    written: list[Path] = []
     try:
-        yield
+        yield written
     except InputError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {in_options(str(error))}", err=True)
         sys.exit(BAD_INPUT)
     except FitError as error:
-        click.echo(f"The fit failed: {error}", err=True)
+        click.echo(f"The fit failed: {in_options(str(error))}", err=True)
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        click.echo("Interrupted; nothing was written.", err=True)
+        files = ", ".join(map(str, written))
+        click.echo(f"Interrupted; {f'{files} was written before' if files else 'nothing was written'}.", err=True)
         sys.exit(INTERRUPTED)
 
 
@@ -136,12 +142,12 @@ def run(
 
     Exit codes: 0 done, 1 the fit failed, 2 bad input or usage.
     """
-    with exit_codes():
-        if not quiet:
-            click.echo(f"Reading {', '.join(map(str, inputs))}", err=True)
+    with exit_codes() as written:
+        say = _stages(quiet)
+        say(f"Reading {', '.join(map(str, inputs))}")
+        _check_limits(noise, min_cells, n_top_genes)
         from velotime import SoftEM, data, tl
         from velotime import report as write_report
-        from velotime.report import summary
 
         output = _beside(inputs) if output is None else output
         data.check_output(output, force=force)
@@ -163,11 +169,17 @@ def run(
         _fit(adata, method, layers, seed=seed, quiet=quiet)
         _to_unit(adata, method)
         if method.noise.counts and not skip_comparison:
+            say("Comparing with clusters and a constant on held-out counts")
             tl.compare_models(adata, method=method, seed=seed, **layers)
+        elif not method.noise.counts:
+            say("No comparison with clusters: it needs held-out counts, and --noise gaussian reads values")
+        say(f"Writing {output}")
         data.write_file(adata, output, force=force)
-        click.echo(summary(adata, seconds=time.perf_counter() - began))
+        written.append(output)
+        _tell(adata, began)
         click.echo(f"\nWrote {output}")
         if report is not None:
+            say(f"Writing {report}")
             write_report(adata, report, title=", ".join(path.name for path in inputs), force=force)
             click.echo(f"Wrote {report}")
 
@@ -180,11 +192,12 @@ def run(
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def demo(output: Path, cells: int, genes: int, seed: int, quiet: bool) -> None:
     """Simulate a process with two fates, fit it, compare with the truth; writes figures, a report and an .h5ad."""
-    with exit_codes():
+    with exit_codes() as written:
+        say = _stages(quiet)
+        say(f"Simulating {cells:,} cells and {genes:,} genes")
         import numpy as np
 
         from velotime import SoftEM, data, report, simulation
-        from velotime.report import summary
 
         try:
             output.mkdir(parents=True, exist_ok=True)
@@ -194,12 +207,43 @@ def demo(output: Path, cells: int, genes: int, seed: int, quiet: bool) -> None:
         branches = simulation.Branches(times=(0.4,))
         adata = simulation.simulate(cells, genes, rng=np.random.default_rng(seed), branches=branches)
         _fit(adata, SoftEM(n_lineages=branches.n_lineages), {}, seed=seed, quiet=quiet)
+        say(f"Writing {output}")
         data.write_file(adata, output / "demo.h5ad", force=True)
-        written = [output / "demo.h5ad", *_demo_figures(adata, output), output / "report.html"]
+        written.append(output / "demo.h5ad")
+        written.extend(_demo_figures(adata, output))
         report(adata, output / "report.html", title="velotime demo", force=True)
-        click.echo(summary(adata, seconds=time.perf_counter() - began))
+        written.append(output / "report.html")
+        _tell(adata, began)
         click.echo(f"\nSpearman correlation of latent time with the true time: {_spearman(adata):.3f}")
         click.echo("Wrote " + ", ".join(str(path) for path in written))
+
+
+def _stages(quiet: bool) -> Callable[[str], None]:
+    """Says what is going on, a line per stage, on stderr."""
+
+    def say(text: str) -> None:
+        if not quiet:
+            click.echo(text, err=True)
+
+    return say
+
+
+def _tell(adata: AnnData, began: float) -> None:
+    """The table of text."""
+    from velotime.report import summary
+
+    click.echo(in_options(summary(adata, seconds=time.perf_counter() - began)))
+
+
+def _check_limits(noise: str, min_cells: int | None, n_top_genes: int | None) -> None:
+    """Genes are chosen by raw counts, which Gaussian noise does not read."""
+    given = {"--min-cells": min_cells, "--n-top-genes": n_top_genes}
+    options = " and ".join(name for name, value in given.items() if value is not None)
+    if options and noise == "gaussian":
+        raise InputError(
+            f"{options}: genes are chosen by raw counts, but --noise gaussian reads normalised values. Leave it out "
+            "and give a file with the genes to fit."
+        )
 
 
 def _beside(inputs: tuple[Path, ...]) -> Path:
@@ -247,7 +291,7 @@ def _warnings_told() -> Iterator[None]:
     finally:  # before the line of an error, which these may explain
         for warning in caught:
             if issubclass(warning.category, OUR_WARNINGS):
-                click.echo(f"Warning: {warning.message}", err=True)
+                click.echo(f"Warning: {warning_text(warning.message)}", err=True)
 
 
 def _noise(name: str) -> Any:
@@ -307,12 +351,14 @@ def _to_unit(adata: AnnData, method: SoftEM) -> None:
             try:
                 tl.to_experimental_time(adata, piece.column)
             except InputError as error:
-                click.echo(f"Warning: {error}", err=True)
+                click.echo(f"Warning: {in_options(str(error))}", err=True)
 
 
 def _fit(adata: AnnData, method: SoftEM, layers: dict[str, str | None], *, seed: int, quiet: bool) -> None:
     from velotime import tl
 
+    shape = f"{adata.n_obs:,} cells and {adata.n_vars:,} genes"
+    _stages(quiet)(f"Fitting {shape}: short fits from several starts, then the fit of all cells")
     with _warnings_told():
         tl.recover_dynamics(adata, method=method, seed=seed, progress=not quiet and sys.stderr.isatty(), **layers)
 

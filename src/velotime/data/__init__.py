@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+# First, as it gives numba a folder for caches where there is none, which scanpy asks for when it is imported.
+from velotime.compute import jit as _jit  # noqa: F401
+
+# isort: split
+
 from velotime.data.files import check_output, write_file, write_page
 from velotime.data.fitted import Fitted, require_fit
 from velotime.data.formats import (

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+# First, as it gives numba a folder for caches where there is none, which scanpy asks for when it is imported.
+from velotime.compute import jit as _jit  # noqa: F401
+
+# isort: split
+
 from velotime.pl._cells import embedding, time_against
 from velotime.pl._fit import arrow_evidence, em_trace, time_prior
 from velotime.pl._genes import along_time, phase_portrait

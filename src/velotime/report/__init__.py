@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+# First, as it gives numba a folder for caches where there is none, which scanpy asks for when it is imported.
+from velotime.compute import jit as _jit  # noqa: F401
+
+# isort: split
+
 from velotime.report._text import summary
 from velotime.report._words import best_genes
 from velotime.report._write import report

@@ -22,6 +22,8 @@ from velotime.pl._colors import labels_of, palette_of
 
 MOST_CELLS = 20_000  # drawn at most
 MOST_LABELS = 60  # of a column that may colour cells
+MOST_COLUMNS = 50  # of labels
+SQUARES = 64  # of the map along each axis, in which cells are counted
 FIRST = ("umap", "tsne", "draw_graph_fa", "phate", "diffmap")  # embeddings, in the order of preference
 
 
@@ -78,7 +80,7 @@ class CellFacts:
 
 
 def collect_cells(adata: AnnData, basis: str | None) -> CellFacts:
-    """The cells of the page, at most 20,000, drawn at random but always the same ones.
+    """The cells of the page, at most 20,000, always the same ones.
 
     Raises
     ------
@@ -86,11 +88,17 @@ def collect_cells(adata: AnnData, basis: str | None) -> CellFacts:
         If ``basis`` is given and not there.
     """
     fitted = Fitted.of(adata)
-    drawn = np.sort(np.random.default_rng(0).permutation(adata.n_obs)[:MOST_CELLS])
+    points, axes, note = _place(adata, basis)
+    drawn = _thin(points, MOST_CELLS)
     notes = []
     if len(drawn) < adata.n_obs:
-        notes.append(f"{len(drawn):,} of {adata.n_obs:,} cells are drawn, picked at random; all of them were fitted.")
-    points, axes, note = _place(adata, basis)
+        notes.append(
+            f"{len(drawn):,} of {adata.n_obs:,} cells are drawn, a smaller share of them where the map is crowded, so "
+            "that rare cells stay in sight; all cells were fitted."
+        )
+    columns = _columns(adata)
+    if len(columns) > MOST_COLUMNS:
+        notes.append(f"Cells can be coloured by the first {MOST_COLUMNS} of {len(columns)} columns of labels.")
     points = points[drawn]
     missing = int((~np.isfinite(points).all(axis=1)).sum())
     if missing:
@@ -103,8 +111,30 @@ def collect_cells(adata: AnnData, basis: str | None) -> CellFacts:
         notes=tuple([*notes, note] if note else notes),
         time=_numbers(fitted, "mean", drawn),
         sd=_numbers(fitted, "sd", drawn),
-        labels=tuple(_labels(adata, column, drawn) for column in _columns(adata)),
+        labels=tuple(_labels(adata, column, drawn) for column in columns[:MOST_COLUMNS]),
     )
+
+
+def _thin(points: FloatArray, most: int) -> IntArray:
+    """Indices of the cells to draw, ``(drawn cells,)``, ascending.
+
+    A cell in a square of the map with n cells is drawn with a weight of ``1 / sqrt(n)``: dense places lose most, and no
+    place becomes empty. Cells without coordinates count as a square of their own. The cells are those with the
+    smallest of exponential variates of rate ``weight``, which is drawing without replacement (Efraimidis and Spirakis
+    2006).
+    """
+    if len(points) <= most:
+        return np.arange(len(points))
+    there = np.isfinite(points).all(axis=1)
+    square = np.full(len(points), -1)
+    if there.any():
+        low, high = points[there].min(axis=0), points[there].max(axis=0)
+        span = np.where(high > low, high - low, 1.0)
+        row, column = np.minimum((SQUARES * (points[there] - low) / span).astype(int), SQUARES - 1).T
+        square[there] = row * SQUARES + column
+    n = np.bincount(square + 1)[square + 1]
+    late = np.random.default_rng(0).exponential(size=len(points)) * np.sqrt(n)
+    return np.sort(np.argpartition(late, most)[:most])
 
 
 def _numbers(fitted: Fitted, column: str, drawn: IntArray) -> FloatArray | None:

@@ -17,10 +17,12 @@ from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted, rate_table, read_block
 from velotime.pl._curves import PIECES, WIDTH, Curve, curves_of, lineage_colors, piece_means
-from velotime.report._pack import deflate, planes, round_bits, to_whole
+from velotime.report._pack import deflate, planes, round_bits, script_json, to_whole
 
 POINTS = 101  # of a curve; its switches are added, so that corners stay sharp
-BUDGET = 7_000_000  # characters for the explorer's genes: with all else the page stays below 10 MB
+MOST_NUMBERS = 1_200_000  # in the table of genes: some 4 MB of the page
+MOST_LEFT_OUT = 200_000  # genes whose reason is told
+MOST_DRAWN = 5_000  # genes that are packed for the explorer, however small they are
 BITS, COARSE_BITS = 11, 6  # of mantissa: for what is a line, and for the width of a band
 
 
@@ -68,8 +70,10 @@ class GeneFacts:
         Of the table: those that the fit has.
     table
         One row a fitted gene, by name, that which tells most of time first; intervals in ``_low`` and ``_high``.
+    n_fitted
+        Genes that were fitted: as many as the table has, or more where it would grow too large.
     left_out
-        Genes that were not fitted, and why.
+        Genes that were not fitted, by reason.
     last_switch, last_alpha
         In each lineage, ``(genes, lineages)``; None where the method has no switches.
     lineages
@@ -79,12 +83,13 @@ class GeneFacts:
     values
         What the values of the explorer are, in words.
     packed
-        For the first so many genes of the table what the explorer draws, as :func:`pack_gene` leaves it.
+        For the first so many genes of the table what the explorer draws, as :func:`pack_gene` leaves it; none yet.
     """
 
     columns: tuple[Column, ...]
     table: pd.DataFrame
-    left_out: dict[str, str]
+    n_fitted: int
+    left_out: dict[str, tuple[str, ...]]
     last_switch: FloatArray | None
     last_alpha: FloatArray | None
     lineages: dict[str, str]
@@ -93,31 +98,30 @@ class GeneFacts:
     packed: tuple[dict[str, Any], ...]
 
 
-def collect_genes(adata: AnnData, drawn: IntArray) -> tuple[GeneFacts, tuple[FloatArray, FloatArray]]:
-    """Table and explorer, and the size factors of all cells; ``drawn`` are the indices of the cells that are drawn."""
+def collect_genes(adata: AnnData, drawn: IntArray) -> tuple[GeneFacts, Explorer]:
+    """The table, and what packs the genes of the explorer; ``drawn`` are the indices of the cells that are drawn."""
     fitted = Fitted.of(adata)
     table = _table(fitted)
+    n_fitted = len(table)
+    last = {name: adata.varm[name].shape[1] for name in (keys.LINEAGE_T_OFF, keys.LINEAGE_ALPHA) if name in adata.varm}
+    table = table.iloc[: MOST_NUMBERS // (table.shape[1] + sum(last.values()) or 1)]
     order = adata.var_names.get_indexer(table.index)
     status = adata.var[keys.FIT_STATUS].astype(str)
-    explorer = _Explorer.of(fitted, order, drawn)
-    packed, used = [], 0
-    for gene in explorer.genes():
-        used += len(gene["data"])
-        if used > BUDGET:
-            break
-        packed.append(gene)
+    status = status[status != keys.FITTED].iloc[:MOST_LEFT_OUT]
+    explorer = Explorer.of(fitted, order[:MOST_DRAWN], drawn)
     facts = GeneFacts(
         columns=tuple(column for column in _shown(fitted) if column.key in table),
         table=table,
-        left_out={str(name): reason for name, reason in status.items() if reason != keys.FITTED},
+        n_fitted=n_fitted,
+        left_out={str(why): tuple(map(str, names)) for why, names in status.groupby(status).groups.items()},
         last_switch=_by_lineage(adata, keys.LINEAGE_T_OFF, order),
         last_alpha=_by_lineage(adata, keys.LINEAGE_ALPHA, order),
         lineages=explorer.colors,
         pieces=explorer.at,
         values=_values(fitted),
-        packed=tuple(packed),
+        packed=(),
     )
-    return facts, fitted.sizes
+    return facts, explorer
 
 
 def _shown(fitted: Fitted) -> tuple[Column, ...]:
@@ -153,7 +157,7 @@ def _values(fitted: Fitted) -> str:
 
 
 @dataclass(frozen=True)
-class _Explorer:
+class Explorer:
     """What all genes of the explorer share.
 
     ``u`` and ``s`` are the counts of all cells and the table's genes, gene by gene (CSC); ``at``, ``mean`` and
@@ -171,7 +175,7 @@ class _Explorer:
     error: FloatArray
 
     @classmethod
-    def of(cls, fitted: Fitted, order: IntArray, drawn: IntArray) -> _Explorer:
+    def of(cls, fitted: Fitted, order: IntArray, drawn: IntArray) -> Explorer:
         u, s = (sparse.csc_array(read_block(fitted.adata.layers[name], order)) for name in fitted.layers)
         found = lineage_colors(fitted) if "curves" in fitted.capabilities else {}
         colors = {name: to_hex(color) for name, color in found.items()}
@@ -183,6 +187,16 @@ class _Explorer:
             for layer, (counts, size) in enumerate(zip((u, s), fitted.sizes, strict=True)):
                 at[k, layer], mean[k, layer], error[k, layer] = piece_means(time, counts.tocsr()[own], size[own])
         return cls(fitted, order, drawn, u, s, colors, at, mean, error)
+
+    def pack(self, budget: int) -> tuple[dict[str, Any], ...]:
+        """The first genes of the table, as many as fit into so many characters of the page."""
+        packed = []
+        for gene in self.genes():
+            budget -= len(script_json(gene)) + 1
+            if budget < 0:
+                break
+            packed.append(gene)
+        return tuple(packed)
 
     def genes(self) -> Iterator[dict[str, Any]]:
         """What the page needs to draw each gene, in the table's order."""

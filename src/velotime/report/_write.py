@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from anndata import AnnData
 from velotime._check import FilePath, Flag, Optional, Text, checked
 from velotime.data import check_output, require_fit, write_page
 from velotime.data.arguments import ADATA, BASIS
+
+LARGEST = 9_900_000  # bytes of a page, some below 10 MB
 
 
 @checked(
@@ -25,8 +28,9 @@ def report(
     searched and sorted, and for each gene its phase portrait, its counts and fit along latent time, and its rates with
     intervals.
 
-    The file stays below 10 MB. At most 20,000 cells are drawn, picked at random. Counts and curves are kept for as many
-    genes as fit, those that tell most of time first: all of 900 genes in 4,000 cells; the table holds all genes. Of
+    The file stays below 10 MB for any number of cells and genes, and says what it leaves out. At most 20,000 cells are
+    drawn, fewer of them where the map is crowded. Counts and curves are kept for as many genes as fit, those that tell
+    most of time first: all of 900 genes in 4,000 cells. The table holds the rates of all genes, up to some 50,000. Of
     values that are no whole numbers, 256 steps are kept for drawing.
 
     Parameters
@@ -58,6 +62,8 @@ def report(
     check_output(path, force=force, suffix=".html")
     require_fit(adata)
     cells = collect_cells(adata, basis)
-    genes, sizes = collect_genes(adata, cells.drawn)
-    text = render(title or path.stem, collect(adata), cells, genes, np.array(sizes)[:, cells.drawn])
-    write_page(text, path, force=force)
+    genes, explorer = collect_genes(adata, cells.drawn)
+    title, facts, sizes = title or path.stem, collect(adata), np.array(explorer.fitted.sizes)[:, cells.drawn]
+    rest = len(render(title, facts, cells, genes, sizes).encode("utf-8", "replace"))
+    genes = replace(genes, packed=explorer.pack(LARGEST - rest))
+    write_page(render(title, facts, cells, genes, sizes), path, force=force)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+# First, as it gives numba a folder for caches where there is none, which scanpy asks for when it is imported.
+from velotime.compute import jit as _jit  # noqa: F401
+
+# isort: split
+
 from velotime.tl._compare_models import compare_models
 from velotime.tl._differential_kinetics import differential_kinetics
 from velotime.tl._experimental_time import to_experimental_time

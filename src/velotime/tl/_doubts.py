@@ -116,9 +116,9 @@ def _about_number(adata: AnnData) -> Iterator[UnclearWarning]:
     record = adata.uns.get(keys.LINEAGES, {})
     if record.get("at_bound", False):
         yield UnclearWarning(
-            f"held-out counts ask for {len(record['names'])} lineages, the most that were allowed; more might do better. "
-            "Real data go on gaining a little with every lineage, so the number of fates known to exist is the better "
-            "guide.",
+            f"held-out counts ask for {len(record['names'])} lineages, the most that were allowed; more might do "
+            "better. Real data go on gaining a little with every lineage, so the number of fates known to exist is "
+            "the better guide.",
             (Cure.LINEAGES, Cure.TERMINALS),
         )
 

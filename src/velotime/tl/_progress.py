@@ -13,7 +13,7 @@ class ProgressBar:
     """Shows iteration, bound and temperature; use it as a context and hand it to a method as its watcher."""
 
     def __init__(self, *, show: bool) -> None:
-        self._bar = tqdm(desc="velotime", unit="iteration", disable=not show, leave=False)
+        self._bar = tqdm(desc="starts", unit="iteration", disable=not show, leave=False)
 
     def __enter__(self) -> ProgressBar:
         return self
@@ -24,7 +24,8 @@ class ProgressBar:
         self._bar.close()
 
     def __call__(self, progress: Progress) -> None:
-        """Show one iteration."""
+        """Show one iteration; the short fits from the starts, which come first, are over then."""
+        self._bar.set_description("fit", refresh=False)
         self._bar.total = progress.n_iterations
         self._bar.set_postfix(
             bound=f"{progress.bound:.3f} a cell", temperature=f"{progress.temperature:.1f}", refresh=False

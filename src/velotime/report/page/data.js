@@ -70,3 +70,20 @@ function readCurve(lineage, pieceTimes, line, width) {
     })),
   };
 }
+
+// The genes of the table, the first of them with what the explorer draws, and why others were left out.
+async function readGenes() {
+  const { names, columns, nLineages, n, numbers } = page.table;
+  const all = n ? fromPlanes(await inflate(numbers), 4, Float32Array) : new Float32Array(0);
+  const text = async (packed) => JSON.parse(new TextDecoder().decode(await inflate(packed)));
+  page.leftOut = await text(page.leftOut);
+  return (await text(names)).map((name, i) => {
+    const at = (k) => (Number.isFinite(all[k * n + i]) ? all[k * n + i] : null);
+    const gene = { name, values: Object.fromEntries(columns.map((key, k) => [key, at(k)])), ...page.genes[i] };
+    if (nLineages) {
+      gene.lastSwitch = Array.from({ length: nLineages }, (_, k) => at(columns.length + k));
+      gene.lastAlpha = Array.from({ length: nLineages }, (_, k) => at(columns.length + nLineages + k));
+    }
+    return gene;
+  });
+}

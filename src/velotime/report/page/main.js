@@ -2,6 +2,7 @@
 
 async function begin() {
   const cells = await readCells();
+  const genes = await readGenes();
   await embedFigures();
   const ways = colorings(cells);
   const state = { coloring: ways[0], gene: null, content: null };
@@ -16,7 +17,7 @@ async function begin() {
     redrawGene();
   });
 
-  const table = new GeneTable(page.genes, async (gene) => {
+  const table = new GeneTable(genes, async (gene) => {
     state.wanted = gene;
     const content = await readGene(gene, cells);
     if (state.wanted !== gene) return; // another was chosen meanwhile

@@ -1,5 +1,6 @@
 // The table of genes: search, sort, and a roving focus over its rows.
 
+const NAMES = new Intl.Collator("en", { numeric: true });
 const BATCH = 200; // rows made at a time; more follow when they are scrolled or walked to
 
 class GeneTable {
@@ -62,8 +63,11 @@ class GeneTable {
     const all = `${this.genes.length.toLocaleString("en")} genes`;
     if (!wanted) return all;
     if (this.shown.length) return `${this.shown.length.toLocaleString("en")} of ${all}`;
-    const left = Object.keys(page.leftOut).find((name) => name.toLowerCase() === wanted);
-    return left ? `${left} was left out: ${page.leftOut[left]}.` : `No fitted gene has “${wanted}” in its name.`;
+    for (const [why, names] of Object.entries(page.leftOut)) {
+      const left = names.find((name) => name.toLowerCase() === wanted);
+      if (left) return `${left} was left out: ${why}.`;
+    }
+    return `No fitted gene has “${wanted}” in its name.`;
   }
 
   list() {
@@ -176,7 +180,7 @@ function rank(gene, wanted) {
 
 // What is not a number comes last either way.
 function compare(one, other, way) {
-  if (typeof one === "string") return way * one.localeCompare(other, "en", { numeric: true });
+  if (typeof one === "string") return way * NAMES.compare(one, other);
   const [known, alsoKnown] = [Number.isFinite(one), Number.isFinite(other)];
   return known && alsoKnown ? way * (one - other) : Number(alsoKnown) - Number(known);
 }
