@@ -91,7 +91,7 @@ def test_what_was_done(fitted):
     assert rows["Method"] == "SoftEM, NegativeBinomial, LearnedPrior"
     assert rows["Noise"].startswith("negative binomial")
     starts = adata.uns["recover_dynamics"]["starts"]
-    assert starts["root_cell"].iloc[0] in rows["Root"]
+    assert starts["root_cell"].iloc[0] in rows["Root cell"]
     assert rows["Starts tried"].startswith(f"{len(starts) - 1} starts")  # and one of them backwards
     assert rows["Seed"] == "0"
     assert dict(facts.settings)["max_iterations"] == "40"

@@ -75,7 +75,7 @@ def test_terminal_and_page_say_the_same(told):
     ):
         assert terminal.get(here) == page.get(there), here
     if "root" in terminal:
-        assert [f"cell {terminal['root'][0]}"] == page["Root"]
+        assert terminal["root"] == page["Root cell"]
     found = {finding.topic: finding.text for finding in facts.findings}
     assert found["Fit"] == terminal["status"][0]
     if "direction" in terminal:
@@ -125,7 +125,7 @@ def test_the_margin_of_the_root_is_that_of_the_table(told):
         assert "as given" in roots.margin or "no other root" in roots.margin
     caption, rows = facts.tables[0].caption, facts.tables[0].rows
     assert len(rows) == len(table)
-    assert "weighed afterwards on all genes" in caption
+    assert "weighed afterwards, on all genes" in caption
 
 
 def test_no_cure_is_named_that_was_given(told):

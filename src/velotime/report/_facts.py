@@ -156,6 +156,9 @@ def _direction(adata: AnnData) -> Finding:
             f" It is called clear from {nats(arrow['least_margin'])} and {percent(arrow['least_probability'])} on, if "
             "counts and knowledge do not contradict each other."
         )
+    text += " A nat is a unit of log-likelihood: 3 nats are odds of 20 to 1."
+    if "share_of_genes" in arrow:
+        text += " A bootstrap sample draws as many genes as there are, some of them more than once."
     clear = str(arrow["verdict"]) == "clear"
     return Finding("Direction of time", "Clear" if clear else "Not clear", text, "good" if clear else "mind")
 
@@ -258,7 +261,7 @@ def _starts_tried(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     roots = Roots.of(record)
     if roots is None:
         return []
-    return [("Root", f"cell {roots.cell}: {roots.margin}"), ("Starts tried", roots.tried)]
+    return [("Root cell", f"{roots.cell}: {roots.margin}"), ("Starts tried", roots.tried)]
 
 
 def _known(adata: AnnData) -> list[tuple[str, str]]:
@@ -303,10 +306,7 @@ def _starts_caption(adata: AnnData) -> str:
     arrow, settings = adata.uns.get(keys.TIME_ARROW, {}), adata.uns[keys.RECOVER_DYNAMICS].get("settings", {})
     cells = f" on {number(arrow['n_cells'])} cells" if "n_cells" in arrow else ""
     genes = f" and at most {number(settings['start_genes'])} genes" if cells and "start_genes" in settings else ""
-    return (
-        f"Starts tried in short fits{cells}{genes}, and how far each is behind the best. The direction of time is "
-        "weighed afterwards on all genes, so its margin is another"
-    )
+    return f"Starts tried in short fits{cells}{genes}; the direction of time is weighed afterwards, on all genes"
 
 
 def _table(frame: pd.DataFrame, caption: str, heads: Mapping[str, str]) -> Table:
