@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 import velotime as vt
-from velotime.data import ensure_neighbors
+from velotime.data import find_neighbors
 from velotime.inference import Reads
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,7 +88,7 @@ def main() -> None:
     for title, limits in GENES.items():
         adata = vt.read.auto(path)
         vt.pp.filter_genes(adata, **limits)
-        ensure_neighbors(adata)
+        find_neighbors(adata).write(adata)
         names = [" > ".join(SHORT.get(label, label) for label in pair) for pair in edges(adata)]
         print(f"{adata.n_obs} cells, {adata.n_vars} genes: {title}")
         print(f"{'':>20} {'mean':>6} " + " ".join(f"{name:>13}" for name in names) + f" {'seconds':>8}", flush=True)

@@ -274,3 +274,21 @@ def test_all_of_this_without_the_jit():
     )
     assert run.returncode == 0, run.stdout[-3000:]
     assert " passed" in run.stdout
+
+
+@pytest.mark.parametrize("container", [sparse.csr_array, np.asarray])
+def test_rows_of_a_matrix_are_read_without_a_copy_in_their_order(container):
+    rng = np.random.default_rng(7)
+    values = rng.poisson(0.5, (1200, 9)).astype(np.float32)
+    rows = rng.permutation(1200)[:1100]
+    level, size = np.zeros(1100, dtype=np.int64), np.ones(1100)
+    matrix = container(values)
+    given, copied = Layer.of(matrix, level, size, rows), Layer.of(container(values[rows]), level, size)
+    for entries, wanted in ((given.by_cell, copied.by_cell), (given.by_gene, copied.by_gene)):
+        np.testing.assert_array_equal(entries.length, wanted.length)
+        for r in range(0, len(entries.length), 7):
+            for name, begin in (("indices", "index_start"), ("values", "value_start")):
+                found, expected = (getattr(e, name)[getattr(e, begin)[r] :][: e.length[r]] for e in (entries, wanted))
+                np.testing.assert_array_equal(found, expected)
+    if sparse.issparse(matrix):
+        assert np.shares_memory(given.by_cell.values, matrix.data)

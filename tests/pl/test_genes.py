@@ -9,15 +9,27 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import PathPatch
 
 import velotime as vt
+from velotime.data import Fitted
+from velotime.inference import columns_of
 from velotime.kinetics import switch_means
 from velotime.pl._axes import JITTER
-from velotime.pl._curves import gene_curves, gene_thetas, normalised_counts
+from velotime.pl._curves import gene_curves
 
 GENE = "gene_1"
 
 
 def dense(adata, layer, g):
     return adata.layers[layer].toarray()[:, g]
+
+
+def thetas(adata, g):
+    """Parameters of a gene, one array a lineage."""
+    return columns_of(Fitted.of(adata).theta(np.array([g])))
+
+
+def counts_of(adata, g):
+    """Unspliced and spliced counts of a gene at size factor 1."""
+    return [values[:, 0] for values in Fitted.of(adata).values([g])]
 
 
 def legend_labels(ax):
@@ -40,7 +52,7 @@ def test_phase_portrait_shows_every_cell_at_its_counts(drawn):
 def test_phase_portrait_draws_the_curve_and_its_switches(drawn):
     ax = vt.pl.phase_portrait(drawn, GENE)
     g = drawn.var_names.get_loc(GENE)
-    theta = gene_thetas(drawn, g)[0]
+    theta = thetas(drawn, g)[0]
     u, s = switch_means(theta, np.linspace(0, 1, 401))
     np.testing.assert_allclose(ax.lines[0].get_xydata(), np.c_[s[0], u[0]])
     inside = [t for t in drawn.var[["true_t_on", "true_t_off"]].iloc[g] if 0 < t < 1]
@@ -76,7 +88,7 @@ def test_band_may_be_left_out(drawn):
 def test_band_is_as_wide_across_as_the_posterior(drawn):
     """At the middle of a straight stretch: half-widths are 1.645 standard deviations across the curve."""
     ax = vt.pl.phase_portrait(drawn, GENE)
-    curve = gene_curves(drawn, drawn.var_names.get_loc(GENE))[0]
+    curve = gene_curves(Fitted.of(drawn), drawn.var_names.get_loc(GENE))[0]
     corners = ax.findobj(PathPatch)[0].get_path().vertices.reshape(-1, 5, 2)
     k = 200
     # all four corners of piece k are within the largest error of the curve there, and not all on it
@@ -99,7 +111,7 @@ def test_cells_beyond_the_axes_are_counted(drawn):
     drawn.layers["spliced"] = spliced.tocsr()
     ax = vt.pl.phase_portrait(drawn, GENE)
     assert ax.get_xlim()[1] < 5000 * 0.1
-    u, s = normalised_counts(drawn, g)
+    u, s = counts_of(drawn, g)
     beyond = int(((s > ax.get_xlim()[1]) | (u > ax.get_ylim()[1])).sum())
     assert f"{beyond} cell" in ax.texts[0].get_text()
 
@@ -107,14 +119,14 @@ def test_cells_beyond_the_axes_are_counted(drawn):
 def test_along_time_shows_both_layers_and_all_lineages(forked):
     axes = vt.pl.along_time(forked, "gene_3")
     g = forked.var_names.get_loc("gene_3")
-    counts = normalised_counts(forked, g)
+    counts = counts_of(forked, g)
     for k, ax in enumerate(axes):
         assert ax.get_ylabel() == ("unspliced", "spliced")[k]
         points = ax.collections[0].get_offsets()
         np.testing.assert_allclose(points[:, 0], forked.obs["latent_time"])
         assert np.abs(points[:, 1] - counts[k]).max() <= JITTER
         curves = [line for line in ax.lines if len(line.get_xdata()) == 401]
-        for line, theta in zip(curves, gene_thetas(forked, g), strict=True):
+        for line, theta in zip(curves, thetas(forked, g), strict=True):
             np.testing.assert_allclose(line.get_ydata(), switch_means(theta, line.get_xdata())[k][0])
     assert axes[1].get_xlabel() == "latent time (relative)"
     assert "mean count" in legend_labels(axes[0])

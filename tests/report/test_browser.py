@@ -15,8 +15,10 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 import velotime as vt
+from velotime.data import Fitted
+from velotime.inference import columns_of
 from velotime.kinetics import switch_means
-from velotime.pl._curves import gene_curves, gene_thetas, normalised_counts
+from velotime.pl._curves import gene_curves
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -195,11 +197,12 @@ def test_what_is_drawn_is_the_fit(loaded, shown):
     gene = ranked(shown)[3]
     choose(loaded, gene)
     g = shown.var_names.get_loc(gene)
-    u, s = normalised_counts(shown, g)
+    fitted = Fitted.of(shown)
+    u, s = (values[:, 0] for values in fitted.values([g]))
     cells = source(loaded, "portrait_cells")
     assert np.abs(np.array(cells["x"]) - s).max() <= 0.15 + 1e-3 * s.max()
     assert np.abs(np.array(cells["y"]) - u).max() <= 0.15 + 1e-3 * u.max()
-    curve, theta = gene_curves(shown, g)[0], gene_thetas(shown, g)[0]
+    curve, theta = gene_curves(fitted, g)[0], columns_of(fitted.theta(np.array([g])))[0]
     for k, layer in enumerate(("unspliced", "spliced")):
         line = source(loaded, f"{layer}_curves")
         expected = switch_means(theta, np.array(line["xs"][0]))[k][0]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import velotime as vt
 from velotime import InputError
 from velotime.data import restore_soft_fit
+from velotime.inference import CellLabels
+from velotime.tl._resample import _draw_half
 
 
 @pytest.mark.long
@@ -39,3 +43,25 @@ def test_the_prior_adds_to_the_error_of_rates_what_it_holds(fitted):
     assert np.all((share > 0) & (share <= 1 + 1e-6))
     gain = np.asarray(fitted.var["fit_gain"])[genes]
     assert np.median(share[gain < np.quantile(gain, 0.1)]) > 3 * np.median(share[gain > np.quantile(gain, 0.9)])
+
+
+def test_a_label_of_few_cells_keeps_enough_in_each_half():
+    labels = CellLabels.plain(200)
+    few = np.where(np.arange(200) < 12, "few", np.where(np.arange(200) < 17, "fewer", "many"))
+    labels = replace(labels, columns={"kind": few})
+    method = vt.SoftEM(root=vt.Root("kind", "few"))
+    for seed in range(20):
+        half = _draw_half(labels, method, np.random.default_rng(seed))
+        assert 100 <= len(half) <= 110
+        assert len(set(half)) == len(half)
+        assert 10 <= (few[half] == "few").sum() <= 12
+        assert method.root.candidates(labels.take(half)).size >= 10
+
+
+@pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
+def test_a_root_label_of_twelve_cells_is_resampled():
+    adata = vt.simulation.simulate(160, 30, rng=np.random.default_rng(0), mean_unspliced=1.0, mean_spliced=3.0)
+    adata.obs["kind"] = np.where(adata.obs["true_time"].rank() <= 12, "root", "rest")
+    quick = {"start_cells": 80, "start_genes": 20, "annealing": 2, "max_iterations": 2, "n_times": 16, "start_times": 8}
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(root=vt.Root("kind", "root"), **quick), progress=False)
+    assert len(vt.tl.resample(adata, n_replicates=2, progress=False)) == 2

@@ -43,51 +43,52 @@ class Entries:
     length: IntArray
 
 
-def entries_by_cell(matrix: Matrix) -> Entries:
-    """Row ``i`` is cell i, its indices are genes; float32 CSR values are not copied."""
-    n_cells, n_genes = matrix.shape
+def entries_by_cell(matrix: Matrix, rows: IntArray) -> Entries:
+    """Row ``i`` is the cell in row ``rows[i]`` of the matrix, its indices are genes; float32 values are not copied."""
+    n_genes = matrix.shape[1]
     if sparse.issparse(matrix):
-        start = matrix.indptr[:-1].astype(np.int64)
+        start = matrix.indptr[:-1].astype(np.int64)[rows]
         return Entries(
             indices=matrix.indices.astype(np.int32, copy=False),
             values=matrix.data.astype(np.float32, copy=False),
             index_start=start,
             value_start=start,
-            length=np.diff(matrix.indptr).astype(np.int64),
+            length=np.diff(matrix.indptr).astype(np.int64)[rows],
         )
     return Entries(
         indices=np.arange(n_genes, dtype=np.int32),
         values=np.ascontiguousarray(matrix, dtype=np.float32).ravel(),
-        index_start=np.zeros(n_cells, dtype=np.int64),
-        value_start=np.arange(n_cells, dtype=np.int64) * n_genes,
-        length=np.full(n_cells, n_genes, dtype=np.int64),
+        index_start=np.zeros(len(rows), dtype=np.int64),
+        value_start=rows.astype(np.int64) * n_genes,
+        length=np.full(len(rows), n_genes, dtype=np.int64),
     )
 
 
-def entries_by_gene(matrix: Matrix) -> Entries:
-    """Row ``chunk * genes + g`` is gene g in a chunk of cells, its indices are cells within the chunk."""
-    blocks = [matrix[first : first + CHUNK] for first in range(0, matrix.shape[0], CHUNK)]
-    n_genes = matrix.shape[1]
-    if sparse.issparse(matrix):
-        columns = [block.tocsc() for block in blocks]
-        length = np.concatenate([np.diff(column.indptr) for column in columns]).astype(np.int64)
-        start = np.concatenate([[0], np.cumsum(length)[:-1]])
-        return Entries(
-            indices=np.concatenate([column.indices for column in columns]).astype(np.int32, copy=False),
-            values=np.concatenate([column.data for column in columns]).astype(np.float32, copy=False),
-            index_start=start,
-            value_start=start,
-            length=length,
-        )
-    values = np.concatenate([np.asarray(block, dtype=np.float32).T.ravel() for block in blocks])
-    length = np.repeat([block.shape[0] for block in blocks], n_genes).astype(np.int64)
-    return Entries(
-        indices=np.arange(CHUNK, dtype=np.int32),
-        values=values,
-        index_start=np.zeros(length.shape[0], dtype=np.int64),
-        value_start=np.concatenate([[0], np.cumsum(length)[:-1]]),
-        length=length,
-    )
+def entries_by_gene(matrix: Matrix, rows: IntArray) -> Entries:
+    """Row ``chunk * genes + g`` is gene g in a chunk of cells, its indices are cells within the chunk.
+
+    Filled a chunk at a time, so that nothing but the result is as large as the matrix.
+    """
+    n_genes, starts = matrix.shape[1], range(0, len(rows), CHUNK)
+    is_sparse = sparse.issparse(matrix)
+    n_entries = int(np.diff(matrix.indptr)[rows].sum()) if is_sparse else len(rows) * n_genes
+    values = np.empty(n_entries, dtype=np.float32)
+    indices = np.empty(n_entries, dtype=np.int32) if is_sparse else np.arange(CHUNK, dtype=np.int32)
+    length = np.empty((len(starts), n_genes), dtype=np.int64)
+    filled = 0
+    for chunk, first in enumerate(starts):
+        block = matrix[rows[first : first + CHUNK]]
+        if is_sparse:
+            columns = block.tocsc()
+            at = slice(filled, filled + columns.nnz)
+            indices[at], values[at], length[chunk] = columns.indices, columns.data, np.diff(columns.indptr)
+        else:
+            at = slice(filled, filled + block.size)
+            values[at], length[chunk] = np.asarray(block).T.ravel(), block.shape[0]
+        filled = at.stop
+    start = np.concatenate([[0], np.cumsum(length.ravel())[:-1]])
+    index_start = start if is_sparse else np.zeros(length.size, dtype=np.int64)
+    return Entries(indices, values, index_start, start, length.ravel())
 
 
 @dataclass(frozen=True)
@@ -154,11 +155,12 @@ class Layer:
         return int(self.level.shape[0])
 
     @classmethod
-    def of(cls, matrix: Matrix, level: IntArray, size: FloatArray) -> Layer:
-        """Both orders of ``matrix`` ``(cells, genes)``."""
+    def of(cls, matrix: Matrix, level: IntArray, size: FloatArray, rows: IntArray | None = None) -> Layer:
+        """Both orders of ``matrix``, ``(cells, genes)``, or of these ``rows`` of it, ``(cells,)``."""
+        rows = np.arange(matrix.shape[0]) if rows is None else rows
         return cls(
-            entries_by_cell(matrix),
-            entries_by_gene(matrix),
+            entries_by_cell(matrix, rows),
+            entries_by_gene(matrix, rows),
             level.astype(np.int32),
             size.astype(np.float32),
         )

@@ -123,7 +123,8 @@ def read_observations(
         size_factors(adata, layer, column) if counts else np.ones(adata.n_obs)
         for layer, column in ((u, keys.SIZE_UNSPLICED), (s, keys.SIZE_SPLICED))
     ]
-    u, s = u[:, genes], s[:, genes]
+    if len(genes) < adata.n_vars:
+        u, s = u[:, genes], s[:, genes]
     if counts:
         _check_cells(adata, u, s)
     return Reading(Observations(u, s, sizes[0], sizes[1]), genes, status, names, doubts)

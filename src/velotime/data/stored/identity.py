@@ -31,7 +31,7 @@ def _pieces(part: Any) -> Iterable[Any]:
     if sparse.issparse(part):
         part = part.tocsr()
         yield str(part.shape).encode()
-        for array in (part.indptr.astype(np.int64), part.indices.astype(np.int32), part.data):
+        for array in (part.indptr.astype(np.int64), part.indices.astype(np.int32, copy=False), part.data):
             yield np.ascontiguousarray(array).data.cast("B")
     elif isinstance(part, np.ndarray) and part.dtype.kind in "biufc":
         yield f"{part.dtype}{part.shape}".encode()

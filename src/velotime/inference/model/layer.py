@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +16,7 @@ from velotime.compute import Matrix, as_array
 TAIL = 0.01  # share of the cells at each end whose size may be rounded more coarsely
 COARSER = 2.0  # times
 HALVINGS = 40  # of the width of the intervals: to the last digits
+BLOCK_OF_CELLS = 4096
 
 
 @dataclass(frozen=True)
@@ -23,17 +25,21 @@ class LayerData:
 
     Attributes
     ----------
-    values
-        ``(cells, genes)``.
+    given
+        Values of these and perhaps more cells, ``(given cells, genes)``.
     levels
         The size factors that occur, ``(levels,)``, ascending.
     level
         Which of them a cell has, ``(cells,)``.
+    rows
+        Row of ``given`` of each cell, ``(cells,)``; None where they are the same. Sparse values are not copied to put
+        cells in order, as a copy may be as large as all that the user has loaded.
     """
 
-    values: Matrix
+    given: Matrix
     levels: FloatArray
     level: IntArray
+    rows: IntArray | None = None
 
     @classmethod
     def of(cls, values: Matrix, size: FloatArray, n_levels: int) -> LayerData:
@@ -42,12 +48,31 @@ class LayerData:
 
     def cells(self, index: IntArray) -> LayerData:
         """These cells, in this order."""
-        return LayerData(self.values[index], self.levels, self.level[index])
+        if not sparse.issparse(self.given):
+            return LayerData(self.given[index], self.levels, self.level[index])
+        rows = index if self.rows is None else self.rows[index]
+        return LayerData(self.given, self.levels, self.level[index], rows)
+
+    @cached_property
+    def values(self) -> Matrix:
+        """``(cells, genes)``; a copy where cells are in an order of their own, so not for all cells of a large fit."""
+        return self.given if self.rows is None else self.given[self.rows]
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return len(self.level)
 
     @property
     def n_genes(self) -> int:
         """Number of genes."""
-        return int(self.values.shape[1])
+        return int(self.given.shape[1])
+
+    def blocks(self) -> Iterator[Matrix]:
+        """The values a block of cells at a time."""
+        for first in range(0, self.n_cells, BLOCK_OF_CELLS):
+            at = slice(first, min(first + BLOCK_OF_CELLS, self.n_cells))
+            yield self.given[at if self.rows is None else self.rows[at]]
 
     @property
     def size(self) -> FloatArray:
@@ -62,29 +87,36 @@ class LayerData:
     @cached_property
     def value_per_level(self) -> FloatArray:
         """Sum of the values over the cells of each level, ``(levels, genes)``."""
+        rows = np.arange(self.n_cells) if self.rows is None else self.rows
         indicator = sparse.csr_array(
-            (np.ones(len(self.level)), (self.level, np.arange(len(self.level)))),
-            shape=(len(self.levels), len(self.level)),
+            (np.ones(self.n_cells), (self.level, rows)), shape=(len(self.levels), self.given.shape[0])
         )
-        return np.asarray(as_array(indicator @ self.values, np.float64))
+        return np.asarray(as_array(indicator @ self.given, np.float64))
 
     @cached_property
     def square(self) -> FloatArray:
         """Sum of the squared values of each gene, ``(genes,)``."""
-        if sparse.issparse(self.values):
-            data = self.values.data.astype(np.float64)
-            return np.asarray(np.bincount(self.values.indices, data**2, minlength=self.n_genes), dtype=np.float64)
-        return np.asarray(np.einsum("ig,ig->g", self.values, self.values, dtype=np.float64))
+        if not sparse.issparse(self.given):
+            return np.asarray(np.einsum("ig,ig->g", self.given, self.given, dtype=np.float64))
+        total = np.zeros(self.n_genes)
+        for block in self.blocks():
+            total += np.bincount(block.indices, block.data.astype(np.float64) ** 2, minlength=self.n_genes)
+        return total
 
     @cached_property
     def histogram(self) -> tuple[IntArray, FloatArray, FloatArray]:
         """Each gene's distinct non-zero counts: (gene, count, how many cells), three arrays of one length."""
-        values = self.values if sparse.issparse(self.values) else sparse.csr_array(self.values)
-        gene, count = values.indices.astype(np.int64), values.data.astype(np.int64)
-        base = int(count.max(initial=0)) + 1
-        code, times = np.unique(gene * base + count, return_counts=True)
-        gene, count = code // base, (code % base).astype(float)
-        return gene[count > 0], count[count > 0], times[count > 0].astype(float)
+        gene, count, times = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        for block in self.blocks():
+            values = block if sparse.issparse(block) else sparse.csr_array(block)
+            gene = np.concatenate([gene, values.indices.astype(np.int64)])
+            count = np.concatenate([count, values.data.astype(np.int64)])
+            times = np.concatenate([times, np.ones(values.nnz, dtype=np.int64)])
+            base = int(count.max(initial=0)) + 1
+            code, where = np.unique(gene * base + count, return_inverse=True)
+            gene, count, times = code // base, code % base, np.bincount(where, times, minlength=len(code)).astype(int)
+        seen = count > 0
+        return gene[seen], count[seen].astype(float), times[seen].astype(float)
 
     @cached_property
     def count_constant(self) -> FloatArray:

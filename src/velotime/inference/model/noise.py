@@ -243,7 +243,7 @@ class Gaussian(Settings):
 
     def constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
         """``-sum_i x^2 / (2 sigma^2) - N/2 log(2 pi sigma^2)``."""
-        n_cells = data.values.shape[0]
+        n_cells = data.n_cells
         return np.asarray(-0.5 * data.square / scatter - 0.5 * n_cells * np.log(2 * np.pi * scatter))
 
     def cell_constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
@@ -254,11 +254,11 @@ class Gaussian(Settings):
     def update_scatter(self, scatter: FloatArray, sums: LayerSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Mean squared residual."""
         squares = data.square - 2 * (sums.value * means).sum(axis=1) + means**2 @ sums.size
-        variance = squares / data.values.shape[0]
+        variance = squares / data.n_cells
         return np.asarray(np.maximum(variance, self.least * np.maximum(_variance(data), 1e-12)))
 
 
 def _variance(data: LayerData) -> FloatArray:
-    n_cells = data.values.shape[0]
+    n_cells = data.n_cells
     mean = data.value_per_level.sum(axis=0) / n_cells
     return np.asarray(data.square / n_cells - mean**2)

@@ -73,7 +73,7 @@ class Cells:
     def layers(self) -> tuple[Layer, Layer]:
         """Both layers as the sweep reads them."""
         u, s = self.unspliced, self.spliced
-        return Layer.of(u.values, u.level, u.size), Layer.of(s.values, s.level, s.size)
+        return Layer.of(u.given, u.level, u.size, u.rows), Layer.of(s.given, s.level, s.size, s.rows)
 
     @cached_property
     def prior_row(self) -> IntArray:

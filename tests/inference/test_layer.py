@@ -1,0 +1,38 @@
+"""One layer of the cells in an order of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from velotime.inference.model import layer
+from velotime.inference.model.layer import LayerData
+
+
+@pytest.mark.parametrize("container", [sparse.csr_array, np.asarray])
+def test_sums_know_the_rows_that_cells_have(container, monkeypatch):
+    monkeypatch.setattr(layer, "BLOCK_OF_CELLS", 64)
+    rng = np.random.default_rng(0)
+    values = rng.poisson(1.0, (300, 6)).astype(np.float32)
+    size = rng.lognormal(0, 0.5, 300)
+    whole = LayerData.of(container(values), size, 8)
+    rows = rng.permutation(300)[:200]
+    some = whole.cells(rows)
+    again = some.cells(np.arange(150)[::-1])
+    for data, index in ((some, rows), (again, rows[:150][::-1])):
+        own = values[index]
+        dense = data.values.toarray() if sparse.issparse(data.values) else data.values
+        np.testing.assert_array_equal(dense, own)
+        assert (data.n_cells, data.n_genes) == own.shape
+        np.testing.assert_allclose(data.square, (own**2).sum(axis=0))
+        wanted = np.stack([own[data.level == k].sum(axis=0) for k in range(len(data.levels))])
+        np.testing.assert_allclose(data.value_per_level, wanted)
+        gene, count, times = data.histogram
+        found = dict(zip(zip(gene.tolist(), count.tolist(), strict=True), times.tolist(), strict=True))
+        for g in range(6):
+            counts, n = np.unique(own[:, g][own[:, g] > 0], return_counts=True)
+            assert {c: found.pop((g, c)) for c in counts.tolist()} == dict(
+                zip(counts.tolist(), n.tolist(), strict=True)
+            )
+        assert not found
