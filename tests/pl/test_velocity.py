@@ -87,7 +87,7 @@ def test_errors_name_the_cure(plot, drawn):
         plot(drawn, basis="tsne")
     with pytest.raises(vt.InputError, match=r"column 'nothing' not found.*'stage'"):
         plot(drawn, color="nothing")
-    del drawn.obsm["velocity_umap"]
+    del drawn.obsm["velocity_umap"], drawn.uns["recover_dynamics"]
     with pytest.raises(vt.InputError, match=r"recover_dynamics"):
         plot(drawn)
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from velotime._numbers import number, percent
+from velotime.data import write_derived
 from velotime.report._facts import collect
 from velotime.report._words import flatten
 
@@ -14,7 +15,8 @@ from velotime.report._words import flatten
 def with_verdicts(adata, trajectory, arrow):
     if trajectory is not None:
         table = pd.DataFrame({"model": ["constant", "trajectory"], "behind": [-3.2, 0.0]})
-        adata.uns["model_comparison"] = {"verdict": trajectory, "reason": "Because.", "table": table}
+        record = {"verdict": trajectory, "reason": "Because.", "table": table}
+        write_derived(adata, "model_comparison", {"uns": {"model_comparison": record}})
     adata.uns.pop("time_arrow")
     if arrow is not None:
         adata.uns["time_arrow"] = {

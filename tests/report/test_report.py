@@ -148,12 +148,13 @@ def wide_object(n_cells, n_genes):
         values = rng.poisson(3, len(columns)) + 1.0
         layers[name] = sparse.csr_matrix((values, (rows, columns)), shape=(n_cells, n_genes), dtype=np.float32)
     obs = pd.DataFrame({"latent_time": time, "latent_time_sd": 0.05}, index=[f"cell_{k}" for k in range(n_cells)])
-    obs["lineage"] = pd.Categorical(["0"] * n_cells)
-    for name in ("initial_size_unspliced", "initial_size_spliced"):
-        obs[name] = 1000.0
+    obs["fit_lineage"] = pd.Categorical(["0"] * n_cells)
+    for name in ("fit_size_unspliced", "fit_size_spliced"):
+        obs[name] = 1.0
     var = pd.DataFrame(index=[f"ENSMUSG{k:08d}" for k in range(n_genes)])
     for name in ("beta", "gamma", "alpha", "alpha_0", "alpha_2", "scaling", "dispersion_u", "dispersion_s"):
         var[f"fit_{name}"] = np.exp(rng.normal(size=n_genes))
+    var["fit_status"] = pd.Categorical(["fitted"] * n_genes)
     var["fit_t_on"] = rng.random(n_genes)
     var["fit_t_"] = var["fit_t_on"] + 0.3
     for name in (
@@ -171,11 +172,19 @@ def wide_object(n_cells, n_genes):
     adata.varm["fit_lineage_t"] = var[["fit_t_"]].to_numpy()
     adata.varm["fit_lineage_alpha"] = var[["fit_alpha_2"]].to_numpy()
     adata.obsm["lineage_posterior"] = np.ones((n_cells, 1))
+    state = (16 * time).astype(int)
+    adata.obsm["time_posterior"] = sparse.csr_matrix(
+        (np.ones(n_cells, dtype=np.float32), (np.arange(n_cells), state)), shape=(n_cells, 16)
+    )
     adata.obsm["X_umap"] = np.c_[time, rng.normal(size=n_cells)]
     adata.uns["lineages"] = {"names": np.array(["0"], dtype=object), "shares": np.ones(1)}
     adata.uns["recover_dynamics"] = {
+        "id": "wide",
+        "n_cells": n_cells,
+        "n_genes": n_genes,
+        "state_times": np.linspace(0, 1, 16),
         "method": "SoftEM",
-        "settings": {"noise": {"name": "NegativeBinomial"}},
+        "settings": {"name": "SoftEM", "noise": {"name": "NegativeBinomial"}},
         "status": "converged",
         "layers": {"unspliced": "unspliced", "spliced": "spliced"},
     }
@@ -227,7 +236,7 @@ def test_a_fit_without_kinetics(small, page):
 
 def test_a_fit_without_a_posterior_of_time(drawn, page):
     """As methods leave it that give each cell one time: curves, and no sd."""
-    drawn.uns["recover_dynamics"] |= {"method": "SharedClock", "settings": {"placing": {"name": "Exact"}}}
+    drawn.uns["recover_dynamics"] |= {"method": "TwoStageEM", "settings": {"name": "TwoStageEM", "clock": "shared"}}
     drawn.var["fit_t_"] = drawn.var["true_t_off"]
     del drawn.obs["latent_time_sd"], drawn.uns["time_prior"]
     data = facts_in(page(drawn))

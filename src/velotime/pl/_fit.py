@@ -70,9 +70,10 @@ def time_prior(
 
 
 def _stack_lineages(ax: Axes, adata: AnnData, times: FloatArray, density: FloatArray) -> None:
-    time = Fitted.of(adata).latent_time
+    fitted = Fitted.of(adata)
+    time = fitted.latent_time
     ax.hist(time, bins=HISTOGRAM_BINS, range=(0, 1), density=True, color="0.85", label="cells at their mean time")
-    colors = lineage_colors(Fitted.of(adata))
+    colors = lineage_colors(fitted)
     if len(density) == 1:
         ax.plot(times, density[0], color="black", lw=1.5, label="time prior")
         return

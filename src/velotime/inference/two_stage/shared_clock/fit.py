@@ -211,7 +211,7 @@ class SharedClock(Settings):
         cells = Cells.of(observations, rows, noise)
         problem = SoftProblem(cells, states, noise, prior, RatePrior(states.layout), restarts=RESTARTS)
         first = hand_over(problem, search.genes, outcome.problem.states, chosen, HANDOVER)
-        return HardBeginning(problem, first, search.table(outcome), arrow)
+        return HardBeginning(problem, first, search.table(outcome, chosen), arrow)
 
     def run(
         self, problem: SoftProblem, first: SoftParameters, watch: Watcher = watch_nothing
