@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import signal
 import subprocess
@@ -218,7 +219,7 @@ def test_ctrl_c_leaves_no_file(cells):
 
 
 def test_ctrl_c_while_the_report_is_written_names_what_is_there(cells, monkeypatch):
-    import velotime.report._write as writing
+    writing = importlib.import_module("velotime.report._write")
 
     def interrupt(*_, **__):
         raise KeyboardInterrupt
