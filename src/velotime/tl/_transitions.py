@@ -74,11 +74,11 @@ def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SC
     InputError
         If there is no graph or no such basis.
     """
+    graphs = _graph(adata), sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH_NEG])
     points = embedding(adata, basis)
     placed = np.isfinite(points).all(axis=1)
     # An edge to a cell without a place leads nowhere: without it, the other neighbours keep their say.
     among = sparse.diags(placed.astype(np.float32))
-    graphs = _graph(adata), sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH_NEG])
     positive, negative = (sparse.csr_matrix(among @ graph @ among) for graph in graphs)
     positive.eliminate_zeros()
     negative.eliminate_zeros()
