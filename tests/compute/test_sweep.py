@@ -259,7 +259,13 @@ def test_sums_add_up():
     for cells in (half, ~half):
         layers = [Layer.of(d.values[cells], d.level[cells], d.size[cells]) for d in case.data]
         parts.append(NUMBA.accumulate(*layers, model, case.group[cells], case.group[cells])[0])
-    assert_same_sums(parts[0] + parts[1], whole, 1e-6)
+    one, other = parts
+    before = one.spliced.value.copy()
+    total = one + other
+    assert_same_sums(total, whole, 1e-6)
+    np.testing.assert_array_equal(one.spliced.value, before)
+    one += other
+    assert_same_sums(one, total, 0.0)
 
 
 @pytest.mark.skipif(WITHOUT_JIT, reason="this is the run without the JIT")
