@@ -41,14 +41,17 @@ def run(code, **environment):
     return done.stdout.strip()
 
 
-def test_the_package_works_with_a_read_only_home():
+@pytest.mark.parametrize("first", ["tl", "pl", "data", "report"])
+def test_the_package_works_with_a_read_only_home(first):
     """numba gets a temporary folder, without which scanpy could not be imported either; it is gone afterwards."""
     code = f"""{READ_ONLY.format(allowed=tempfile.gettempdir())}
+import importlib
 import os
 import numba
 from click.testing import CliRunner
 from velotime.cli import main
 assert CliRunner().invoke(main, ["--help"]).exit_code == 0
+importlib.import_module("velotime.{first}")
 assert os.path.isdir(numba.config.CACHE_DIR)
 print(numba.config.CACHE_DIR)
 """

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 from naive import NaiveBackend
-from velotime.inference.results.summary import refine
 
 import velotime as vt
 from velotime.compute import NUMBA
@@ -20,6 +19,7 @@ from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.sums import sums_under
+from velotime.inference.results.cells import refine
 from velotime.inference.states import States
 
 SCHEDULE = Schedule(annealing=4, hottest=5.0, longest=4, tolerance=0.0)
