@@ -75,7 +75,7 @@ def test_phase_portrait_draws_a_curve_a_lineage(forked):
     assert len(ax.lines) == 2
     assert ax.lines[0].get_color() != ax.lines[1].get_color()
     assert {"lineage 0", "lineage 1"} <= legend_labels(ax)
-    forked.uns["lineage_colors"] = ["#010203", "#040506"]
+    forked.uns["fit_lineage_colors"] = ["#010203", "#040506"]
     ax = vt.pl.phase_portrait(forked, "gene_3", ax=plt.subplots()[1])
     assert [line.get_color() for line in ax.lines] == ["#010203", "#040506"]
 

@@ -106,7 +106,10 @@ def test_names_that_are_not_there(drawn):
 
 def test_fit_without_a_prior_says_which_has_one(drawn):
     del drawn.uns["time_prior"]
-    with pytest.raises(vt.InputError, match=r"SoftEM has no time prior.*method=vt.SoftEM"):
+    with pytest.raises(vt.InputError, match=r"slots of the fit are missing: adata.uns\['time_prior'\]"):
+        vt.pl.time_prior(drawn)
+    drawn.uns["recover_dynamics"]["method"] = "TwoStageEM"
+    with pytest.raises(vt.InputError, match=r"TwoStageEM, which gives no prior of time.*method=vt.SoftEM"):
         vt.pl.time_prior(drawn)
 
 

@@ -16,7 +16,7 @@ from velotime.compute import Matrix, as_array
 TAIL = 0.01  # share of the cells at each end whose size may be rounded more coarsely
 COARSER = 2.0  # times
 HALVINGS = 40  # of the width of the intervals: to the last digits
-BLOCK_OF_CELLS = 4096
+BLOCK_OF_CELLS = 1024  # at a time, where values are counted: a few times as much memory as they take
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,14 @@ class LayerData:
     @cached_property
     def value_per_level(self) -> FloatArray:
         """Sum of the values over the cells of each level, ``(levels, genes)``."""
-        rows = np.arange(self.n_cells) if self.rows is None else self.rows
-        indicator = sparse.csr_array(
-            (np.ones(self.n_cells), (self.level, rows)), shape=(len(self.levels), self.given.shape[0])
-        )
-        return np.asarray(as_array(indicator @ self.given, np.float64))
+        total = np.zeros((len(self.levels), self.n_genes))
+        for first, block in zip(range(0, self.n_cells, BLOCK_OF_CELLS), self.blocks(), strict=True):
+            level = self.level[first : first + BLOCK_OF_CELLS]
+            indicator = sparse.csr_array(
+                (np.ones(len(level)), (level, np.arange(len(level)))), shape=(len(self.levels), len(level))
+            )
+            total += as_array(indicator @ block, np.float64)
+        return total
 
     @cached_property
     def square(self) -> FloatArray:
