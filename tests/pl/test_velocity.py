@@ -87,11 +87,7 @@ def test_errors_name_the_cure(plot, drawn):
         plot(drawn, basis="tsne")
     with pytest.raises(vt.InputError, match=r"column 'nothing' not found.*'stage'"):
         plot(drawn, color="nothing")
-<<<<<<< HEAD
-    del drawn.obsm["velocity_umap"], drawn.uns["recover_dynamics"]
-=======
     del drawn.uns["recover_dynamics"]
->>>>>>> bcd9b1d (Sum values by level a block at a time, and plots' tests on stored fits)
     with pytest.raises(vt.InputError, match=r"recover_dynamics"):
         plot(drawn)
 
