@@ -103,7 +103,7 @@ def _summary(module: str) -> str:
 def _page(module: str) -> str:
     title = f"{TITLES.get(module, module)}: ``velotime.{module}``"
     gallery = "Each of them is drawn in the :doc:`gallery </guides/gallery>`.\n" if module == "pl" else ""
-    inside = f".. currentmodule:: {ROOT}.{module}\n"
+    inside = f".. module:: {ROOT}.{module}\n"
     return "\n".join([_heading(title), _summary(module), "", gallery, inside, _table(names(module))])
 
 
@@ -121,7 +121,7 @@ def _face() -> str:
     by_kind: dict[str, list[str]] = {"Methods and their settings": [], "Functions": [], "Errors and warnings": []}
     for word in names(""):
         by_kind[_kind(getattr(package, word))].append(word)
-    parts = [_heading("Methods, knowledge, errors: ``velotime``"), f".. currentmodule:: {ROOT}\n"]
+    parts = [_heading("Methods, knowledge, errors: ``velotime``"), f".. module:: {ROOT}\n"]
     parts += [f"{_heading(kind, '-')}\n{_table(words)}" for kind, words in by_kind.items() if words]
     return "\n".join(parts)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from typing import Any
 
 import api_pages
@@ -27,7 +28,6 @@ ELSEWHERE = {
     "Series": "pandas.Series",
     "csr_matrix": "scipy.sparse.csr_matrix",
 }
-ALIASES = {"Knowledge", "Method", "Noise", "TimePrior", "Times", "Counts"}  # protocols and unions, which have no page
 
 
 def _public() -> dict[str, str]:
@@ -53,7 +53,14 @@ def _resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: no
     word = target.rsplit(".", 1)[-1]
     if word in ELSEWHERE:
         node["reftarget"], node["reftype"] = ELSEWHERE[word], "obj"
-    return content if target.startswith("velotime.") or target in ALIASES else None
+    return content if _is_ours(target) else None
+
+
+def _is_ours(name: str) -> bool:
+    """Whether it is a class, protocol or alias of a type that one of our modules defines, but no public name."""
+    module, _, word = name.rpartition(".")
+    ours = [name for name in sys.modules if name.startswith(f"{api_pages.ROOT}.")]
+    return any(hasattr(sys.modules[place], word) for place in ([module] if module in ours else [] if module else ours))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

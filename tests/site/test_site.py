@@ -47,7 +47,7 @@ def public_names():
 @pytest.mark.parametrize("name", public_names())
 def test_a_public_name_has_one_page(name, written):
     module, word = name.rsplit(".", 1)
-    pages = [text for text in written.values() if f".. currentmodule:: {module}\n" in text]
+    pages = [text for text in written.values() if f".. module:: {module}\n" in text]
     assert len(pages) == 1
     assert len(re.findall(rf"^   {re.escape(word)}$", pages[0], re.MULTILINE)) == 1
 
