@@ -71,8 +71,8 @@ def velocity_graph(
         may lie two steps off.
     posterior
         Average over draws from the posterior of each cell's time and lineage (needs a fit by ``SoftEM``): a cell whose
-        time is uncertain diffuses. :func:`velotime.tl.transition_matrix` then gives the mean of the transitions that
-        the draws give, each by the velocity of the curves at the state drawn.
+        direction is uncertain diffuses. :func:`velotime.tl.transition_matrix` then gives the mean of the transitions
+        that the draws give, each by the velocity of the curves at the state drawn.
     n_draws
         Draws a cell; they are stratified, so 20 suffice.
     seed
