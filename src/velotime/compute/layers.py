@@ -29,7 +29,7 @@ class Entries:
     Attributes
     ----------
     indices
-        Index of each entry, int32.
+        Index of each entry: int32 for genes, uint16 for cells within a chunk, as this list is as long as the counts.
     values
         Value of each entry, float32.
     index_start, value_start, length
@@ -73,7 +73,7 @@ def entries_by_gene(matrix: Matrix, rows: IntArray) -> Entries:
     is_sparse = sparse.issparse(matrix)
     n_entries = int(np.diff(matrix.indptr)[rows].sum()) if is_sparse else len(rows) * n_genes
     values = np.empty(n_entries, dtype=np.float32)
-    indices = np.empty(n_entries, dtype=np.int32) if is_sparse else np.arange(CHUNK, dtype=np.int32)
+    indices = np.empty(n_entries, dtype=np.uint16) if is_sparse else np.arange(CHUNK, dtype=np.uint16)
     length = np.empty((len(starts), n_genes), dtype=np.int64)
     filled = 0
     for chunk, first in enumerate(starts):

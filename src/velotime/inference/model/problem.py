@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -291,8 +292,13 @@ class SoftProblem:
 
 def _threaded_tables(noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
     """``noise.tables``, a few levels at a time on all cores."""
-    pieces = np.array_split(levels, min(len(levels), 4))
-    tables = list(on_all_cores(lambda piece: noise.tables(means, scatter, piece), pieces))
-    return ScoreTables(
-        np.concatenate([table.slope for table in tables]), np.concatenate([table.offset for table in tables])
-    )
+    slope = np.empty((len(levels), *means.shape), dtype=np.float32)
+
+    def fill(at: slice) -> FloatArray:
+        table = noise.tables(means, scatter, levels[at])
+        slope[at] = table.slope  # at once into the whole: on a fine grid the tables are large
+        return table.offset
+
+    bounds = np.linspace(0, len(levels), min(len(levels), 4) + 1).astype(int)
+    pieces = [slice(*pair) for pair in itertools.pairwise(bounds.tolist())]
+    return ScoreTables(slope, np.concatenate(list(on_all_cores(fill, pieces))))
