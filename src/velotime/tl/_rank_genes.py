@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from anndata import AnnData
 
@@ -93,10 +94,11 @@ def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
     names, code = read_labels(adata, [groupby]).codes(groupby)  # cells without a label are in no group
     rates = rate_table(Fitted.of(adata)).iloc[genes].drop(columns=[keys.FIT_GAIN, keys.FIT_DEVIANCE_EXPLAINED])
     tables = []
-    for name, sums in zip(names, group_sums(fit, code, len(names)), strict=True):
+    n_cells = np.bincount(code[code >= 0], minlength=len(names))
+    for name, n, sums in zip(names, n_cells, group_sums(fit, code, len(names)), strict=True):
         gain = group_gain(fit, sums)
         own = pd.DataFrame(
-            {"group": str(name), "gene": rates.index, "gain": gain, "gain_per_cell": gain / sums.n_cells},
+            {"group": str(name), "gene": rates.index, "gain": gain, "gain_per_cell": gain / n},
             index=rates.index,
         )
         tables.append(own.join(rates).sort_values("gain", ascending=False, kind="stable"))
