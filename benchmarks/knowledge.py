@@ -79,7 +79,7 @@ def fit(name: str, adata, truth, method: vt.SoftEM) -> None:
     verdict = "contested" if arrow["contested"] else arrow["verdict"]
     print(
         f"{name:<42} Spearman {rho:+.3f}; margin {arrow['log_likelihood_margin']:8,.0f} nats, of them known "
-        f"{arrow['knowledge_margin']:+8,.0f}; probability {arrow['probability']:.3f}; {verdict}",
+        f"{arrow['knowledge_margin']:+8,.0f}; {verdict}",
         flush=True,
     )
     for piece in adata.uns["knowledge"]["table"].itertuples():

@@ -123,7 +123,7 @@ def _record(adata, n_lineages):
     }
     adata.uns["lineages"] = {"names": np.array(names, dtype=object), "shares": np.full(n_lineages, 1 / n_lineages)}
     adata.uns["time_prior"] = {"times": np.linspace(0, 1, N_TIMES), "weights": weights[None] / weights.sum()}
-    adata.uns["time_arrow"] = {"verdict": "clear", "log_likelihood_margin": 330.0, "probability": 0.998}
+    adata.uns["time_arrow"] = {"verdict": "clear", "log_likelihood_margin": 330.0}
 
 
 @pytest.fixture

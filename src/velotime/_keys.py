@@ -89,6 +89,7 @@ STATE_TIMES = "state_times"  # likewise: times of the states of the posterior
 DERIVED = "velotime_derived"  # what is made of a fit, and of which
 TIME_PRIOR = "time_prior"
 TIME_ARROW = "time_arrow"
+FIT_VERDICT = "fit_verdict"
 RESAMPLE = "resample"
 KNOWLEDGE = "knowledge"
 EXPERIMENTAL_TIME = "experimental_time"
@@ -174,5 +175,5 @@ WRITTEN_BY_FITS = {
         MIXTURE_VARIANCE_U,
         MIXTURE_VARIANCE_S,
     ),
-    "uns": (LINEAGES, TIME_PRIOR, TIME_ARROW, KNOWLEDGE, VELOCITY_PARAMS),
+    "uns": (LINEAGES, TIME_PRIOR, TIME_ARROW, FIT_VERDICT, KNOWLEDGE, VELOCITY_PARAMS),
 }

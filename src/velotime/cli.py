@@ -84,7 +84,9 @@ def main() -> None:
     type=click.IntRange(2),
     help="Keep at most so many genes, the most variable. [default: all]",
 )
-@click.option("--lineages", metavar="K", default="1", show_default=True, help='Number of lineages, or "auto".')
+@click.option(
+    "--lineages", metavar="K", default="auto", show_default=True, help='Number of lineages; "auto" counts the ends.'
+)
 @click.option(
     "--terminals",
     metavar="COLUMN:LABEL,LABEL",

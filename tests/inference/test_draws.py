@@ -9,9 +9,10 @@ from scipy import sparse
 import velotime as vt
 from velotime.data import read_observations
 from velotime.inference import Observations
-from velotime.inference.heldout.lineages import LineageChoice
 from velotime.inference.methods import soft_em
 from velotime.inference.observations import draw_positions
+from velotime.inference.search import begin
+from velotime.inference.search.tree import LineageVotes
 
 QUICK = {"n_times": 16, "annealing": 2, "max_iterations": 2, "start_cells": 50, "start_genes": 12, "start_times": 8}
 METHODS = {
@@ -90,27 +91,18 @@ def test_preferred_cells_come_first_but_not_all_of_them():
 
 
 @pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
-def test_auto_that_chooses_two_is_the_fit_of_two(cells, monkeypatch):
-    chosen = soft_em.choose_n_lineages
-
-    def two(*given):
-        return LineageChoice(2, at_bound=False, table=chosen(*given).table)
-
-    monkeypatch.setattr(soft_em, "choose_n_lineages", two)
+@pytest.mark.parametrize("n_lineages", [1, 2])
+def test_auto_is_the_fit_with_the_number_that_it_finds(cells, monkeypatch, n_lineages):
+    monkeypatch.setattr(begin, "votes_of", lambda *_: LineageVotes((n_lineages,) * 5))
+    monkeypatch.setattr(soft_em, "begins_in_the_middle", lambda *_: False)
     fits = []
-    for number in ("auto", 2):
+    for number in ("auto", n_lineages):
         adata = cells.copy()
-        method = vt.SoftEM(n_lineages=number, most_lineages=2, **QUICK)
-        vt.tl.recover_dynamics(adata, method=method, progress=False)
+        vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=number, **QUICK), progress=False)
         fits.append(adata)
     assert np.array_equal(fits[0].obs["latent_time"], fits[1].obs["latent_time"])
     assert np.array_equal(fits[0].var["fit_gamma"], fits[1].var["fit_gamma"])
-    assert fits[0].uns["time_arrow"] == fits[1].uns["time_arrow"]
-
-
-@pytest.mark.filterwarnings("ignore:the direction of time:velotime.UnclearWarning")
-def test_auto_at_its_bound_says_so(cells):
-    adata = cells.copy()
-    with pytest.warns(vt.UnclearWarning, match="1 lineages, the most that were allowed.*raise most_lineages"):
-        vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages="auto", most_lineages=1, **QUICK), progress=False)
-    assert adata.uns["lineages"]["at_bound"]
+    margins = [adata.uns["time_arrow"]["log_likelihood_margin"] for adata in fits]
+    assert margins[0] == margins[1]
+    assert "votes" in fits[0].uns["lineages"]
+    assert "votes" not in fits[1].uns["lineages"]

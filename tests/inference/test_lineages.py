@@ -65,13 +65,13 @@ def test_terminal_labels_name_the_lineages(branching):
     assert adata.obs.loc[root, "stage"] == "root"
 
 
-@pytest.mark.long
-def test_the_number_of_lineages_is_chosen(branching):
+def test_the_number_of_lineages_is_found_by_default(branching):
     adata = branching.copy()
-    vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages="auto", most_lineages=3), progress=False)
-    choice = adata.uns["lineages"]["choice"]
-    assert len(adata.uns["lineages"]["names"]) == 2
-    assert list(choice["n_lineages"])[:2] == [1, 2]
+    vt.tl.recover_dynamics(adata, progress=False)
+    assert adata.uns["lineages"]["votes"].tolist() == [2] * 5
+    assert late_agreement(adata) > 0.95
+    assert adata.uns["time_arrow"]["verdict"] == "clear"
+    assert adata.uns["fit_verdict"]["verdict"] == "fits"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,6 @@ def test_the_number_of_lineages_is_chosen(branching):
         ({"root": vt.Root("stage", "start")}, "'start' not found"),
         ({"root": vt.Root(cell="nobody")}, "root cell 'nobody' not found"),
         ({"n_lineages": 90}, "n_lineages=90, but"),
-        ({"n_lineages": "auto", "noise": vt.Gaussian()}, "held-out counts"),
     ],
 )
 def test_bad_lineages_and_roots(branching, settings, message):

@@ -10,13 +10,17 @@ from scipy.stats import spearmanr
 
 import velotime as vt
 from velotime.data import read_labels, read_observations
+from velotime.inference.em import Run
 from velotime.inference.heldout.scores import StateModel
 from velotime.inference.knowledge.labels import CellLabels
 from velotime.inference.methods import soft_em
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.search import finals as finals_module
-from velotime.inference.search.trials import Trial, halve
+from velotime.inference.search.rivals import Candidate, Halves, halves_of
+from velotime.inference.search.search import refereed
+from velotime.inference.search.starts import SAME_ORDER
+from velotime.inference.search.trials import Trial
 from velotime.inference.states import Layout, States
 from velotime.tl._geometry import place_cells
 
@@ -39,72 +43,97 @@ def search_of(adata, **settings):
     return method._starts.search(observations, geometry, rows, method.landmarks(labels), rng), observations
 
 
-def times_of(search, trial):
-    return search._times(search.problem(1), trial)
-
-
-def test_a_fit_backwards_can_win_the_search(cells):
-    """Only the true end is tried as a root: the reverse of what comes of it is right, and wins."""
-    search, observations = search_of(cells)
+def test_the_right_end_wins_and_the_other_is_a_rival(cells):
+    search, observations = search_of(cells, n_lineages=1)
     truth = cells.obs["true_time"].to_numpy()[search.geometry.cells]
-    search.__dict__["_roots"] = np.array([int(np.argmax(truth))])
     outcome = search.run(1)
-    assert outcome.best.start.how == "reversed"
-    assert outcome.best.bound > outcome.backwards.bound
-    assert outcome.backwards is outcome.trials[1]
-    assert spearmanr(times_of(search, outcome.best), truth).statistic > 0.8
-    assert spearmanr(times_of(search, outcome.backwards), truth).statistic < -0.8
-    chosen, arrow = finals_module.finals(search, observations, outcome, np.random.default_rng(0))
-    assert chosen is outcome.best
-    assert arrow.log_likelihood_margin > 0
+    best, *rivals = outcome.candidates
+    assert spearmanr(best.time, truth).statistic > 0.8
+    assert any(spearmanr(rival.time, truth).statistic < -0.5 for rival in rivals)
+    final = finals_module.finals(search, observations, outcome, np.random.default_rng(0))
+    assert final.trial is outcome.best
+    assert final.arrow.log_likelihood_margin > 0
+    assert len(final.arrow.rivals) == len(rivals)
+    assert all(rival.margin > 0 for rival in final.arrow.rivals)
     table = search.table(outcome)
-    assert table["start"].iloc[0] == "reversed"
-    assert len(table) == len(outcome.trials)
+    assert table["log_likelihood"].iloc[0] == 0
+    assert set(table["root_cell"]) <= set(search.geometry.cells)
 
 
-@pytest.mark.parametrize("settings", [{}, {"root": vt.Root("stage", "early")}], ids=["no root", "root"])
-def test_backwards_has_as_many_rounds_as_the_winner(cells, settings):
-    search, _ = search_of(cells, **settings)
+def test_with_a_wrong_root_the_reversed_clock_is_a_rival_and_wins(cells):
+    """Only the true end is tried as a root: the reverse of what comes of it is likelier, and is not clear to lose."""
+    wrong = cells.copy()
+    wrong.obs["stage"] = np.where(wrong.obs["true_time"] > 0.95, "early", "rest")
+    search, observations = search_of(wrong, root=vt.Root("stage", "early", strength=0.5), n_lineages=1)
     outcome = search.run(1)
-    assert outcome.best.rounds == outcome.backwards.rounds >= 1
+    truth = wrong.obs["true_time"].to_numpy()[search.geometry.cells]
+    backwards = next(one for one in outcome.candidates if one.trial.start.how == "reversed")
+    forward = next(one for one in outcome.candidates if one.trial.start.how != "reversed")
+    assert spearmanr(backwards.time, truth).statistic > 0.8
+    assert backwards.bound > forward.bound
+    assert min(o - b for o, b in zip(backwards.halves.bounds, forward.halves.bounds, strict=True)) > 0
+    final = finals_module.finals(search, observations, outcome, np.random.default_rng(0))
+    assert final.trial is backwards.trial
 
 
-def test_two_trials_go_on_once(cells):
-    """As with a root and terminals, which leave two starts."""
+def candidate(bounds, halves, known=0.0):
+    """A candidate with these bounds on all genes and on halves of them."""
+    run = Run(None, None, bounds, None, None)
+    return Candidate(
+        Trial(None, run), bounds, known, np.arange(5.0), Halves(halves, (np.arange(5.0),) * 2, (None,) * 2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("halves", "known", "first"),
+    [((-5.1, -4.9), 0.0, 0), ((-4.9, -4.9), 0.0, 1), ((-4.99, -4.99), 0.0, 0), ((-4.9, -4.9), -0.2, 0)],
+)
+def test_both_halves_of_the_genes_overrule_all_of_them(halves, known, first):
+    both = [candidate(-10.0, (-5.0, -5.0)), candidate(-10.2, halves, known)]
+    assert refereed(both)[0] is both[first]
+    assert sorted(map(id, refereed(both))) == sorted(map(id, both))
+
+
+def test_halves_of_the_genes_are_disjoint_and_hold_as_many_counts(cells):
     search, _ = search_of(cells)
-    problem = search.problem(1)
-    two = search.first_trials[:2]
-    after = halve(problem, two)
-    assert [trial.rounds for trial in after] == [1, 1]
-    assert after[0].bound >= after[1].bound
-    assert search._best_backwards(problem, after).rounds == 1
+    one, two = halves_of(search.cells.spliced)
+    assert sorted([*one, *two]) == list(range(search.cells.spliced.n_genes))
+    total = search.cells.spliced.value_per_level.sum(axis=0)
+    assert total[one].sum() == pytest.approx(total[two].sum(), rel=0.1)
+
+
+def test_tips_that_order_the_cells_as_an_end_does_are_left_out(cells):
+    search, _ = search_of(cells)
+    starts = search.starts(1)
+    times = [of_root[0].time for of_root in starts]
+    assert [start.how for start in starts[0]] == ["tree, way", "tree, rank"]
+    for tip in range(2, len(times)):
+        assert all(spearmanr(times[tip], earlier).statistic <= SAME_ORDER for earlier in times[:tip])
 
 
 @pytest.mark.parametrize("n_averaged", [1.0, 30.0])
 def test_the_direction_that_is_reported_has_the_margin_for_it(cells, monkeypatch, n_averaged):
     """Counts speak for one direction, half as many nats of knowledge for the other: what counts are worth decides."""
-    search, observations = search_of(cells)
+    search, observations = search_of(cells, n_lineages=1)
     outcome = search.run(1)
     averaged = replace(observations, n_averaged=n_averaged)
     on_all_genes = finals_module._on_all_genes
-    made = {}
+    made = []
 
-    def with_knowledge(problem, genes, trial):
-        made[trial] = on_all_genes(problem, genes, trial)
-        if trial is outcome.backwards:
-            first = made[outcome.best]
-            against = (first.run.bound - made[trial].run.bound) * problem.cells.n_cells / 2
+    def with_knowledge(problem, genes, candidate):
+        made.append(on_all_genes(problem, genes, candidate))
+        if len(made) == 2:
+            against = (made[0].run.bound - made[1].run.bound) * problem.cells.n_cells / 2
             assert against > 0
-            made[trial] = replace(made[trial], known=against)
-        return made[trial]
+            made[1] = replace(made[1], known=against)
+        return made[-1]
 
     monkeypatch.setattr(finals_module, "_on_all_genes", with_knowledge)
-    monkeypatch.setattr(Trial, "__hash__", lambda trial: id(trial))
-    chosen, arrow = finals_module.finals(search, averaged, outcome, np.random.default_rng(0))
-    assert arrow.log_likelihood_margin > 0
-    assert chosen is (outcome.best if n_averaged == 1 else outcome.backwards)
-    ahead, behind = made[chosen], made[outcome.backwards if chosen is outcome.best else outcome.best]
-    assert arrow.log_likelihood_margin == pytest.approx(ahead.log_likelihood - behind.log_likelihood)
+    final = finals_module.finals(search, averaged, outcome, np.random.default_rng(0))
+    ahead, behind = made if n_averaged == 1 else made[::-1]
+    assert final.trial is ahead.candidate.trial
+    assert final.arrow.log_likelihood_margin == pytest.approx(ahead.log_likelihood - behind.log_likelihood)
+    assert final.arrow.log_likelihood_margin > 0
 
 
 @pytest.mark.parametrize(("hottest", "expected"), [(1.0, 1.0), (1.5, 1.0), (10.0, 5.0)])

@@ -24,7 +24,6 @@ def with_verdicts(adata, trajectory, arrow):
             "log_likelihood_margin": 330.4,
             "n_cells": 150,
             "share_of_genes": 0.75,
-            "probability": 0.999,
         }
     return adata
 

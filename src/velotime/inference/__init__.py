@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from velotime.inference.em import Progress, Trace, Watcher
 from velotime.inference.evidence.agreement import Agreement
-from velotime.inference.evidence.arrow import CLEAR_PROBABILITY, Arrow
+from velotime.inference.evidence.arrow import Arrow
+from velotime.inference.evidence.fit_verdict import FitVerdict
+from velotime.inference.evidence.gains import GeneGains
+from velotime.inference.evidence.rivals import rivals_table
 from velotime.inference.knowledge.labels import LEAST_GROUP, LEAST_LABELLED, NO_LABEL, POOLED, CellLabels, label_texts
 from velotime.inference.knowledge.order import Markers, TimeLabels
 from velotime.inference.knowledge.pieces import Ends, Root, Terminals
@@ -18,7 +21,7 @@ from velotime.inference.model.problem import SoftParameters
 from velotime.inference.observations import Observations
 from velotime.inference.results.bands import curve_covariance
 from velotime.inference.results.expectations import AtTimes, OverStates, columns_of, draw_states
-from velotime.inference.results.genes import GeneGains, GeneTable
+from velotime.inference.results.genes import GeneTable
 from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums
 from velotime.inference.results.intervals import pooled_interval
 from velotime.inference.results.restored import Restored
@@ -31,7 +34,6 @@ from velotime.inference.two_stage.method import TwoStageEM
 from velotime.inference.two_stage.shared_clock.fit import SharedClock, SharedClockFit
 
 __all__ = [
-    "CLEAR_PROBABILITY",
     "LEAST_GROUP",
     "LEAST_LABELLED",
     "MOST_LANDMARKS",
@@ -45,6 +47,7 @@ __all__ = [
     "ExactTimes",
     "ExplicitTimes",
     "Fit",
+    "FitVerdict",
     "FixedPrior",
     "Gaussian",
     "GeneClock",
@@ -93,4 +96,5 @@ __all__ = [
     "place_all",
     "pooled_interval",
     "restore",
+    "rivals_table",
 ]

@@ -11,7 +11,7 @@ from matplotlib.ticker import NullLocator
 
 from velotime import _keys as keys
 from velotime._check import checked
-from velotime._numbers import nats, number, percent
+from velotime._numbers import nats, number
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import Fitted
@@ -206,11 +206,11 @@ def _decades(most: float) -> list[float]:
 
 
 def _verdict(adata: AnnData) -> str:
-    """The margin, of which the genes are only a part where something is known of the cells, and the bootstrap."""
+    """The margin, of which the genes are only a part where something is known of the cells, and what is not clear."""
     arrow = adata.uns[keys.TIME_ARROW]
     known = float(arrow.get("knowledge_margin", 0.0))
     of_which = f", {number(known)} of them from what is known" if known else ""
     text = f"{arrow['verdict']}: {nats(arrow['log_likelihood_margin'])} for this direction{of_which}"
-    if "probability" in arrow:
-        text += f"\n{percent(arrow['probability'])} of bootstrap samples of the genes agree"
+    if arrow.get("reason"):
+        text += f"\n{arrow['reason']}"
     return text

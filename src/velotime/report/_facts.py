@@ -21,13 +21,17 @@ from velotime.report._words import (
     comparison_record,
     direction_in_words,
     fate_genes,
+    fit_in_words,
     flatten,
+    headline,
     left_out,
     lineage_shares,
     method_in_words,
+    rival_in_words,
     seconds_in_words,
     status_in_words,
     unit_in_words,
+    votes_in_words,
 )
 from velotime.tl._doubts import doubts_of, piece_in_words
 
@@ -36,6 +40,12 @@ RELATIVE = (
     "The clock runs from 0 to 1, from the earliest to the latest cells. Rates are per unit of this clock, not per "
     "hour: compare genes with each other, not numbers between data sets."
 )
+OF_RIVALS = {
+    "margin": "behind",
+    "half_1": "in one half of the genes",
+    "half_2": "in the other",
+    "known": "by knowledge",
+}
 Mark = Literal["good", "mind", "plain"]
 
 
@@ -83,7 +93,7 @@ class Facts:
     settings
         Every setting of the method, as pairs.
     tables
-        Starts tried, models compared, numbers of lineages tried: those that there are.
+        Starts tried, models compared, rivals: those that there are.
     version
         Of velotime, when it fitted.
     """
@@ -102,6 +112,7 @@ def collect(adata: AnnData) -> Facts:
     fitted = Fitted.of(adata)
     record, timed = fitted.record, "time" in fitted.capabilities
     found = (
+        _fits(adata),
         _fit_ended(record),
         _direction(adata) if timed else None,
         _trajectory(adata) if timed else None,
@@ -109,7 +120,7 @@ def collect(adata: AnnData) -> Facts:
         _relative() if timed else None,
     )
     return Facts(
-        headline=_headline(adata),
+        headline=headline(adata),
         findings=tuple(finding for finding in found if finding is not None),
         warnings=tuple(_warnings(adata)),
         done=tuple(_done(adata)),
@@ -117,24 +128,6 @@ def collect(adata: AnnData) -> Facts:
         tables=tuple(_tables(adata)),
         version=str(record.get("version", "")),
     )
-
-
-def _headline(adata: AnnData) -> str:
-    if "time" not in Fitted.of(adata).capabilities:
-        return "A fit without a clock: cells in groups, not in time."
-    kind = str(comparison_record(adata).get("verdict", ""))
-    if kind == "nothing":
-        return "No trajectory: no model tells these cells apart."
-    if kind == "clusters":
-        return "These cells form clusters rather than a trajectory."
-    arrow = str(adata.uns.get(keys.TIME_ARROW, {}).get("verdict", ""))
-    direction = {
-        "": "the direction of time was not tested",
-        "clear": "the direction of time is clear",
-    }.get(arrow, "the direction of time is not clear")
-    if kind == "trajectory":
-        return f"A trajectory, {'and' if arrow == 'clear' else 'but'} {direction}."
-    return f"{direction[0].upper()}{direction[1:]}."
 
 
 def _fit_ended(record: Mapping[str, Any]) -> Finding:
@@ -153,14 +146,26 @@ def _direction(adata: AnnData) -> Finding:
     text = direction_in_words(arrow)
     if "least_margin" in arrow:
         text += (
-            f" It is called clear from {nats(arrow['least_margin'])} and {percent(arrow['least_probability'])} on, if "
-            "counts and knowledge do not contradict each other."
+            f" It is called clear from {nats(arrow['least_margin'])} on, if every rival loses in two halves of the "
+            "genes as well, the model fits, and counts and knowledge do not contradict each other."
         )
     text += " A nat is a unit of log-likelihood: 3 nats are odds of 20 to 1."
-    if "share_of_genes" in arrow:
-        text += " A bootstrap sample draws as many genes as there are, some of them more than once."
+    if isinstance(arrow.get("rivals"), pd.DataFrame):
+        text += "".join(f" {_capital(rival_in_words(rival))}." for _, rival in arrow["rivals"].iterrows())
     clear = str(arrow["verdict"]) == "clear"
     return Finding("Direction of time", "Clear" if clear else "Not clear", text, "good" if clear else "mind")
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _fits(adata: AnnData) -> Finding | None:
+    if keys.FIT_VERDICT not in adata.uns:
+        return None
+    record = adata.uns[keys.FIT_VERDICT]
+    mark: Mark = "good" if str(record["verdict"]) == "fits" else "mind"
+    return Finding("Does the model fit", _capital(str(record["verdict"])), _capital(fit_in_words(record)) + ".", mark)
 
 
 def _trajectory(adata: AnnData) -> Finding:
@@ -237,6 +242,7 @@ def _done(adata: AnnData) -> list[tuple[str, str]]:
         *_spoken(settings),
         *_starts_tried(record),
         *_known(adata),
+        *_votes(adata),
         *_lineage_rows(adata),
         _best_genes(adata),
         ("Unit of time", unit_in_words(adata) if keys.EXPERIMENTAL_TIME in adata.uns else ""),
@@ -276,6 +282,11 @@ def _best_genes(adata: AnnData) -> tuple[str, str]:
     return f"{what[0].upper()}{what[1:]}", names
 
 
+def _votes(adata: AnnData) -> list[tuple[str, str]]:
+    record = adata.uns.get(keys.LINEAGES, {})
+    return [("Number of lineages", votes_in_words(record))] if "votes" in record else []
+
+
 def _lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
     shares = lineage_shares(adata)
     if not shares:
@@ -296,7 +307,7 @@ def _tables(adata: AnnData) -> list[Table]:
     found = (
         (record.get("starts"), _starts_caption(adata), {"log_likelihood": "behind the best (nats)"}),
         (comparison_record(adata).get("table"), "Models judged on held-out counts", a_cell),
-        (adata.uns.get(keys.LINEAGES, {}).get("choice"), "Numbers of lineages judged on held-out counts", a_cell),
+        (adata.uns.get(keys.TIME_ARROW, {}).get("rivals"), "Rivals (nats per cell)", OF_RIVALS),
     )
     return [_table(*one) for one in found if isinstance(one[0], pd.DataFrame) and len(one[0])]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 from anndata import AnnData
 
 from velotime import _keys as keys
@@ -16,12 +17,16 @@ from velotime.report._words import (
     comparison_record,
     direction_in_words,
     fate_genes,
+    fit_in_words,
+    headline,
     left_out,
     lineage_shares,
     method_in_words,
+    rival_in_words,
     seconds_in_words,
     status_in_words,
     unit_in_words,
+    votes_in_words,
 )
 from velotime.tl._doubts import piece_in_words
 
@@ -32,15 +37,8 @@ def lineage_rows(adata: AnnData) -> list[Row]:
     """Rows of the summary on lineages; none if there is but one."""
     record = adata.uns.get(keys.LINEAGES, {})
     rows = []
-    if "choice" in record:
-        rows.extend(
-            (
-                "held-out",
-                f"{row.n_lineages} {'lineage' if row.n_lineages == 1 else 'lineages'}: "
-                f"{_behind(row.behind, row.standard_error)}",
-            )
-            for row in record["choice"].itertuples()
-        )
+    if "votes" in record:
+        rows.append(("number", votes_in_words(record)))
     shares = lineage_shares(adata)
     if shares:
         rows.append(("lineages", ", ".join(f"{name} {percent(share)}" for name, share in shares)))
@@ -78,11 +76,19 @@ def comparison_rows(adata: AnnData) -> list[Row]:
 
 
 def arrow_rows(adata: AnnData) -> list[Row]:
-    """The row of the summary on the direction of time; none if the method did not weigh it."""
+    """Rows of the summary on the direction of time and its rivals; none if the method did not weigh it."""
     if keys.TIME_ARROW not in adata.uns:
         return []
     arrow = adata.uns[keys.TIME_ARROW]
-    return [("direction", f"{arrow['verdict']}. {direction_in_words(arrow)}")]
+    rows = [("direction", f"{arrow['verdict']}. {direction_in_words(arrow)}")]
+    if isinstance(arrow.get("rivals"), pd.DataFrame):
+        rows.extend(("rival", rival_in_words(rival)) for _, rival in arrow["rivals"].iterrows())
+    return rows
+
+
+def fit_rows(adata: AnnData) -> list[Row]:
+    """The row of the summary on whether the model fits; none if the method does not say."""
+    return [("fit", fit_in_words(adata.uns[keys.FIT_VERDICT]))] if keys.FIT_VERDICT in adata.uns else []
 
 
 def knowledge_rows(adata: AnnData) -> list[Row]:
@@ -101,6 +107,7 @@ def summary(adata: AnnData, *, seconds: float) -> str:
     """What a run did, as a table of text; ``seconds`` is what the whole run took."""
     record = Fitted.of(adata).record
     rows = [
+        ("in short", headline(adata)),
         ("cells", number(record["n_cells"])),
         ("genes fitted", number(record["n_genes"])),
         *[("genes left out", f"{number(n)} {reason}") for reason, n in left_out(adata).items()],
@@ -108,6 +115,7 @@ def summary(adata: AnnData, *, seconds: float) -> str:
         ("iterations", number(record["iterations"])),
         ("status", status_in_words(record)),
         ("log-likelihood", nats(record["log_likelihood"])),
+        *fit_rows(adata),
         *arrow_rows(adata),
         *knowledge_rows(adata),
         *comparison_rows(adata),

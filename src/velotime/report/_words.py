@@ -12,7 +12,7 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._numbers import nats, number, percent
-from velotime.data import of_these_cells, read_derived
+from velotime.data import Fitted, of_these_cells, read_derived
 from velotime.tl._doubts import backwards_in_words
 
 SPOKEN = {
@@ -30,9 +30,11 @@ HOW = {
     "arc length": "cells by their distance from it",
     "knowledge": "cells by what is known of them",
     "reversed": "the best start run backwards",
-    "one lineage": "lineages by the late cells of a fit with one",
     "fates": "lineages by the ends that cells lead to",
     "tips": "lineages towards far tips",
+    "tree, way": "cells by their way along the tree of ends",
+    "tree, rank": "cells evenly along the tree of ends",
+    "tree, middle": "two fates away from the middle of a line",
 }
 
 
@@ -110,7 +112,7 @@ def seconds_in_words(record: Mapping[str, Any]) -> str:
 
 def direction_in_words(arrow: Mapping[str, Any]) -> str:
     """All evidence for the direction of time."""
-    text = f"The best fit backwards is {backwards_in_words(arrow)}"
+    text = f"The closest rival is {backwards_in_words(arrow)}"
     text += f" (on {int(arrow['n_cells']):,} cells and all fitted genes)." if "n_cells" in arrow else "."
     known = float(arrow.get("knowledge_margin", 0.0))
     if known != 0:
@@ -119,12 +121,68 @@ def direction_in_words(arrow: Mapping[str, Any]) -> str:
             f" Of these nats, {signed(counts)} are from the counts and {signed(known)} from what is known of the cells."
         )
     if "share_of_genes" in arrow:
-        share, agree = percent(arrow["share_of_genes"]), percent(arrow["probability"])
-        text += (
-            f" {share} of the genes prefer the direction reported, and so do {agree} of bootstrap samples of the genes"
-        )
-        text += " with what is known." if known else "."
+        text += f" {percent(arrow['share_of_genes'])} of the genes prefer the direction reported."
+    if arrow.get("reason"):
+        text += f" Unclear, as {arrow['reason']}."
     return text
+
+
+def rival_in_words(rival: pd.Series) -> str:
+    """A row of the table of rivals: what it is, and by how much it loses, on all genes and in either half."""
+    name = "the reversed clock" if str(rival["start"]) == "reversed" else f"time from {root_in_words(rival)}"
+    known = f", {signed(rival['known'])} by what is known" if rival["known"] != 0 else ""
+    text = f"{name}: {number(rival['margin'])} nats per cell behind{known}"
+    if np.isnan(rival["half_1"]):
+        return f"{text}, too far to ask halves of the genes"
+    return f"{text}; {number(rival['half_1'])} and {number(rival['half_2'])} in either half of the genes"
+
+
+def votes_in_words(record: Mapping[str, Any]) -> str:
+    """How often the number of lineages came out over draws of the cells."""
+    votes = np.asarray(record["votes"]).tolist()
+    found = len(record["names"])
+    kind = f"{found} {'lineage' if found == 1 else 'lineages'}"
+    others = sorted({k for k in votes if k != found})
+    text = f"{kind} came out in {votes.count(found)} of {len(votes)} draws of the cells"
+    return text + (f" (else {', '.join(map(str, others))})" if others else "")
+
+
+def fit_in_words(record: Mapping[str, Any]) -> str:
+    """The verdict on fit, and why."""
+    reason = f": {record['reason']}" if record["reason"] else ""
+    return f"{record['verdict']}{reason} (times from two halves of the genes agree by {record['agreement']:.2f})"
+
+
+FIT_SENTENCES = {
+    "does not fit": "The model does not fit these cells: neither order nor direction means much.",
+    "fits in part": "The model fits in part",
+    "fits": "The model fits",
+}
+
+
+def headline(adata: AnnData) -> str:
+    """The verdict in a sentence: the fit first, then whether there is a trajectory, then its direction."""
+    if "time" not in Fitted.of(adata).capabilities:
+        return "A fit without a clock: cells in groups, not in time."
+    kind = str(comparison_record(adata).get("verdict", ""))
+    if kind == "nothing":
+        return "No trajectory: no model tells these cells apart."
+    if kind == "clusters":
+        return "These cells form clusters rather than a trajectory."
+    fit = str(adata.uns.get(keys.FIT_VERDICT, {}).get("verdict", ""))
+    if fit == "does not fit":
+        return FIT_SENTENCES[fit]
+    arrow = str(adata.uns.get(keys.TIME_ARROW, {}).get("verdict", ""))
+    direction = {
+        "": "the direction of time was not tested",
+        "clear": "the direction of time is clear",
+    }.get(arrow, "the direction of time is not clear")
+    parts = [*([FIT_SENTENCES[fit]] if fit else []), *(["a trajectory"] if kind == "trajectory" else [])]
+    if not parts:
+        return f"{direction[0].upper()}{direction[1:]}."
+    told = ": ".join(parts)
+    good = arrow == "clear" and fit != "fits in part"
+    return f"{told[0].upper()}{told[1:]}, {'and' if good else 'but'} {direction}."
 
 
 def root_in_words(start: pd.Series) -> str:

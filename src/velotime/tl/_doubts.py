@@ -24,9 +24,9 @@ def doubts_of(adata: AnnData) -> list[UnclearWarning]:
     """All that a fit leaves open, most important first; none if it is clear or its method does not say."""
     return [
         *about_noise(adata),
+        *_about_fit(adata),
         *_about_direction(adata),
         *_about_knowledge(adata),
-        *_about_number(adata),
         *_about_shares(adata),
     ]
 
@@ -55,11 +55,19 @@ def direction_cures(settings: Mapping[str, Any]) -> tuple[Cure, ...]:
 
 
 def backwards_in_words(arrow: Mapping[str, Any]) -> str:
-    """How the best fit backwards compares, after "the best fit backwards is"."""
+    """How the closest rival compares, after "the closest rival is"."""
     margin = float(arrow["log_likelihood_margin"])
     if margin < 0:
         return f"{nats(-margin)} more likely, too little to overrule the root that was given"
     return f"{nats(margin)} less likely"
+
+
+def _about_fit(adata: AnnData) -> Iterator[UnclearWarning]:
+    fit = adata.uns.get(keys.FIT_VERDICT, {})
+    if str(fit.get("verdict", "")) == "does not fit":
+        yield UnclearWarning(
+            f"the model does not fit these cells: {fit['reason']}. Neither order nor direction of time means much."
+        )
 
 
 def _about_direction(adata: AnnData) -> Iterator[UnclearWarning]:
@@ -69,16 +77,12 @@ def _about_direction(adata: AnnData) -> Iterator[UnclearWarning]:
     if arrow.get("contested", False):
         yield _contested(arrow)
         return
-    reasons = [f"the best fit backwards is {backwards_in_words(arrow)}"]
-    least = float(arrow.get("least_margin", np.inf))
-    if float(arrow["log_likelihood_margin"]) <= least < np.inf:
-        reasons[0] += f" (more than {nats(least)} are asked)"
-    probability, asked = float(arrow["probability"]), float(arrow.get("least_probability", 1.0))
-    agree = f"{percent(probability)} of bootstrap samples of the genes agree"
-    reasons.append(f"only {agree} ({percent(asked)} are asked)" if probability < asked < 1 else agree)
+    if str(adata.uns.get(keys.FIT_VERDICT, {}).get("verdict", "")) == "does not fit":
+        return  # said already, and no root makes the model fit
+    reason = str(arrow.get("reason", "")) or f"the closest rival is {backwards_in_words(arrow)}"
     settings = adata.uns[keys.RECOVER_DYNAMICS].get("settings", {})
     yield UnclearWarning(
-        f"the direction of time is not clear, it may run the other way: {reasons[0]}, and {reasons[1]}.",
+        f"the direction of time is not clear, it may begin elsewhere or run the other way: {reason}.",
         direction_cures(settings),
     )
 
@@ -108,18 +112,6 @@ def _about_knowledge(adata: AnnData) -> Iterator[UnclearWarning]:
         yield UnclearWarning(
             f"what is known of the cells contradicts the counts or itself: {told}. The fit weighs all of it; check "
             "these."
-        )
-
-
-def _about_number(adata: AnnData) -> Iterator[UnclearWarning]:
-    """A number of lineages that is only where the search for it stopped."""
-    record = adata.uns.get(keys.LINEAGES, {})
-    if record.get("at_bound", False):
-        yield UnclearWarning(
-            f"held-out counts ask for {len(record['names'])} lineages, the most that were allowed; more might do "
-            "better. Real data go on gaining a little with every lineage, so the number of fates known to exist is "
-            "the better guide.",
-            (Cure.LINEAGES, Cure.TERMINALS),
         )
 
 

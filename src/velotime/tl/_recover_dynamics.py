@@ -136,8 +136,7 @@ def recover_dynamics(
     ``var["fit_lineage_ratio"]``
         Likelihood-ratio statistic of "the lineages of this gene differ": ranks fate genes. float.
     ``uns["lineages"]``
-        Names and shares of the lineages; with ``n_lineages="auto"`` the table that chose their number (``choice``), and
-        whether that is the most that was allowed (``at_bound``).
+        Names and shares of the lineages; with ``n_lineages="auto"`` their number in each draw of the cells (``votes``).
 
     With ``method=vt.TwoStageEM(clock="shared")``, which gives every cell one time, those of these slots that need no
     posterior: no ``_sd``, ``_se``, quantiles, entropy or prior, and ``Ms`` and ``Mu`` stay the moments that it read.
@@ -156,10 +155,18 @@ def recover_dynamics(
         categorical obs column, log-likelihood below the best, whether it is the one
         ``chosen`` and whether it runs ``backwards`` to the best) and the ``root_margin`` over the next best root, nats;
         the time prior, a row a group of ``groups``; evidence for the direction of time: margin in nats in all, a cell,
-        and the part of it that comes from what is known of the cells (``knowledge_margin``), share of genes, bootstrap
-        ``probability`` (``counts_probability`` without what is known), the thresholds ``least_margin`` and
-        ``least_probability``, whether counts and knowledge contradict each other (``contested``), whether Gaussian
-        noise was fitted to whole-number counts (``whole_numbers``), and ``verdict``.
+        and the part of it that comes from what is known of the cells (``knowledge_margin``), share of genes, the
+        threshold ``least_margin``, the table of ``rivals`` (fits from other roots and of the reversed clock: by how
+        many nats per cell each is behind on the genes of the search, ``margin``, and in two disjoint halves of them,
+        ``half_1`` and ``half_2``, NaN where it is too far behind to ask; by how much what is ``known`` speaks against
+        it; the ``correlation`` of its times; whether it ``loses``), whether counts and knowledge contradict each other (``contested``), whether Gaussian
+        noise was fitted to whole-number counts (``whole_numbers``), and ``verdict`` with the ``reason`` where it is unclear.
+    ``uns["fit_verdict"]``
+        Whether the model fits: ``verdict`` ("fits", "fits in part", "does not fit"), ``reason``, and the numbers: Spearman
+        correlation of times from two disjoint halves of the genes (``agreement``), Cohen's kappa of late cells' lineages
+        from these (``lineage_agreement``), what unspliced counts say of the time that spliced ones give, in the data and in
+        counts drawn from the fit (``coherence_found``, ``coherence_expected``, nats per cell), ``gain_per_cell`` over
+        constant means, and the share of ``poor_genes``, which vary along the clock as no curve of the model does.
     ``uns["knowledge"]``
         ``table``: a row for each piece of what was known of the cells, with the ``n_cells`` that it tells of, how many
         ``nats`` speak for it (or, negative, against it) given the counts and all other pieces, Spearman ``correlation``

@@ -45,7 +45,7 @@ def _(fit: SharedClockFit, adata: AnnData, reading: Reading) -> Slots:
         varm=gene_rows(lineage_columns(fit.parameters.theta), reading.genes, adata.n_vars),
         uns={
             keys.LINEAGES: {"names": np.array(["0"], dtype=object), "shares": np.ones(1)},
-            keys.TIME_ARROW: arrow_record(fit.arrow),
+            keys.TIME_ARROW: arrow_record(adata, fit.arrow),
         },
         record=starts_record(adata, fit.starts, fit.seconds_starts) | {"first_stage": fit.first_stage},
     )

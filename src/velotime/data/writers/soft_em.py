@@ -16,13 +16,13 @@ from velotime.data.reading import Reading
 from velotime.data.stored.parameters import lineage_columns, rate_columns
 from velotime.data.writers.slots import Slots, gene_columns, gene_rows, slots_of
 from velotime.inference import (
-    CLEAR_PROBABILITY,
     Arrow,
     GeneGains,
     GeneTable,
     OverStates,
     SoftFit,
     SoftParameters,
+    rivals_table,
 )
 
 LEAST_EXPLAINED = 0.05  # deviance explained from which on a gene counts as a velocity gene
@@ -45,7 +45,7 @@ def _(fit: SoftFit, adata: AnnData, reading: Reading) -> Slots:
             reading.genes,
             adata.n_vars,
         ),
-        uns=_uns(reading, fit),
+        uns=_uns(adata, reading, fit),
         record=starts_record(adata, fit.starts, fit.seconds_starts) | {keys.STATE_TIMES: fit.cells.states.times},
     )
 
@@ -120,13 +120,18 @@ def _obs(fit: SoftFit) -> dict[str, Any]:
 
 def starts_record(adata: AnnData, starts: pd.DataFrame, seconds: float) -> dict[str, Any]:
     """What the record of a run says of its starts: the table, where each root lies, and the next best root's lag."""
-    starts = starts.copy()
-    cell = starts["root_cell"].to_numpy()
-    for column in _label_columns(adata):
-        starts[f"root_{column}"] = np.asarray(adata.obs[column].iloc[cell].astype(str))
-    starts["root_cell"] = np.asarray(adata.obs_names)[cell].astype(str)
-    starts.index = starts.index.astype(str)
+    starts = with_root_labels(adata, starts)
     return {"seconds_starts": seconds, "starts": starts, "root_margin": _root_margin(starts)}
+
+
+def with_root_labels(adata: AnnData, table: pd.DataFrame) -> pd.DataFrame:
+    """A table of starts with the names of their root cells, and the groups that these lie in."""
+    table = table.copy()
+    cell = table["root_cell"].to_numpy()
+    for column in _label_columns(adata):
+        table[f"root_{column}"] = np.asarray(adata.obs[column].iloc[cell].astype(str))
+    table["root_cell"] = np.asarray(adata.obs_names)[cell].astype(str)
+    return table.set_axis(table.index.astype(str))
 
 
 def _label_columns(adata: AnnData) -> list[str]:
@@ -150,7 +155,7 @@ def _root_margin(starts: pd.DataFrame) -> float:
     return float(chosen["log_likelihood"] - others["log_likelihood"].max()) if len(others) else float("inf")
 
 
-def _uns(reading: Reading, fit: SoftFit) -> dict[str, Any]:
+def _uns(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
     moments = {} if _fitted_moments(reading) else {keys.MOMENTS: {"source": keys.FITTED_MEANS}}
     return moments | {
         keys.LINEAGES: _lineages(fit),
@@ -160,26 +165,26 @@ def _uns(reading: Reading, fit: SoftFit) -> dict[str, Any]:
             "groups": np.array(fit.groups.names, dtype=object),
         },
         keys.KNOWLEDGE: _knowledge(fit),
-        keys.TIME_ARROW: arrow_record(fit.arrow),
+        keys.TIME_ARROW: arrow_record(adata, fit.arrow),
+        keys.FIT_VERDICT: _fit_verdict(fit),
     }
 
 
-def arrow_record(arrow: Arrow) -> dict[str, Any]:
-    """Evidence for the direction of time."""
+def arrow_record(adata: AnnData, arrow: Arrow) -> dict[str, Any]:
+    """Evidence for the direction of time, and the table of its rivals."""
     return {
+        "rivals": with_root_labels(adata, rivals_table(arrow.rivals)),
         "direction": "forward",
         "log_likelihood_margin": arrow.log_likelihood_margin,
         "margin_per_cell": arrow.log_likelihood_margin / arrow.n_cells,
         "n_cells": arrow.n_cells,
         "share_of_genes": arrow.share_of_genes,
-        "probability": arrow.probability,
-        "counts_probability": arrow.counts_probability,
         "knowledge_margin": arrow.knowledge_margin,
         "contested": arrow.contested,
         "whole_numbers": arrow.whole_numbers,
         "least_margin": arrow.least_margin,
-        "least_probability": CLEAR_PROBABILITY,
         "verdict": arrow.verdict,
+        "reason": "; ".join(arrow.doubts),
     }
 
 
@@ -199,13 +204,16 @@ def _knowledge(fit: SoftFit) -> dict[str, Any]:
 
 
 def _lineages(fit: SoftFit) -> dict[str, Any]:
-    """Names and shares of the lineages, and the table by which their number was chosen."""
+    """Names and shares of the lineages, and their number in each draw of the cells where these chose it."""
     out: dict[str, Any] = {
         "names": np.array(fit.lineage_names, dtype=object),
         "shares": fit.cells.lineages.mean(axis=0),
     }
-    if fit.lineage_choice is not None:
-        table = fit.lineage_choice.table
-        out["choice"] = table.set_axis(table.index.astype(str))
-        out["at_bound"] = fit.lineage_choice.at_bound
+    if fit.lineage_votes is not None:
+        out["votes"] = np.array(fit.lineage_votes.numbers, dtype=np.int64)
     return out
+
+
+def _fit_verdict(fit: SoftFit) -> dict[str, Any]:
+    """Whether the model fits: the word, why, and the numbers that it rests on."""
+    return {"verdict": fit.fit_verdict.word, "reason": fit.fit_verdict.reason, **fit.fit_verdict.numbers}

@@ -1,36 +1,33 @@
-"""Evidence for the direction of time: the best fit forwards against the best backwards, gene by gene."""
+"""Evidence for the direction of time: the reported fit against every rival, gene by gene against the closest."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.random import Generator
 
 from velotime._types import FloatArray
 from velotime.compute import Sums
 from velotime.inference.em import Run
+from velotime.inference.evidence.rivals import CLEAR_PER_CELL, Rival
 from velotime.inference.model.posterior import gene_log_likelihood
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 
 CLEAR_MARGIN = 10.0  # nats by which the reported direction must win to be called clear
-CLEAR_PER_CELL = 0.05  # nats a cell, likewise: genes that do not change at all reach 0.02
-CLEAR_PROBABILITY = 0.95  # share of bootstrap samples of the genes that must agree
-N_BOOTSTRAP = 2000
 
 
 @dataclass(frozen=True)
 class Arrow:
-    """Evidence for the direction of time, on the cells of the starts and all genes.
+    """Evidence for the direction of time.
 
-    Both directions are fitted from the best start of their own, with the same schedule, by the counts alone: with roots
-    or labels that forbid it, no fit would stay backwards to be compared. What is known of the cells is then weighed
-    under either fit and added. Where values are means over n neighbours, what they say counts as 1/n of its nats.
+    Every rival (the best fit from each other root, and the reversed clock) is fitted with the same schedule, by the
+    counts alone: with roots or labels that forbid it, no fit would stay there to be compared. What is known of the
+    cells is then weighed under each fit and added. Where values are means over n neighbours, what they say counts as
+    1/n of its nats.
 
     Attributes
     ----------
     log_likelihood_margin
-        By how much the reported direction is likelier than the best fit backwards, nats.
+        By how much the reported fit is likelier than the closest rival on all genes, nats.
     n_cells
         Cells that it was measured on.
     gene_evidence
@@ -38,29 +35,28 @@ class Arrow:
         margin is how well the times themselves go with their prior, and what is known of the cells.
     share_of_genes
         Share of the genes that prefer the reported direction.
-    probability
-        Share of 2,000 bootstrap samples of the genes in which the margin is for the reported direction. Genes are
-        taken as independent given the direction, so that this is an upper bound where they are not.
     knowledge_margin
         The part of the margin that comes from what is known of the cells (roots, ends, markers, labels), nats.
-    counts_probability
-        The same share without what is known of the cells.
     whole_numbers
         Whether Gaussian noise was fitted to whole-number counts: a variance that does not grow with the mean makes much
         of the genes with many counts, and margins come out far too large.
-    verdict
-        "clear" if the margin is over 10 nats and 0.05 nats a cell, the probability 0.95 or more, counts and knowledge
-        do not contradict each other by as many nats, and the noise can go with the values; else "unclear".
+    rivals
+        All rivals, on the genes of the search and in two disjoint halves of them.
+    misfit
+        What the verdict on fit holds against any direction from these counts.
+    does_not_fit
+        Whether the verdict on fit is "does not fit".
     """
 
     log_likelihood_margin: float
     n_cells: int
     gene_evidence: FloatArray
     share_of_genes: float
-    probability: float
     knowledge_margin: float = 0.0
-    counts_probability: float = 1.0
     whole_numbers: bool = False
+    rivals: tuple[Rival, ...] = ()
+    misfit: tuple[str, ...] = ()
+    does_not_fit: bool = False
 
     @property
     def least_margin(self) -> float:
@@ -71,56 +67,61 @@ class Arrow:
     def contested(self) -> bool:
         """Whether counts and knowledge speak for opposite directions, each by more than the least margin.
 
-        And the counts not by chance: 0.95 of the bootstrap samples of the genes must agree on their direction.
+        And the counts not by chance: both halves of the genes must prefer the same side as all of them.
         """
         counts = self.log_likelihood_margin - self.knowledge_margin
-        decided = max(self.counts_probability, 1.0 - self.counts_probability) >= CLEAR_PROBABILITY
         opposite = counts * self.knowledge_margin < 0
-        return decided and opposite and min(abs(counts), abs(self.knowledge_margin)) > self.least_margin
+        large = min(abs(counts), abs(self.knowledge_margin)) > self.least_margin
+        halves = [half for rival in self.rivals[:1] for half in rival.halves or ()]
+        return opposite and large and all(half * counts > 0 for half in halves)
+
+    @property
+    def settled_by_knowledge(self) -> bool:
+        """Whether what is known of the cells decides by itself."""
+        return self.knowledge_margin > self.least_margin
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the direction is not clear, in words; empty if it is."""
+        return tuple(self._doubts())
+
+    def _doubts(self) -> Iterator[str]:
+        if self.whole_numbers:
+            yield "whole-number counts were fitted with Gaussian noise, whose margins mean little"
+        if self.contested:
+            yield "counts and what is known of the cells speak for opposite directions"
+        if not self.log_likelihood_margin > self.least_margin:
+            yield (
+                f"the closest rival is {self.log_likelihood_margin:,.0f} nats behind on all genes "
+                f"({self.least_margin:,.0f} are asked)"
+            )
+        for rival in self.rivals:
+            yield from rival_doubts(rival)
+        if self.does_not_fit or not self.settled_by_knowledge:
+            yield from self.misfit
 
     @property
     def verdict(self) -> str:
-        """Whether to rely on the direction."""
-        decided = self.log_likelihood_margin > self.least_margin and self.probability >= CLEAR_PROBABILITY
-        return "clear" if decided and not self.contested and not self.whole_numbers else "unclear"
+        """Whether to rely on the direction: "clear" or "unclear"."""
+        return "unclear" if self.doubts else "clear"
 
 
-def weigh(
-    problem: SoftProblem,
-    ahead: Run[SoftParameters, Sums],
-    behind: Run[SoftParameters, Sums],
-    known: float,
-    rng: Generator,
-) -> Arrow:
-    """Evidence for ``ahead`` over ``behind``.
-
-    Parameters
-    ----------
-    problem, ahead, behind
-        Two fits of one problem, by the counts alone.
-    known
-        By how many nats what is known of the cells speaks for ``ahead``.
-    rng
-        Draws the genes of the bootstrap.
-    """
-    evidence = (_gene_evidence(problem, ahead) - _gene_evidence(problem, behind)) / problem.cells.n_averaged
-    n_genes = len(evidence)
-    drawn = rng.multinomial(n_genes, np.full(n_genes, 1.0 / n_genes), size=N_BOOTSTRAP)
-    by_counts = (ahead.bound - behind.bound) * problem.cells.worth
-    margins = by_counts + drawn @ evidence - evidence.sum()
-    return Arrow(
-        log_likelihood_margin=by_counts + known,
-        n_cells=problem.cells.n_cells,
-        gene_evidence=evidence,
-        share_of_genes=float((evidence > 0).mean()),
-        probability=float((margins + known > 0).mean()),
-        knowledge_margin=known,
-        counts_probability=float((margins > 0).mean()),
-    )
+def rival_doubts(rival: Rival) -> Iterator[str]:
+    """Why a rival is not out, in words."""
+    name = "the reversed clock" if rival.how == "reversed" else "time from another end"
+    if not rival.loses_on_all:
+        yield f"{name} is {rival.total:.2f} nats per cell behind ({CLEAR_PER_CELL} are asked)"
+    elif rival.halves is not None and rival.half_that_prefers is not None:
+        lag = rival.halves[rival.half_that_prefers - 1] + rival.known
+        yield f"{name} is {rival.total:.2f} nats per cell behind on all genes, but {lag:.2f} in one half of them"
 
 
-def _gene_evidence(problem: SoftProblem, run: Run[SoftParameters, Sums]) -> FloatArray:
-    """A gene's part of the bound: expected log-likelihood of its counts, and log prior of its curve, ``(genes,)``."""
-    return gene_log_likelihood(problem, run.parameters, run.statistics) - problem.rate_prior.penalty(
-        run.parameters.theta
-    )
+def gene_evidence(
+    problem: SoftProblem, ahead: Run[SoftParameters, Sums], behind: Run[SoftParameters, Sums]
+) -> FloatArray:
+    """How much likelier each gene is under ``ahead``, nats, ``(genes,)``: its counts and the log prior of its curve."""
+    parts = [
+        gene_log_likelihood(problem, run.parameters, run.statistics) - problem.rate_prior.penalty(run.parameters.theta)
+        for run in (ahead, behind)
+    ]
+    return (parts[0] - parts[1]) / problem.cells.n_averaged

@@ -25,7 +25,7 @@ from velotime.inference.heldout.scores import StateModel, predict
 from velotime.inference.heldout.thinning import ThinnedCounts, compare
 from velotime.inference.model.problem import Cells
 from velotime.inference.observations import Observations
-from velotime.inference.search.trials import Search
+from velotime.inference.search.search import Search
 
 NUMBERS_OF_CLUSTERS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20)
 LEAST_CELLS = 20  # a cluster, on average
@@ -99,8 +99,8 @@ def compare_kinds(search: Search, observations: Observations, n_lineages: int, r
 
 def _score(search: Search, parts: ThinnedCounts, n_lineages: int) -> _Scores:
     cells = Cells.of(parts.train, search.prior_rows, search.noise)
-    outcome = replace(search, cells=cells).run(n_lineages)
-    fair = outcome.problem.states.layout.n_parameters // 2  # a cluster has a mean a gene and layer
+    problem, best_trial = replace(search, cells=cells).quick(n_lineages)
+    fair = problem.states.layout.n_parameters // 2  # a cluster has a mean a gene and layer
     numbers = {k for k in NUMBERS_OF_CLUSTERS if k * LEAST_CELLS <= cells.n_cells}
 
     def clusters(k: int) -> StateModel:
@@ -110,7 +110,7 @@ def _score(search: Search, parts: ThinnedCounts, n_lineages: int) -> _Scores:
     models = {k: clusters(k) for k in sorted({*numbers, fair})}
     scores = {k: model.heldout(parts.test) for k, model in models.items()}
     best = max(scores, key=lambda k: float(scores[k].mean()))
-    trajectory = StateModel.of_curves(outcome.problem, outcome.best.run.parameters)
+    trajectory = StateModel.of_curves(problem, best_trial.run.parameters)
     unseen = trajectory.unseen(parts.test)
     return _Scores(
         constant=clusters(1).heldout(parts.test),

@@ -1,71 +1,46 @@
-"""The number of lineages by held-out counts."""
+"""Does time begin in the middle of a line, two fates away from it? Asked of held-out counts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import pandas as pd
+import numpy as np
 from numpy.random import Generator
 
-from velotime._status import InputError
-from velotime._types import FloatArray
 from velotime.inference.heldout.scores import StateModel
-from velotime.inference.heldout.thinning import ThinnedCounts, compare
+from velotime.inference.heldout.thinning import ThinnedCounts
 from velotime.inference.model.problem import Cells
 from velotime.inference.observations import Observations
-from velotime.inference.search.trials import Search
+from velotime.inference.search.search import Search
+from velotime.inference.search.starts import Start
+from velotime.inference.search.tree import middle_start
+from velotime.inference.search.trials import begin_trial, go_on
+
+LEAST_GAIN = 0.05  # nats per cell, and
+ERRORS = 2.0  # standard errors, by which two lineages from the middle must predict unseen counts better than a line
 
 
-@dataclass(frozen=True)
-class LineageChoice:
-    """The number of lineages that held-out counts ask for.
-
-    Attributes
-    ----------
-    n_lineages
-        The number.
-    at_bound
-        Whether it is the largest that was allowed, so that more might do still better.
-    table
-        Held-out log-likelihood by number of lineages.
-    """
-
-    n_lineages: int
-    at_bound: bool
-    table: pd.DataFrame
-
-
-def choose_n_lineages(search: Search, observations: Observations, most: int, rng: Generator) -> LineageChoice:
-    """Smallest number of lineages whose held-out log-likelihood is within one standard error of the best.
-
-    Numbers are tried from 1 on, each from the two best roots of the one before, until one does no better.
+def begins_in_the_middle(search: Search, observations: Observations, line: Start, rng: Generator) -> bool:
+    """Whether two lineages from the middle of the longest way predict unseen counts better than a line.
 
     Parameters
     ----------
     search
-        The search on all counts of ``observations``.
+        The search.
     observations
-        Cells and genes of the search.
-    most
-        Largest number that is tried.
+        Its cells and genes, counts.
+    line
+        The best start of one lineage.
     rng
         Thins the counts.
     """
     parts = ThinnedCounts.of(observations, rng)
     thinned = replace(search, cells=Cells.of(parts.train, search.prior_rows, search.noise))
-    scores: dict[str, FloatArray] = {}
-    roots: list[int] | None = None
-    for k in range(1, most + 1):
-        try:
-            problem, trials = thinned.ranked(k, roots)
-        except InputError:  # the late cells fall into fewer groups
-            break
-        scores[str(k)] = StateModel.of_curves(problem, trials[0].run.parameters).heldout(parts.test)
-        if k > 1:
-            roots = list(dict.fromkeys(trial.start.root for trial in trials))[:2]
-            if scores[str(k)].mean() < scores[str(k - 1)].mean():
-                break
-    table = compare(scores).rename(columns={"model": "n_lineages"})
-    table["n_lineages"] = table["n_lineages"].astype(int)
-    chosen = int(table.loc[table["behind"] >= -table["standard_error"], "n_lineages"].min())
-    return LineageChoice(chosen, chosen == most, table)
+    scores = []
+    for n_lineages, start in ((1, line), (2, middle_start(search.tree))):
+        problem = thinned.problem(n_lineages)
+        trial = go_on(problem, begin_trial(problem, start))
+        scores.append(StateModel.of_curves(problem, trial.run.parameters).heldout(parts.test))
+    gain = scores[1] - scores[0]
+    error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
+    return bool(gain.mean() > max(ERRORS * error, LEAST_GAIN))

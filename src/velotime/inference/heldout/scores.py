@@ -14,11 +14,11 @@ import numpy as np
 from scipy.special import logsumexp
 
 from velotime._types import FloatArray
-from velotime.compute import Matrix
 from velotime.inference.heldout.thinning import TRAIN_SHARE
 from velotime.inference.model.layer import LayerData
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
+from velotime.inference.model.scores import state_scores
 from velotime.inference.observations import Observations
 
 
@@ -61,7 +61,7 @@ class StateModel:
         """Log prior and log-likelihood of the training counts, up to terms without a state, ``(cells, states)``."""
         layers = self.cells.unspliced, self.cells.spliced
         return self.log_weight + sum(
-            _scores(self.noise, data, data.values, data.levels, mu, phi)
+            state_scores(self.noise, data, mu, phi)
             for data, mu, phi in zip(layers, self.means, self.scatter, strict=True)
         )
 
@@ -77,7 +77,7 @@ class StateModel:
         ):
             levels = data.levels * (1 - TRAIN_SHARE) / TRAIN_SHARE
             counts = LayerData(values[self.cells.order], levels, data.level)
-            total += _scores(self.noise, data, counts.values, levels, mu, phi)
+            total += state_scores(self.noise, counts, mu, phi)
             total += self.noise.cell_constant(counts, phi)[:, None]
         return total
 
@@ -90,15 +90,3 @@ def predict(known: FloatArray, unseen: FloatArray) -> FloatArray:
     """``log sum_j q_ij p(test | j)`` with q the posterior of log weights ``known``, both ``(cells, states)``."""
     log_q = known - logsumexp(known, axis=1, keepdims=True)
     return np.asarray(logsumexp(log_q + unseen, axis=1))
-
-
-def _scores(
-    noise: Noise, data: LayerData, values: Matrix, levels: FloatArray, means: FloatArray, scatter: FloatArray
-) -> FloatArray:
-    """Scores of a layer's counts at these levels of size in each state, ``(cells, states)``."""
-    tables = noise.tables(means, scatter, levels)
-    total: FloatArray = np.zeros((values.shape[0], means.shape[1]))
-    for k in range(len(levels)):
-        rows = np.flatnonzero(data.level == k)
-        total[rows] = values[rows] @ tables.slope[k].astype(np.float64) - tables.offset[k]
-    return total

@@ -29,7 +29,8 @@ from velotime.compute import CentredSums, GaussianComponents, Matrix, accumulate
 from velotime.inference.em import Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.observations import Observations
-from velotime.inference.search.starts import Geometry, k_means
+from velotime.inference.places import k_means
+from velotime.inference.search.starts import Geometry
 
 BLOCK_OF_CELLS = 4096
 SMALLEST_VARIANCE = 1e-12  # of a gene that does not vary

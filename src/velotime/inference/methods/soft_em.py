@@ -11,14 +11,15 @@ import pandas as pd
 from numpy.random import Generator
 
 from velotime._check import Either, Instance, Number, OneOf, Optional, Rule, Settings, Whole
-from velotime._status import InputError, Status
+from velotime._status import Status
 from velotime._types import IntArray
 from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, Trace, Watcher, continue_em, run_em, watch_nothing
 from velotime.inference.evidence.agreement import Agreement, agreement
 from velotime.inference.evidence.arrow import Arrow
+from velotime.inference.evidence.fit_verdict import FitVerdict
 from velotime.inference.heldout.comparison import Comparison, compare_kinds
-from velotime.inference.heldout.lineages import LineageChoice, choose_n_lineages
+from velotime.inference.heldout.lineages import begins_in_the_middle
 from velotime.inference.knowledge.base import Knowledge
 from velotime.inference.knowledge.labels import CellLabels, Groups
 from velotime.inference.knowledge.order import Markers, TimeLabels
@@ -35,8 +36,9 @@ from velotime.inference.results.genes import GeneTable, gene_table
 from velotime.inference.results.uncertainty import doubts
 from velotime.inference.search.begin import Starts, hand_over
 from velotime.inference.search.finals import finals
+from velotime.inference.search.search import Outcome, Search
 from velotime.inference.search.starts import Geometry
-from velotime.inference.search.trials import Search
+from velotime.inference.search.tree import LineageVotes
 from velotime.inference.states import States
 
 
@@ -64,12 +66,14 @@ class SoftFit:
         Results a cell and a gene.
     lineage_names
         One a lineage.
-    lineage_choice
-        Held-out log-likelihood by number of lineages, where the data chose it.
+    lineage_votes
+        The number of lineages in draws of the cells, where the data chose it.
     starts
         Table of the starts tried: root cell, spacing, log-likelihood on the cells of the starts below the best.
     arrow
         Evidence for the direction of time.
+    fit_verdict
+        Whether the model fits.
     seconds_starts, seconds
         Wall time of the starts, and of everything.
     """
@@ -84,9 +88,10 @@ class SoftFit:
     cells: CellTable
     genes: GeneTable
     lineage_names: tuple[str, ...]
-    lineage_choice: LineageChoice | None
+    lineage_votes: LineageVotes | None
     starts: pd.DataFrame
     arrow: Arrow
+    fit_verdict: FitVerdict
     seconds_starts: float
     seconds: float
 
@@ -105,15 +110,18 @@ class Beginning:
         Table of the starts tried.
     arrow
         Evidence for the direction of time.
-    lineage_choice
-        Held-out log-likelihood by number of lineages, where the data chose it.
+    fit_verdict
+        Whether the model fits.
+    lineage_votes
+        The number of lineages in draws of the cells, where the data chose it.
     """
 
     problem: SoftProblem
     first: SoftParameters
     starts: pd.DataFrame
     arrow: Arrow
-    lineage_choice: LineageChoice | None
+    fit_verdict: FitVerdict
+    lineage_votes: LineageVotes | None
 
 
 @dataclass(frozen=True)
@@ -159,9 +167,8 @@ class SoftEM(Settings):
     start_cells, start_genes, start_times
         Size of the short fits that choose root, direction and lineages.
     n_lineages
-        Number of lineages, 1 by default; "auto" chooses it on held-out counts.
-    most_lineages
-        Bound for "auto", 5 by default: real data go on gaining a little with every lineage.
+        Number of lineages; by default "auto": one from the root to each other end of the tree of the cells, counted on
+        several draws of them.
     lineages
         ``Terminals(column, labels)``: one lineage for each of these labels; goes before ``n_lineages``.
     root
@@ -178,11 +185,10 @@ class SoftEM(Settings):
     annealing: int = 16
     max_iterations: int = 40
     tolerance: float = 2e-3
-    start_cells: int = 2000
-    start_genes: int = 300
-    start_times: int = 48
-    n_lineages: int | Literal["auto"] = 1
-    most_lineages: int = 5
+    start_cells: int = 1200
+    start_genes: int = 200
+    start_times: int = 32
+    n_lineages: int | Literal["auto"] = "auto"
     lineages: Terminals | None = None
     root: Root | None = None
     knowledge: tuple[Knowledge, ...] = ()
@@ -199,7 +205,6 @@ class SoftEM(Settings):
         "start_genes": Whole(1),
         "start_times": Whole(8),
         "n_lineages": Either((Whole(1), OneOf(("auto",)))),
-        "most_lineages": Whole(1),
         "lineages": Optional(Instance(Terminals, "Terminals(...)", cure="E.g. vt.Terminals('clusters', ['A', 'B']).")),
         "root": Optional(Instance(Root, "Root(...)", cure="E.g. vt.Root('clusters', 'Ductal').")),
         "knowledge": Pieces(),
@@ -249,9 +254,10 @@ class SoftEM(Settings):
             cells=cells,
             genes=gene_table(problem, run.parameters, run.statistics, doubt),
             lineage_names=self._lineage_names(n_lineages),
-            lineage_choice=start.lineage_choice,
+            lineage_votes=start.lineage_votes,
             starts=start.starts,
             arrow=start.arrow,
+            fit_verdict=start.fit_verdict,
             seconds_starts=seconds_starts,
             seconds=time.perf_counter() - began,
         )
@@ -259,16 +265,29 @@ class SoftEM(Settings):
     def begin(self, observations: Observations, geometry: Geometry, *, rng: Generator, labels: CellLabels) -> Beginning:
         """Root, direction and lineages from short fits, and what the main run begins with; arguments as above."""
         searching, thinning, sampling = rng.spawn(3)  # what one draws does not depend on what another drew
-        rows = self.prior_rows(labels)
-        search = self._starts.search(observations, geometry, rows, self.landmarks(labels), searching)
-        choice = self._choose_lineages(observations, search, thinning)
-        n_lineages = self._n_lineages if choice is None else choice.n_lineages
-        outcome = search.run(n_lineages)
-        chosen, arrow = finals(search, observations, outcome, sampling)
+        rows, landmarks = self.prior_rows(labels), self.landmarks(labels)
+        search = self._starts.search(observations, geometry, rows, landmarks, searching, counted=self._is_open)
+        outcome = self._outcome(search, observations, thinning)
+        final = finals(search, observations, outcome, sampling)
+        n_lineages = outcome.problem.states.layout.n_lineages
         problem = self._problem(Cells.of(observations, rows, self.noise), n_lineages)
         # The posterior of the coarse clock is sharp; half as hot as the fit begins is warm enough, and never below 1.
-        first = hand_over(problem, search.genes, outcome.problem.states, chosen, max(self.hottest / 2, 1.0))
-        return Beginning(problem, first, search.table(outcome, chosen), arrow, choice)
+        temperature = max(self.hottest / 2, 1.0)
+        first = hand_over(problem, search.genes, outcome.problem.states, final.trial, temperature)
+        return Beginning(problem, first, search.table(outcome, final.trial), final.arrow, final.fit, search.votes)
+
+    def _outcome(self, search: Search, observations: Observations, rng: Generator) -> Outcome:
+        """The search with the number of lineages that is given, or that geometry finds."""
+        if search.votes is None:
+            return search.run(self._n_lineages)
+        n_lineages = search.n_lineages
+        outcome = search.run(n_lineages)
+        if n_lineages > 1 or self.root is not None or not self.noise.counts:
+            return outcome
+        some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
+        if not begins_in_the_middle(search, some, outcome.best.start, rng):
+            return outcome
+        return search.from_the_middle.run(2)
 
     def compare(
         self,
@@ -286,7 +305,7 @@ class SoftEM(Settings):
         observations, geometry, rng, labels
             As for :meth:`fit`.
         n_lineages
-            Used where the method leaves the number open ("auto").
+            Used where the method leaves the number open ("auto"), such as the number that a fit found.
         """
         labels = CellLabels.plain(observations.n_cells) if labels is None else labels
         searching, thinning = rng.spawn(2)
@@ -334,15 +353,6 @@ class SoftEM(Settings):
         if self.lineages is not None:
             return len(self.lineages.labels)
         return 1 if self.n_lineages == "auto" else self.n_lineages
-
-    def _choose_lineages(self, observations: Observations, search: Search, rng: Generator) -> LineageChoice | None:
-        """The smallest number of lineages within one standard error of the best on held-out counts, if it is open."""
-        if not self._is_open:
-            return None
-        if not self.noise.counts:
-            raise InputError('n_lineages="auto" compares held-out counts, which Gaussian noise has not; give a number.')
-        some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
-        return choose_n_lineages(search, some, self.most_lineages, rng)
 
     def _lineage_names(self, n_lineages: int) -> tuple[str, ...]:
         if self.lineages is not None:

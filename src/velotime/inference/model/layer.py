@@ -63,6 +63,10 @@ class LayerData:
         """Number of cells."""
         return len(self.level)
 
+    def genes(self, index: IntArray) -> LayerData:
+        """These genes, in this order."""
+        return LayerData(self.given[:, index], self.levels, self.level, self.rows)
+
     @property
     def n_genes(self) -> int:
         """Number of genes."""

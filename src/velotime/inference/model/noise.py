@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.random import Generator
 from scipy.special import gammaln
 
 from velotime._check import Number, Settings
@@ -66,6 +67,9 @@ class Noise(Protocol):
 
     def update_scatter(self, scatter: FloatArray, sums: LayerSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Scatter that raises the expected log-likelihood at these means."""
+
+    def draw(self, means: FloatArray, scatter: FloatArray, rng: Generator) -> FloatArray:
+        """Values with these means (size factors included), ``(cells, genes)``."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,10 @@ class NegativeBinomial(Settings):
         r = 1.0 / scatter[gene]
         return data.cell_sums(gammaln(x + r) - gammaln(r) + x * np.log(scatter[gene])) + data.cell_count_constant
 
+    def draw(self, means: FloatArray, scatter: FloatArray, rng: Generator) -> FloatArray:
+        """Poisson counts with a gamma-distributed rate."""
+        return rng.poisson(means * rng.gamma(1 / scatter, scatter, means.shape)).astype(float)
+
     def update_scatter(self, scatter: FloatArray, sums: LayerSums, means: FloatArray, data: LayerData) -> FloatArray:
         """One safeguarded Newton step in log phi towards the maximum of the expected log-likelihood.
 
@@ -203,6 +211,11 @@ class Poisson(Settings):
         """``sum_g x log l - log x!``."""
         return data.cell_count_constant
 
+    def draw(self, means: FloatArray, scatter: FloatArray, rng: Generator) -> FloatArray:
+        """Poisson counts."""
+        del scatter
+        return rng.poisson(means).astype(float)
+
     def update_scatter(self, scatter: FloatArray, sums: LayerSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Nothing to learn."""
         return scatter
@@ -250,6 +263,10 @@ class Gaussian(Settings):
         """``-sum_g x^2 / (2 sigma^2) + log(2 pi sigma^2)/2``."""
         x, gene = data.entries
         return data.cell_sums(-0.5 * x**2 / scatter[gene]) - 0.5 * float(np.log(2 * np.pi * scatter).sum())
+
+    def draw(self, means: FloatArray, scatter: FloatArray, rng: Generator) -> FloatArray:
+        """Normal values."""
+        return np.asarray(rng.normal(means, np.sqrt(scatter)))
 
     def update_scatter(self, scatter: FloatArray, sums: LayerSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Mean squared residual."""

@@ -60,6 +60,10 @@ class Cells:
         order = np.lexsort((rank, u.level, s.level))
         return cls(order, u.cells(order), s.cells(order), prior_rows.take(order), observations.n_averaged)
 
+    def genes(self, index: IntArray) -> Cells:
+        """The same cells with these genes only."""
+        return replace(self, unspliced=self.unspliced.genes(index), spliced=self.spliced.genes(index))
+
     @property
     def n_cells(self) -> int:
         """Number of cells."""

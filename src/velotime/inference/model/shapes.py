@@ -13,6 +13,7 @@ are all among them, as the levels are free.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -59,17 +60,25 @@ def _fit_levels(
 
 def _bases(states: States, rates: tuple[float, float], onset: float, duration: float) -> tuple[FloatArray, FloatArray]:
     """Means of both layers for each level set to one and the others to zero, ``(2 + lineages, states)``."""
+    own = np.eye(states.layout.n_lineages)[states.lineage].T
+    out = []
+    for curve in _unit_curves(states.times.tobytes(), rates, onset, duration):
+        tiled = np.tile(curve, (1, states.layout.n_lineages))
+        out.append(np.concatenate([tiled[:2], own * tiled[2]]))
+    return out[0], out[1]
+
+
+@lru_cache(maxsize=1024)  # every restart asks for the same few dozen on the same times
+def _unit_curves(
+    times: bytes, rates: tuple[float, float], onset: float, duration: float
+) -> tuple[FloatArray, FloatArray]:
+    """Means of both layers with one of the three levels at one, each ``(3, times)``."""
     p = SwitchParameter
     theta = np.full((3, 8), -60.0)  # a level of e^-60 is zero
     theta[:, p.LOG_BETA], theta[:, p.LOG_GAMMA] = np.log(rates[0]), np.log(rates[1])
     theta[:, p.T_ON], theta[:, p.LOG_DURATION], theta[:, p.LOG_SCALING] = onset, np.log(duration), 0.0
     theta[[0, 1, 2], [p.LOG_LEVEL_0, p.LOG_LEVEL_1, p.LOG_LEVEL_2]] = 0.0
-    own = np.eye(states.layout.n_lineages)[states.lineage].T
-    out = []
-    for curve in switch_means(theta, states.times):
-        tiled = np.tile(curve, (1, states.layout.n_lineages))
-        out.append(np.concatenate([tiled[:2], own * tiled[2]]))
-    return out[0], out[1]
+    return switch_means(theta, np.frombuffer(times))
 
 
 def _parameters(

@@ -14,8 +14,10 @@ from velotime.inference.knowledge.time_prior import TimePrior
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.observations import Observations, draw_positions
-from velotime.inference.search.starts import Geometry
-from velotime.inference.search.trials import Search, Trial, most_variable
+from velotime.inference.search.search import Search
+from velotime.inference.search.starts import Geometry, farthest
+from velotime.inference.search.tree import geodesics_of, tree_of, votes_of
+from velotime.inference.search.trials import Trial, most_variable
 from velotime.inference.states import States
 
 MOST_LANDMARKS = 100  # root cells that the starts must hold
@@ -37,23 +39,41 @@ class Starts:
 
     noise: Noise
     prior: TimePrior
-    n_cells: int = 2000
-    n_genes: int = 300
-    n_times: int = 48
+    n_cells: int = 1200
+    n_genes: int = 200
+    n_times: int = 32
     root: Root | None = None
     terminals: Terminals | None = None
 
     def search(
-        self, observations: Observations, geometry: Geometry, rows: PriorRows, landmarks: IntArray, rng: Generator
+        self,
+        observations: Observations,
+        geometry: Geometry,
+        rows: PriorRows,
+        landmarks: IntArray,
+        rng: Generator,
+        *,
+        counted: bool = False,
     ) -> Search:
-        """The search on some of the placed cells, up to 100 of the landmarks among them, and on some genes."""
-        cells, groups = rng.spawn(2)
-        placed = geometry.take(draw_positions(np.isin(geometry.cells, landmarks), self.n_cells, cells, MOST_LANDMARKS))
+        """The search on some genes and some of the placed cells, up to 100 of the landmarks and all ends among them.
+
+        ``counted`` asks for the number of lineages, by draws of the placed cells.
+        """
+        cells, groups, drawing = rng.spawn(3)
+        geodesics = geodesics_of(geometry.components)
+        tree, root = tree_of(geodesics), self._root_among(geometry, rows)
+        ends = tree.ends if root is None else np.append(tree.ends, root)
+        drawn = draw_positions(np.isin(geometry.cells, landmarks), self.n_cells, cells, MOST_LANDMARKS)
+        kept = np.union1d(ends, drawn)
+        placed = geometry.take(kept)
         some = observations.select_cells(placed.cells)
         genes = most_variable(some, self.n_genes)
         return Search(
             cells=Cells.of(some.select_genes(np.flatnonzero(genes)), rows.take(placed.cells), self.noise),
             geometry=placed,
+            tree=tree.take(kept),
+            from_root=None if root is None else geodesics.distances(root)[kept],
+            votes=votes_of(geometry.components, drawing) if counted else None,
             prior_rows=rows.take(placed.cells),
             genes=genes,
             noise=self.noise,
@@ -63,6 +83,12 @@ class Starts:
             terminals=self.terminals,
             seed=int(groups.integers(2**31 - 1)),
         )
+
+    def _root_among(self, geometry: Geometry, rows: PriorRows) -> int | None:
+        """The placed cell that is the given root, the tip of its kind; None if none is given."""
+        if self.root is None:
+            return None
+        return farthest(geometry, np.flatnonzero(rows.take(geometry.cells).rows_of(self.root) == 1))
 
 
 def hand_over(

@@ -1,32 +1,39 @@
-"""The last choice before the main run: the search's winner and the best fit that runs against it, on all genes."""
+"""The last choice before the main run: the search's winner and its closest rival, on all genes; and does it fit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 from numpy.random import Generator
 
 from velotime._types import BoolArray
 from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, run_em
 from velotime.inference.evidence.agreement import listen
-from velotime.inference.evidence.arrow import Arrow, weigh
+from velotime.inference.evidence.arrow import Arrow, gene_evidence
+from velotime.inference.evidence.coherence import coherence
+from velotime.inference.evidence.fit_verdict import LEAST_EXPLAINED, FitVerdict
+from velotime.inference.evidence.gains import gene_gains
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.observations import Observations
-from velotime.inference.search.trials import Outcome, Search, Trial
+from velotime.inference.search.rivals import Candidate
+from velotime.inference.search.search import Outcome, Search
+from velotime.inference.search.trials import Trial
 
 ALL_GENES = Schedule(annealing=8, hottest=5.0, longest=4, tolerance=0.0)  # on the cells of the search
+TELLS_OF_TIME = 20.0  # nats over a constant mean from which on a gene does
 
 
 @dataclass(frozen=True)
 class Finalist:
-    """A trial, its fit to all genes by the counts alone, and what else is known of the cells says of it, nats.
+    """A candidate, its fit to all genes by the counts alone, and what else is known of the cells says of it, nats.
 
     ``worth`` is how many independent cells say as much as these: where values are means over neighbours the counts are
     weighed as in the arrow, so that the direction that is reported is the likelier one there as well.
     """
 
-    trial: Trial
+    candidate: Candidate
     run: Run[SoftParameters, Sums]
     known: float
     worth: float
@@ -37,7 +44,16 @@ class Finalist:
         return self.run.bound * self.worth + self.known
 
 
-def finals(search: Search, observations: Observations, outcome: Outcome, rng: Generator) -> tuple[Trial, Arrow]:
+@dataclass(frozen=True)
+class Verdict:
+    """What the main run begins with, and how far to rely on it."""
+
+    trial: Trial
+    arrow: Arrow
+    fit: FitVerdict
+
+
+def finals(search: Search, observations: Observations, outcome: Outcome, rng: Generator) -> Verdict:
     """The likelier of the two on all genes, and the evidence for its direction; each gets the same schedule.
 
     Parameters
@@ -47,27 +63,63 @@ def finals(search: Search, observations: Observations, outcome: Outcome, rng: Ge
     observations
         All cells and genes.
     rng
-        Draws the genes of the bootstrap.
+        Draws counts from the fit.
     """
     some = observations.select_cells(search.geometry.cells)
     problem = replace(outcome.problem, cells=Cells.of(some, search.prior_rows, search.noise))
-    forward, backward = (_on_all_genes(problem, search.genes, trial) for trial in (outcome.best, outcome.backwards))
+    forward, backward = (_on_all_genes(problem, search.genes, one) for one in outcome.candidates[:2])
     ahead, behind = (forward, backward) if forward.log_likelihood >= backward.log_likelihood else (backward, forward)
-    arrow = _weigh(problem, ahead, behind, rng)
+    arrow = _weigh(problem, ahead, behind)
     if search.root is not None and ahead is backward and arrow.log_likelihood_margin < arrow.least_margin:
-        ahead, arrow = forward, _weigh(problem, forward, backward, rng)  # noise does not overrule a root
-    return ahead.trial, replace(arrow, whole_numbers=not search.noise.counts and some.holds_whole_numbers)
+        ahead, arrow = forward, _weigh(problem, forward, backward)  # noise does not overrule a root
+    fit = verdict_on_fit(outcome.problem, ahead.candidate, rng)
+    arrow = replace(
+        arrow,
+        whole_numbers=not search.noise.counts and some.holds_whole_numbers,
+        rivals=tuple(
+            one.as_rival_of(ahead.candidate, search.geometry.cells, problem.cells.n_averaged)
+            for one in outcome.candidates
+            if one is not ahead.candidate
+        ),
+        misfit=fit.doubts,
+        does_not_fit=fit.word == "does not fit",
+    )
+    return Verdict(ahead.candidate.trial, arrow, fit)
 
 
-def _weigh(problem: SoftProblem, ahead: Finalist, behind: Finalist, rng: Generator) -> Arrow:
-    return weigh(problem.silent, ahead.run, behind.run, ahead.known - behind.known, rng)
+def verdict_on_fit(problem: SoftProblem, candidate: Candidate, rng: Generator) -> FitVerdict:
+    """Whether the model fits, by a candidate's short fit and its halves of the genes."""
+    run = candidate.trial.run
+    gains = gene_gains(problem, run.parameters, run.statistics)
+    telling = gains.gain > TELLS_OF_TIME
+    poor = gains.deviance_explained[telling] < LEAST_EXPLAINED
+    halves = candidate.halves
+    return FitVerdict(
+        agreement=float("nan") if halves is None else halves.agreement,
+        lineage_agreement=float("nan") if halves is None else halves.lineage_agreement,
+        coherence=coherence(problem, run.parameters, rng) if problem.cells.n_averaged == 1 else None,
+        gain=float(gains.gain.sum()) / problem.cells.n_cells,
+        poor_genes=float(np.mean(poor)) if telling.any() else float("nan"),
+    )
 
 
-def _on_all_genes(problem: SoftProblem, genes: BoolArray, trial: Trial) -> Finalist:
+def _weigh(problem: SoftProblem, ahead: Finalist, behind: Finalist) -> Arrow:
+    """Evidence for ``ahead`` over ``behind``."""
+    evidence = gene_evidence(problem.silent, ahead.run, behind.run)
+    return Arrow(
+        log_likelihood_margin=ahead.log_likelihood - behind.log_likelihood,
+        n_cells=problem.cells.n_cells,
+        gene_evidence=evidence,
+        share_of_genes=float((evidence > 0).mean()),
+        knowledge_margin=ahead.known - behind.known,
+    )
+
+
+def _on_all_genes(problem: SoftProblem, genes: BoolArray, candidate: Candidate) -> Finalist:
     silent = replace(problem.silent, restarts=frozenset({ALL_GENES.annealing}))
-    start = replace(trial.run.parameters, known=())
+    start = replace(candidate.trial.run.parameters, known=())
     first = silent.first(silent.expect_by(start, genes, ALL_GENES.hottest))
     statistics, _ = silent.expect(first, ALL_GENES.hottest)
     run = run_em(silent, first, statistics, ALL_GENES)
     known = (listen(problem, run).bound - run.bound) * problem.cells.n_cells
-    return Finalist(trial, run, known, problem.cells.worth)
+    return Finalist(candidate, run, known, problem.cells.worth)

@@ -9,7 +9,6 @@ cells, handed down to the cells before them; early cells are shared alike.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,11 +16,10 @@ from typing import TypeAlias
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import rankdata, spearmanr
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
+from velotime.inference.places import k_means
 from velotime.inference.search.geodesic import more_ends
 from velotime.inference.states import States
 
@@ -32,7 +30,6 @@ SAME_ORDER = 0.95  # Spearman correlation above which two orderings count as one
 WIDTH = 0.06  # sd of the posterior that an ordering starts with, as a share of the clock
 LATE, LATEST = 0.6, 0.85  # share of the cells that come before the late ones, and before the latest
 HEIRS = 10  # later cells that hand their lineages down to one before them
-K_MEANS_RUNS = 10
 SMALLEST_GROUP = 0.02  # share of the late cells that a lineage's group must hold
 
 
@@ -213,14 +210,6 @@ def share_early(time: FloatArray, membership: FloatArray) -> FloatArray:
     """Blend lineage weights from alike, for early cells, to the given ones, for late cells."""
     firm = np.clip((time - np.median(time) + 0.15) / 0.3, 0, 1)[:, None]
     return np.asarray(firm * membership + (1 - firm) / membership.shape[1])
-
-
-def k_means(points: FloatArray, k: int, seed: int) -> tuple[FloatArray, IntArray]:
-    """Best of several k-means runs; where there are fewer distinct points than centres, some groups are empty."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of too few distinct points, which callers look to
-        found = KMeans(k, n_init=K_MEANS_RUNS, random_state=seed).fit(points)
-    return found.cluster_centers_, found.labels_
 
 
 def assignment(start: Start, states: States) -> FloatArray:

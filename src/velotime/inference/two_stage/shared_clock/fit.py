@@ -28,6 +28,7 @@ from velotime._status import InputError, Status
 from velotime._types import FloatArray
 from velotime.inference.em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference.evidence.arrow import Arrow
+from velotime.inference.evidence.gains import GeneGains, gene_gains
 from velotime.inference.knowledge.labels import CellLabels, Groups
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import UniformPrior
@@ -35,7 +36,6 @@ from velotime.inference.model.noise import Gaussian
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.observations import Observations
-from velotime.inference.results.genes import GeneGains, gene_gains
 from velotime.inference.search.begin import Starts, hand_over
 from velotime.inference.search.finals import finals
 from velotime.inference.search.starts import Geometry
@@ -207,11 +207,11 @@ class SharedClock(Settings):
         nobody = np.zeros(0, dtype=np.int64)
         search = Starts(noise, prior).search(observations, geometry, rows, nobody, searching)
         outcome = search.run(1)
-        chosen, arrow = finals(search, observations, outcome, sampling)
+        final = finals(search, observations, outcome, sampling)
         cells = Cells.of(observations, rows, noise)
         problem = SoftProblem(cells, states, noise, prior, RatePrior(states.layout), restarts=RESTARTS)
-        first = hand_over(problem, search.genes, outcome.problem.states, chosen, HANDOVER)
-        return HardBeginning(problem, first, search.table(outcome, chosen), arrow)
+        first = hand_over(problem, search.genes, outcome.problem.states, final.trial, HANDOVER)
+        return HardBeginning(problem, first, search.table(outcome, final.trial), final.arrow)
 
     def run(
         self, problem: SoftProblem, first: SoftParameters, watch: Watcher = watch_nothing

@@ -1,0 +1,113 @@
+"""Does the model fit at all? Said before anything else is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from velotime.inference.evidence.coherence import Coherence
+
+AGREE, DISAGREE = 0.7, 0.5  # Spearman correlation of times from disjoint halves of the genes: fits, does not
+COHERENT, INCOHERENT = 0.65, 0.3  # share of what the fit expects unspliced counts to say: likewise
+TELLING = 0.1  # nats per cell that unspliced counts must be expected to say, for their silence to mean anything
+LEAST_GAIN = 0.2  # nats per cell over constant means
+POOR_SHARE = 0.2  # of the genes that tell of time, which may be explained by less than
+LEAST_EXPLAINED = 0.6  # of what a free curve along the clock explains
+
+
+@dataclass(frozen=True)
+class FitVerdict:
+    """Whether the model fits, and why.
+
+    Attributes
+    ----------
+    agreement
+        Spearman correlation of the cells' times from two disjoint halves of the genes.
+    lineage_agreement
+        How often both halves put late cells into the same lineage, above chance (Cohen's kappa); NaN with one lineage.
+    coherence
+        What unspliced counts say of the time that spliced ones give, found and expected; None where values are means
+        over neighbours.
+    gain
+        Log-likelihood over constant means, nats per cell.
+    poor_genes
+        Share of the genes that tell of time whose curve explains less than 0.6 of what a free curve along the clock
+        explains; NaN if no gene tells of time.
+    """
+
+    agreement: float
+    lineage_agreement: float
+    coherence: Coherence | None
+    gain: float
+    poor_genes: float
+
+    @property
+    def word(self) -> str:
+        """Say "fits", "fits in part" or "does not fit"."""
+        if any(self._against()):
+            return "does not fit"
+        return "fits in part" if self.doubts or any(self._in_part()) else "fits"
+
+    @property
+    def reason(self) -> str:
+        """Why, in words; empty if it fits."""
+        return "; ".join(dict.fromkeys([*self._against(), *self.doubts, *self._in_part()]))
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the counts alone cannot say which way time runs, whatever their margin."""
+        return tuple(self._doubts())
+
+    def _against(self) -> Iterator[str]:
+        if not self.agreement >= DISAGREE:
+            yield self._disagreement
+        if self._incoherent(INCOHERENT):
+            yield self._incoherence
+
+    def _doubts(self) -> Iterator[str]:
+        if not self.agreement >= AGREE:
+            yield self._disagreement
+        if self._incoherent(COHERENT):
+            yield self._incoherence
+        if self.coherence is not None and self.coherence.expected < TELLING:
+            yield "unspliced counts are too few to say anything of time that spliced ones do not"
+        if self.gain < LEAST_GAIN:
+            yield f"the curves gain only {self.gain:.2f} nats per cell over constant means"
+
+    def _in_part(self) -> Iterator[str]:
+        if self.poor_genes > POOR_SHARE:
+            yield (
+                f"{self.poor_genes:.0%} of the genes that tell of time vary along the clock in ways that no curve of "
+                "the model has"
+            )
+
+    def _incoherent(self, least: float) -> bool:
+        c = self.coherence
+        return c is not None and c.expected >= TELLING and c.share < least
+
+    @property
+    def _disagreement(self) -> str:
+        return f"times from two halves of the genes agree little (Spearman {self.agreement:.2f})"
+
+    @property
+    def _incoherence(self) -> str:
+        assert self.coherence is not None
+        return (
+            f"among like cells, unspliced counts follow spliced ones by {max(self.coherence.share, 0):.0%} of what the "
+            "model expects"
+        )
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What it rests on."""
+        c = Coherence(np.nan, np.nan) if self.coherence is None else self.coherence
+        return {
+            "agreement": self.agreement,
+            "lineage_agreement": self.lineage_agreement,
+            "coherence_found": c.found,
+            "coherence_expected": c.expected,
+            "gain_per_cell": self.gain,
+            "poor_genes": self.poor_genes,
+        }

@@ -1,0 +1,188 @@
+"""The reported fit and its rivals: fitted by the counts alone, on all genes of the search and on two halves of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from velotime._types import FloatArray, IntArray
+from velotime.inference.evidence.agreement import listen
+from velotime.inference.evidence.rivals import Rival
+from velotime.inference.model.layer import LayerData
+from velotime.inference.model.posterior import time_and_lineage
+from velotime.inference.model.problem import SoftProblem
+from velotime.inference.search.starts import Start
+from velotime.inference.search.tree import ranks
+from velotime.inference.search.trials import CLOSE, Trial, begin_trial, close_ones, go_on
+
+SAME_TIMES = 0.8  # Spearman correlation of fitted times above which a fit is no rival: it says the same
+FAR = 1.5  # nats per cell behind the best, beyond which only the closest rival is tried on halves of the genes
+REVERSED = -0.5  # and below which a rival runs the other way, so that no other need be made
+LATE = 0.7  # share of the cells that come before those whose lineages are compared
+
+
+@dataclass(frozen=True)
+class Halves:
+    """One start fitted to each of two disjoint halves of the genes.
+
+    Attributes
+    ----------
+    bounds
+        Bound per cell of either fit.
+    times
+        Times from either, ``(cells,)`` each.
+    lineages
+        Posterior over lineages from either, ``(cells, lineages)`` each.
+    """
+
+    bounds: tuple[float, float]
+    times: tuple[FloatArray, FloatArray]
+    lineages: tuple[FloatArray, FloatArray]
+
+    @property
+    def agreement(self) -> float:
+        """Spearman correlation of the times."""
+        return float(spearmanr(*self.times).statistic)
+
+    @property
+    def lineage_agreement(self) -> float:
+        """Share of the late cells whose lineage is the same in both, above chance (Cohen's kappa)."""
+        k = self.lineages[0].shape[1]
+        if k == 1:
+            return float("nan")
+        mean = np.mean(self.times, axis=0)
+        late = mean > np.quantile(mean, LATE)
+        table = np.zeros((k, k))
+        np.add.at(table, tuple(q[late].argmax(axis=1) for q in self.lineages), 1 / max(int(late.sum()), 1))
+        chance = float(table.sum(axis=1) @ table.sum(axis=0))
+        return float((np.trace(table) - chance) / max(1 - chance, 1e-12))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial that may be reported, or else is a rival.
+
+    Attributes
+    ----------
+    trial
+        As the search found it, with all that is known of the cells.
+    bound
+        Bound per cell by the counts alone.
+    known
+        What is known of the cells says of it, nats per cell.
+    time
+        Its times, ``(cells,)``.
+    halves
+        The same start on halves of the genes; None where it is far behind on all of them.
+    """
+
+    trial: Trial
+    bound: float
+    known: float
+    time: FloatArray
+    halves: Halves | None
+
+    @property
+    def total(self) -> float:
+        """Bound per cell with all that is known."""
+        return self.bound + self.known
+
+    def behind(self, best: Candidate) -> tuple[float, float] | None:
+        """By how much it is behind another in each half, nats per cell; None where either was not tried on them."""
+        if self.halves is None or best.halves is None:
+            return None
+        one, two = (b - o for b, o in zip(best.halves.bounds, self.halves.bounds, strict=True))
+        return float(one), float(two)
+
+    def as_rival_of(self, best: Candidate, cells: IntArray, n_averaged: float) -> Rival:
+        """By how much it is behind."""
+        halves = self.behind(best)
+        return Rival(
+            root=int(cells[self.trial.start.root]),
+            how=self.trial.start.how,
+            margin=(best.bound - self.bound) / n_averaged,
+            halves=None if halves is None else (halves[0] / n_averaged, halves[1] / n_averaged),
+            known=best.known - self.known,
+            correlation=float(spearmanr(best.time, self.time).statistic),
+        )
+
+
+def candidates_of(problem: SoftProblem, trials: list[Trial]) -> list[Candidate]:
+    """The best trial, those of other roots whose times differ, and the reversed clock; best first.
+
+    Parameters
+    ----------
+    problem
+        The short fits' problem.
+    trials
+        The best of each root.
+    """
+    ordered = sorted(trials, key=lambda trial: -trial.bound)
+    times = [time_and_lineage(problem, trial.run.parameters)[0] for trial in ordered]
+    correlation = [float(spearmanr(times[0], time).statistic) for time in times]
+    kept = [k for k, c in enumerate(correlation) if k == 0 or not c > SAME_TIMES]
+    chosen = [ordered[k] for k in kept]
+    if all(correlation[k] > REVERSED for k in kept):
+        chosen.append(_reversed(problem, ordered[0]))
+    alone = [_by_counts(problem, trial) for trial in chosen]
+    far = [ordered[0].bound - trial.bound > FAR for trial in chosen]
+    near = [k for k in range(len(chosen)) if k < 2 or not far[k]]
+    halves = dict(zip(near, _on_halves(problem.silent, [chosen[k].start for k in near]), strict=True))
+    found = [
+        Candidate(trial, bound, known, time, halves.get(k))
+        for k, (trial, (bound, known, time)) in enumerate(zip(chosen, alone, strict=True))
+    ]
+    return sorted(found, key=lambda candidate: -candidate.total)
+
+
+def _reversed(problem: SoftProblem, best: Trial) -> Trial:
+    """The same lineages with the clock run backwards, by the counts alone; another round where it comes close."""
+    time, lineages = time_and_lineage(problem, best.run.parameters)
+    start = Start(int(np.argmax(time)), "reversed", ranks(1.0 - time), lineages if lineages.shape[1] > 1 else None)
+    silent = problem.silent
+    trial = begin_trial(silent, start)
+    if best.bound - trial.bound < CLOSE:
+        trial = go_on(silent, trial)
+    return trial if silent is problem else replace(trial, run=listen(problem, trial.run))
+
+
+def _by_counts(problem: SoftProblem, trial: Trial) -> tuple[float, float, FloatArray]:
+    """Bound by the counts alone, what is known says of it, both per cell, and its times."""
+    silent = problem.silent
+    if silent is problem:
+        return trial.bound, 0.0, time_and_lineage(problem, trial.run.parameters)[0]
+    alone = go_on(silent, _silenced(silent, trial))
+    known = listen(problem, alone.run)
+    return alone.bound, known.bound - alone.bound, time_and_lineage(problem, known.parameters)[0]
+
+
+def _silenced(silent: SoftProblem, trial: Trial) -> Trial:
+    """A trial as the counts alone see it."""
+    parameters = replace(trial.run.parameters, known=())
+    statistics, bound = silent.expect(parameters, 1.0)
+    return replace(trial, run=replace(trial.run, parameters=parameters, statistics=statistics, bound=bound))
+
+
+def _on_halves(problem: SoftProblem, starts: list[Start]) -> list[Halves]:
+    """Every start on two disjoint halves of the genes."""
+    fits = []
+    for genes in halves_of(problem.cells.spliced):
+        half = replace(problem, cells=problem.cells.genes(genes))
+        trials = [begin_trial(half, start) for start in starts]
+        for k in close_ones(trials, CLOSE / 4):
+            trials[k] = go_on(half, trials[k])
+        fits.append([(trial.bound, *time_and_lineage(half, trial.run.parameters)) for trial in trials])
+    return [
+        Halves((one[0], two[0]), (one[1], two[1]), (one[2], two[2])) for one, two in zip(fits[0], fits[1], strict=True)
+    ]
+
+
+def halves_of(spliced: LayerData) -> tuple[IntArray, IntArray]:
+    """Two disjoint halves of the genes that hold as many counts: by abundance, in the order A, B, B, A."""
+    total = spliced.value_per_level.sum(axis=0)
+    order = np.argsort(-total, kind="stable")
+    place = np.arange(len(order))
+    first = (place % 2) == (place // 2 % 2)
+    return np.sort(order[first]), np.sort(order[~first])

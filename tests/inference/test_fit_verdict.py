@@ -1,0 +1,92 @@
+"""The verdict on fit: its words, and whether unspliced counts follow spliced ones among like cells."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import velotime as vt
+from velotime.inference import FitVerdict
+from velotime.inference.evidence.coherence import Coherence
+
+
+def verdict(**changed):
+    good = {
+        "agreement": 0.95,
+        "lineage_agreement": 1.0,
+        "coherence": Coherence(0.9, 1.0),
+        "gain": 30.0,
+        "poor_genes": 0.0,
+    }
+    return FitVerdict(**(good | changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "word", "reason", "doubted"),
+    [
+        ({}, "fits", "", False),
+        ({"agreement": 0.6}, "fits in part", "agree little (Spearman 0.60)", True),
+        ({"agreement": 0.4}, "does not fit", "agree little (Spearman 0.40)", True),
+        ({"agreement": float("nan")}, "does not fit", "agree little", True),
+        ({"coherence": Coherence(0.5, 1.0)}, "fits in part", "by 50% of what the model expects", True),
+        ({"coherence": Coherence(0.1, 1.0)}, "does not fit", "by 10% of what", True),
+        ({"coherence": Coherence(-0.1, 1.0)}, "does not fit", "by 0% of what", True),
+        ({"coherence": Coherence(0.0, 0.05)}, "fits in part", "too few to say anything", True),
+        ({"coherence": None}, "fits", "", False),
+        ({"gain": 0.1}, "fits in part", "gain only 0.10 nats per cell", True),
+        ({"poor_genes": 0.3}, "fits in part", "30% of the genes", False),
+        ({"poor_genes": float("nan")}, "fits", "", False),
+    ],
+)
+def test_words(changed, word, reason, doubted):
+    found = verdict(**changed)
+    assert found.word == word
+    assert reason in found.reason
+    assert bool(found.reason) == bool(reason)
+    assert bool(found.doubts) == doubted
+
+
+def shuffled(adata, n_groups=4):
+    """Unspliced counts shuffled gene by gene among cells of like time."""
+    rng = np.random.default_rng(0)
+    unspliced = adata.layers["unspliced"].toarray()
+    group = np.minimum((adata.obs["true_time"].to_numpy() * n_groups).astype(int), n_groups - 1)
+    for k in range(n_groups):
+        cells = np.flatnonzero(group == k)
+        for gene in range(adata.n_vars):
+            unspliced[cells, gene] = unspliced[rng.permutation(cells), gene]
+    out = adata.copy()
+    out.layers["unspliced"] = sparse.csr_matrix(unspliced)
+    return out
+
+
+def test_unspliced_counts_shuffled_among_like_cells_are_noticed(fitted):
+    quick = {"n_times": 16, "annealing": 2, "max_iterations": 1, "n_lineages": 1}
+    adata = shuffled(fitted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        vt.tl.recover_dynamics(adata, method=vt.SoftEM(**quick), progress=False)
+    found, true = adata.uns["fit_verdict"], fitted.uns["fit_verdict"]
+    assert true["verdict"] == "fits"
+    assert true["coherence_found"] / true["coherence_expected"] > 0.85
+    assert found["coherence_found"] / found["coherence_expected"] < 0.65
+    assert found["verdict"] != "fits"
+    assert adata.uns["time_arrow"]["verdict"] == "unclear"
+
+
+@pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
+def test_static_clusters_are_never_clear():
+    """Three kinds of cells that sit still."""
+    rng = np.random.default_rng(0)
+    kind = rng.integers(3, size=400)
+    means = rng.gamma(1.0, 2.0, (3, 60))
+    adata = vt.simulation.simulate(400, 60, rng=rng)
+    adata.layers["spliced"] = sparse.csr_matrix(rng.poisson(means[kind]).astype(np.float32))
+    adata.layers["unspliced"] = sparse.csr_matrix(rng.poisson(0.4 * means[kind]).astype(np.float32))
+    method = vt.SoftEM(n_times=16, annealing=2, max_iterations=1)
+    vt.tl.recover_dynamics(adata, method=method, progress=False)
+    assert adata.uns["time_arrow"]["verdict"] == "unclear"
+    assert adata.uns["fit_verdict"]["verdict"] != "fits"

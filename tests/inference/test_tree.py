@@ -1,0 +1,163 @@
+"""The tree of ends: geometry against a slow twin, and on lines and trees with noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.sparse.csgraph import shortest_path
+from scipy.spatial.distance import cdist
+from scipy.stats import spearmanr
+
+from velotime.inference.places import nearest, principal_components, smooth
+from velotime.inference.search.geodesic import Geodesics, off_the_ways, spanning_tree
+from velotime.inference.search.tree import (
+    LineageVotes,
+    Tree,
+    geodesics_of,
+    middle_start,
+    n_further,
+    tree_of,
+    tree_starts,
+    votes_of,
+)
+
+
+def star(n_arms, n_cells=800, noise=0.05, seed=0):
+    """Points on arms of a star, each in a dimension of its own, with noise in ten; and the arm and place of each."""
+    rng = np.random.default_rng(seed)
+    arm, along = rng.integers(n_arms, size=n_cells), rng.uniform(0, 1, n_cells)
+    points = np.zeros((n_cells, 10))
+    points[np.arange(n_cells), arm] = along
+    return points + rng.normal(0, noise, points.shape), arm, along
+
+
+def slow_ways(points, n_neighbors):
+    """Ways between all cells by Floyd and Warshall, from a dense table of links."""
+    distance = cdist(points, points)
+    links = np.full(distance.shape, np.inf)
+    for i, row in enumerate(distance):
+        near = np.argsort(row, kind="stable")[1 : n_neighbors + 1]
+        links[i, near] = row[near]
+        links[near, i] = row[near]
+    return shortest_path(links, method="FW", directed=False)
+
+
+def test_ways_are_those_of_a_slow_twin():
+    points, _, _ = star(3, n_cells=120)
+    slow = slow_ways(points, 8)
+    assert np.isfinite(slow).all()
+    geodesics = Geodesics(points, 8)
+    for cell in (0, 7, 119):
+        np.testing.assert_allclose(geodesics.distances(cell), slow[cell], atol=1e-6)
+
+
+def test_nearest_cells_and_their_means_are_those_of_a_slow_twin():
+    points, _, _ = star(2, n_cells=60)
+    order = np.argsort(cdist(points, points), axis=1, kind="stable")[:, :6]
+    assert [set(row) for row in nearest(points, 5)[1]] == [set(row) for row in order]
+    np.testing.assert_allclose(smooth(points, 5, 1), points[order].mean(axis=1))
+
+
+@pytest.mark.parametrize("shape", [(40, 12), (12, 40)])
+def test_principal_components_are_those_of_the_decomposition(shape):
+    values = np.random.default_rng(0).normal(size=shape)
+    u, d, _ = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
+    found = principal_components(values, 4)
+    np.testing.assert_allclose(np.abs(found), np.abs(u[:, :4] * d[:4]), atol=1e-8)
+    assert all(column[np.abs(column).argmax()] > 0 for column in found.T)
+
+
+def test_a_gap_is_as_long_as_it_is():
+    points = np.concatenate([np.linspace(0, 1, 50), np.linspace(4, 5, 50)])[:, None] @ np.ones((1, 2)) / np.sqrt(2)
+    way = Geodesics(points, 5).distances(0)
+    assert way[-1] == pytest.approx(5.0, rel=1e-6)
+    child, parent, length = spanning_tree(points)
+    assert len(child) == len(parent) == 99
+    assert length.max() == pytest.approx(3.0)
+
+
+def test_off_the_ways_is_the_length_of_a_side_branch():
+    """On a tree of three arms of length 1, 2 and 3: the third end lies 1 off the way between the others."""
+    distance = np.array([[0.0, 5.0, 4.0], [5.0, 0.0, 3.0]])
+    np.testing.assert_allclose(off_the_ways(np.array([0, 1]), distance), [0, 0, 1])
+
+
+@pytest.mark.parametrize("n_arms", [2, 3, 4, 5, 6])
+def test_ends_of_a_line_and_of_stars(n_arms):
+    points, arm, along = star(n_arms, n_cells=1500, noise=0.04)
+    tree = tree_of(geodesics_of(points))
+    assert tree.n_lineages == n_arms - 1
+    ends = tree.ends[:n_arms]
+    assert sorted(arm[ends]) == list(range(n_arms))
+    assert along[ends].min() > 0.85
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_line_stays_a_line_in_every_draw(seed):
+    assert votes_of(star(2, noise=0.08, seed=seed)[0], np.random.default_rng(seed)).numbers == (1,) * 5
+
+
+@pytest.mark.parametrize(
+    ("off", "n"),
+    [
+        ([0.05, 0.04, 0.03], 0),
+        ([0.3, 0.05, 0.04], 1),
+        ([0.3, 0.25, 0.05], 2),
+        ([0.3, 0.12, 0.10], 1),
+        ([0.12, 0.11, 0.10], 0),
+        ([0.2, 0.19, 0.0], 2),
+    ],
+)
+def test_ends_that_are_no_noise(off, n):
+    assert n_further(np.array(off)) == n
+
+
+def test_votes_go_to_the_most_and_then_to_the_fewest_lineages():
+    votes = LineageVotes((2, 3, 3, 2, 4))
+    assert (votes.n_lineages, votes.n_for) == (2, 2)
+
+
+def test_starts_run_along_the_tree():
+    points, arm, along = star(3, n_cells=1200, noise=0.03)
+    tree = tree_of(geodesics_of(points)).first(3)
+    root = int(np.flatnonzero(arm[tree.ends] == 0)[0])
+    truth = np.where(arm == 0, 1 - along, 1 + along)
+    for start in tree_starts(tree, root):
+        assert start.root == tree.ends[root]
+        assert spearmanr(start.time, truth).statistic > 0.98
+        np.testing.assert_allclose(start.membership.sum(axis=1), 1)
+        late = (arm > 0) & (along > 0.4)
+        others = [end for end in tree.ends if end != start.root]
+        assert (arm[np.array(others)][start.membership.argmax(axis=1)] == arm)[late].mean() > 0.98
+        trunk = (arm == 0) & (along > 0.3)
+        assert start.membership[trunk].max(axis=1).mean() < 0.75
+
+
+def test_from_the_middle_two_fates_run_apart():
+    points, arm, along = star(2, n_cells=600, noise=0.03)
+    start = middle_start(tree_of(geodesics_of(points)).first(2))
+    assert along[start.root] < 0.1
+    assert spearmanr(start.time, along).statistic > 0.98
+    far = along > 0.3
+    side = start.membership.argmax(axis=1)
+    assert abs(np.corrcoef(side[far], arm[far])[0, 1]) > 0.99
+
+
+@pytest.mark.parametrize(("place", "n_ends"), [(0.95, 3), (0.02, 4)])
+def test_a_root_takes_the_place_of_the_end_that_it_lies_at(place, n_ends):
+    points, arm, along = star(3, n_cells=900, noise=0.03)
+    geodesics = geodesics_of(points)
+    tree = tree_of(geodesics).first(3)
+    root = int(np.abs(np.where(arm == 1, along, 9.0) - place).argmin())
+    rooted = tree.rooted(geodesics.distances(root))
+    assert rooted.ends[0] == root
+    assert len(rooted.ends) == n_ends == len(rooted.distance)
+    if n_ends == 3:
+        assert 1 not in arm[rooted.ends[1:]]
+
+
+def test_some_cells_of_a_tree():
+    tree = Tree(np.array([4, 8]), np.arange(20.0).reshape(2, 10), np.array([0.1]))
+    some = tree.take(np.array([2, 4, 8]))
+    assert some.ends.tolist() == [1, 2]
+    assert some.distance.tolist() == [[2, 4, 8], [12, 14, 18]]
