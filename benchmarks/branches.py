@@ -110,6 +110,7 @@ TUNED = {
     "sergio_DS5",
     "static_4clusters",
     "shuffled_abcde",
+    "shuffled_pancreas",
 }
 
 

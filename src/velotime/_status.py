@@ -61,7 +61,7 @@ _PYTHON = {
     Cure.ENDS: "knowledge=vt.Ends('clusters', ['mature'])",
     Cure.MARKERS: "knowledge=vt.Markers(early=[...], late=[...])",
     Cure.TIMES: "knowledge=vt.TimeLabels('day')",
-    Cure.LINEAGES: "n_lineages=3, or raise most_lineages",
+    Cure.LINEAGES: "n_lineages=3",
     Cure.TERMINALS: "lineages=vt.Terminals('clusters', ['A', 'B'])",
     Cure.COUNT_NOISE: "method=vt.SoftEM()",
 }

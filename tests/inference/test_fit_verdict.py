@@ -34,7 +34,7 @@ def verdict(**changed):
         ({"coherence": Coherence(0.5, 1.0)}, "fits in part", "by 50% of what the model expects", True),
         ({"coherence": Coherence(0.1, 1.0)}, "does not fit", "by 10% of what", True),
         ({"coherence": Coherence(-0.1, 1.0)}, "does not fit", "by 0% of what", True),
-        ({"coherence": Coherence(0.0, 0.05)}, "fits in part", "too few to say anything", True),
+        ({"coherence": Coherence(0.0, 0.01)}, "fits in part", "too few to say anything", True),
         ({"coherence": None}, "fits", "", False),
         ({"gain": 0.1}, "fits in part", "gain only 0.10 nats per cell", True),
         ({"poor_genes": 0.3}, "fits in part", "30% of the genes", False),
@@ -71,8 +71,8 @@ def test_unspliced_counts_shuffled_among_like_cells_are_noticed(fitted):
         vt.tl.recover_dynamics(adata, method=vt.SoftEM(**quick), progress=False)
     found, true = adata.uns["fit_verdict"], fitted.uns["fit_verdict"]
     assert true["verdict"] == "fits"
-    assert true["coherence_found"] / true["coherence_expected"] > 0.85
-    assert found["coherence_found"] / found["coherence_expected"] < 0.65
+    assert true["coherence_found"] / true["coherence_expected"] > 0.75
+    assert found["coherence_found"] / found["coherence_expected"] < 0.6
     assert found["verdict"] != "fits"
     assert adata.uns["time_arrow"]["verdict"] == "unclear"
 

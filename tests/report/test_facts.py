@@ -92,11 +92,13 @@ def test_what_was_done(fitted):
     assert rows["Method"] == "SoftEM, NegativeBinomial, LearnedPrior"
     assert rows["Noise"].startswith("negative binomial")
     starts = adata.uns["recover_dynamics"]["starts"]
-    assert starts["root_cell"].iloc[0] in rows["Root cell"]
-    assert rows["Starts tried"].startswith(f"{len(starts) - 1} starts")  # and one of them backwards
+    assert starts.loc[starts["chosen"], "root_cell"].iloc[0] in rows["Root cell"]
+    assert rows["Starts tried"].startswith(f"{(starts['start'] != 'reversed').sum()} starts")
+    assert rows["Number of lineages"] == "1 lineage came out in 5 of 5 draws of the cells"
     assert rows["Seed"] == "0"
     assert dict(facts.settings)["max_iterations"] == "40"
-    assert [len(table.rows) for table in facts.tables] == [len(starts)]
+    assert [len(table.rows) for table in facts.tables] == [len(starts), len(adata.uns["time_arrow"]["rivals"])]
+    assert facts.headline == "The model fits, and the direction of time is clear."
 
 
 def test_what_is_not_recorded_is_left_out(drawn):

@@ -159,14 +159,16 @@ def recover_dynamics(
         threshold ``least_margin``, the table of ``rivals`` (fits from other roots and of the reversed clock: by how
         many nats per cell each is behind on the genes of the search, ``margin``, and in two disjoint halves of them,
         ``half_1`` and ``half_2``, NaN where it is too far behind to ask; by how much what is ``known`` speaks against
-        it; the ``correlation`` of its times; whether it ``loses``), whether counts and knowledge contradict each other (``contested``), whether Gaussian
-        noise was fitted to whole-number counts (``whole_numbers``), and ``verdict`` with the ``reason`` where it is unclear.
+        it; the ``correlation`` of its times; whether it ``loses``), whether counts and knowledge contradict each other
+        (``contested``), whether Gaussian noise was fitted to whole-number counts (``whole_numbers``), and ``verdict``
+        with the ``reason`` where it is unclear.
     ``uns["fit_verdict"]``
-        Whether the model fits: ``verdict`` ("fits", "fits in part", "does not fit"), ``reason``, and the numbers: Spearman
-        correlation of times from two disjoint halves of the genes (``agreement``), Cohen's kappa of late cells' lineages
-        from these (``lineage_agreement``), what unspliced counts say of the time that spliced ones give, in the data and in
-        counts drawn from the fit (``coherence_found``, ``coherence_expected``, nats per cell), ``gain_per_cell`` over
-        constant means, and the share of ``poor_genes``, which vary along the clock as no curve of the model does.
+        Whether the model fits: ``verdict`` ("fits", "fits in part", "does not fit"), ``reason``, and the numbers:
+        Spearman correlation of times from two disjoint halves of the genes (``agreement``), Cohen's kappa of late
+        cells' lineages from these (``lineage_agreement``), what unspliced counts say of the time that spliced ones
+        give, in the data and in counts drawn from the fit (``coherence_found``, ``coherence_expected``, nats per
+        cell), ``gain_per_cell`` over constant means, and the share of ``poor_genes``, which vary along the clock as no
+        curve of the model does.
     ``uns["knowledge"]``
         ``table``: a row for each piece of what was known of the cells, with the ``n_cells`` that it tells of, how many
         ``nats`` speak for it (or, negative, against it) given the counts and all other pieces, Spearman ``correlation``

@@ -10,8 +10,8 @@ import numpy as np
 from velotime.inference.evidence.coherence import Coherence
 
 AGREE, DISAGREE = 0.7, 0.5  # Spearman correlation of times from disjoint halves of the genes: fits, does not
-COHERENT, INCOHERENT = 0.65, 0.3  # share of what the fit expects unspliced counts to say: likewise
-TELLING = 0.1  # nats per cell that unspliced counts must be expected to say, for their silence to mean anything
+COHERENT, INCOHERENT = 0.6, 0.3  # share of what the fit expects unspliced counts to say: likewise
+TELLING = 0.02  # nats per cell that unspliced counts must be expected to say, for their silence to mean anything
 LEAST_GAIN = 0.2  # nats per cell over constant means
 POOR_SHARE = 0.2  # of the genes that tell of time, which may be explained by less than
 LEAST_EXPLAINED = 0.6  # of what a free curve along the clock explains
