@@ -6,11 +6,11 @@ others of its group do?
 
     gain_i = log sum_j q_ij p(u_i | j)  -  mean over others k of  log sum_j q_kj p(u_i | j)
 
-Each group has a mean, each cell's part cut to 3 nats. Groups that lie across a boundary gain much whatever unspliced
-counts say within either side, and so the groups are averaged without the highest 30 % (and the lowest 10 %). The same is
-measured in counts drawn from the fit, which says how much it should be. Where unspliced counts were shuffled among like
-cells, or stand for something else than RNA on its way, the ratio falls: to 0.2 to 0.5, where real and simulated cells
-have 0.7 and more.
+Each group has a mean, each part of it cut to 3 nats. Groups that lie across a boundary gain much whatever unspliced
+counts say within either side, and so the groups are averaged without the highest 30 % (and the lowest 10 %). The same
+is measured in counts drawn from the fit, which says how much it should be. Where unspliced counts were shuffled among
+like cells, or stand for something else than RNA on its way, the ratio falls: to 0.2 to 0.5, where real and simulated
+cells have 0.7 and more.
 """
 
 from __future__ import annotations

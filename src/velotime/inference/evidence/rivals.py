@@ -57,8 +57,11 @@ class Rival:
 
     @property
     def half_that_prefers(self) -> int | None:
-        """The half of the genes, 1 or 2, in which it does not lose clearly: the one where it is closer. Else None."""
-        if self.halves is None:
+        """The half of the genes, 1 or 2, in which it does not lose clearly: the one where it is closer. Else None.
+
+        Halves are not asked where what is known of the cells rules it out by itself.
+        """
+        if self.halves is None or self.known >= CLEAR_PER_CELL:
             return None
         worst = int(np.argmin(self.halves))
         return worst + 1 if self.halves[worst] + self.known < IN_A_HALF * CLEAR_PER_CELL else None
