@@ -49,7 +49,7 @@ def test_words(changed, word, reason, doubted):
     assert bool(found.doubts) == doubted
 
 
-def shuffled(adata, n_groups=4):
+def shuffled(adata, n_groups=2):
     """Unspliced counts shuffled gene by gene among cells of like time."""
     rng = np.random.default_rng(0)
     unspliced = adata.layers["unspliced"].toarray()
