@@ -1,9 +1,9 @@
-r"""Divided differences of the exponential: the only home of ``beta = gamma`` and ``tau -> 0``.
+r"""Divided differences of the exponential, where the limits ``beta = gamma`` and ``tau -> 0`` are handled.
 
 With ``exp[x] = e^x`` and ``exp[x, ..., y, z] = (exp[..., y, z] - exp[x, ..., y]) / (z - x)``, extended by continuity
 where arguments coincide. They are symmetric in their arguments and positive.
 
-Far apart, the recursion over the farthest pair loses no more than a digit an order. Close together the Taylor series
+Far apart, the recursion over the farthest pair loses no more than one digit per order. Close together the Taylor series
 about the mean m takes its place: with deviations d_i of the n + 1 arguments from m
 
     exp[x_0, ..., x_n] = e^m sum_k h_k(d) / (k + n)!
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from array_api_compat import array_namespace
 
 TERMS = 8  # of the series: what is left out is below half a rounding error for either spread
-SPREAD = 0.1  # of the arguments, below which the series is used; the recursion then loses 1/0.1 an order
+SPREAD = 0.1  # of the arguments, below which the series is used; the recursion then loses a factor of 1/0.1 per order
 SPREAD_FLOAT32 = 0.5  # there a digit lost weighs more, and as many terms reach further
 
 

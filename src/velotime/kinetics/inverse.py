@@ -73,7 +73,7 @@ def _decay_time(initial: Any, left: Any, lost: Any, rate: Any, longest: float) -
     """Time at which ``initial e^(-rate tau)`` has fallen to ``left = initial - lost``, within [0, longest].
 
     Soon after the switch ``left/initial`` is 1 but for its last digits, and ``lost`` has the digits it is short of;
-    later it is the other way about. A start in the steady state tells no time: longest.
+    later it is the other way round. A start in the steady state tells no time: longest.
     """
     xp = array_namespace(initial, left, lost, rate)
     initial, left, lost, rate = xp.broadcast_arrays(initial, left, lost, rate)
