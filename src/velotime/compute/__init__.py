@@ -1,4 +1,4 @@
-"""Where the time of a fit goes: a backend of four primitives, its records, and kernels of single methods."""
+"""Compiled computations: a backend of four primitives, its records, and kernels of single methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sweep is given: one record a layer of counts, one set of tables a layer of the model."""
+"""What the sweep is given: one record per layer of counts, one set of tables per layer of the model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from velotime._types import FloatArray, IntArray
 from velotime.compute.matrix import Matrix
 
 CHUNK = 512  # cells whose posterior is held at a time
-BLOCK = 16  # states a block: one register of 512 bits, two of 256
+BLOCK = 16  # states per block: one register of 512 bits, two of 256
 
 
 def pad_states(n_states: int) -> int:
@@ -21,7 +21,7 @@ def pad_states(n_states: int) -> int:
 
 @dataclass(frozen=True)
 class Entries:
-    """A list of rows, each a list of (index, value), from a sparse or a dense matrix alike.
+    """A list of rows, each a list of (index, value), from a sparse or a dense matrix.
 
     Row ``r`` has ``length[r]`` entries: ``indices[index_start[r]:]`` and ``values[value_start[r]:]``. The rows of a
     dense matrix share one list of indices.
@@ -67,7 +67,7 @@ def entries_by_cell(matrix: Matrix, rows: IntArray) -> Entries:
 def entries_by_gene(matrix: Matrix, rows: IntArray) -> Entries:
     """Row ``chunk * genes + g`` is gene g in a chunk of cells, its indices are cells within the chunk.
 
-    Filled a chunk at a time, so that nothing but the result is as large as the matrix.
+    Filled chunk by chunk, so that nothing but the result is as large as the matrix.
     """
     n_genes, starts = matrix.shape[1], range(0, len(rows), CHUNK)
     is_sparse = sparse.issparse(matrix)

@@ -173,7 +173,7 @@ def edge_cosines(state: FloatArray, velocity: FloatArray, edges: Edges, *, root:
 
     Returns
     -------
-    One correlation an edge, 0 where velocity or displacement is constant. Memory is linear in the edges.
+    One correlation per edge, 0 where velocity or displacement is constant. Memory is linear in the edges.
     """
     centred, norm = _centre(velocity, root=root)
     out = np.zeros(len(edges.indices), dtype=np.float32)
@@ -194,8 +194,8 @@ def mean_edge_cosines(
     """Correlations that stand for many draws of each cell's velocity: they give the mean of the draws' transitions.
 
     With ``c_de`` the correlation of draw d along edge e, its transitions are ``p_de ~ exp(scale c_de) - 1`` over
-    positive c. The correlation returned solves ``exp(scale c_e) - 1 ~ mean_d p_de``, with its largest value a cell the
-    mean of the draws' largest. Where all draws agree it is theirs; likewise for negative ones, apart.
+    positive c. The correlation returned solves ``exp(scale c_e) - 1 ~ mean_d p_de``, with its largest value per cell
+    the mean of the draws' largest. Where all draws agree it is theirs; likewise for negative ones, apart.
 
     Parameters
     ----------
@@ -214,8 +214,8 @@ def mean_edge_cosines(
 
     Returns
     -------
-    Positive and negative correlations, each one an edge. Memory is linear in the edges, as draws are averaged cell by
-    cell.
+    Positive and negative correlations, one of each per edge. Memory is linear in the edges, as draws are averaged
+    cell by cell.
     """
     centred, norm = _centre(velocity, root=root)
     positive, negative = np.zeros((2, len(edges.indices)), dtype=np.float32)

@@ -4,7 +4,7 @@ The distribution function, with ``a_c = Phi(-m_c/s_c)`` before 0 and ``b_c = Phi
 
     F(x) = sum_c p_c (Phi((x - m_c)/s_c) - a_c) / (b_c - a_c),
 
-rises from 0 to 1, and its density is at hand: Newton's method inside a bracket, which is halved where Newton leaves it
+rises from 0 to 1, and its density is known: Newton's method inside a bracket, which is halved where Newton leaves it
 or does not halve what is missing.
 """
 

@@ -7,7 +7,7 @@ taken together, which saves three of four loads and stores of the running sum. S
 chunk of cells at a time and a gene's sum stays in the nearest cache.
 
 Sums are float32 within a chunk and float64 from chunk to chunk: float32 over a million cells would lose its digits.
-States come in blocks of ``BLOCK``; where the posterior is narrow only blocks that are not nil are summed.
+States come in blocks of ``BLOCK``; where the posterior is narrow only blocks that are not negligible are summed.
 
 The cells are cut into a fixed number of parts, added up in their order, so that the result does not depend on the
 number of threads. ``fastmath`` is given one flag by name, "contract" (multiply and add in one rounding); the
@@ -27,7 +27,7 @@ from velotime.compute.sums import Sums
 from velotime.compute.threads import ordered_sum
 
 PARTS = 16  # parts of the cells, each with sums of its own
-NEGLIGIBLE = -18.0  # log posterior, relative to the best state, under which a state counts as nil
+NEGLIGIBLE = -18.0  # log posterior, relative to the best state, under which a state is negligible
 NARROW = 0.4  # share of blocks in use under which only those are summed
 
 _EntriesTuple: TypeAlias = "tuple[IntArray, FloatArray, IntArray, IntArray, IntArray]"
@@ -59,7 +59,7 @@ def _add_product(total: Any, entries: Any, row: int, matrix: Any) -> None:
 
 @jit(CONTRACT)
 def _add_narrow(total: Any, entries: Any, row: int, matrix: Any, active: Any, n_active: Any) -> None:
-    """The same, over those blocks of each matrix row that are not nil."""
+    """The same, over those blocks of each matrix row that are not negligible."""
     indices, values, index_start, value_start, length = entries
     i, v = index_start[row], value_start[row]
     for k in range(length[row]):
@@ -76,7 +76,7 @@ def _add_narrow(total: Any, entries: Any, row: int, matrix: Any, active: Any, n_
 def _normalise(score: Any, active: Any) -> Any:
     """Turn log weights into a posterior in place.
 
-    Returns the log of their sum and the number of blocks that are not nil, whose starts go to ``active``.
+    Returns the log of their sum and the number of blocks that are not negligible, whose starts go to ``active``.
     """
     best = score[0]
     for j in range(1, score.shape[0]):
@@ -112,7 +112,7 @@ def _fill_posterior(
     model: Any,
     prior_row: Any,
 ) -> None:
-    """Posterior of the cells from ``first`` on, one a row of ``out``."""
+    """Posterior of the cells from ``first`` on, one per row of ``out``."""
     u_entries, u_level, s_entries, s_level = u[0], u[1], s[0], s[1]
     u_slope, u_offset, s_slope, s_offset, log_prior, cooling = model
     n_states = out.shape[1]

@@ -1,9 +1,9 @@
 """The switch model on a time grid, compiled: means, and the normal equations of the M-step, gene by gene.
 
-Twins of ``kinetics.switch_means`` and ``kinetics.switch_jacobian`` (see there for the mathematics, and ``_divided`` for
-the divided differences), which the tests hold against them. Written out for one gene at a time, most of the work goes
-away: before its onset a gene stands still, and its pulse, once over, is carried once for all later times. Derivatives
-go straight into the sums over states, so none is ever stored.
+Compiled versions of ``kinetics.switch_means`` and ``kinetics.switch_jacobian`` (see there for the mathematics, and
+``kinetics.divided`` for the divided differences); the tests compare the two. Written out for one gene at a time, most
+of the work is saved: before its onset a gene is in steady state, and the end of its pulse is computed once for all
+later times. Derivatives are added to the sums over states at once, so none is stored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from velotime.compute.threads import over_slices
 
 SPREAD = 0.1  # of the arguments, below which a divided difference is taken from its series
 TERMS = 8  # of the series
-GENES = 512  # genes a task at most
+GENES = 512  # genes per task at most
 N_CURVE = 8  # parameters of one lineage's curve, in the order of ``SwitchParameter``
 _INVERSE_FACTORIAL = np.array([1.0 / factorial(k) for k in range(TERMS + 4)])
 
@@ -65,7 +65,7 @@ def _series4(first: float, e_first: float, x: float, y: float, z: float) -> Any:
     a, b, c, d = -mean, b - mean, c - mean, d - mean
     ab, cd = a * b, c * d
     e2, e3, e4 = ab + cd + (a + b) * (c + d), ab * (c + d) + cd * (a + b), ab * cd
-    h0, h1, h2, h3 = 0.0, 1.0, 0.0, -e2  # h of -1 is nil
+    h0, h1, h2, h3 = 0.0, 1.0, 0.0, -e2  # h of -1 is zero
     total = _INVERSE_FACTORIAL[3] + h3 * _INVERSE_FACTORIAL[5]
     for k in range(3, TERMS):
         h0, h1, h2, h3 = h1, h2, h3, e3 * h1 - e2 * h2 - e4 * h0
