@@ -1,4 +1,4 @@
-"""The loop of expectation-maximisation and its monitor: the only ones, for every method."""
+"""The loop of expectation-maximisation and its monitor, shared by all methods."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Problem(Protocol[P, S]):
     """A model of some data, as the loop sees it."""
 
     def expect(self, parameters: P, temperature: float) -> tuple[S, float]:
-        """E-step: statistics under the posterior, and the bound (log-likelihood and log prior) a cell."""
+        """E-step: statistics under the posterior, and the bound (log-likelihood and log prior) per cell."""
 
     def maximise(self, parameters: P, statistics: S, iteration: int) -> P:
         """M-step: parameters that raise the bound given the statistics."""
@@ -27,7 +27,7 @@ class Problem(Protocol[P, S]):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long the loop runs, and how hot.
+    """How long the loop runs, and at which temperatures.
 
     Parameters
     ----------
@@ -35,13 +35,13 @@ class Schedule:
         Iterations over which the temperature falls from ``hottest`` to 1, evenly in its logarithm.
     hottest
         Temperature of the first iteration. With hundreds of genes the posterior of time is so narrow that cells
-        hardly move; heat makes it wide.
+        hardly move; a high temperature widens it.
     longest
         Iterations at temperature 1 after which the loop stops anyhow.
     tolerance
-        Converged when the bound a cell changes by less than this twice in a row, in nats.
+        Converged when the bound per cell changes by less than this twice in a row, in nats.
     patience
-        Or this many times in a row, where steps may be taken back and a bound that stands still means little.
+        Or this many times in a row, where steps may be undone and an unchanged bound does not mean convergence.
     """
 
     annealing: int
@@ -72,7 +72,7 @@ class Progress:
     temperature: float
 
 
-#: Called once an iteration.
+#: Called once per iteration.
 Watcher = Callable[[Progress], None]
 
 
@@ -82,14 +82,14 @@ def watch_nothing(progress: Progress) -> None:
 
 @dataclass
 class Monitor:
-    """Watches the bound a cell once the temperature is 1.
+    """Watches the bound per cell once the temperature is 1.
 
     Parameters
     ----------
     tolerance
         Smaller changes count as none.
     patience
-        Iterations in a row without change, or below the best, that settle the matter.
+        Iterations in a row without change, or below the best, after which the loop ends.
     """
 
     tolerance: float
@@ -119,12 +119,12 @@ class Monitor:
 
 @dataclass(frozen=True)
 class Trace:
-    """Record of a run, one entry an iteration.
+    """Record of a run, one entry per iteration.
 
     Attributes
     ----------
     bound
-        Log-likelihood plus log prior a cell, at that iteration's temperature, in nats.
+        Log-likelihood plus log prior per cell, at that iteration's temperature, in nats.
     temperature
         What the log-likelihoods were divided by.
     """
@@ -151,7 +151,7 @@ class Run(Generic[P, S]):
 def run_em(
     problem: Problem[P, S], parameters: P, statistics: S, schedule: Schedule, watch: Watcher = watch_nothing
 ) -> Run[P, S]:
-    """Alternate M- and E-steps from ``statistics`` on until the bound stands still.
+    """Alternate M- and E-steps from ``statistics`` on until the bound no longer changes.
 
     Every iteration ends with an E-step, so parameters and statistics that come back belong together.
     """

@@ -27,7 +27,8 @@ class Observations:
     size_unspliced, size_spliced
         Size factors, ``(cells,)``, relative: their mean is 1. All ones for normalised values.
     n_averaged
-        Cells that each value is a mean of: 1, or for moments a cell and its neighbours. So many cells say the same.
+        Cells that each value is a mean of: 1, or for moments a cell and its neighbours. The values of that
+        many cells together carry the information of one cell.
     """
 
     unspliced: Matrix

@@ -1,7 +1,7 @@
 """Parameters of the genes, states of the cells, and the curve that joins them.
 
 A *state* is a pair (lineage, time). The states are numbered lineage by lineage, so that arrays over states are
-``(genes, lineages * times)``; nothing else in velotime knows that lineages exist.
+``(genes, lineages * times)``; only this numbering knows of lineages.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from velotime._types import FloatArray, IntArray
 from velotime.compute import NUMBA, Backend, CurveTargets
 from velotime.kinetics import SwitchParameter, switch_jacobian, switch_velocity
 
-N_SHARED = 6  # parameters that all lineages of a gene share; two more a lineage
+N_SHARED = 6  # parameters that all lineages of a gene share; two more per lineage
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Layout:
 
     @property
     def n_parameters(self) -> int:
-        """Parameters a gene."""
+        """Parameters per gene."""
         return N_SHARED + 2 * self.n_lineages
 
     def columns(self, lineage: int) -> IntArray:
@@ -40,12 +40,12 @@ class Layout:
 
     @property
     def durations(self) -> slice:
-        """Columns of log(t_off - t_on), one a lineage."""
+        """Columns of log(t_off - t_on), one per lineage."""
         return slice(N_SHARED, None, 2)
 
     @property
     def last_levels(self) -> slice:
-        """Columns of log level_2, one a lineage."""
+        """Columns of log level_2, one per lineage."""
         return slice(N_SHARED + 1, None, 2)
 
     def repeat(self, theta: FloatArray) -> FloatArray:
@@ -58,7 +58,7 @@ class Layout:
         return np.hstack([theta[:, :N_SHARED], last])
 
     def spread(self, shared: list[float], own: list[float]) -> FloatArray:
-        """One number a parameter from those of the shared ones and those of a lineage's own."""
+        """One number per parameter from those of the shared ones and those of a lineage's own."""
         return np.array([*shared, *(own * self.n_lineages)])
 
 
@@ -120,7 +120,7 @@ class States:
         return np.hstack([u for u, _ in curves]), np.hstack([s for _, s in curves])
 
     def jacobians(self, theta: FloatArray) -> list[tuple[FloatArray, FloatArray, FloatArray, FloatArray]]:
-        """A lineage's means and their derivatives by its eight parameters, one tuple a lineage."""
+        """A lineage's means and their derivatives by its eight parameters, one tuple per lineage."""
         return [switch_jacobian(theta[:, c], self.times) for c in self.columns]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Discrete clusters with free means, for comparison: cells that sit still in a few states.
+"""Discrete clusters with free means, for comparison: cells in a few states without kinetics.
 
 A mixture of count distributions with a mean per cluster, gene and layer, fitted in the same loop as everything else.
 One cluster is the constant model.
@@ -44,7 +44,7 @@ class ClusterProblem:
     backend: Backend = NUMBA
 
     def expect(self, parameters: ClusterParameters, temperature: float) -> tuple[Sums, float]:
-        """Sums under the posterior, and the log-likelihood a cell."""
+        """Sums under the posterior, and the log-likelihood per cell."""
         model, rest = self.sweep_model(parameters, temperature)
         zero = np.zeros(self.cells.n_cells, dtype=np.int32)
         sums, log_evidence = self.backend.accumulate(*self.cells.layers, model, zero, zero)

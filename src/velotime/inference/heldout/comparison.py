@@ -1,11 +1,11 @@
 """Is there a trajectory at all? Models of the same cells, judged on counts that none of them has seen.
 
-A constant, clusters, and a trajectory are fitted to a part of the counts and judged on the rest (``_heldout``).
-Clusters stand twice: with as many parameters a gene as the trajectory has, which compares like with like; and with the
-number that does best. With enough clusters any trajectory can be cut into pieces, so where the best number wins, one
-more question is asked: do the cells lie *between* so many points? The same curves are given to the cells with only that
-many states to be in, the best ones. If cells do as well there as with all of the clock, they are clusters that a curve
-happens to join; if they do worse, the clock is filled.
+A constant, clusters, and a trajectory are fitted to a part of the counts and judged on the rest (``heldout.scores``).
+Clusters enter twice: with as many parameters per gene as the trajectory has, and with the number that does best. With
+enough clusters any trajectory can be cut into pieces, so where the best number wins, one more question is asked: do the
+cells lie *between* that many points? The cells are scored on the same curves with only that many states, the best ones.
+If they score as well as with the whole clock, they are clusters that a curve happens to join; if they score worse, they
+fill the clock.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from velotime.inference.search.search import Search
 NUMBERS_OF_CLUSTERS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20)
 LEAST_CELLS = 20  # a cluster, on average
 ERRORS = 2.0  # standard errors by which a model must win
-LEAST_GAIN = 0.05  # nats a cell by which it must win: with less, no two cells can be told apart
-ROUNDS = 5  # of placing cells in the best few states, and finding these anew
+LEAST_GAIN = 0.05  # nats per cell by which it must win: with less, no two cells can be told apart
+ROUNDS = 5  # of placing cells in the best few states, and finding these again
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Comparison:
     reason
         Why, in a sentence.
     table
-        Held-out log-likelihood a cell of each model, nats, its distance from the best, and the standard error of that.
+        Held-out log-likelihood per cell of each model, nats, its distance from the best, and the standard error of that
+        distance.
     """
 
     verdict: str
@@ -100,7 +101,7 @@ def compare_kinds(search: Search, observations: Observations, n_lineages: int, r
 def _score(search: Search, parts: ThinnedCounts, n_lineages: int) -> _Scores:
     cells = Cells.of(parts.train, search.prior_rows, search.noise)
     problem, best_trial = replace(search, cells=cells).quick(n_lineages)
-    fair = problem.states.layout.n_parameters // 2  # a cluster has a mean a gene and layer
+    fair = problem.states.layout.n_parameters // 2  # a cluster has one mean per gene and layer
     numbers = {k for k in NUMBERS_OF_CLUSTERS if k * LEAST_CELLS <= cells.n_cells}
 
     def clusters(k: int) -> StateModel:
@@ -173,14 +174,14 @@ class WeightProblem:
     known: FloatArray
 
     def expect(self, parameters: FloatArray, temperature: float) -> tuple[FloatArray, float]:
-        """Mean posterior, ``(states,)``, and the log-likelihood a cell."""
+        """Mean posterior, ``(states,)``, and the log-likelihood per cell."""
         del temperature
         log_q = self.known + np.log(parameters)
         evidence = logsumexp(log_q, axis=1, keepdims=True)
         return np.exp(log_q - evidence).mean(axis=0), float(evidence.mean())
 
     def maximise(self, parameters: FloatArray, statistics: FloatArray, iteration: int) -> FloatArray:
-        """The mean posterior; no weight becomes nil."""
+        """The mean posterior; no weight becomes zero."""
         del parameters, iteration
         return statistics + 1e-12
 

@@ -1,4 +1,4 @@
-r"""Held-out counts scored, in one way for every model: a model is a table of states, each with a mean a gene and layer.
+r"""Scores of held-out counts for any model: a table of states, each with one mean per gene and layer.
 
 With q the posterior over states given the training counts, a cell's held-out log-likelihood is
 

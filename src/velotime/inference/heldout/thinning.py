@@ -1,8 +1,8 @@
 """Held-out counts: how well a model predicts counts that it has not seen.
 
 Each count is thinned binomially: a share goes to a training part, the rest to a test part. For Poisson counts the
-parts are independent given the means, so the score is clean; for the negative binomial each part is negative binomial
-with the same dispersion, but the two share the gamma-distributed part of the rate, so the score is close, not exact.
+parts are independent given the means, so the score is exact; for the negative binomial each part is negative binomial
+with the same dispersion, but the two share the gamma-distributed part of the rate, so the score is approximate.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from velotime._types import FloatArray
 from velotime.compute import Matrix
 from velotime.inference.observations import Observations
 
-TRAIN_SHARE = 0.7  # of the counts; enough to place the cells, and the rest is plenty to compare models
+TRAIN_SHARE = 0.7  # of the counts; enough to place the cells, and the rest suffices to compare models
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _thin(counts: Matrix, rng: Generator) -> tuple[sparse.csr_array, sparse.csr_
 
 
 def compare(scores: dict[str, FloatArray]) -> pd.DataFrame:
-    """Mean score a cell of each model, and its difference from the best with the standard error over cells.
+    """Mean score per cell of each model, and its difference from the best with the standard error over cells.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-r"""What a piece of knowledge is: something observed of a cell that depends on its state. It enters the prior.
+r"""Pieces of knowledge: observations of a cell that depend on its state and enter the prior.
 
-``w_j`` is the likelihood of what a piece says if the cell is in state j, over its likelihood if it said nothing. With
-probability ``strength`` the piece holds for the cell, else it says nothing of it:
+``w_j`` is the likelihood of the observation if the cell is in state j, relative to an observation
+that does not depend on the state. With probability ``strength`` the piece holds for the cell, else it has no effect:
 
     w_j = strength v_j + (1 - strength),      v_j of mean 1
 
@@ -27,7 +27,7 @@ STRENGTH = Number(0, 1, open_least=True, open_most=True)  # a probability that l
 class Knowledge(Settings):
     """Something known of the cells: each cell has a row, each row a log weight of every state.
 
-    Row 0 says nothing; cells that a piece does not tell of, or that have no label, are there.
+    Row 0 has weights of zero; cells that a piece is not about, or that have no label, are there.
     """
 
     strength: float
@@ -54,7 +54,7 @@ class Knowledge(Settings):
 
     @abstractmethod
     def places(self, n_rows: int) -> FloatArray:
-        """Where on the clock each row is said to be, from 0 to 1, ``(rows,)``; NaN for a row that says nothing."""
+        """Where on the clock each row is said to be, from 0 to 1, ``(rows,)``; NaN for a row that does not say."""
 
     @abstractmethod
     def initial(self, states: States, n_rows: int) -> FloatArray:
@@ -65,10 +65,10 @@ class Knowledge(Settings):
         return self.initial(states, len(weight))
 
     def mixture(self, likelihood: FloatArray) -> FloatArray:
-        """Log weights of what holds with probability ``strength`` and else says nothing."""
+        """Log weights of what holds with probability ``strength`` and else is not informative."""
         return np.asarray(np.log(self.strength * likelihood + (1.0 - self.strength)))
 
     def after_silence(self, likelihood: FloatArray) -> FloatArray:
-        """The same below a row that says nothing, ``(rows, states)``."""
+        """The same below a row of zeros, ``(rows, states)``."""
         likelihood = np.atleast_2d(likelihood)
         return np.concatenate([np.zeros((1, likelihood.shape[1])), self.mixture(likelihood)])

@@ -1,4 +1,4 @@
-"""What a method may know of the cells besides the counts to fit: names, labels, marker genes, groups."""
+"""Annotations of the cells that a method may read besides the counts to fit: names, labels, marker genes, groups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from velotime._check import label_text
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 
-LEAST_LABELLED = 10  # cells that a label must have to say anything
+LEAST_LABELLED = 10  # cells that a label must have to be used
 LEAST_GROUP = 5  # cells that a group must have for a time prior of its own
 POOLED = "pooled"
 NO_LABEL = ""  # of cells whose label is missing
@@ -57,7 +57,7 @@ class CellLabels:
         return cls(np.arange(n_cells).astype(str))
 
     def take(self, cells: IntArray) -> CellLabels:
-        """Keep these cells, in this order; of a part of the cells labels may be few."""
+        """Keep these cells, in this order; in a part of the cells, labels may have few cells."""
         return CellLabels(
             self.names[cells],
             {name: values[cells] for name, values in self.columns.items()},
@@ -107,7 +107,7 @@ class Groups:
     code
         Group of each cell, ``(cells,)``.
     names
-        One a group.
+        One per group.
     pooled
         Labels of fewer than 5 cells, by the name of the group that took them in.
     """
@@ -118,7 +118,7 @@ class Groups:
 
     @classmethod
     def of(cls, labels: CellLabels, column: str | None) -> Groups:
-        """One a label of the column, in sorted order, or one for all.
+        """One per label of the column, in sorted order, or one for all.
 
         Cells without a label are a group like another. Labels of fewer than 5 cells form a group together; if even that
         has fewer than 5, they join the largest.

@@ -6,7 +6,7 @@ time. It is estimated by isotonic regression of the expected shares of the label
     w_lj = strength P(l | t_j) / P(l) + (1 - strength)
 
 enters as in ``base``. Where labels have nothing to do with time, or run against it, the relation that is learned
-is flat and says nothing, so that a clock that runs against the labels misses what one that runs with them gains.
+is flat and has no effect, so that a clock that runs against the labels lacks the gain of one that runs with them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Markers(Ordered):
 
     A cell's score is the mean of the late genes' log-normalised spliced counts, each in units of its standard
     deviation, less that of the early ones; its rank among the cells, in 8 levels, is what enters. How the levels lie on
-    the clock is learned, monotone, so that noisy markers say little.
+    the clock is learned, monotone, so that noisy markers have little weight.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ class TimeLabels(Ordered):
             )
         if len(texts) < 2:
             here = f"have the label {texts[0]!r}" if texts else "are without a label"
-            raise InputError(f"{self.title}: all cells {here}, which says nothing of time.")
+            raise InputError(f"{self.title}: all cells {here}, which gives no order of time.")
         n_levels = len(texts)
         level = np.arange(n_levels) if n_levels <= MOST_LEVELS else np.arange(n_levels) * MOST_LEVELS // n_levels
         row = dict(zip(texts, (level + 1).tolist(), strict=True)) | {NO_LABEL: 0}
@@ -194,7 +194,7 @@ def _follow(weight: FloatArray, states: States) -> FloatArray:
 
     The labels' shares at each time, smoothed, are summed up to each label; each such sum is made to fall with time by
     isotonic regression weighted by the cells, which keeps one below the next. With two labels this is the M-step; with
-    more the likelihood can fall a little from one iteration to the next, which the loop's monitor takes for what it is.
+    more the likelihood can fall a little from one iteration to the next, which the loop's monitor tolerates.
     """
     n_times = len(states.times)
     cells = weight.reshape(len(weight), -1, n_times).sum(axis=1)

@@ -58,7 +58,7 @@ class Terminals(Knowledge):
         return row
 
     def places(self, n_rows: int) -> FloatArray:  # noqa: ARG002 - the labels are given
-        """In the middle, wherever that is: it says nothing of time."""
+        """In the middle for every row: it is not about time."""
         return np.array([np.nan, *(0.5 for _ in self.labels)])
 
     def initial(self, states: States, n_rows: int) -> FloatArray:  # noqa: ARG002 - the labels are given
@@ -78,7 +78,7 @@ class AtAnEnd(Knowledge):
 
     @abstractmethod
     def candidates(self, labels: CellLabels) -> IntArray:
-        """Cells that it tells of.
+        """Cells that it is about.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class AtAnEnd(Knowledge):
         """
 
     def rows(self, labels: CellLabels) -> IntArray:
-        """Row 1 for the cells that it tells of, row 0 for the others."""
+        """Row 1 for the cells that it is about, row 0 for the others."""
         row = np.zeros(len(labels.names), dtype=np.int64)
         row[self.candidates(labels)] = 1
         return row
@@ -104,7 +104,7 @@ class AtAnEnd(Knowledge):
 
 @dataclass(frozen=True)
 class Root(AtAnEnd):
-    """Where time begins: replaces the search over tips of the diffusion map, and is known to be early.
+    """Where time begins. Replaces the search over tips of the diffusion map; its cells are known to be early.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Everything known of the cells brought to rows of the prior: one for each kind of cell that occurs."""
+"""Rows of the prior, one for each combination of group and knowledge that occurs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from velotime.inference.states import States
 
 @dataclass(frozen=True)
 class PriorRows:
-    r"""Everything known of the cells, brought to one row a kind of cell.
+    r"""Everything known of the cells, as one row of the prior per combination that occurs.
 
     The prior of a row is ``log pi_j + sum_p log w_pj``: the time prior of its group, and the likelihood of what each
-    piece p says of the cell if it is in state j, relative to a piece that says nothing. As a likelihood it is left as
-    it is, not normalised over states: so the M-step of pi stays ``n_j + concentration``, and fits can be compared by
+    piece p says of the cell if it is in state j, relative to no knowledge. As a likelihood it is not
+    normalised over states: so the M-step of pi stays ``n_j + concentration``, and fits can be compared by
     their bounds, what is known included.
 
     Attributes

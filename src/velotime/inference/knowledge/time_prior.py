@@ -64,7 +64,7 @@ class LearnedPrior(Settings):
         Cells that every state is credited with. The default, 1, keeps empty stretches of the clock reachable and is
         small beside the cells of a populated one.
     smoothness
-        Standard deviation of the kernels, as a share of the clock. 0 by default: no smoothing. 0.05 or so calms the
+        Standard deviation of the kernels, as a share of the clock. 0 by default: no smoothing. About 0.05 smooths the
         density where cells are few.
     by
         An obs column: cells of each of its labels have a prior of their own. Labels of fewer than 5 cells are pooled.

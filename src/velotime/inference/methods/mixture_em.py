@@ -9,8 +9,8 @@ Every component has a mean and a variance of its own for each gene and layer:
 ``r (x - c)``, S2 that of ``r (x - c)^2`` and n that of r, ``m = c + S1/n`` and ``v = S2/n - (S1/n)^2``, where the
 second term vanishes as the loop converges: nothing cancels.
 
-``SoftEM`` with Gaussian noise is this mixture with one component a state, its means held to a curve in time and its
-variances to one a gene and layer. Started from such a fit the mixture can only rise: it is the saturated model.
+``SoftEM`` with Gaussian noise is this mixture with one component per state, its means held to a curve in time and its
+variances to one per gene and layer. Started from such a fit the mixture can only rise: it is the saturated model.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class MixtureFit:
     status
         How the loop ended.
     trace
-        Log-likelihood a cell of each iteration.
+        Log-likelihood per cell of each iteration.
     log_likelihood
         Log-likelihood of the values, nats.
     parameters
@@ -142,7 +142,7 @@ class MixtureEM(Settings):
     max_iterations
         Iterations after which the fit stops.
     tolerance
-        Converged when the log-likelihood a cell changes by less twice in a row, in nats.
+        Converged when the log-likelihood per cell changes by less twice in a row, in nats.
     least
         Lower bound of the variances, as a share of the gene's variance over all cells: without one a component that
         closes in on a single cell has infinite likelihood.
@@ -179,7 +179,7 @@ class MixtureEM(Settings):
         rng
             Draws the centres that k-means begins with.
         watch
-            Called once an iteration.
+            Called once per iteration.
 
         Raises
         ------

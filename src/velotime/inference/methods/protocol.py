@@ -1,4 +1,4 @@
-"""What every method of fitting has: the only thing that reading and writing know of it."""
+"""The protocol of the methods, on which reading and writing depend."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Method(Protocol):
 class PlainMethod(Method, Protocol):
     """A method that fits observations and needs nothing else.
 
-    ``SoftEM`` is none: it wants to know where the cells lie, and their labels.
+    ``SoftEM`` is not one: it also needs the geometry of the cells, and their labels.
     """
 
     def fit(self, observations: Observations, *, rng: Generator, watch: Watcher) -> Any:

@@ -57,7 +57,7 @@ def restore(method: SoftEM, observations: Observations, labels: CellLabels, stor
         RatePrior(layout),
     )
     prior = match_groups(stored.prior, stored.groups, rows.groups.names)
-    known = tuple(  # a label that the fitted cells have not says nothing
+    known = tuple(  # a label that the fitted cells do not have carries no information
         np.pad(table, ((0, max(int(n) + 1 - len(table), 0)), (0, 0)))
         for table, n in zip(stored.known, rows.sources.max(axis=0), strict=True)
     )

@@ -37,7 +37,7 @@ class Warp(Protocol):
 
 @dataclass(frozen=True)
 class Power:
-    """``t^exponent``: slows one end of the clock down and hurries the other."""
+    """``t^exponent``: slows one end of the clock down and speeds the other up."""
 
     exponent: float
 
@@ -52,7 +52,7 @@ class Power:
 
 @dataclass(frozen=True)
 class Bend:
-    """``t + amount sin(2 pi t) / (2 pi)``: slows the middle of the clock down and hurries both ends, or the reverse."""
+    """``t + amount sin(2 pi t) / (2 pi)``: slows the clock's middle down and speeds both ends up, or the reverse."""
 
     amount: float
 

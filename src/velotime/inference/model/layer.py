@@ -73,7 +73,7 @@ class LayerData:
         return int(self.given.shape[1])
 
     def blocks(self) -> Iterator[Matrix]:
-        """The values a block of cells at a time."""
+        """The values, one block of cells at a time."""
         for first in range(0, self.n_cells, BLOCK_OF_CELLS):
             at = slice(first, min(first + BLOCK_OF_CELLS, self.n_cells))
             yield self.given[at if self.rows is None else self.rows[at]]
@@ -139,7 +139,7 @@ class LayerData:
         return values.data.astype(np.float64), values.indices
 
     def cell_sums(self, terms: FloatArray) -> FloatArray:
-        """Sum one term an entry over the entries of each cell, ``(cells,)``."""
+        """Sum one term per entry over the entries of each cell, ``(cells,)``."""
         values = self.values if sparse.issparse(self.values) else sparse.csr_array(self.values)
         cell = np.repeat(np.arange(values.shape[0]), np.diff(values.indptr))
         return np.asarray(np.bincount(cell, terms, minlength=values.shape[0]), dtype=np.float64)
@@ -156,7 +156,7 @@ def size_levels(size: FloatArray, n_levels: int) -> tuple[FloatArray, IntArray]:
 
     A table of scores is needed per level, so levels should be few. Cells lie in intervals of log size, each level in
     the middle of its own, and intervals are as narrow as so many can cover the cells: every interval begins at a cell,
-    which for a given width takes the fewest, and the width is bisected. Gaps between cells cost nothing, so a cell
+    which for a given width takes the fewest, and the width is bisected. Gaps between cells need no levels, so a cell
     1000 times larger than the others takes one level and leaves the rest to them. Beyond the outermost ``TAIL`` of the
     cells at both ends intervals are ``COARSER`` times wider.
 

@@ -16,7 +16,7 @@ Gaussian           (x mu - mu^2/2)/sigma^2                sigma^2
 The M-step sees sums over cells only. For the negative binomial these are not quite sufficient, as the weight
 ``1/(1 + phi l mu)`` differs between cells of one state; it is taken at the state's mean size factor (weighted by
 size), which keeps the estimating equation of the curves unbiased and is exact for equal size factors. The dispersion is
-learned with two sizes a state, which have the first three moments of all.
+learned with two sizes per state, which have the first three moments of all.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MEAN_FLOOR = 1e-8  # expected counts below it are taken as it: its log is finite
 
 @runtime_checkable
 class Noise(Protocol):
-    """What a noise model must offer; ``scatter`` is its one parameter a gene and layer, ``(genes,)``."""
+    """What a noise model must offer; ``scatter`` is its one parameter per gene and layer, ``(genes,)``."""
 
     @property
     def counts(self) -> bool:
@@ -81,7 +81,7 @@ class NegativeBinomial(Settings):
     Parameters
     ----------
     least, most
-        Bounds of the dispersion phi. The lower one keeps any single gene from being trusted like a ruler.
+        Bounds of the dispersion phi. The lower one keeps single genes from dominating the fit.
     """
 
     least: float = 0.01
@@ -149,8 +149,8 @@ class NegativeBinomial(Settings):
         """One safeguarded Newton step in log phi towards the maximum of the expected log-likelihood.
 
         The likelihood of phi needs the counts' histogram and the sums, no further pass over the cells. (The method
-        of moments is simpler, but the log-likelihood falls under it.) That sizes differ within a state bears on phi
-        more than on the curves, so two sizes stand for them here.
+        of moments is simpler, but the log-likelihood falls under it.) That sizes differ within a state affects phi
+        more than the curves, so two sizes stand for them here.
         """
         mu = np.maximum(means, MEAN_FLOOR)
 

@@ -1,4 +1,4 @@
-"""What the posterior of a fit says: of all cells a block at a time, and of each gene's counts."""
+"""What the posterior of a fit says: of all cells, block by block, and of each gene's counts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ BLOCK_OF_CELLS = 4096
 
 
 def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[slice, FloatArray]]:
-    """Posterior of all cells, a block at a time, in the sweep's order.
+    """Posterior of all cells, block by block, in the sweep's order.
 
-    Where values are means over n neighbours it is taken to the power 1/n, each cell's share of what its values say. The
-    prior has its share of that too: it was learned from the same values.
+    Where values are means over n neighbours it is taken to the power 1/n, each cell's share of the information in its
+    values. The prior is taken to this power too, as it was learned from the same values.
     """
     model, n = problem.sweep_model(parameters)[0], problem.cells.n_averaged
     model = replace(model, log_prior=model.log_prior / np.float32(n), temperature=n)

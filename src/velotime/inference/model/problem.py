@@ -24,12 +24,12 @@ from velotime.inference.observations import Observations
 from velotime.inference.states import States
 
 N_LEVELS = 32  # steps of the ladder that size factors are rounded to
-STEPS = 2  # Levenberg-Marquardt steps an M-step
+STEPS = 2  # Levenberg-Marquardt steps per M-step
 
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of a fit, in the order that the sweep likes: by size factor.
+    """The cells of a fit, in the order in which the sweep is fastest: by size factor.
 
     Attributes
     ----------
@@ -146,8 +146,8 @@ class SoftProblem:
     clock_moves
         Iterations in which other clocks are tried for the same cells.
     make_room
-        The iteration in which the clock is drawn in a little at both ends, if any: annealing spreads the cells over all
-        of it, and those at an end must have somewhere to go.
+        The iteration in which the times of the cells are moved a little inwards from both ends, if any:
+        annealing spreads the cells over the whole clock, and those at an end need room to move.
     """
 
     cells: Cells
@@ -172,7 +172,7 @@ class SoftProblem:
 
     # ------------------------------------------------------------------ E-step
     def expect(self, parameters: SoftParameters, temperature: float) -> tuple[Sums, float]:
-        """Sums under the posterior, and the bound a cell (at a higher temperature, its heated counterpart)."""
+        """Sums under the posterior, and the bound per cell (at a higher temperature, its heated counterpart)."""
         model, rest = self.sweep_model(parameters, temperature)
         statistics, log_evidence = self._sweep(model)
         evidence = temperature * float(log_evidence.sum(dtype=np.float64))

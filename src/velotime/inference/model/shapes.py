@@ -5,7 +5,7 @@ its steady state,
 
     s(t) = level_0 (1 - h(t - t_on)) + level_1 (h(t - t_on) - h(t - t_off)) + level_2,k h(t - t_off),k
 
-(k the lineage), and alike for unspliced up to ``c gamma / beta``. So for each of some dozens of shapes (onset,
+(k the lineage), and likewise for unspliced up to ``c gamma / beta``. So for each of some dozens of shapes (onset,
 duration, fast or slow) the levels of all genes follow from one small weighted least-squares problem that the genes
 share, and the shapes are ranked by likelihood. Induction, repression, pulse, dip, and one lineage apart from the others
 are all among them, as the levels are free.
@@ -26,7 +26,7 @@ from velotime.kinetics import SwitchParameter, switch_means
 RATES = ((8.0, 5.0), (25.0, 15.0), (4.0, 2.5))  # splicing and degradation per clock: usual, fast, slow
 ONSETS = (-0.1, 0.05, 0.2, 0.35, 0.5, 0.65, 0.8)
 DURATIONS = (0.12, 0.3, 0.6)
-LEAST_LEVEL = 0.03  # of the gene's mean: no level is nil, its log must move
+LEAST_LEVEL = 0.03  # of the gene's mean: no level is zero, as its log is optimised
 RIDGE = 0.02  # share of the cells that speak for a flat curve
 
 

@@ -1,4 +1,4 @@
-"""How sure a fitted curve is of itself."""
+"""Posterior covariance of fitted curves."""
 
 from __future__ import annotations
 

@@ -134,13 +134,13 @@ class AtTimes:
 
 
 def cell_blocks(n_cells: int) -> Iterator[slice]:
-    """All cells, a block at a time."""
+    """All cells, block by block."""
     for first in range(0, n_cells, BLOCK_OF_CELLS):
         yield slice(first, min(first + BLOCK_OF_CELLS, n_cells))
 
 
 def dense_blocks(posterior: sparse.csr_array) -> Iterator[tuple[slice, FloatArray]]:
-    """A sparse posterior a block of cells at a time, dense."""
+    """A sparse posterior as dense blocks of cells."""
     for cells in cell_blocks(posterior.shape[0]):
         yield cells, posterior[cells].toarray()
 

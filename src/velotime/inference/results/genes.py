@@ -32,8 +32,8 @@ class GeneTable:
     deviance_explained
         ``(kinetics - constant)/(free - constant)`` in log-likelihood, where "free" takes the better of a mean of its
         own and the curve in each of some 20 pieces of the clock, ``(genes,)``. (A curve that turns within a piece beats
-        its mean.) At most 1: the curve says all that the clock can say of this gene. NaN where a free mean says nothing
-        either.
+        its mean.) At most 1: the curve explains all that the clock can explain of this gene. NaN where a free mean
+        explains nothing either.
     standard_errors
         Of the parameters, ``(genes, parameters)``: from the Fisher information (with the prior's), less what is missing
         as times are uncertain; origin and unit of the clock aligned. See ``uncertainty``.

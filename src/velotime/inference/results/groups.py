@@ -37,13 +37,13 @@ from velotime.inference.states import Layout
 from velotime.kinetics import SwitchParameter
 
 STEPS = 15  # Levenberg-Marquardt steps from the shared curve
-CHANGE_SD = 1.0  # prior sd of the change of a log rate: e-fold changes are nothing special
+CHANGE_SD = 1.0  # prior sd of the change of a log rate: e-fold changes are common
 HELD = 1e12  # precision of what a group may not change
 
 
 @dataclass(frozen=True)
 class GroupTest:
-    """Do a group's cells need rates of their own? One entry a gene.
+    """Do a group's cells need rates of their own? One entry per gene.
 
     Attributes
     ----------
@@ -92,8 +92,8 @@ def group_sums(fit: Restored, group: IntArray, n_groups: int) -> list[Sums]:
 def group_gain(fit: Restored, sums: Sums) -> FloatArray:
     """Log-likelihood of each gene's curve over that of a constant mean, among a group's cells, nats, ``(genes,)``.
 
-    The constant is the group's own mean: what counts is change among these cells that the curve foretells. Negative
-    where it foretells a change that is not there.
+    The constant is the group's own mean: what counts is change among these cells that the curve predicts. Negative
+    where it predicts a change that is not there.
     """
     genes = _problem(fit, sums)
     flat = [np.repeat(part.overall_mean, len(part.size), axis=1) for part in sums.layers]

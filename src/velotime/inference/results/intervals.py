@@ -17,7 +17,7 @@ one time, the mixture is a normal.
 
 The interval between two quantiles is widened to hold the mean, which skewed weights (0.96 and 0.04 at two times) may
 have outside. The 5 % and the 95 % quantile of any distribution are at most ``sqrt(2 / 0.05) = 6.3`` sd apart; beyond 6,
-which takes 5 % of the weight standing alone at either end, the interval is drawn in to 6 sd, and still holds at least
+which takes 5 % of the weight standing alone at either end, the interval is shortened to 6 sd, and still holds at least
 8/9 (Chebyshev).
 """
 

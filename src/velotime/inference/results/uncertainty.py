@@ -3,7 +3,7 @@ r"""What uncertain curves add to the uncertainty of times, and uncertain times t
 Write theta for all curves' parameters and t_i for the cells' times. At the fit, with ``w = l/V`` the weight of a count,
 ``mu'`` the curve's slope in time and ``J`` its derivative by the parameters, the expected information is
 
-    (theta_g, theta_g):  B_g = sum_i w J J^T  + prior          (genes do not meet)
+    (theta_g, theta_g):  B_g = sum_i w J J^T  + prior          (no terms between genes)
     (theta_g, t_i):      w mu' J
     (t_i, t_i):          I_i = sum_g w mu'^2
 
@@ -19,7 +19,7 @@ information of the curves, ``B - A M^-1 A^T``, of low rank beside B: with ``K = 
 converges along the clock. Two of them are near 1: a shift and a stretch of the whole clock change no likelihood. The
 clock is relative, so both are taken out: displacements are regressed on 1 and t, and the curves moved back accordingly.
 
-A cell does not stand at one time but has a posterior, and Louis' missing information has a part that knows no other
+A cell does not stand at one time but has a posterior, and Louis' missing information has a part that involves no other
 gene: the posterior variance of the score ``(x - l mu)/V J`` as J differs between the times that a cell may have. With
 ``E(x - l mu)^2 = l V`` that part is ``w Var_q(J)``, and what is left of ``w J J^T`` is ``w Jbar Jbar^T`` with
 ``Jbar = E_q J``: a curve is seen at the resolution at which times are known. It matters most for switches, at which J
@@ -30,12 +30,12 @@ A fitted slope is noisier than the true one, and the fit seems to know times bet
 fitted curve and q the posterior of a cell of state j, ``sum w (mu_k - mu_j)^2`` exceeds what the true curves give by
 ``sum w E(e_k - e_j)^2``: information that is spurious, ``S_j = sum w E(e_k - e_j)^2 / E_q (t_k - t_j)^2`` of it. And
 counts scatter about the true curve, not the fitted one: through the mean slope of e over q, ``sum w (x - mu) e'``, of
-variance ``N_j = sum w E(e'^2)``, noise comes in. To first order the two widen the variance of a time by
+variance ``N_j = sum w E(e'^2)``, this adds noise. To first order the two widen the variance of a time by
 ``1 + (S_j + N_j) / I_j``.
 
-Means over n neighbours share their cells: all of them say no more than a share 1/n would that shared none, and one of
-them says of its own cell 1/n of what it says of the n. So w is l/(n V) above, and posteriors of cells are taken to the
-power 1/n (``posterior.blocks``).
+Means over n neighbours share their cells: all of them carry as much information as a share 1/n that shared none,
+and each mean carries 1/n of its information on each of its n cells. So w is l/(n V) above, and posteriors of cells are
+taken to the power 1/n (``model.posterior``).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.states import States
 
 GRID_INFORMATION = 12.0  # of the clock's length: a time is never less certain than uniform on [0, 1]
-SLOWEST = 0.9999  # largest eigenvalue kept: what no prior holds must not divide by nil
+SLOWEST = 0.9999  # largest eigenvalue kept: keeps 1 - eigenvalue above zero where no prior acts
 
 
 @dataclass(frozen=True)

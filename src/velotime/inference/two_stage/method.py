@@ -1,4 +1,4 @@
-"""``TwoStageEM``: one time a cell, explicit first and exact last."""
+"""``TwoStageEM``: one time per cell, explicit first and exact last."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from velotime.inference.two_stage.shared_clock.fit import SharedClock, SharedClo
 
 @dataclass(frozen=True)
 class TwoStageEM(Settings):
-    """Expectation-maximisation in two stages with one time a cell: explicit inverse times first, exact times last.
+    """Expectation-maximisation in two stages with one time per cell: explicit inverse times first, exact times last.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class TwoStageEM(Settings):
 
     @property
     def places_cells(self) -> bool:
-        """Whether the fit wants to know where the cells lie: a shared clock starts from there."""
+        """Whether the fit needs to know where the cells lie: a shared clock starts from there."""
         return isinstance(self.settings, SharedClock)
 
     def fit(
@@ -75,7 +75,7 @@ class TwoStageEM(Settings):
         rng
             Draws the cells of the starts.
         watch
-            Called once an iteration.
+            Called once per iteration.
         """
         clock = self.settings
         if isinstance(clock, GeneClock):

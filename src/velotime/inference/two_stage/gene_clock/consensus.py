@@ -2,9 +2,9 @@ r"""The clock on which the genes' own clocks agree.
 
 A gene's own clock counts from its switching on, in units of its 1/beta. Neither origin nor unit is that of another
 gene. On a clock t that all genes share, from 0 to 1, gene g is at ``x = rate_g (t - onset_g)`` of its own clock, and
-off before its onset. The curves stay as they are; two numbers a gene and one time a cell are found by least squares in
-units of the noise, in turn: cells by the nearest point (``_placing.Exact``), genes by Gauss-Newton steps on sums over
-cells. The direction is that of the curves, in which unspliced leads spliced.
+off before its onset. The curves stay as they are; two numbers per gene and one time per cell are found by least squares
+in units of the noise, in turn: cells by the nearest point (``shared_clock.placing.Exact``), genes by Gauss-Newton steps
+on sums over cells. The direction is that of the curves, in which unspliced leads spliced.
 
 It starts from orders of some cells by geodesic distance from candidate ends (those of the longest way through the graph
 of neighbours, and both ends of the first principal components), each gene at the best of a table of rates and onsets.
@@ -50,7 +50,7 @@ RATES = np.geomspace(0.5, 40.0, 9)  # per total time
 ONSETS = np.linspace(-1.0, 0.9, 13)
 ROOM = 0.2  # left at both ends of the clock for a while
 ENDS = (0.005, 0.995)  # shares of the cells between which the clock runs in the end
-STEPS = 2  # of Gauss and Newton an M-step
+STEPS = 2  # Gauss-Newton steps per M-step
 OFF_LEVEL = -30.0  # log of nothing
 START, WHOLE = Schedule(0, 1.0, 8, 0.02), Schedule(0, 1.0, 4, 0.02)
 
@@ -91,7 +91,7 @@ class GeneClocks:
 
 @dataclass(frozen=True)
 class ClockProblem:
-    """Times of the cells given the genes' clocks, and the other way about.
+    """Times of the cells given the genes' clocks, and the reverse.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ class ClockProblem:
     placing: Placing = field(default_factory=OnGrid)
 
     def expect(self, clocks: GeneClocks, temperature: float) -> tuple[PlacedSums, float]:
-        """Nearest times, and minus half the squared distance a cell up to a constant."""
+        """Nearest times, and minus half the squared distance per cell up to a constant."""
         del temperature
         curves = SharedCurves(self.shared(clocks), self.sigma[:, 0] ** 2, self.sigma[:, 1] ** 2, GRID)
         time, score = self.placing.times(self.unspliced, self.spliced, curves)

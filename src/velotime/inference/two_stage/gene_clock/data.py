@@ -1,4 +1,4 @@
-"""What is fitted to genes with clocks of their own: values of the cells, and a curve a gene.
+"""What is fitted to genes with clocks of their own: values of the cells, and a curve per gene.
 
 The six parameters of a gene are log amplitudes U and S of unspliced and spliced, log r = log gamma/beta, log x_ (time
 on in units of 1/beta), log sigma and the log ratio of the sigmas of the two layers, relative to their spreads over
@@ -70,7 +70,7 @@ class CurveData:
         return int(self.unspliced.shape[1])
 
     def blocks(self) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
-        """Some genes at a time: which, and dense values of both layers."""
+        """Blocks of genes: their indices, and dense values of both layers."""
         for first in range(0, self.n_genes, BLOCK_OF_GENES):
             genes = slice(first, min(first + BLOCK_OF_GENES, self.n_genes))
             yield genes, as_array(self.unspliced[:, genes]), as_array(self.spliced[:, genes])
@@ -78,7 +78,7 @@ class CurveData:
 
 @dataclass(frozen=True)
 class Curves:
-    """A curve a gene.
+    """A curve per gene.
 
     Attributes
     ----------

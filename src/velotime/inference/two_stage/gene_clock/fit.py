@@ -30,11 +30,11 @@ from velotime.inference.two_stage.gene_clock.problem import (
 from velotime.inference.two_stage.gene_clock.steps import information
 from velotime.inference.two_stage.gene_clock.summary import CurveCells, CurveGenes, summarise_curves
 
-ROUND = 4  # iterations of the last stage after which the genes teach their population anew
+ROUND = 4  # iterations of the last stage after which the population prior is estimated again
 LOOKS = 3
 FINISH = 10  # iterations on all cells at most, after those on points
 SQUARE, WIDE_SQUARE = 1 / 3, 1 / 2  # sides of the squares whose cells are one point, in noise sds; wide ones at first
-PATIENCE = 6  # iterations in which every gene's step is taken back, after which nothing is hoped for
+PATIENCE = 6  # iterations in which every gene's step is undone, after which the loop ends
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class GeneClockFit:
     status
         Converged if every gene is.
     trace
-        Log posterior density a cell of all iterations of both stages.
+        Log posterior density per cell of all iterations of both stages.
     first_stage
         How many of them used explicit times.
     log_likelihood
@@ -65,9 +65,9 @@ class GeneClockFit:
     converged
         Which genes have nothing more to gain, ``(genes,)``.
     loss
-        Minus the log-likelihood a cell, nats, ``(genes,)``.
+        Minus the log-likelihood per cell, nats, ``(genes,)``.
     population
-        What the genes are like as a whole.
+        The population prior, learned from all genes.
     cells, genes
         What the curves say of cells and genes.
     time
@@ -127,15 +127,15 @@ class GeneClock(Settings):
     """Settings of the two-stage EM on genes' own clocks.
 
     Moments are means over neighbours, which share most of their cells: where each is a mean of n, all of them together
-    are taken to say no more than a share 1/n of them would, and what a gene's say is weighed against what genes are
-    like as a whole (``docs/studies/against_scvelo.md`` has the effect).
+    are taken to say no more than a share 1/n of them would, and so the prior learned from all genes has more weight
+    (``docs/studies/against_scvelo.md`` has the effect).
 
     Parameters
     ----------
     last
         How cells get their times while curves are fitted in the last stage: ``PosteriorTimes()`` (default) or
         ``ExactTimes()``. Where noise is not small (values that are not averaged, moments of few counts) the nearest
-        point takes noise across the curve for curvature, and gamma/beta comes out farther off
+        point mistakes noise across the curve for curvature, and gamma/beta is less accurate
         (``docs/studies/hard_soft_free.md``, ``docs/studies/two_stages.md``). The times that are reported are exact
         either way.
     explicit_iterations
@@ -144,7 +144,7 @@ class GeneClock(Settings):
         Iterations of the last stage at most, on points that stand for cells with nearly the same values; 10 more at
         most follow on all cells.
     tolerance
-        A gene has converged when a Newton step, on all cells, promises to gain less a cell, in nats.
+        A gene has converged when a Newton step, on all cells, promises to gain less per cell, in nats.
     """
 
     last: Times = field(default_factory=PosteriorTimes)
@@ -200,7 +200,7 @@ class GeneClock(Settings):
         )
 
     def run(self, data: CurveData, curves: Curves, watch: Watcher = watch_nothing) -> Iterator[Stage]:
-        """Both stages; the last in rounds, before each of which the genes teach their population anew.
+        """Both stages; the last in rounds, before each of which the population prior is estimated again.
 
         All but the very last see points that stand for cells with nearly the same values.
         """

@@ -1,12 +1,12 @@
-"""What genes are like as a whole: a prior of each gene's parameters that all genes together teach.
+"""The population prior of each gene's parameters, learned from all genes together.
 
 Capture c, gamma/beta, time on and noise of a gene are normal in their logs, with a mean and an sd over genes. A single
 gene's curve is often ill-determined (a gene that never comes near a steady state does not say how high that is), and
-what other genes say settles it. Where genes differ the sds are large and the prior says nothing. (Empirical Bayes;
+the other genes determine it. Where genes differ the sds are large and the prior is flat. (Empirical Bayes;
 Robbins 1956, Efron and Morris 1975.)
 
 Moments of neighbouring cells are means over much the same cells. Where each is a mean of n, the likelihood of all cells
-says everything n times over; the prior is weighed n times as well, and what a gene's data say is worth 1/n of it.
+counts the data n times; so the prior is counted n times as well.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ WEAK_MEAN = np.array([0.0, 0.0, np.log(2.0), np.log(0.3), 0.0])
 # The ratio of the sigmas is held to that of the data's spreads. Left free, the likelihood runs away with it: time can
 # be chosen so that one layer fits exactly, and on simulated cells the ratio went to e^0.3 and gamma/beta with it.
 WEAK_SD = np.array([1.5, 1.5, 1.5, 1.5, 0.01])
-LEAST_SD = np.array([0.05, 0.05, 1.5, 0.05, 0.01])  # genes are never thought more alike than this
+LEAST_SD = np.array([0.05, 0.05, 1.5, 0.05, 0.01])  # least sd over genes
 MOST_SD = np.array([2.0, 2.0, 1.5, 2.0, 0.01])
-LEAST_GENES = 10  # that teach a population
+LEAST_GENES = 10  # least number of genes for a population prior
 ROUNDS = 50  # of the maximum-likelihood iteration for one mean and sd
 
 
@@ -43,7 +43,7 @@ class GenePopulation:
     mean, sd
         Of the features over genes, each ``(features,)``.
     repeats
-        How many times the data say everything.
+        How many times the likelihood counts the data.
     """
 
     mean: FloatArray

@@ -1,8 +1,8 @@
 """E- and M-step of single genes' curves, for all genes at once.
 
-An E-step leaves normal equations; the M-step takes a step (``_curve_steps``) with a caution a gene, less of it the
-better the steps keep what they promise. A step that made a gene worse is taken back, and genes of which no step
-promises much are left out of the E-step.
+An E-step leaves normal equations; the M-step takes a step (``steps``) with a caution per gene, which falls while
+steps gain what they promise. A step that made a gene worse is undone, and genes whose best step promises little are
+left out of the E-step.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ExactTimes(Settings):
     nodes = False
 
     def sums(self, source: PointSource, genes: IntArray, curves: Curves, spread: FloatArray) -> CurveSums:
-        """Sums at the nearest points, with derivatives that know that these move."""
+        """Sums at the nearest points, with derivatives that include their motion."""
         return sum_over_times(source, genes, curves.theta, spread, exact=True)
 
 
@@ -82,7 +82,7 @@ class Climb:
     promised
         What the step to ``tried`` should gain, nats, ``(genes,)``.
     caution
-        Between an EM step and a Newton step, see ``_curve_steps``, ``(genes,)``.
+        Between an EM step and a Newton step, see ``steps``, ``(genes,)``.
     converged
         Whether the best step from ``best`` promises next to nothing, ``(genes,)``.
     """
@@ -124,7 +124,7 @@ class CurveProblem:
     population
         Prior of the parameters.
     tolerance
-        A gene is done when a step would gain less a cell, nats.
+        A gene is done when a step would gain less per cell, nats.
     """
 
     source: PointSource
@@ -142,7 +142,7 @@ class CurveProblem:
         return Climb(curves, curves, sums, True, np.zeros(n), first, np.zeros(n, dtype=bool))
 
     def expect(self, climb: Climb, temperature: float) -> tuple[CurveSums, float]:
-        """Sums of the curves that are tried, active genes only; and the bound a cell, all genes at their best."""
+        """Sums of the curves that are tried, active genes only; and the bound per cell, all genes at their best."""
         del temperature
         genes, tried = climb.attempt
         sums = self.times.sums(self.source, genes, tried, self.spread[genes])
@@ -159,7 +159,7 @@ class CurveProblem:
         return self.objective(climb.best, climb.sums)
 
     def judge(self, climb: Climb, sums: CurveSums) -> Climb:
-        """Keep what was tried where it is better than the best; be the more careful the less it held its promise."""
+        """Keep what was tried where it is better than the best; the less it gained of its promise, the more caution."""
         if climb.fresh:
             return replace(climb, fresh=False)
         genes, tried = climb.attempt

@@ -6,8 +6,8 @@ With what the E-step leaves, the complete information C of an M-step (times know
     (C - (1 - caution) M) step = gradient.
 
 With caution 1 it is an EM step (of a single Gauss-Newton round), which is safe and slow, as time can be stretched in
-ways that hardly change the likelihood; with caution 0 a Newton step, which knows of these ways. Above 1 EM steps become
-shorter. The log weights of the nodes belong to the parameters, pulled as by ``PSEUDO`` cells on each.
+ways that hardly change the likelihood; with caution 0 a Newton step, which accounts for these ways. Above 1 EM steps
+become shorter. The log weights of the nodes belong to the parameters, pulled as by ``PSEUDO`` cells on each.
 """
 
 from __future__ import annotations

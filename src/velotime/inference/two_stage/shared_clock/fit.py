@@ -1,12 +1,12 @@
 r"""The two-stage EM on the clock that all genes share: every cell at one time, not a posterior of times.
 
     E   tau_i: the genes' explicit times averaged, in the first stage; argmin_t of the squared distance, in the last
-        (``_placing``)
+        (``placing``)
     M   the same as ``SoftEM``'s with Gaussian noise, given each cell's time: curves, then variances
 
 What the loop sees is the log-likelihood of the values *at* the assigned times (the classification likelihood of Celeux
 and Govaert 1992). With exact times neither half can lower it. It is no likelihood of the curves, as it takes each time
-for known: it rewards curves that noise can be read into.
+as known: it rewards curves that follow the noise.
 
 A cell between two times of the grid is counted at both, in proportion. Root, direction and first curves come from the
 same starts as ``SoftEM``'s.
@@ -42,13 +42,13 @@ from velotime.inference.search.starts import Geometry
 from velotime.inference.states import States
 from velotime.inference.two_stage.shared_clock.placing import Curves, Exact, Explicit, PlacedSums, Placing
 
-HANDOVER = 5.0  # temperature at which the starts hand over
+HANDOVER = 5.0  # temperature at which the starts end and the stages begin
 RESTARTS = frozenset({4})  # iteration of each stage in which every gene is tried again from scratch
 
 
 @dataclass(frozen=True)
 class HardProblem:
-    """E- and M-step with one time a cell.
+    """E- and M-step with one time per cell.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class HardProblem:
     placing: Placing
 
     def expect(self, parameters: SoftParameters, temperature: float) -> tuple[PlacedSums, float]:
-        """Times, sums at them, and the log-likelihood a cell at them with the prior of the rates."""
+        """Times, sums at them, and the log-likelihood per cell at them with the prior of the rates."""
         del temperature  # one time is as narrow as it gets
         curves = curves_of(self.soft, parameters)
         u, s = self.soft.cells.unspliced, self.soft.cells.spliced
@@ -88,7 +88,7 @@ def curves_of(problem: SoftProblem, parameters: SoftParameters) -> Curves:
 
 @dataclass(frozen=True)
 class HardBeginning:
-    """Where the starts leave off: the problem of all cells and genes, first parameters, what was tried, direction."""
+    """Where the starts end: the problem of all cells and genes, first parameters, what was tried, direction."""
 
     problem: SoftProblem
     first: SoftParameters
@@ -105,7 +105,7 @@ class SharedClockFit:
     status
         How the last loop ended.
     trace
-        Log-likelihood a cell at the assigned times, with the prior of the rates, of all iterations of both stages.
+        Log-likelihood per cell at the assigned times, with the prior of the rates, of all iterations of both stages.
     first_stage
         How many of them used explicit times.
     log_likelihood
@@ -146,7 +146,7 @@ class SharedClock(Settings):
     max_iterations
         Iterations of the last stage at most; 0 leaves it out.
     tolerance
-        A stage has converged when the log-likelihood a cell changes by less twice in a row, in nats.
+        A stage has converged when the log-likelihood per cell changes by less twice in a row, in nats.
     n_times
         Times of the grid that curves are fitted on; cells lie between them.
     """

@@ -34,7 +34,7 @@ from velotime.kinetics import SwitchParameter, switch_means, switch_velocity, ti
 BLOCK_OF_CELLS = 512
 FINER = 16  # times between two of the grid's
 HUBER = 1.345  # residual, in standard deviations, from which on a gene counts as an outlier (95 % efficiency)
-ROUNDS = 3  # of weighting genes anew
+ROUNDS = 3  # of weighting genes again
 STILL = 3.84  # squared distance by which a moving gene must fit better than a still one (5 % of chi-squared, 1 df)
 
 
@@ -164,7 +164,7 @@ class GeneTimes:
         return best[0], np.where(told, self._look_up(self.precision, best[0]), 0.0)
 
     def average(self, time: FloatArray, precision: FloatArray) -> FloatArray:
-        """One time a cell from those of its genes, ``(cells,)``."""
+        """One time per cell from those of its genes, ``(cells,)``."""
         shared = weighted_median(time, np.sqrt(precision))
         for _ in range(ROUNDS):
             here = self._look_up(self.precision, np.repeat(shared[:, None], time.shape[1], axis=1))

@@ -14,7 +14,7 @@ make the curve: both amplitudes, r and x_. The derivative by r that is needed is
 ``x_k = -m log(1 - f_k (1 - e^(-x_/m)))`` when on and ``y_k = -m log(1 - f_k)`` when off. The first node and the last
 but one are the off state; the last, (1, 1), is the steady state when on.
 
-Compiled twins of ``kinetics`` for loops over single cells; the tests hold them against it.
+Compiled versions of ``kinetics`` for loops over single cells; the tests compare the two.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 
 from velotime.compute.jit import REASSOC, jit
 
-N_BRANCH = 32  # nodes a branch
+N_BRANCH = 32  # nodes per branch
 N_NODES = 2 * N_BRANCH + 1
 N_PARAMETERS = 6  # log amplitudes of u and s, log r, log x_, log sigma, log ratio of the two sigmas
 CLOSE = 1e-3  # |(r - 1) x| below which the series is used

@@ -13,7 +13,7 @@ from velotime.compute.jit import REASSOC, jit
 from velotime.compute.threads import over_slices
 from velotime.inference.two_stage.gene_clock.kernels.record import CurveSums
 
-GENES = 16  # genes a task at most
+GENES = 16  # genes per task at most
 TINY = 1e-3  # cells; on the diagonal, as the log weights are free up to a constant
 LONGEST_STEP, LONGEST_WEIGHT_STEP = 0.7, 1.5  # of a parameter, and of the log weight of a node
 

@@ -1,7 +1,7 @@
-"""Values of genes as weighted points in the plane of unspliced and spliced, a list of its own for every gene.
+"""Values of genes as weighted points in the plane of unspliced and spliced, one list per gene.
 
-A gene with a clock of its own sees of a cell its two values and nothing else, so cells with nearly the same values can
-stand together. The plane is cut into squares, narrower than the noise, and each square that holds cells becomes one
+With a clock of its own, a gene's fit depends on a cell's two values only, so cells with nearly the same values can be
+merged. The plane is cut into squares, narrower than the noise, and each square that holds cells becomes one
 point: their mean, with their number. Thousands of cells become hundreds of points, and more cells hardly more.
 """
 
@@ -18,7 +18,7 @@ from velotime.compute.jit import REASSOC, jit
 from velotime.compute.matrix import Matrix, as_array
 from velotime.compute.threads import over_slices
 
-GENES = 16  # genes a task at most: their columns are one cache line of a row
+GENES = 16  # genes per task at most: their columns are one cache line of a row
 MOST_SQUARES = 512  # along an axis; squares are wider where values reach farther
 
 
@@ -70,7 +70,7 @@ class PointSource(Protocol):
 
 @dataclass(frozen=True)
 class CellPoints:
-    """Every cell a point of its own.
+    """Every cell is a point of its own.
 
     Attributes
     ----------

@@ -8,7 +8,7 @@ is ``q - pi``. The second derivative is what there would be if nodes were known,
 
     -L'' = sum_i E_q[-s_k'] - sum_i (E_q[z_k z_k'] - E_q[z_k] E_q[z_k]'),    z_k = (s_k, indicator of node k).
 
-The first two expectations are linear in q, so that they need but moments of the residuals at each node, over all cells
+The first two expectations are linear in q, so that they need only moments of the residuals at each node, over all cells
 together; only the last needs products cell by cell. ``-s_k'`` leaves out the curve's own second derivative, whose sum
 over cells all but vanishes at the fit (Gauss and Newton).
 

@@ -10,7 +10,7 @@ from velotime.compute.jit import REASSOC, jit
 from velotime.inference.two_stage.gene_clock.kernels.curve import N_NODES, fill_nodes, off_state, on_state, scale
 from velotime.inference.two_stage.gene_clock.kernels.posterior import CELLS, fill_upper, pack
 
-ON, OFF, STEADY_ON = 0, 1, 2  # where a cell sits; the steady state when off is the far end of OFF
+ON, OFF, STEADY_ON = 0, 1, 2  # where a cell is; the steady state when off is the far end of OFF
 ACCURACY = 1e-3  # of the last step, relative; Newton's method squares it
 STEPS = 30  # of Newton's method within a bracket; three or four do mostly
 
@@ -224,7 +224,7 @@ def _add_residual(
 
 @jit(REASSOC)
 def hard_genes(points: Any, theta: Any, spread: Any, exact: bool, out: Any, places: Any) -> None:
-    """The same sums with one time a cell; places and times are kept where ``places`` has room for them.
+    """The same sums with one time per cell; places and times are kept where ``places`` has room for them.
 
     The density of a cell is normal with one degree of freedom: the other was spent on its time.
     """
