@@ -56,7 +56,7 @@ def write_starsolo(folder, made, cells=CELLS, genes=GENES, names=NAMES):
 
 
 def write_old_starsolo(folder, made):
-    """Gene, cell, and three counts a line."""
+    """Gene, cell, and three counts per line."""
     folder.mkdir(parents=True)
     total = sparse.coo_matrix(sum(made.values()).T)
     lines = [f"%%MatrixMarket matrix coordinate integer general\n%\n{len(GENES)} {len(CELLS)} {total.nnz}\n"]
@@ -272,7 +272,7 @@ def test_counts_of_genes_alone_are_told_from_spliced_and_unspliced(tmp_path):
     write_old_starsolo(folder, made)
     write_mtx(folder / "matrix.mtx", made["spliced"].T, "integer")
     for reader in (vt.read.starsolo, vt.read.auto):
-        with pytest.raises(InputError, match=r"one count an entry.*Velocyto"):
+        with pytest.raises(InputError, match=r"one count per entry.*Velocyto"):
             reader(folder)
     shutil.rmtree(folder)
     write_alevin_fry(tmp_path / "fry", made, usa_mode=False)

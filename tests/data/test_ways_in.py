@@ -273,7 +273,7 @@ def test_a_single_cell_ranger_run_is_told_from_counts_of_both(tmp_path):
     folder = write_cellranger(tmp_path, SPLICED)
     with pytest.raises(InputError, match=r"do not tell spliced from unspliced.*cellranger_pair"):
         vt.read.auto(tmp_path)
-    with pytest.raises(InputError, match=r"one count an entry.*cellranger_pair"):
+    with pytest.raises(InputError, match=r"one count per entry.*cellranger_pair"):
         vt.read.auto(folder)
 
 

@@ -1,4 +1,4 @@
-"""Where AnnData ends and arrays begin: files, layers, slots."""
+"""Reading and writing of AnnData objects: files, layers, slots."""
 
 from __future__ import annotations
 

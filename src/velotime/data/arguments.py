@@ -11,7 +11,7 @@ from anndata import AnnData
 
 from velotime._check import FilePath, NotAllowedError, Optional, Rule, Text
 
-CURES = {  # other packages' objects, told by name so as not to import them
+CURES = {  # other packages' objects, recognised by name so that they are not imported
     "AnnCollection": "Join its parts in memory: adata = anndata.concat(collection.adatas, index_unique='-').",
     "AnnCollectionView": "Join its parts in memory: adata = anndata.concat(collection.adatas, index_unique='-').",
     "MuData": "Give one modality: adata = mdata['rna'].",
@@ -56,7 +56,7 @@ class AnnDataRule(Rule):
 
 @dataclass(frozen=True)
 class Files(Rule):
-    """Files or folders, one a sample."""
+    """Files or folders, one per sample."""
 
     @property
     def allowed(self) -> str:

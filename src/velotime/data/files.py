@@ -16,7 +16,7 @@ _KINDS = {".h5ad": "results", ".html": "reports"}
 
 
 def check_output(path: str | Path, *, force: bool = False, suffix: str = ".h5ad") -> None:
-    """See to it, before a long fit, that ``path`` can be written.
+    """Check, before a long fit, that ``path`` can be written.
 
     Raises
     ------

@@ -291,7 +291,7 @@ class Fitted:
 
 
 def require_fit(adata: AnnData) -> None:
-    """See to it that velotime fitted ``adata``.
+    """Check that velotime fitted ``adata``.
 
     Raises
     ------

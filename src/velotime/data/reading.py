@@ -19,7 +19,7 @@ from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.inference import CellLabels, Observations
 
 LEAST_CELLS = 20
-LEAST_UNSPLICED = 0.02  # share of all counts, below which an assay sees no introns to speak of
+LEAST_UNSPLICED = 0.02  # share of all counts, below which an assay hardly sees introns
 SMALLEST_SIZE = 0.05  # size factors are floored here: a nearly empty cell must not count for nothing
 
 
@@ -38,7 +38,7 @@ class Reading:
     layers
         Names of the unspliced and the spliced layer.
     doubts
-        What looks wrong with the layers, a sentence each, to be warned about before a fit.
+        What looks wrong with the layers, one sentence each, to be warned about before a fit.
     """
 
     observations: Observations
@@ -131,7 +131,7 @@ def read_observations(
 
 
 def check_shape(adata: AnnData) -> None:
-    """See to it that there are enough cells, and that names tell cells and genes apart."""
+    """Check that there are enough cells, and that names of cells and of genes are unique."""
     if adata.n_obs < LEAST_CELLS:
         raise InputError(f"only {adata.n_obs} cells: a fit needs at least {LEAST_CELLS}.")
     for axis, names in (("obs", adata.obs_names), ("var", adata.var_names)):
@@ -189,7 +189,7 @@ def read_layer(adata: AnnData, name: str, *, counts: bool) -> Any:
         if hasattr(layer, load):
             layer = getattr(layer, load)()
     if layer.shape != adata.shape:
-        raise InputError(f"layer {name!r} is {layer.shape}, but adata is {adata.shape}: they must be alike.")
+        raise InputError(f"layer {name!r} is {layer.shape}, but adata is {adata.shape}: both must have the same shape.")
     values = layer.data if sparse.issparse(layer) else np.asarray(layer)
     _check_values(values, name, counts=counts)
     if not sparse.issparse(layer):
@@ -363,7 +363,7 @@ def read_markers(
 
 
 def check_genes(adata: AnnData, genes: Iterable[str]) -> None:
-    """See to it that genes exist.
+    """Check that genes exist.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Where cells lie in gene space, and where they go: for what compares the two."""
+"""Positions and velocities of cells in gene space, for functions that compare the two."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read_velocity(adata: AnnData, genes: IntArray | None = None) -> Velocity:
 
 
 def require_velocity(adata: AnnData) -> None:
-    """See to it that there are velocities.
+    """Check that there are velocities.
 
     Raises
     ------

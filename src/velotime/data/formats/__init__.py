@@ -1,4 +1,4 @@
-"""Readers, a format a module."""
+"""Readers, one format per module."""
 
 from __future__ import annotations
 

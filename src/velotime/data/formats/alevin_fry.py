@@ -67,7 +67,7 @@ def from_alevin_fry(files: dict[str, Path]) -> AnnData:
     if counts.shape[1] != 3 * n or len(genes) not in (n, 3 * n):
         raise InputError(
             f"{files['all']} has {counts.shape[1]} columns and {files['genes'].name} {len(genes)} lines: USA mode has "
-            "three columns a gene, spliced, unspliced and ambiguous."
+            "three columns per gene, spliced, unspliced and ambiguous."
         )
     genes = genes[:n]
     layers = {kind: counts[:, k * n : (k + 1) * n] for k, kind in enumerate(KINDS)}

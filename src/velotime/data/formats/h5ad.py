@@ -159,7 +159,7 @@ def _has_layers(group: Any) -> bool:
 
 
 def _check_sparse(path: Path, store: Any) -> None:
-    """See to it that sparse layers have all their pieces: zarr reads one that is missing as zeros, without a word.
+    """Check that sparse layers have all their pieces: zarr reads a missing one as zeros, without an error.
 
     A writer leaves out pieces of zeros only. Among the values of counts there are none, unless a layer is empty on
     purpose, as of ambiguous molecules; and many indices of 0 in a row are no indices.

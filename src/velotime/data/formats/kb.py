@@ -41,7 +41,7 @@ OWN_NAMES = {"spliced": "mature", "unspliced": "nascent"}
 def read_kb(path: str | Path) -> AnnData:
     """Read what ``kb count`` counts with ``--workflow nac``, or with lamanno or nucleus before version 0.28.
 
-    kb's ambiguous molecules (nac) lie within exons: they fit the mature and the nascent transcript alike, and there
+    kb's ambiguous molecules (nac) lie within exons: they fit the mature as well as the nascent transcript, and there
     are many. They are kept apart here; to count them as spliced, as ``kb count --sum=cell`` does, add them up:
     ``adata.layers["spliced"] += adata.layers["ambiguous"]``.
 

@@ -72,7 +72,7 @@ def _all(known: Iterable[tuple[Layout, Any]]) -> str:
 
 
 def check_shapes(files: dict[str, Path], layers: dict[str, Any], cells: Any, genes: Any) -> None:
-    """See to it that layers have a row for each cell and a column for each gene."""
+    """Check that layers have a row for each cell and a column for each gene."""
     for kind, layer in layers.items():
         if layer.shape != (len(cells), len(genes)):
             raise InputError(

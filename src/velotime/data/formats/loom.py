@@ -22,7 +22,7 @@ def read_loom(path: str | Path) -> AnnData:
     Parameters
     ----------
     path
-        An HDF5 file with genes in rows: the main matrix, layers alike, and attributes of rows and columns.
+        An HDF5 file with genes in rows: the main matrix, layers of the same shape, and attributes of rows and columns.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def read_loom(path: str | Path) -> AnnData:
 
 
 def _read_loom(path: Path) -> AnnData:
-    """A loom file is HDF5 with genes in rows: the main matrix, layers alike, and attributes of rows and columns."""
+    """Read HDF5 with genes in rows: the main matrix, layers of the same shape, attributes of rows and columns."""
     with h5py.File(path, "r") as file:
         if "matrix" not in file:
             raise InputError(f"{path} is no loom file: it has no dataset 'matrix'.")

@@ -65,7 +65,7 @@ def read_checked(path: str | Path, reader: Callable[[Path], AnnData], kind: str)
             f"{path} is a folder; give a file ({kind}), or read the folder of a quantifier with velotime.read.auto."
         )
     try:
-        with warnings.catch_warnings():  # we say so ourselves, where it matters
+        with warnings.catch_warnings():  # velotime warns itself, where it matters
             warnings.filterwarnings("ignore", ".*names are not unique", UserWarning)
             return reader(path)
     except InputError:
@@ -80,7 +80,7 @@ def first_line(error: BaseException) -> str:
 
 
 def check_stored(path: Path, group: Any) -> None:
-    """See to it that HDF5 holds all pieces of its datasets: it reads one that was never written as zeros."""
+    """Check that HDF5 holds all pieces of its datasets: it reads one that was never written as zeros."""
 
     def check(name: str, item: Any) -> None:
         if not isinstance(item, h5py.Dataset) or item.chunks is None:

@@ -1,4 +1,4 @@
-"""STARsolo, --soloFeatures Velocyto: three matrices, or one with three counts an entry in its first versions."""
+"""STARsolo, --soloFeatures Velocyto: three matrices, or one with three counts per entry in its first versions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_starsolo(path: str | Path) -> AnnData:
     path
         A folder with ``spliced.mtx``, ``unspliced.mtx``, ``ambiguous.mtx``, ``barcodes.tsv`` and ``features.tsv``, or
         one above it: ``Velocyto``, ``Solo.out`` or that of the run. Where there are both, ``filtered`` is read (the
-        cells that STARsolo called), not ``raw``. The one ``matrix.mtx`` with three counts an entry that
+        cells that STARsolo called), not ``raw``. The one ``matrix.mtx`` with three counts per entry that
         its first versions wrote is read too.
 
     Returns
@@ -71,7 +71,7 @@ def _old_entries(path: Path) -> tuple[IntArray, IntArray]:
     lines = read_or_say(path, _five_columns)
     if len(lines) > 1 and np.isnan(lines[1:, 3:]).all():
         raise InputError(
-            f"{path} holds one count an entry: a matrix of genes, not spliced and unspliced counts. Of STARsolo, give "
+            f"{path} holds one count per entry: a matrix of genes, not spliced and unspliced counts. Of STARsolo, give "
             "the folder Velocyto beside it, made with --soloFeatures Gene Velocyto; of Cell Ranger, two runs to "
             "velotime.read.cellranger_pair."
         )

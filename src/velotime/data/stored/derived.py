@@ -1,8 +1,8 @@
 """What is derived from a fit, and which fit and which cells it belongs to.
 
-``uns["velotime_derived"]`` has an entry for each result that is made of a fit: the id of the fit, fingerprints of the
-cells and genes, a hash of what else it was made of, and the slots that hold it. A new fit removes what belongs to
-another one; whoever reads a result asks for its entry first.
+``uns["velotime_derived"]`` has an entry for each result that is derived from a fit: the id of the fit, fingerprints of
+the cells and genes, a hash of what else it was made of, and the slots that hold it. A new fit removes what belongs to
+another one; functions that read a result check its entry first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names of fits and of sets of cells or genes: hashes of what they are made of, never of when."""
+"""Names of fits and of sets of cells or genes: hashes of their contents, not of the time of the run."""
 
 from __future__ import annotations
 

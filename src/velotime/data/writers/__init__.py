@@ -1,4 +1,4 @@
-"""Results into slots, a method a module."""
+"""Results into slots, one method per module."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from velotime import _keys as keys
 from velotime._status import InputError
 from velotime.inference import Method, MixtureEM, SoftEM, TwoStageEM
 
-MOST_ENTRIES = 2e8  # of cells x genes: 0.8 GB a layer; larger ones are written where they are asked for
+MOST_ENTRIES = 2e8  # of cells x genes: 0.8 GB per layer; larger ones are written where they are asked for
 SOFT = (keys.MS, keys.MU, keys.VELOCITY, keys.VELOCITY_U, keys.VELOCITY_SD, keys.FIT_T)
 SHARED = (keys.VELOCITY, keys.VELOCITY_U, keys.FIT_T)
 GENE = (*SHARED, keys.FIT_TAU, keys.FIT_TAU_OFF, keys.MS, keys.MU)

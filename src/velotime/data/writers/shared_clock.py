@@ -1,4 +1,4 @@
-"""Slots of a fit by the two-stage EM on a shared clock: those of ``SoftEM`` that one time a cell can fill."""
+"""Slots of a fit by the two-stage EM on a shared clock: those of ``SoftEM`` that one time per cell can fill."""
 
 from __future__ import annotations
 

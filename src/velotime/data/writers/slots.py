@@ -1,4 +1,4 @@
-"""Results into an AnnData: what is alike for all methods, and the only place that fills slots.
+"""Results into an AnnData: what is common to all methods, and the only place that fills slots.
 
 A method's own slots are collected by a function in a module of its own, registered with :func:`slots_of` for the type
 of its result.

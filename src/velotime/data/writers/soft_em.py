@@ -26,7 +26,7 @@ from velotime.inference import (
 )
 
 LEAST_EXPLAINED = 0.05  # deviance explained from which on a gene counts as a velocity gene
-MOST_LABELS = 60  # a column with more sorts nothing
+MOST_LABELS = 60  # a column with more labels makes no groups
 
 
 @slots_of.register
@@ -189,7 +189,7 @@ def arrow_record(adata: AnnData, arrow: Arrow) -> dict[str, Any]:
 
 
 def _knowledge(fit: SoftFit) -> dict[str, Any]:
-    """How each piece agrees with the fit, a row a piece, and its log weights."""
+    """How each piece agrees with the fit, one row per piece, and its log weights."""
     table = pd.DataFrame(
         {
             "piece": [piece.title for piece in fit.knowledge],
