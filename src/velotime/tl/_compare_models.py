@@ -52,8 +52,8 @@ def compare_models(
     Returns
     -------
     The verdict: "trajectory", "clusters" or "nothing". A richer model must win by two standard errors and by 0.05
-    nats a cell. Where more clusters than the trajectory has parameters for come up to it, it is called a trajectory if
-    cells lie between the clusters. Writes
+    nats per cell. Where clusters reach the trajectory only with more parameters than it has, it is called a trajectory
+    if cells lie between the clusters. Writes
 
     ``uns["model_comparison"]``
         ``verdict``, ``reason`` in a sentence, and ``table``: each model's held-out log-likelihood per cell, its

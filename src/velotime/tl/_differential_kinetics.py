@@ -26,12 +26,12 @@ def differential_kinetics(adata: AnnData, groupby: str, *, least_cells: int = 20
     every cell keeps its posterior, which is rebuilt exactly from the counts and the stored fit. The statistic is twice
     the gain in log-likelihood; its null distribution, a chi^2 whose degrees of freedom count only what group and others
     both see of the curve, is derived in ``velotime.inference.results.groups``. False discoveries are controlled over
-    all tests by Benjamini and Hochberg (1995). (Whether groups differ was asked so first by scVelo's
-    ``differential_kinetic_test``, Bergen et al. 2020, of the slope of phase portraits.)
+    all tests by Benjamini and Hochberg (1995). (scVelo's ``differential_kinetic_test``, Bergen
+    et al. 2020, first asked whether groups differ, by the slope of phase portraits.)
 
     With thousands of cells the test also finds where the model is merely wrong (a third switch, a clock that runs
     unevenly for a group), so look at the fold changes before the p-values; and where many genes of a group differ, the
-    cells' times are biased by them and the test says too often yes for the rest.
+    cells' times are biased by them and the test rejects too often for the rest.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def differential_kinetics(adata: AnnData, groupby: str, *, least_cells: int = 20
 
     Returns
     -------
-    One row a gene and group, smallest p-value first: ``gene``, ``group``, ``n_cells``, ``statistic``, ``degrees`` of
+    One row per gene and group, smallest p-value first: ``gene``, ``group``, ``n_cells``, ``statistic``, ``degrees`` of
     freedom, ``p_value``, ``q_value`` (adjusted for false discoveries), and ``log2_fold_alpha`` (between the gene's
     switches), ``log2_fold_beta``, ``log2_fold_gamma`` of the group over the others: drawn towards 0 where the group
     says little, and 0 for a rate at the bound of what can be told, 100 a clock.

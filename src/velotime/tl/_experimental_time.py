@@ -38,7 +38,7 @@ def to_experimental_time(adata: AnnData, column: str, *, unit: str | None = None
 
     Returns
     -------
-    One row an experimental time: ``experimental``, ``n_cells``, ``mean_latent_time`` and ``fitted_latent_time``. How
+    One row per experimental time: ``experimental``, ``n_cells``, ``mean_latent_time`` and ``fitted_latent_time``. How
     far the last two differ shows whether the clock runs evenly. Writes
 
     ``obs["latent_time_experimental"]``, ``obs["latent_time_experimental_sd"]``
@@ -52,8 +52,8 @@ def to_experimental_time(adata: AnnData, column: str, *, unit: str | None = None
     Raises
     ------
     InputError
-        If nothing is fitted, the method gives no time, the column is not there, is no number or holds but one, or time
-        runs against it.
+        If nothing is fitted, the method gives no time, the column does not exist, is not numeric or holds only one
+        number, or time runs against it.
     """
     time = Fitted.of(adata).latent_time
     experimental = _numbers(adata, column)

@@ -34,7 +34,7 @@ def place_cells(
     Raises
     ------
     InputError
-        If there is but one gene, or hardly any two cells differ.
+        If there is only one gene, or hardly any two cells differ.
     """
     if observations.n_genes < LEAST_GENES:
         raise InputError(
@@ -71,7 +71,7 @@ def _first_of_same(values: sparse.csr_matrix) -> BoolArray:
     Means over neighbours are often the same for many cells. Of a cell whose neighbours all lie at its own place, a
     diffusion map does not know how far to look.
     """
-    # a projection on a random direction is alike for the same values, and only for these
+    # a projection on a random direction is equal for equal values, and only for these
     key = values @ np.random.default_rng(0).normal(size=values.shape[1])
     first = np.zeros(len(key), dtype=bool)
     first[np.unique(key, return_index=True)[1]] = True

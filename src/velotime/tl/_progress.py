@@ -10,7 +10,7 @@ from velotime.inference import Progress
 
 
 class ProgressBar:
-    """Shows iteration, bound and temperature; use it as a context and hand it to a method as its watcher."""
+    """Shows iteration, bound and temperature; use it as a context and pass it to a method as its watcher."""
 
     def __init__(self, *, show: bool) -> None:
         self._bar = tqdm(desc="starts", unit="iteration", disable=not show, leave=False)
@@ -28,6 +28,6 @@ class ProgressBar:
         self._bar.set_description("fit", refresh=False)
         self._bar.total = progress.n_iterations
         self._bar.set_postfix(
-            bound=f"{progress.bound:.3f} a cell", temperature=f"{progress.temperature:.1f}", refresh=False
+            bound=f"{progress.bound:.3f} per cell", temperature=f"{progress.temperature:.1f}", refresh=False
         )
         self._bar.update(progress.iteration - self._bar.n)

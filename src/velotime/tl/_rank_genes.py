@@ -30,7 +30,7 @@ def rank_genes(adata: AnnData, *, by: str | None = None) -> pd.DataFrame:
 
     Returns
     -------
-    One row a gene, by name: the column ranked by, the deviance explained and the gain; ``alpha`` (between the
+    One row per gene, by name: the column ranked by, the deviance explained and the gain; ``alpha`` (between the
     switches), ``beta``, ``gamma`` per unit of the clock, so relative; the switch times ``t_on`` and ``t_off``;
     ``scaling``. Where there are standard errors, ``_low`` and ``_high`` bound a 90 % interval: ``exp(log rate -+ 1.645
     se)`` for rates, which are estimated on their logs, ``t -+ 1.645 se`` for times; given the fitted clock. (A rate of
@@ -82,7 +82,7 @@ def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
 
     Returns
     -------
-    One row a gene and group, group by group and best first: ``group``, ``gene``, ``gain`` (nats), ``gain_per_cell``,
+    One row per gene and group, group by group and best first: ``group``, ``gene``, ``gain`` (nats), ``gain_per_cell``,
     and the rates and 90 % intervals of :func:`rank_genes`, which are those of all cells.
 
     Raises

@@ -72,7 +72,7 @@ def recover_dynamics(
         or mature and nascent.
     layers
         Names of the dense layers to write, of those below; ``()`` for none. By default all of them if cells x genes are
-        at most 200 million (0.8 GB a layer), else none: :mod:`velotime.get` gives any block of them at any time, from
+        at most 200 million (0.8 GB per layer), else none: :mod:`velotime.get` gives any block of them at any time, from
         ``obsm["time_posterior"]``.
     seed
         The same seed gives the same result.
@@ -89,7 +89,7 @@ def recover_dynamics(
         Standard deviation of ds/dt, from uncertain time and an uncertain curve. float32.
     ``layers["Ms"]``, ``layers["Mu"]``
         Fitted means of spliced and unspliced under the posterior, at size factor 1. These are not smoothed counts:
-        they bear the names under which scVelo and CellRank look for the state that goes with the velocity. float32.
+        they have the names under which scVelo and CellRank look for the state that goes with the velocity. float32.
     ``layers["fit_t"]``
         Latent time, the same for all genes, where the gene was fitted. float32.
     ``var["fit_alpha"]``, ``["fit_beta"]``, ``["fit_gamma"]``
@@ -110,8 +110,9 @@ def recover_dynamics(
         What the curve explains of what a free mean along the clock would. float.
     ``var["fit_beta_se"]`` and the like
         Standard errors of log beta, log gamma, t_on and the last switch, with what uncertain times add; given the shape
-        of the curve that was found, and up to the clock's origin and unit. Those of rates hold what they promise, those
-        of switches hold the truth in seven or eight of ten cases at 90 % (docs/studies/calibration.md). float.
+        of the curve that was found, and up to the clock's origin and unit. 90 % intervals
+        from those of rates cover the truth in about 90 % of cases, from those of switches in 70 to 80 %
+        (docs/studies/calibration.md). float.
     ``var["fit_status"]``
         "fitted", or why not. category.
     ``var["velocity_genes"]``
@@ -170,7 +171,7 @@ def recover_dynamics(
         cell), ``gain_per_cell`` over constant means, and the share of ``poor_genes``, which vary along the clock as no
         curve of the model does.
     ``uns["knowledge"]``
-        ``table``: a row for each piece of what was known of the cells, with the ``n_cells`` that it tells of, how many
+        ``table``: a row for each piece of what was known of the cells, with the ``n_cells`` that it is about, how many
         ``nats`` speak for it (or, negative, against it) given the counts and all other pieces, Spearman ``correlation``
         of latent time with what it says of time, and whether it is ``in_conflict`` with the rest. ``log_weights``: of
         each row of each piece in each state.
@@ -234,7 +235,7 @@ def _(method: MixtureEM, adata: AnnData, reading: Reading, rng: Generator, watch
 
 
 def _warn(adata: AnnData, fit: Any) -> None:
-    """Say loudly what a reader must not overlook."""
+    """Warnings that a reader must not overlook."""
     doubts: list[UnclearWarning] = []
     if isinstance(fit, SoftFit):
         doubts += (*doubts_of(adata), *_about_groups(fit))

@@ -35,11 +35,11 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
     """Fit random halves of the cells from starts of their own, and see how far times, rates and direction vary.
 
     The intervals of :func:`recover_dynamics` hold for the direction, lineages and optimum that were found. These do
-    not: each replicate searches its start anew. All cells are then placed on its curves, and its clock is brought to
+    not: each replicate searches its start again. All cells are then placed on its curves, and its clock is brought to
     that of the whole fit by a linear regression (a relative clock has neither origin nor unit). Estimates from random
     halves without replacement scatter around that of the whole as the latter does around the truth, as
     ``1/m - 1/n = 1/n`` for m = n/2. (Half-sampling, McCarthy 1969.) Of labels that the method was told of, each
-    half holds 10 cells or more, as fewer would say nothing.
+    half holds 10 cells or more, as fewer would not be informative.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
 
     Returns
     -------
-    A row a replicate: ``agrees`` (does its time run as that of the fit) and ``correlation`` (Spearman, absolute).
+    One row per replicate: ``agrees`` (does its time run as that of the fit) and ``correlation`` (Spearman, absolute).
     Writes
 
     ``obs["latent_time_resampled_sd"]``, ``["latent_time_resampled_q05"]``, ``["latent_time_resampled_q95"]``

@@ -77,7 +77,7 @@ def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SC
     graphs = _graph(adata), sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH_NEG])
     points = embedding(adata, basis)
     placed = np.isfinite(points).all(axis=1)
-    # An edge to a cell without a place leads nowhere: without it, the other neighbours keep their say.
+    # An edge to a cell without a place leads nowhere: without it, the other neighbours keep their weight.
     among = sparse.diags(placed.astype(np.float32))
     positive, negative = (sparse.csr_matrix(among @ graph @ among) for graph in graphs)
     positive.eliminate_zeros()

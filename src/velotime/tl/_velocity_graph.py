@@ -58,7 +58,7 @@ def velocity_graph(
 
     ``pi_ij = corr(v_i, x_j - x_i)`` over genes, with v the velocity and x where cells are: spliced counts at size
     factor 1, averaged over each cell and its neighbours. (La Manno et al. 2018; scVelo, Bergen et al. 2020.) The
-    fitted means would not do for x: they lie on the fitted curve, where every displacement is along it.
+    fitted means are not used for x: they lie on the fitted curve, where every displacement is along it.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def velocity_graph(
         direction is uncertain diffuses. :func:`velotime.tl.transition_matrix` then gives the mean of the transitions
         that the draws give, each by the velocity of the curves at the state drawn.
     n_draws
-        Draws a cell; they are stratified, so 20 suffice.
+        Draws per cell; they are stratified, so 20 suffice.
     seed
         Of the draws; the same seed gives the same graph.
     genes
@@ -96,7 +96,7 @@ def velocity_graph(
         look for them (velotime does not: ``uns`` does not follow when cells are taken or put in order). With
         ``posterior``, those that stand for all draws: their transitions, at the default scale, are the mean.
     ``obs["velocity_self_transition"]``
-        How much the cell's best correlation lacks of what confident cells have. float.
+        How far the cell's best correlation is below that of confident cells. float.
     ``obsp["velotime_distances"]``, ``obsp["velotime_connectivities"]``, ``uns["velotime_neighbors"]``
         Neighbours, where there were none.
     ``uns["velocity_params"]["n_genes_left_out"]``, ``["n_cells_left_out"]``
