@@ -2,7 +2,7 @@
 
 A rule gives a value back as it is kept (NumPy's whole numbers as ``int``, one name as a tuple of one) or refuses it and
 says what is allowed. :class:`Settings` applies the rules of a dataclass to its fields, :func:`checked` those of a
-public function to its arguments. Every error reads alike::
+public function to its arguments. Every error has the same form::
 
     SoftEM(n_times=7): must be a whole number, 8 or more. The default is 64.
 """
@@ -94,16 +94,16 @@ def _shown(value: Any) -> str:
 
 
 # ------------------------------------------------------------------ doors
-class Settings(ABC):  # noqa: B024 - heirs may have abstract methods
+class Settings(ABC):  # noqa: B024 - subclasses may have abstract methods
     """Base of the frozen dataclasses of settings: every field has a rule, which ``__post_init__`` applies.
 
-    A class whose fields bear on each other checks that in a ``__post_init__`` of its own, after this one.
+    A class whose fields depend on each other checks that in a ``__post_init__`` of its own, after this one.
     """
 
     rules: ClassVar[Mapping[str, Rule]] = {}
 
     def __post_init__(self) -> None:
-        for own in fields(self):  # type: ignore[arg-type]  # every heir is a dataclass
+        for own in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
             value, default = getattr(self, own.name), None if own.default is MISSING else own.default
             kept = check(type(self).__name__, own.name, value, self.rules[own.name], default)
             object.__setattr__(self, own.name, kept)

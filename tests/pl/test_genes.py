@@ -23,7 +23,7 @@ def dense(adata, layer, g):
 
 
 def thetas(adata, g):
-    """Parameters of a gene, one array a lineage."""
+    """Parameters of a gene, one array per lineage."""
     return columns_of(Fitted.of(adata).theta(np.array([g])))
 
 

@@ -18,8 +18,8 @@ def in_cluster_coherence(adata: AnnData, *, column: str, genes: str = keys.VELOC
     """In-cluster coherence (ICCoh) of each group, in gene space.
 
     For each cell with neighbours of its own group: the mean cosine of its velocity with theirs; averaged over such
-    cells. 1: all move alike. (VeloAE, Qiao and Huang 2021.) A smooth model is coherent by construction, so this says
-    something only beside a direction that is right.
+    cells. 1: all move in the same direction. (VeloAE, Qiao and Huang 2021.) A smooth model is coherent by construction,
+    so this is informative only together with a measure of the direction.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def in_cluster_coherence(adata: AnnData, *, column: str, genes: str = keys.VELOC
 
     Returns
     -------
-    One value a group, NaN where no cell has a neighbour of its own group; counts of the cells and genes that were
+    One value per group, NaN where no cell has a neighbour of its own group; counts of the cells and genes that were
     left out for their NaN velocity stand in ``.attrs``.
 
     Raises
@@ -65,7 +65,7 @@ def velocity_confidence(adata: AnnData, *, genes: str = keys.VELOCITY_GENES) -> 
 
     Returns
     -------
-    One value a cell, NaN for cells whose velocity is NaN or that have no neighbour; counts of what was left out stand
+    One value per cell, NaN for cells whose velocity is NaN or that have no neighbour; counts of what was left out stand
     in ``.attrs``.
 
     Raises
@@ -92,10 +92,10 @@ def _mean_products(
     row = np.repeat(np.arange(len(labels)), np.diff(neighbors.indptr))
     near = neighbors.indices
     use = (labels[row] == labels[near]) & whole[row] & whole[near]
-    alike = sparse.csr_matrix((np.ones(use.sum()), (row[use], near[use])), shape=neighbors.shape)
+    same_label = sparse.csr_matrix((np.ones(use.sum()), (row[use], near[use])), shape=neighbors.shape)
     filled = np.where(whole[:, None], direction, 0.0)
-    degree = np.asarray(alike.sum(axis=1)).ravel()
-    product = np.einsum("ig,ig->i", alike @ filled, filled)
+    degree = np.asarray(same_label.sum(axis=1)).ravel()
+    product = np.einsum("ig,ig->i", same_label @ filled, filled)
     return np.where(degree > 0, product / np.maximum(degree, 1), np.nan), whole
 
 

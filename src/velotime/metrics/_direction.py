@@ -43,7 +43,7 @@ def cross_boundary_correctness(
 
     Returns
     -------
-    One value an edge, NaN where no cell has a neighbour across; its mean is the usual summary. How many cells and
+    One value per edge, NaN where no cell has a neighbour across; its mean is the usual summary. How many cells and
     genes were left out for their NaN velocity stands in ``.attrs``.
 
     Raises
@@ -63,7 +63,7 @@ def k_hop_correctness(
     basis: str | GeneSpace = "umap",
     n_hops: int = 5,
 ) -> pd.DataFrame:
-    """Direction correctness within k steps, calibrated by that towards cells reached alike in any group.
+    """Direction correctness within k steps, calibrated by that towards cells of any group at the same distance.
 
     For each cell i of the source group with neighbours in the target group let ``T_1`` be these, and ``T_k`` the
     cells of the target group that are neighbours of ``T_(k-1)``; let ``A_1`` be all neighbours of i and ``A_k`` all
@@ -74,7 +74,7 @@ def k_hop_correctness(
     The k-CBDir of VeloVAE (Gu, Song, Blaauw and Welch 2026, PLoS Comput Biol, doi 10.1371/journal.pcbi.1014060;
     ``gen_cross_boundary_correctness`` with ``dir_test=True`` of its ``evaluation_util``), with all cells reached
     where VeloVAE keeps the 30 best of the target and a random 30 of the others: that raises one mean and not the
-    other, and the score of a random velocity is then not 0. Nor is the latent time asked here.
+    other, and the score of a random velocity is then not 0. Nor is the latent time used here.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def k_hop_correctness(
 
     Returns
     -------
-    One row an edge, one column ("1" to ``n_hops``) a number of steps; NaN where no cell has a neighbour across.
+    One row per edge, one column per number of steps ("1" to ``n_hops``); NaN where no cell has a neighbour across.
     Counts of what was left out stand in ``.attrs``.
 
     Raises
@@ -138,7 +138,7 @@ def _edge_scores(
 
 
 def _further(reached: sparse.csr_matrix, steps: sparse.csr_matrix, cells: np.ndarray) -> sparse.csr_matrix:
-    """One step on, without coming home: there is no way to the cell itself."""
+    """One step further, without returning to the cell itself."""
     onward = sparse.csr_matrix(reached @ steps)
     home = sparse.csr_matrix((np.ones(len(cells)), (np.arange(len(cells)), cells)), shape=onward.shape)
     onward = sparse.csr_matrix(onward - onward.multiply(home))

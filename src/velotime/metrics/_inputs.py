@@ -25,7 +25,7 @@ class GeneSpace(Settings):
     """Where directions are measured: among genes, not on an embedding.
 
     Cells lie at their spliced counts at size factor 1, averaged over each cell and its neighbours, as in
-    :func:`velotime.tl.velocity_graph`. (The fitted means in ``layers["Ms"]`` would not do: they lie on the fitted
+    :func:`velotime.tl.velocity_graph`. (The fitted means in ``layers["Ms"]`` are not used: they lie on the fitted
     curve, where every displacement is along it.)
 
     Parameters
@@ -96,7 +96,7 @@ def read_vectors(adata: AnnData, space: str | GeneSpace) -> Vectors:
 def gene_velocity(adata: AnnData, column: str) -> tuple[FloatArray, np.ndarray, int]:
     """Velocities ``(cells, genes)`` of the genes marked in a var column, their indices, and how many had none.
 
-    Genes that are NaN in every cell were not fitted and go; NaN in some cells is the cells' matter.
+    Genes that are NaN in every cell were not fitted and go; cells that are NaN in some are left out by the caller.
     """
     require_velocity(adata)
     if column not in adata.var:

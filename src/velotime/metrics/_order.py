@@ -41,7 +41,7 @@ def time_order(
 
     Returns
     -------
-    One value an edge, NaN where a group has no time; ``.attrs["n_cells_left_out"]`` counts the cells whose time is
+    One value per edge, NaN where a group has no time; ``.attrs["n_cells_left_out"]`` counts the cells whose time is
     NaN.
 
     Raises

@@ -43,8 +43,8 @@ def self_transition(transitions: sparse.csr_matrix) -> float:
 def row_entropy(transitions: sparse.csr_matrix) -> FloatArray:
     """Entropy of where each cell goes: ``H_i = -sum_j p_ij log p_ij``, nats, ``(cells,)``.
 
-    0: one way only; log n: n ways, all alike. Its mean over cells is the usual summary (Shannon 1948; as a measure
-    of plasticity, CellRank, Lange et al. 2022).
+    0: one way only; log n: n ways, all equally likely. Its mean over cells is the usual summary (Shannon 1948; as a
+    measure of plasticity, CellRank, Lange et al. 2022).
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def _checked(transitions: sparse.csr_matrix) -> tuple[sparse.csr_matrix, np.ndar
     matrix = sparse.csr_matrix(transitions, dtype=np.float64)
     matrix.sum_duplicates()
     if matrix.shape[0] != matrix.shape[1]:
-        raise InputError(f"transitions are {matrix.shape}: they must be square, one row and one column a cell.")
+        raise InputError(f"transitions are {matrix.shape}: they must be square, one row and one column per cell.")
     total = np.asarray(matrix.sum(axis=1)).ravel()
     used = total != 0
     if not np.all(np.abs(total[used] - 1) < 1e-3) or (matrix.data < 0).any():

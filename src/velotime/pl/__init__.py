@@ -1,4 +1,4 @@
-"""Plots on matplotlib, in scanpy's manner."""
+"""Plots with matplotlib, in the style of scanpy."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from velotime.pl._axes import is_categorical, name_column, require_column
 MISSING = "lightgray"
 # Told apart by the colour-blind (Okabe and Ito), and other than those of scanpy, which clusters have.
 LINEAGE_PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
-LEGEND_ROWS = 14  # labels a column of the legend
+LEGEND_ROWS = 14  # labels per column of the legend
 LEGENDS = ("right margin", "on data", None)
 
 

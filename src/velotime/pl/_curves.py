@@ -19,7 +19,7 @@ from velotime.pl._colors import palette_of
 CURVE_POINTS = 401
 BATCH = 128  # genes whose curves are computed at a time
 PIECES = 24  # of latent time, in which counts are averaged
-LEAST_CELLS = 5  # a mean over fewer says nothing
+LEAST_CELLS = 5  # a mean over fewer is too noisy
 WIDTH = 1.645  # standard deviations either side: 90 % of a normal distribution
 
 
@@ -32,7 +32,7 @@ class Curve:
     lineage
         Name of the lineage.
     color
-        Its colour; black if there is but one.
+        Its colour; black if there is only one.
     times
         Times, ``(times,)``, relative.
     means
@@ -55,7 +55,7 @@ class Curve:
 
 
 def gene_curves(fitted: Fitted, g: int) -> list[Curve]:
-    """The curves of a fitted gene, one a lineage; none if it was not fitted."""
+    """The curves of a fitted gene, one per lineage; none if it was not fitted."""
     return next(iter(curves_of(fitted, np.array([g]))))
 
 

@@ -82,7 +82,7 @@ def _stack_lineages(ax: Axes, adata: AnnData, times: FloatArray, density: FloatA
 
 
 def _draw_groups(ax: Axes, adata: AnnData, times: FloatArray, density: FloatArray) -> None:
-    """One line a group, in the order of the rows; a label's in its colour."""
+    """One line per group, in the order of the rows; a label's in its colour."""
     names = _group_names(adata, len(density))
     column = getattr(getattr(Fitted.of(adata).settings, "prior", None), "by", None)
     palette = dict(zip(names, default_palette(len(names)), strict=True))

@@ -105,7 +105,7 @@ def _draw_switches(ax: Axes, x: FloatArray, y: FloatArray, curve: Curve) -> None
 
 
 def _draw_band(ax: Axes, curve: Curve, covariance: FloatArray) -> None:
-    """A strip as wide as 90 % of the posterior across the curve, one quadrilateral a piece of time."""
+    """A strip as wide as 90 % of the posterior across the curve, one quadrilateral per piece of time."""
     points = curve.means[::-1].T  # (times, (s, u))
     span = np.maximum(np.ptp(points, axis=0), 1e-12)
     along = np.gradient(points / span, axis=0)

@@ -51,7 +51,7 @@ def velocity_field(
 
         v(p) = sum_i w_i v_i / sum_i w_i
 
-    as scVelo has it (there over the nearest neighbours only). The kernel is a product of one for x and one for y, so
+    as in scVelo (there over the nearest neighbours only). The kernel is a product of one for x and one for y, so
     both sums are products of matrices, (columns, cells) by (cells, rows), and need no search for neighbours. Where the
     mass ``sum_i w_i`` is below ``min_density`` of that where cells are many (its 99th percentile), v is NaN.
 

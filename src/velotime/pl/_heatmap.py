@@ -64,7 +64,7 @@ def heatmap(
     n_genes
         How many of them, where none are given.
     color
-        An obs column of labels: the commonest one at each time is shown above.
+        An obs column of labels: the most common one at each time is shown above.
     layer
         The layer to show; that of the spliced counts by default.
     cmap
@@ -150,7 +150,7 @@ def _name_genes(ax: Axes, names: list[str]) -> None:
 
 
 def _draw_strip(ax: Axes, adata: AnnData, color: str) -> None:
-    """The commonest label at each time, in a strip above, with a legend; grey where most cells have none."""
+    """The most common label at each time, in a strip above, with a legend; grey where most cells have none."""
     labels, codes = labels_of(adata, color)
     palette = palette_of(adata, color, labels)
     weight = _kernel(Fitted.of(adata).latent_time)

@@ -1,4 +1,4 @@
-"""Velocity on an embedding: streams, a grid of arrows, an arrow a cell."""
+"""Velocity on an embedding: streams, a grid of arrows, an arrow per cell."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from velotime.pl._colors import color_cells, figure_size
 from velotime.pl._grid import Field, velocity_field
 from velotime.tl import velocity_embedding, velocity_graph
 
-STREAM_GRID = 50  # grid points an axis; scVelo's
+STREAM_GRID = 50  # grid points per axis; scVelo's
 LONGEST = 95  # percentile of the lengths that is drawn as one spacing: a few long arrows must not shrink the others
 ROOM = 0.06  # of the range of the cells, left around them
 ARROW_LENGTH = 0.05  # of the embedding's width, for the same percentile of single cells

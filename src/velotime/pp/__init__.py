@@ -1,4 +1,4 @@
-"""Preprocessing: what happens to counts before a fit."""
+"""Preprocessing of counts before a fit."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def filter_genes(
     ``obs["initial_size_unspliced"]``, ``obs["initial_size_spliced"]``
         Each cell's total over all genes, before filtering. float.
     ``uns["filter_genes"]``
-        How many genes were kept, and how many went, by reason. dict.
+        How many genes were kept, and how many were removed, by reason. dict.
 
     Raises
     ------

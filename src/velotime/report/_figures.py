@@ -89,7 +89,7 @@ def _portrait(values: str) -> Any:
 def _along(name: str) -> Any:
     last = name == "spliced"  # of the two, one above the other: only the lower names their common axis
     plot = _figure(name, 225 if last else 200, TIME_LABEL if last else "", name)
-    plot.min_border_left = 64  # so that both begin at one line
+    plot.min_border_left = 64  # so that both begin at the same line
     _cells_of(plot, name)
     plot.patches("xs", "ys", color="color", alpha=0.22, line_color=None, source=_source(f"{name}_bands", CURVE))
     _fit_of(plot, name)

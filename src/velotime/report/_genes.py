@@ -69,7 +69,7 @@ class GeneFacts:
     columns
         Of the table: those that the fit has.
     table
-        One row a fitted gene, by name, that which tells most of time first; intervals in ``_low`` and ``_high``.
+        One row per fitted gene, by name, the most informative about time first; intervals in ``_low`` and ``_high``.
     n_fitted
         Genes that were fitted: as many as the table has, or more where it would grow too large.
     left_out

@@ -1,4 +1,4 @@
-"""The page: facts and data in a template, all of it in one file that asks nothing of the network."""
+"""The page: facts and data in a template, all of it in one file that needs no network."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def report(
     InputError
         If nothing is fitted, the basis is not there, or the file cannot be written.
     """
-    # Both take a while to import, which those who write no report need not wait for.
+    # Both take a while to import, so they are imported only when a report is written.
     from velotime.report._cells import collect_cells
     from velotime.report._facts import collect
     from velotime.report._genes import collect_genes

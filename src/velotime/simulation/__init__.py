@@ -1,4 +1,4 @@
-"""Cells from known rates: the oracle of the tests and the data of the demo."""
+"""Simulated cells with known rates, for the tests and the demo."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def branch_theta(theta: FloatArray, branches: Branches, rng: Generator) -> Float
 
 
 def draw_lineages(time: FloatArray, branches: Branches, rng: Generator) -> np.ndarray:
-    """Lineage of each cell, ``(cells,)``: late cells are shared alike between the lineages that have left by then."""
+    """Lineage of each cell, ``(cells,)``: late cells are shared equally between the lineages that have left by then."""
     lineage = np.zeros(len(time), dtype=int)
     wish = rng.integers(0, branches.n_lineages, len(time))
     for k, leaves in enumerate(branches.times, start=1):

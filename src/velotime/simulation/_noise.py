@@ -48,7 +48,7 @@ class NegativeBinomialCounts(Counts):
 class GaussianValues(Counts):
     """Normal values with one standard deviation, relative to each gene's mean.
 
-    For normalised values, which bear no depth: pass ``depth=LogNormalDepth(0)`` with it.
+    For normalised values, which have no depth: pass ``depth=LogNormalDepth(0)`` with it.
     """
 
     sd: float = 0.3

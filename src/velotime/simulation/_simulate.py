@@ -65,7 +65,7 @@ def simulate(
     n_cells, n_genes
         Size of the data.
     rng
-        Where every random number comes from.
+        The generator of all random numbers.
     times
         Distribution of the cells over the clock, [0, 1].
     genes
