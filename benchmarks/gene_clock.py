@@ -1,4 +1,4 @@
-"""``TwoStageEM`` with a clock a gene on the pancreas: the genes with counts in 60 cells or more in either layer.
+"""``TwoStageEM`` with a clock per gene on the pancreas: the genes with counts in 60 cells or more in either layer.
 
     python benchmarks/gene_clock.py [--repeats 3] [--data FOLDER]
 
@@ -53,11 +53,9 @@ def main() -> None:
     adata = adata[:, np.min(cells, axis=0) >= 60].copy()
     vt.pp.moments(adata)
     vt.tl.recover_dynamics(adata[::20].copy(), method=vt.TwoStageEM(), progress=False)
+    print(f"{'':>6} {'':>9} {'wall':>7} {'CPU':>7} {'us per':>10} {'stages':>8} {'MB of':>10} {'of':>10} {'peak':>10}")
     print(
-        f"{'':>6} {'':>9} {'wall':>7} {'CPU':>7} {'us a gene':>10} {'stages':>8} {'MB of':>10} {'of':>10} {'peak':>10}"
-    )
-    print(
-        f"{'genes':>6} {'converged':>9} {'s':>7} {'s':>7} {'and cell':>10} {'Spearman':>8} {'moments':>10} "
+        f"{'genes':>6} {'converged':>9} {'s':>7} {'s':>7} {'gene, cell':>10} {'Spearman':>8} {'moments':>10} "
         f"{'results':>10} {'beyond':>10}"
     )
     given, before = set(adata.layers), peak()

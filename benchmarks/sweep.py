@@ -32,7 +32,7 @@ def seconds(task) -> float:
 
 
 def peak() -> float:
-    """Rate of a single-precision matrix product, floating-point operations a second."""
+    """Rate of a single-precision matrix product, floating-point operations per second."""
     a = np.random.default_rng(0).random((4000, 4000), dtype=np.float32)
     return 2 * 4000**3 / seconds(lambda: a @ a)
 

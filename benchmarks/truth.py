@@ -2,7 +2,7 @@
 
     python benchmarks/truth.py [--data FOLDER] [--seeds 6]
 
-Simulated: 2,000 cells x 500 genes, mean 0.3 unspliced and 1 spliced counts a gene, negative-binomial. Correlations are
+Simulated: 2,000 cells x 500 genes, mean 0.3 unspliced and 1 spliced counts per gene, negative-binomial. Correlations
 of logs, over genes that change.
 """
 

@@ -219,7 +219,7 @@ def outliers(u: np.ndarray, s: np.ndarray, sd: tuple, rng: Generator) -> tuple[n
 
 
 def own_pace(u: np.ndarray, s: np.ndarray, sd: tuple, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Each gene in each cell expressed by a factor of its own, log-normal with sd 0.5, alike in both layers."""
+    """Each gene in each cell expressed by a factor of its own, log-normal with sd 0.5, the same in both layers."""
     factor = rng.lognormal(0, 0.5, u.shape)
     return u * factor + sd[0] * rng.normal(size=u.shape), s * factor + sd[1] * rng.normal(size=s.shape)
 

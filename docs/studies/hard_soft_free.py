@@ -33,7 +33,7 @@ HERE = Path(__file__).resolve()
 def methods() -> dict[str, Any]:
     """By the name under which they stand in the tables."""
     return {
-        "two stages, a clock a gene": vt.TwoStageEM(),
+        "two stages, a clock per gene": vt.TwoStageEM(),
         "the same, curves by exact times": vt.TwoStageEM(clock=vt.GeneClock(last=vt.ExactTimes())),
         "two stages, shared clock": vt.TwoStageEM(clock="shared"),
         "soft, Gaussian": vt.SoftEM(noise=vt.Gaussian()),
@@ -60,7 +60,7 @@ def common(fitted: AnnData, method: Any, seconds: float) -> dict[str, Any]:
     record = fitted.uns["recover_dynamics"]
     return {
         "data": "counts" if method.reads is Reads.COUNTS else "moments",
-        "log-likelihood a cell": f"{record['log_likelihood'] / fitted.n_obs:,.1f}",
+        "log-likelihood per cell": f"{record['log_likelihood'] / fitted.n_obs:,.1f}",
         "status": record["status"],
         "seconds": seconds,
         "of which starts": record.get("seconds_starts", np.nan),
@@ -108,13 +108,13 @@ def averaged(frame: pd.DataFrame) -> pd.DataFrame:
     texts = frame.groupby(keys, sort=False).first()
     mean = texts.assign(**{name: numbers[name] for name in numbers.columns}).reset_index()
     order = ["Spearman of time", "error of time", "gamma/beta", "gamma", "seconds", "of which starts"]
-    mean = mean[[*keys, "data", "log-likelihood a cell", *order, "status"]]
+    mean = mean[[*keys, "data", "log-likelihood per cell", *order, "status"]]
     return _text(mean)
 
 
 def shares(frame: pd.DataFrame) -> str:
     """What the curve explains of what free components would, a sentence."""
-    value = frame["log-likelihood a cell"].str.replace(",", "").astype(float)
+    value = frame["log-likelihood per cell"].str.replace(",", "").astype(float)
     by = frame.assign(value=value).groupby(["times", "method"])["value"].mean()
     found = []
     for times in TIMES:

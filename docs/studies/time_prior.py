@@ -1,10 +1,10 @@
 """Does a learned time prior help? Everything that docs/studies/time_prior.md shows comes from here.
 
     python docs/studies/time_prior.py                 # tables and figure from time_prior.csv, in seconds
-    python docs/studies/time_prior.py --fit           # all fits anew (450 simulated, 6 of the pancreas): 25 minutes
+    python docs/studies/time_prior.py --fit           # all fits again (450 simulated, 6 of the pancreas): 25 minutes
     python docs/studies/time_prior.py --fit --seeds 2 # fewer, to look at
 
-One fit a row: a data set (distribution of times, depth, seed) under one prior, on a random 70 % of its counts; the
+One fit per row: a data set (distribution of times, depth, seed) under one prior, on a random 70 % of its counts; the
 other 30 % give the held-out log-likelihood.
 """
 
@@ -40,7 +40,7 @@ HERE = Path(__file__).resolve().parent
 ROWS = HERE / "time_prior.csv"
 N_CELLS, N_GENES = 500, 100
 DEPTHS = {"shallow": (0.1, 0.33), "middle": (0.3, 1.0), "deep": (0.9, 3.0)}  # mean unspliced and spliced counts
-MISLABELLED = 0.1  # of the cells have a label drawn anew, as clusters are never pure
+MISLABELLED = 0.1  # of the cells have a label drawn again, as clusters are never pure
 LABEL = "label"
 LEAST_SPEARMAN = 0.5  # of fitted with true times; with less a fit has not found the trajectory
 Row: TypeAlias = dict[str, float | str]
@@ -75,7 +75,7 @@ PRIORS = {
 
 # ---------------------------------------------------------------------- data
 def simulated(times: str, depth: str, seed: int) -> AnnData:
-    """Cells with a label: the group, or the third of the clock, some labels drawn anew."""
+    """Cells with a label: the group, or the third of the clock, some labels drawn again."""
     rng = np.random.default_rng(seed)
     mean_unspliced, mean_spliced = DEPTHS[depth]
     adata = sim.simulate(
@@ -255,7 +255,7 @@ def overall(rows: pd.DataFrame) -> str:
         ("spearman", "Spearman", False, 1),
         ("log_beta_error", "error of log beta", True, -1),
         ("log_gamma_error", "error of log gamma", True, -1),
-        ("heldout", "held-out log-likelihood a cell", False, 1),
+        ("heldout", "held-out log-likelihood per cell", False, 1),
         ("iterations", "iterations", False, -1),
     ):
         for prior in ("learned", "by label"):
@@ -283,7 +283,7 @@ def pancreas_table(rows: pd.DataFrame) -> str:
             {
                 "prior": frame.index,
                 "Spearman with stages": [f"{value:.4f}" for value in frame["spearman"]],
-                "held-out nats a cell, below the best": [f"{value:.3f}" for value in behind],
+                "held-out nats per cell, below the best": [f"{value:.3f}" for value in behind],
                 "iterations": [f"{value:.1f}" for value in frame["iterations"]],
             }
         )
@@ -295,7 +295,7 @@ def figure(rows: pd.DataFrame) -> None:
     panels = (
         ("rms", "rms error of time", True),
         ("log_gamma_error", "error of log gamma", True),
-        ("heldout", "held-out nats a cell", False),
+        ("heldout", "held-out nats per cell", False),
     )
     drawn, axes = plt.subplots(3, len(TIMES), figsize=(11, 6.2), sharex=True, sharey="row", layout="constrained")
     for line, (column, name, relative) in zip(axes, panels, strict=True):
@@ -330,7 +330,7 @@ def page(rows: pd.DataFrame) -> None:
             "overall": overall(cells),
             "times": contrasts(cells, {"rms": ("rms error", None), "spearman": ("Spearman", 4)}),
             "rates": contrasts(cells, {"log_beta_error": ("log beta", None), "log_gamma_error": ("log gamma", None)}),
-            "heldout": contrasts(cells, {"heldout": ("held-out nats a cell", 3), "iterations": ("iterations", 1)}),
+            "heldout": contrasts(cells, {"heldout": ("held-out nats per cell", 3), "iterations": ("iterations", 1)}),
             "pancreas": pancreas_table(pancreas),
         },
     )
@@ -339,7 +339,7 @@ def page(rows: pd.DataFrame) -> None:
 def main() -> None:
     """Fit if asked to, then fill the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fit", action="store_true", help="all fits anew")
+    parser.add_argument("--fit", action="store_true", help="all fits again")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--data", type=Path, default=HERE.parents[1].parent / "shared" / "data")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What the stages of the two-stage EM buy, and whether one time a cell bends the rates.
+"""What the stages of the two-stage EM buy, and whether one time per cell bends the rates.
 
     python docs/studies/two_stages.py     # some minutes; fills two_stages.md and its figures
 
@@ -202,7 +202,7 @@ def convergence() -> tuple[pd.DataFrame, list[tuple[str, np.ndarray, np.ndarray]
 
 
 def own_clocks() -> pd.DataFrame:
-    """One clock a gene, on scVelo's model: error of gamma/beta by iterations, hard and soft."""
+    """One clock per gene, on scVelo's model: error of gamma/beta by iterations, hard and soft."""
     rows = []
     for name, noise, averaged in (
         ("values, noise 0.3", 0.3, 1),
@@ -223,7 +223,7 @@ def own_clocks() -> pd.DataFrame:
                             "times": how,
                             "at most": str(longest),
                             "iterations": sum(len(stage.trace.bound) for stage in stages),
-                            "log-likelihood a cell and gene": best.value.sum() / data.n_cells / data.n_genes,
+                            "log-likelihood per cell and gene": best.value.sum() / data.n_cells / data.n_genes,
                             "gamma/beta": float(np.median(np.abs(best.curves.theta[:, LOG_R] - ratio))),
                         }
                     )
