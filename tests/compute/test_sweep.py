@@ -72,7 +72,7 @@ TWINS = {NegativeBinomial: negative_binomial, Poisson: poisson, Gaussian: gaussi
 
 
 def twin(case: Case, temperature: float) -> dict[str, np.ndarray]:
-    """Everything the sweep does, a cell and a state at a time."""
+    """Everything the sweep does, one cell and one state at a time."""
     density = TWINS[type(case.noise)]
     q = np.empty((N_CELLS, N_STATES))
     for i in range(N_CELLS):

@@ -1,4 +1,4 @@
-"""One time a cell: exact against brute force, explicit against truth."""
+"""One time per cell: exact against brute force, explicit against truth."""
 
 from __future__ import annotations
 

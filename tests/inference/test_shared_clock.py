@@ -1,4 +1,4 @@
-"""One time a cell on a shared clock, against simulated truth."""
+"""One time per cell on a shared clock, against simulated truth."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_points_do_not_change_where_the_fit_ends(two_stage, monkeypatch):
     every = fit(simulated())
     for name in ("fit_gamma", "fit_beta", "fit_sigma_s"):
         assert np.median(np.abs(np.log(every.var[name] / two_stage.var[name]))) < 0.01, name
-    assert np.quantile(np.abs(every.varm["loss"] - two_stage.varm["loss"]), 0.8) < 2e-3  # nats a cell
+    assert np.quantile(np.abs(every.varm["loss"] - two_stage.varm["loss"]), 0.8) < 2e-3  # nats per cell
 
 
 @pytest.mark.parametrize("last", [vt.ExactTimes(), vt.PosteriorTimes()])
