@@ -1,4 +1,4 @@
-"""TwoStageEM and SoftEM against scVelo on scVelo's own simulation, side by side on the same files.
+"""TwoStageEM and SoftEM against scVelo on scVelo's own simulation, on the same files.
 
     python benchmarks/against_scvelo.py [--peer-python .venv-peers/bin/python] [--seeds 20] [--cells 300] [--genes 30]
 

@@ -1,10 +1,10 @@
-"""Do intervals hold what they promise? Coverage of 90 % intervals over seeds and settings, on simulated cells.
+"""Do intervals have the coverage that they claim? Coverage of 90 % intervals over seeds and settings, on simulated cells.
 
     python benchmarks/calibration.py [--seeds 10] [--settings "true model, Poisson"]   # measures, into calibration.csv
     python benchmarks/calibration.py --resampled [--seeds 4]                            # the same with vt.tl.resample
     python benchmarks/calibration.py --write                                            # the page from calibration.csv
 
-docs/studies/calibration.md says what is compared and how. What stands in the file already is not measured again.
+docs/studies/calibration.md says what is compared and how. What is in the file already is not measured again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The velocity graph: scale on one's own, speed and agreement side by side with scVelo.
+"""The velocity graph: scaling, and speed and agreement compared with scVelo.
 
     python benchmarks/graph.py [--cells 100000] [--skip-scvelo]
 

@@ -9,5 +9,5 @@ RANK = {"Ductal": 0, "Ngn3 low EP": 1, "Ngn3 high EP": 2, "Pre-endocrine": 3}
 
 
 def stages(adata: AnnData) -> np.ndarray:
-    """Rank of each cell's stage, 4 for the four fates alike."""
+    """Rank of each cell's stage, 4 for all four fates."""
     return np.array([RANK.get(label, 4) for label in adata.obs["clusters"]])

@@ -2,8 +2,8 @@
 
     python benchmarks/sweep.py
 
-Prints, a row a case, the median over repeats of the rate of multiply-adds on counts (two operations a non-zero and
-state, once for the scores and once for the sums), and its share of the peak measured beside it.
+Prints, one row per case, the median over repeats of the rate of multiply-adds on counts (two operations per non-zero
+and state, once for the scores and once for the sums), and its share of the peak measured beside it.
 """
 
 from __future__ import annotations

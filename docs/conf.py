@@ -16,7 +16,7 @@ sys.path.insert(0, str(HERE / "_extensions"))
 import api_pages  # noqa: E402
 import inventories  # noqa: E402
 
-# Kernels of the notebooks inherit these: results are the same on any machine, and cores are not fought over.
+# Kernels of the notebooks inherit these: results are the same on any machine, and cores are not overcommitted.
 for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
@@ -40,7 +40,7 @@ extensions = [
 exclude_patterns = ["_build", "_extensions", "_templates", "**.ipynb_checkpoints"]
 templates_path = ["_templates"]
 
-# API pages are written from the packages' `__all__`, so that a new public name has a page without further ado.
+# API pages are written from the packages' `__all__`, so that a new public name has a page.
 api_pages.write(HERE / "api")
 autosummary_generate = True
 autosummary_context = {"used_in": api_pages.used_in(HERE)}

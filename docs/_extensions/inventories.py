@@ -1,6 +1,6 @@
 """What the site links to on other sites.
 
-Whole inventories come from the network, which a build without one must do without: then the few objects listed here are
+Whole inventories come from the network, which a build may not have: then only the few objects listed here are
 known. Where the site is published (Read the Docs) the whole ones go first.
 """
 

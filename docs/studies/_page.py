@@ -1,7 +1,7 @@
-"""What the studies share: their scripts write tables into their own page, so that no number in it is typed by hand.
+"""Shared by the studies: their scripts write tables into their own page, so that no number in it is typed by hand.
 
-A page holds pairs of markers, ``<!-- begin NAME -->`` and ``<!-- end NAME -->``, each on a line of its own; what stands
-between them is the script's. A script that leaves a marker unfilled, or fills one that is not there, fails.
+A page holds pairs of markers, ``<!-- begin NAME -->`` and ``<!-- end NAME -->``, each on a line of its own; what is
+between them is written by the script. A script that leaves a marker unfilled, or fills one that is not there, fails.
 """
 
 from __future__ import annotations

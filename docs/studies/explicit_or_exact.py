@@ -39,7 +39,7 @@ P = SwitchParameter
 
 @dataclass(frozen=True)
 class Cells:
-    """Values of cells whose times are known, and the curves that the reader of time believes in."""
+    """Values of cells whose times are known, and the curves that times are read with."""
 
     unspliced: np.ndarray
     spliced: np.ndarray
@@ -252,7 +252,7 @@ def drifting(theta: np.ndarray, rng: Generator, together: bool) -> tuple[np.ndar
 
 
 def violations() -> pd.DataFrame:
-    """Errors where the model that the reader believes in is not that of the cells."""
+    """Errors where the model that times are read with is not that of the cells."""
     kinds: dict[str, Callable[[np.ndarray, Generator], Cells]] = {
         "none": lambda theta, rng: observe(theta, rng),
         "bursts: gamma noise, u and s correlated 0.7": lambda theta, rng: observe(theta, rng, bursts),

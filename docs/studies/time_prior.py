@@ -230,7 +230,7 @@ def plain(frame: pd.DataFrame, digits: int) -> list[str]:
 
 
 def contrasts(rows: pd.DataFrame, columns: dict[str, tuple[str, int | None]]) -> str:
-    """A row a setting: each quantity under the uniform prior, and what the others change.
+    """One row per setting: each quantity under the uniform prior, and what the others change.
 
     ``columns`` gives for each quantity its name in the table and the digits of differences, or None for percent.
     """

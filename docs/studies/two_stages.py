@@ -63,7 +63,7 @@ def problem_of(adata: AnnData) -> SoftProblem:
 
 @dataclass
 class Recorded:
-    """A problem of the loop that remembers what went through it."""
+    """A problem of the loop that records its iterations."""
 
     problem: Any
     parameters: list[SoftParameters] = field(default_factory=list)
@@ -83,7 +83,7 @@ class Recorded:
 
 
 def run(problem: Any, first: SoftParameters, longest: int, tolerance: float) -> tuple[Recorded, Run]:
-    """The loop without heat."""
+    """The loop without annealing."""
     recorded = Recorded(problem)
     statistics, _ = recorded.expect(first, 1.0)
     return recorded, run_em(recorded, first, statistics, Schedule(0, 1.0, longest, tolerance))
@@ -276,7 +276,7 @@ def cost() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def draw(changes: dict[str, list[np.ndarray]], paths: list[tuple[str, np.ndarray, np.ndarray]], costs: pd.DataFrame):
-    """Change of the rates, error of gamma/beta on the way to convergence, seconds an E-step."""
+    """Change of the rates, error of gamma/beta on the way to convergence, seconds per E-step."""
     figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
     for name, change in changes.items():
         axes[0].semilogy(np.arange(1, len(change[0]) + 1), change[0], ".-", label=name)
@@ -290,7 +290,7 @@ def draw(changes: dict[str, list[np.ndarray]], paths: list[tuple[str, np.ndarray
     axes[1].set_ylim(0, 1.6 * max(error.max() for _, error, _ in paths))
     for name in costs.columns[1:]:
         axes[2].loglog(costs["genes"], costs[name], "o-", label=name)
-    axes[2].set(xlabel="genes", ylabel="processor seconds an E-step", title=f"{CELLS:,} cells")
+    axes[2].set(xlabel="genes", ylabel="processor seconds per E-step", title=f"{CELLS:,} cells")
     for ax in axes:
         ax.legend(frameon=False, fontsize=8, ncols=2 if ax is axes[1] else 1)
         ax.spines[["top", "right"]].set_visible(False)
