@@ -40,7 +40,7 @@ def shared_data():
 
 
 def drawn_object(*, n_lineages: int = 1):
-    """150 cells, 12 genes as a fit leaves them, made from the truth of a simulation: alike everywhere, in no time."""
+    """150 cells, 12 genes as a fit leaves them, made from a simulation's truth: the same on every machine, quick."""
     branches = vt.simulation.Branches(times=(0.4,)) if n_lineages == 2 else None
     rng = np.random.default_rng(3)
     adata = vt.simulation.simulate(150, 12, rng=rng, branches=branches, mean_unspliced=2.0, mean_spliced=6.0)

@@ -1,4 +1,4 @@
-"""Arguments of every public function: of the wrong kind they are refused at the door, in one form of error."""
+"""Arguments of every public function: those of the wrong kind are refused before any work, in one form of error."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_allowed(function, argument, value):
 
 
 @pytest.mark.parametrize(("function", "argument", "value"), cases(1))
-def test_refused_at_the_door(function, argument, value):
+def test_refused_before_any_work(function, argument, value):
     called = FUNCTIONS[function]
     required = {
         name: TABLE[function][name][0][0]

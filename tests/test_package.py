@@ -1,4 +1,4 @@
-"""Conventions of the public face."""
+"""Conventions of the public names."""
 
 from __future__ import annotations
 

@@ -187,13 +187,13 @@ WITHOUT = {
 }
 
 
-def heirs(kind):
-    return {kind, *(heir for child in kind.__subclasses__() for heir in heirs(child))}
+def subclasses(kind):
+    return {kind, *(below for child in kind.__subclasses__() for below in subclasses(child))}
 
 
 KINDS = {
     kind.__name__: kind
-    for kind in heirs(Settings)
+    for kind in subclasses(Settings)
     if "__dataclass_fields__" in vars(kind) and kind.__module__.startswith("velotime")
 }
 

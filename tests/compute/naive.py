@@ -1,4 +1,4 @@
-"""The slow, obvious twin of the compiled backend: one cell, one state, one gene at a time, in float64."""
+"""A slow, simple reference of the compiled backend: one cell, one state, one gene at a time, in float64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Correlations along edges against NumPy in float64, where float32 would lose its digits."""
+"""Correlations along edges against NumPy in float64, where float32 would lose precision."""
 
 from __future__ import annotations
 

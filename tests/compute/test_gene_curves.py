@@ -1,4 +1,4 @@
-"""Single genes' curves and cells on them, against slow twins."""
+"""Single genes' curves and cells on them, against slow references."""
 
 from __future__ import annotations
 

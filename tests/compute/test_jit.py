@@ -1,4 +1,4 @@
-"""The decorator of the kernels: what its cache knows of, and what happens where nothing can be kept."""
+"""The decorator of the kernels: what its cache depends on, and what happens where no cache can be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sweep against a slow, obvious twin, for every noise model, sparse and dense."""
+"""The sweep against a slow, simple reference, for every noise model, sparse and dense."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Case:
 TWINS = {NegativeBinomial: negative_binomial, Poisson: poisson, Gaussian: gaussian}
 
 
-def twin(case: Case, temperature: float) -> dict[str, np.ndarray]:
+def reference(case: Case, temperature: float) -> dict[str, np.ndarray]:
     """Everything the sweep does, one cell and one state at a time."""
     density = TWINS[type(case.noise)]
     q = np.empty((N_CELLS, N_STATES))
@@ -104,10 +104,10 @@ def noise(request):
 
 @pytest.mark.parametrize("dense", [False, True], ids=["sparse", "dense"])
 @pytest.mark.parametrize("temperature", [1.0, 30.0])
-def test_sweep_agrees_with_its_twin(noise, dense, temperature):
+def test_sweep_agrees_with_the_reference(noise, dense, temperature):
     case = Case(noise, dense)
     result, _ = NUMBA.accumulate(*case.layers(), case.model(temperature), case.group, case.group)
-    truth = twin(case, temperature)
+    truth = reference(case, temperature)
     np.testing.assert_allclose(result.weight, truth["weight"], rtol=1e-5, atol=1e-5)
     for name in ("unspliced", "spliced"):
         for field, expected in truth[name].items():
@@ -122,10 +122,10 @@ def test_sweep_agrees_with_its_twin(noise, dense, temperature):
 
 
 @pytest.mark.parametrize("dense", [False, True], ids=["sparse", "dense"])
-def test_posterior_of_a_block_agrees_with_the_twin(noise, dense):
+def test_posterior_of_a_block_agrees_with_the_reference(noise, dense):
     case = Case(noise, dense)
     q, evidence = NUMBA.posterior(*case.layers(), case.model(1.0), case.group, cells=slice(5, 60))
-    np.testing.assert_allclose(q, twin(case, 1.0)["posterior"][5:60], atol=1e-5)
+    np.testing.assert_allclose(q, reference(case, 1.0)["posterior"][5:60], atol=1e-5)
     _, whole = NUMBA.accumulate(*case.layers(), case.model(1.0), case.group, case.group)
     np.testing.assert_array_equal(evidence, whole[5:60])
 
@@ -180,7 +180,7 @@ def test_states_are_padded_to_whole_blocks():
 
 
 def sharp_case(n_cells):
-    """Cells on 128 states, each of which says in some hundred counts where the cell is."""
+    """Cells on 128 states, each with some hundred counts that determine its state."""
     rng = np.random.default_rng(7)
     n_genes, n_states = 20, 128
     time = np.linspace(0, 1, n_states)

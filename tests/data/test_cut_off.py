@@ -150,7 +150,7 @@ def test_a_zarr_store_without_a_piece(tmp_path, part):
     path = tmp_path / "cells.zarr"
     adata = whole_object()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # which version of zarr anndata writes, is its own matter
+        warnings.simplefilter("ignore")  # anndata warns about the version of zarr that it writes
         adata.write_zarr(path)
         layers = zarr.open_group(str(path / "layers"), mode="r+")
         write_elem(layers, "unspliced", adata.layers["unspliced"], dataset_kwargs={"chunks": (100,)})

@@ -1,4 +1,4 @@
-"""What is made of a fit: whose it is, and when it goes."""
+"""What is derived from a fit: which fit it belongs to, and when it is removed."""
 
 from __future__ import annotations
 
@@ -112,10 +112,10 @@ def test_arrows_of_anything_else_are_drawn_again(made):
     vt.tl.velocity_graph(drawn, posterior=True, n_draws=5)
     vt.pl.velocity_arrows(drawn, basis="line")
     assert not np.array_equal(drawn.obsm["velocity_line"], arrows)
-    foreign = made.copy()
-    foreign.obsm["X_other"], foreign.obsm["velocity_other"] = foreign.obsm["X_line"].copy(), np.ones((200, 2))
-    vt.pl.velocity_arrows(foreign, basis="other")
-    np.testing.assert_allclose(foreign.obsm["velocity_other"], arrows)
+    other = made.copy()
+    other.obsm["X_other"], other.obsm["velocity_other"] = other.obsm["X_line"].copy(), np.ones((200, 2))
+    vt.pl.velocity_arrows(other, basis="other")
+    np.testing.assert_allclose(other.obsm["velocity_other"], arrows)
     plt.close("all")
 
 

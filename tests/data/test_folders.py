@@ -23,7 +23,7 @@ KINDS = ("spliced", "unspliced", "ambiguous")
 
 
 def counts(seed=0, n_cells=4, n_genes=5):
-    """Cells x genes of each kind; nobody is empty."""
+    """Cells x genes of each kind; no cell is empty."""
     rng = np.random.default_rng(seed)
     made = {kind: rng.poisson(rate, (n_cells, n_genes)) for kind, rate in zip(KINDS, (1.5, 0.8, 0.5), strict=True)}
     made["spliced"][:, 0] += 1

@@ -85,7 +85,7 @@ def test_a_layer_that_was_named_but_is_not_there(small):
         read_observations(small, spliced="counts")
 
 
-def test_shapes_must_be_alike(small):
+def test_shapes_must_be_the_same(small):
     from velotime.data.reading import read_layer
 
     class Misshapen:
@@ -115,7 +115,7 @@ def test_names_of_the_common_quantifiers_are_found(small):
     ],
     ids=["csc", "csr_array", "dense", "int", "float64"],
 )
-def test_every_container_reads_alike(small, convert):
+def test_every_container_reads_the_same(small, convert):
     expected = read_observations(small).observations
     for name in ("unspliced", "spliced"):
         small.layers[name] = convert(small.layers[name])

@@ -1,4 +1,4 @@
-"""Means over neighbours are not taken for so many independent cells."""
+"""Means over neighbours are not treated as independent cells."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOMENTS = {"unspliced": keys.MU, "spliced": keys.MS}
 
 @pytest.fixture(scope="module")
 def fits():
-    """The same fit of moments, knowing that they are means and taking them for independent cells."""
+    """The same fit of moments, as means, and as if they were independent cells."""
     out = []
     for aware in (True, False):
         adata = vt.simulation.simulate(300, 60, rng=np.random.default_rng(3), mean_unspliced=0.5, mean_spliced=1.5)

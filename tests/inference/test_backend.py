@@ -1,4 +1,4 @@
-"""A whole small fit on another backend: the model asks nothing else of the machine than the four primitives."""
+"""A whole small fit on another backend: the model needs only the four primitives."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCHEDULE = Schedule(annealing=4, hottest=5.0, longest=4, tolerance=0.0)
 
 @dataclass(frozen=True)
 class Counting(NaiveBackend):
-    """Writes down what it was asked for."""
+    """Records what it was asked for."""
 
     asked: list = field(default_factory=list)
 

@@ -15,7 +15,7 @@ QUICK = vt.SoftEM(start_cells=500, start_genes=100)
 
 
 def static_clusters(n_clusters, seed, n_cells=500, n_genes=100):
-    """Cells that sit still: each cluster in a steady state of its own."""
+    """Cells at rest: each cluster in a steady state of its own."""
     rng = np.random.default_rng(seed)
     base = rng.lognormal(0.3, 0.8, n_genes)
     change = rng.normal(0, 1, (n_clusters, n_genes)) * (rng.uniform(size=(n_clusters, n_genes)) < 0.5)

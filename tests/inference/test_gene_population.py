@@ -1,4 +1,4 @@
-"""What genes are like as a whole: the prior that all genes teach."""
+"""The population prior, learned from all genes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def genes(sd_of_ratio: float, error: float, seed: int = 0):
 
 
 def flat(population):
-    """A prior that says nothing, so that parameters are what the data say."""
+    """A flat prior, so that parameters depend on the data only."""
     return replace(population, sd=np.full(len(FEATURES), 1e4))
 
 
@@ -35,7 +35,7 @@ def test_mean_and_sd_of_the_genes_are_found_without_their_errors(sd):
     assert found.sd[1] == pytest.approx(sd, rel=0.25)
 
 
-def test_data_that_say_everything_n_times_teach_what_they_would_teach_once():
+def test_data_counted_n_times_give_the_same_population():
     theta, information = genes(0.3, 0.4)
     once = GenePopulation.weak().learn(theta, information)
     often = GenePopulation.weak(30.0).learn(theta, 30 * information)
@@ -48,7 +48,7 @@ def test_data_that_say_everything_n_times_teach_what_they_would_teach_once():
 
 def test_time_on_stays_weakly_known():
     theta, information = genes(0.3, 0.1)
-    theta[:, LOG_X] = 3.0  # alike in all genes
+    theta[:, LOG_X] = 3.0  # the same in all genes
     start = GenePopulation.weak()
     found = start.learn(theta, information)
     assert (found.mean[2], found.sd[2]) == (start.mean[2], start.sd[2])

@@ -1,4 +1,4 @@
-"""What the user knows of the cells: it settles the direction, never forbids, and is weighed against the counts."""
+"""What the user knows of the cells: it decides the direction, excludes no state, and is weighed against the counts."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_labels_have_the_shares_of_bayes():
 
 
 def test_nats_are_those_of_leaving_a_piece_out(timeless):
-    """By the posterior without the piece, computed anew."""
+    """By the posterior without the piece, computed again."""
     adata = fit(timeless, **METHODS["root"])
     _, restored = restore_soft_fit(adata)
     problem, parameters = restored.problem, restored.parameters
@@ -228,7 +228,7 @@ def test_knowledge_says_what_it_needs(make, message):
         make()
 
 
-@pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")  # 20 cells hardly know
+@pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")  # 20 cells hardly determine it
 def test_a_root_cell_is_found_whatever_cells_are_drawn(small):
     method = vt.SoftEM(
         root=vt.Root(cell="cell_7"),

@@ -151,7 +151,7 @@ def test_ends_of_branches_that_no_axis_ends_in():
     assert more_ends(points[:300], [149, 299], most=5, least=0.25) == []
 
 
-def test_fates_are_handed_down_along_their_branch():
+def test_fates_are_carried_back_along_their_branch():
     """Halfway the long branch passes the end of the short one, where nearest centres go wrong."""
     along = np.linspace(0, 1, 300)
     jitter = np.random.default_rng(0).normal(0, 0.03, (900, 2))

@@ -1,4 +1,4 @@
-"""MixtureEM against scikit-learn, a slow twin, and the curve that it bounds."""
+"""MixtureEM against scikit-learn, a slow reference, and the curve that it bounds."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_no_gene_gets_worse():
     assert np.all(again.loss <= fit.loss + 1e-9)
 
 
-def test_genes_do_not_know_of_each_other():
+def test_genes_are_independent():
     states = States.grid(32)
     problem = problem_of(random_theta(700, states.layout), states, NegativeBinomial())
     some = np.array([3, 490, 680])
@@ -95,10 +95,10 @@ def test_genes_do_not_know_of_each_other():
 def test_weak_prior_pulls_lineages_together():
     states = States.grid(24, 2)
     prior = RatePrior(states.layout)
-    alike, apart = np.zeros((1, 10)), np.zeros((1, 10))
+    same, apart = np.zeros((1, 10)), np.zeros((1, 10))
     apart[0, 7], apart[0, 9] = 1.0, -1.0
-    own = 0.5 * ((apart - prior.mean) ** 2 - (alike - prior.mean) ** 2) @ prior.precision
-    assert prior.penalty(apart)[0] - prior.penalty(alike)[0] - own[0] == pytest.approx(0.25)
+    own = 0.5 * ((apart - prior.mean) ** 2 - (same - prior.mean) ** 2) @ prior.precision
+    assert prior.penalty(apart)[0] - prior.penalty(same)[0] - own[0] == pytest.approx(0.25)
     assert np.all(RatePrior(Layout(1)).coupling == 0)
 
 
@@ -142,9 +142,9 @@ def test_dispersion_is_learned_from_cells_of_many_sizes():
     for _ in range(20):
         found = noise.update_scatter(found, sums, np.full((1, 1), mean), data)
     assert found[0] == pytest.approx(exact, rel=0.05)
-    alike = LayerSums.of_one_size(sums.value, sums.size, sums.mean_size)
+    one_size = LayerSums.of_one_size(sums.value, sums.size, sums.mean_size)
     for _ in range(20):  # one size for all of them will not do
-        found = noise.update_scatter(found, alike, np.full((1, 1), mean), data)
+        found = noise.update_scatter(found, one_size, np.full((1, 1), mean), data)
     assert found[0] < 0.9 * exact
 
 
@@ -155,8 +155,8 @@ def test_two_sizes_have_the_moments_of_all():
     for power in range(4):
         moment = sum(share * at**power for at, share in sums.two_sizes)
         np.testing.assert_allclose(moment, sums.size_powers[power] / sums.size)
-    alike = LayerSums.of_one_size(np.zeros((1, 3)), np.ones(3), np.full(3, 0.7))
-    assert all(np.allclose(at, 0.7) for at, _ in alike.two_sizes)
+    one_size = LayerSums.of_one_size(np.zeros((1, 3)), np.ones(3), np.full(3, 0.7))
+    assert all(np.allclose(at, 0.7) for at, _ in one_size.two_sizes)
 
 
 @pytest.mark.parametrize("noise", NOISES, ids=lambda n: type(n).__name__)

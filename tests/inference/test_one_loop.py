@@ -40,7 +40,7 @@ def test_only_run_em_watches_a_bound():
 
 
 def test_every_model_is_a_problem_of_the_loop():
-    """Whoever has an M-step has an E-step, and something hands it to the loop."""
+    """Each class with an M-step has an E-step, and is passed to the loop somewhere."""
     problems = {
         node.name: {method.name for method in node.body if isinstance(method, ast.FunctionDef)}
         for tree in MODULES.values()

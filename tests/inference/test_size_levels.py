@@ -28,7 +28,7 @@ def central(size, share=0.95):
 @pytest.mark.parametrize(
     ("n", "giants"), [(300, 0), (300, 3), (4000, 0), (4000, 1), (4000, 3), (100_000, 0), (100_000, 1)]
 )
-def test_giant_cells_coarsen_next_to_nothing_for_the_others(n, giants):
+def test_giant_cells_hardly_coarsen_the_others(n, giants):
     rng = np.random.default_rng(n)
     size = rng.lognormal(0, 0.35, n)
     size = np.append(size, 1000 * size.mean() * 2.0 ** np.arange(giants))

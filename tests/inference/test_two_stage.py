@@ -87,7 +87,7 @@ def smoothed(seed: int, n: int = 30):
 
 
 def test_moments_are_not_taken_for_so_many_independent_cells():
-    """Neighbours share cells: what single genes' moments say is doubted, and all genes together settle it."""
+    """Neighbours share cells: single genes' moments count less, and the prior of all genes counts more."""
     errors = []
     for seed in range(4):
         aware, unaware = smoothed(seed), smoothed(seed)

@@ -62,7 +62,7 @@ def blurred(jacobian, times, resolution):
     return out
 
 
-def dense_twin(problem, theta, count):
+def dense_reference(problem, theta, count):
     """Covariances from the joint information matrix of everything, written out and inverted."""
     states, p = problem.states, problem.states.layout.n_parameters
     n_genes, n_states, n_times = len(theta), states.n_states, len(states.times)
@@ -109,7 +109,7 @@ def dense_twin(problem, theta, count):
 def test_low_rank_formulas_against_dense_algebra(n_lineages):
     problem, theta, count = small_problem(4, n_lineages)
     found = uncertainty(problem, theta, count)
-    covariance, clock = dense_twin(problem, theta, count)
+    covariance, clock = dense_reference(problem, theta, count)
     np.testing.assert_allclose(found.covariance, covariance, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(found.clock_variance, clock, rtol=1e-6, atol=1e-12)
     assert np.all(found.widening > 1)
@@ -143,7 +143,7 @@ def test_widening_against_pairs_of_times(finer):
     np.testing.assert_allclose(found, 1 + spurious / information, rtol=1e-6)
 
 
-def test_more_cells_leave_less_doubt():
+def test_more_cells_leave_less_uncertainty():
     """Where data outweigh the prior, a hundred times as many cells leave a hundredth of the variance."""
     problem, theta, count = small_problem(6, 1)
 

@@ -1,4 +1,4 @@
-"""Direction metrics on a case computed by hand, and against a slow twin."""
+"""Direction metrics on a case computed by hand, and against a slow reference."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_k_hop_correctness_by_hand(chain):
 
 
 def test_random_velocity_scores_nothing_within_hops():
-    """The calibration: with directions that know nothing the score is 0 on average, for any number of steps."""
+    """The calibration: with random directions the score is 0 on average, for any number of steps."""
     rng = np.random.default_rng(0)
     n = 400
     adata = AnnData(np.zeros((n, 1), dtype=np.float32))

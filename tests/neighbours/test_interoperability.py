@@ -116,7 +116,7 @@ def test_scvelo_velocities_give_its_graph(adata):
         step = adata.layers["Ms"][j].astype(float) - adata.layers["Ms"][i]
         used = np.isfinite(velocity) & adata.var["velocity_genes"].to_numpy(dtype=bool)
         exact = np.corrcoef(velocity[used], step[used])[0, 1]
-        assert ours[i, j] == pytest.approx(max(exact, 0.0), abs=1e-5)  # the digits that are off are scVelo's
+        assert ours[i, j] == pytest.approx(max(exact, 0.0), abs=1e-5)  # the error is scVelo's
 
 
 @pytest.mark.parametrize("part", ["pp", "tl", "pl"])

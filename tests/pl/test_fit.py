@@ -47,7 +47,7 @@ def test_heatmap_leaves_times_without_cells_grey(drawn):
     assert np.isfinite(image[:, 5:80]).all()
 
 
-def test_heatmap_shows_the_commonest_label_above(drawn):
+def test_heatmap_shows_the_most_common_label_above(drawn):
     ax = vt.pl.heatmap(drawn, color="stage")
     strip = next(child for child in ax.child_axes if child.images and child.images[0].get_array().ndim == 3)
     pixels = strip.images[0].get_array()[0]

@@ -70,7 +70,7 @@ def test_phase_portrait_colors_labels_by_the_palette(drawn):
     assert {"early", "middle", "late"} <= legend_labels(ax)
 
 
-def test_phase_portrait_draws_a_curve_a_lineage(forked):
+def test_phase_portrait_draws_one_curve_per_lineage(forked):
     ax = vt.pl.phase_portrait(forked, "gene_3")
     assert len(ax.lines) == 2
     assert ax.lines[0].get_color() != ax.lines[1].get_color()

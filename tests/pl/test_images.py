@@ -1,6 +1,6 @@
 """Every plot against a picture of it that was looked at.
 
-Texts are blanked, as fonts differ between machines. To draw the pictures anew, look at them, and commit them:
+Texts are blanked, as fonts differ between machines. To draw the pictures again, look at them, and commit them:
 ``VELOTIME_DRAW_BASELINES=1 python -m pytest tests/pl/test_images.py``.
 """
 

@@ -1,4 +1,4 @@
-"""What all plots have in common: scanpy's manner, errors, and leaving the input and matplotlib as they are."""
+"""What all plots have in common: scanpy's arguments, errors, and leaving the input and matplotlib as they are."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_cells_that_a_gene_needs_by_default(n_cells, least):
 
 
 def test_genes_of_a_rare_lineage_stay_and_ambient_genes_go():
-    """50,000 cells; a lineage of 0.5 % shows 20 genes in most of its cells, 20 others lie about at random."""
+    """50,000 cells; a lineage of 0.5 % shows 20 genes in most of its cells, 20 others are ambient, at random."""
     rng = np.random.default_rng(0)
     n, rare = 50_000, 250
     layers = {}

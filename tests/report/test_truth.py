@@ -1,4 +1,4 @@
-"""What the program says is true where it stands: text, page and ``uns`` give the same numbers, for every method."""
+"""Text, page and ``uns`` give the same numbers, for every method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulated cells are what their truth says."""
+"""Simulated cells agree with their stored truth."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_what_cannot_be_resampled(fitted, small):
 
 
 def test_the_prior_adds_to_the_error_of_rates_what_it_holds(fitted):
-    """Never more than the whole error, nearly all of it where the counts say nothing, little where they say much."""
+    """Never more than the whole error, nearly all of it without information in the counts, little with much."""
     genes, restored = restore_soft_fit(fitted)
     share = restored.shrinkage[:, 1] / np.asarray(fitted.var["fit_gamma_se"])[genes] ** 2
     assert np.all((share > 0) & (share <= 1 + 1e-6))

@@ -1,4 +1,4 @@
-"""The velocity graph against a slow twin, and where it points."""
+"""The velocity graph against a slow reference, and where it points."""
 
 from __future__ import annotations
 
