@@ -1,4 +1,4 @@
-"""Do intervals have the coverage that they claim? Coverage of 90 % intervals over seeds and settings, on simulated cells.
+"""Coverage of 90 % intervals over seeds and settings, on simulated cells.
 
     python benchmarks/calibration.py [--seeds 10] [--settings "true model, Poisson"]   # measures, into calibration.csv
     python benchmarks/calibration.py --resampled [--seeds 4]                            # the same with vt.tl.resample

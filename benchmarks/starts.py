@@ -5,8 +5,8 @@
 A start at the truth is the main run of the same method, with the same schedule, from the true times in place of those
 of the search. ``behind`` is by how much the default's log-likelihood is below it, in percent (target: 0.01). ``cold``
 is the same for a run from the truth without annealing, which cannot leave the truth's own optimum. Time errors are rms
-after a linear regression on the truth, as a relative clock has neither origin nor unit; ``ratio`` is that of the default over
-that of the better start at the truth (target: 1.5).
+after a linear regression on the truth, as a relative clock has neither origin nor unit; ``ratio`` is that of the
+default over that of the better start at the truth (target: 1.5).
 """
 
 from __future__ import annotations
