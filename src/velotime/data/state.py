@@ -40,7 +40,7 @@ class Velocity:
 
 
 def read_velocity(adata: AnnData, genes: IntArray | None = None) -> Velocity:
-    """What stands in ``layers["velocity"]``, else what the fit gives; of some genes, or of all that may have any.
+    """The values of ``layers["velocity"]``, else those of the fit; of some genes, or of all that may have any.
 
     The layer goes first, as it may be another tool's.
 

@@ -10,7 +10,7 @@ from anndata import AnnData
 
 from velotime._status import InputError
 from velotime.data.formats.layout import KINDS, Layout, assemble, check_shapes, read_layout
-from velotime.data.formats.source import existing, read_lines, read_matrix, read_or_say, read_table, read_text
+from velotime.data.formats.source import existing, read_lines, read_matrix, read_or_explain, read_table, read_text
 
 FRY = Layout(
     "alevin-fry",
@@ -53,7 +53,7 @@ def read_alevin_fry(path: str | Path) -> AnnData:
 
 def from_alevin_fry(files: dict[str, Path]) -> AnnData:
     """One matrix, cells x (spliced, unspliced, ambiguous) genes."""
-    record = read_or_say(files["record"], lambda path: json.loads(read_text(path)))
+    record = read_or_explain(files["record"], lambda path: json.loads(read_text(path)))
     if not record.get("usa_mode"):
         raise InputError(
             f"{files['record']} says that the counts were not made in USA mode: they do not tell spliced from "

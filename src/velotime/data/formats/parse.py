@@ -12,7 +12,7 @@ from scipy import sparse
 from velotime._status import InputError
 from velotime._types import BoolArray
 from velotime.data.formats.layout import Layout, assemble, read_layout
-from velotime.data.formats.source import existing, read_or_say
+from velotime.data.formats.source import existing, read_or_explain
 
 PARSE = Layout("Parse split-pipe", ("",), {"transcripts": "process/tscp_assignment.csv"})
 CALLED = "all-sample/DGE_filtered/cell_metadata.csv"
@@ -50,7 +50,7 @@ def from_parse(files: dict[str, Path]) -> AnnData:
     """Count transcripts by cell and gene."""
     path = files["transcripts"]
     called = _called_cells(files["folder"])
-    counts, names = read_or_say(path, lambda path: _count(path, None if called is None else called.index))
+    counts, names = read_or_explain(path, lambda path: _count(path, None if called is None else called.index))
     cells = pd.Index(counts["bc_wells"].unique()) if called is None else called.index
     genes = pd.Index(names.index)
     at = cells.get_indexer(counts["bc_wells"]), genes.get_indexer(counts["gene"])
@@ -96,7 +96,7 @@ def _called_cells(folder: Path) -> pd.DataFrame | None:
     path = existing(folder / CALLED)
     if path is None:
         return None
-    table: pd.DataFrame = read_or_say(path, lambda path: pd.read_csv(path, dtype={"bc_wells": str}))
+    table: pd.DataFrame = read_or_explain(path, lambda path: pd.read_csv(path, dtype={"bc_wells": str}))
     if "bc_wells" not in table:
         raise InputError(f"{path} has no column 'bc_wells', but {list(table.columns)}: it was not made by split-pipe.")
     table = table.set_index("bc_wells")

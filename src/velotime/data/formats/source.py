@@ -34,7 +34,7 @@ def read_text(path: Path) -> str:
 
 def read_lines(path: Path) -> pd.Series:
     """The lines of a file."""
-    return pd.Series(read_or_say(path, read_text).splitlines(), dtype=object)
+    return pd.Series(read_or_explain(path, read_text).splitlines(), dtype=object)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -44,10 +44,10 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def read_matrix(path: Path) -> sparse.csr_matrix:
     """A Matrix Market file as CSR, float32; one that is cut off is refused."""
-    return read_or_say(path, lambda path: sparse.csr_matrix(mmread(path), dtype=np.float32))
+    return read_or_explain(path, lambda path: sparse.csr_matrix(mmread(path), dtype=np.float32))
 
 
-def read_or_say(path: Path, reader: Callable[[Path], Any]) -> Any:
+def read_or_explain(path: Path, reader: Callable[[Path], Any]) -> Any:
     """What ``reader`` makes of the file, or one sentence about why it cannot."""
     try:
         return reader(path)

@@ -12,7 +12,7 @@ from scipy import sparse
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data.formats.layout import KINDS, Layout, assemble, check_shapes, read_layout, seen_cells
-from velotime.data.formats.source import read_lines, read_matrix, read_or_say, read_table
+from velotime.data.formats.source import read_lines, read_matrix, read_or_explain, read_table
 
 SOLO_PLACES = tuple(
     f"{above}{cells}" for above in ("", "Velocyto/", "Solo.out/Velocyto/") for cells in ("", "filtered", "raw")
@@ -68,7 +68,7 @@ def from_old_starsolo(files: dict[str, Path]) -> AnnData:
 
 def _old_entries(path: Path) -> tuple[IntArray, IntArray]:
     """The header "genes cells entries" and as many entries of five whole numbers, ``(entries, 5)``."""
-    lines = read_or_say(path, _five_columns)
+    lines = read_or_explain(path, _five_columns)
     if len(lines) > 1 and np.isnan(lines[1:, 3:]).all():
         raise InputError(
             f"{path} holds one count per entry: a matrix of genes, not spliced and unspliced counts. Of STARsolo, give "
