@@ -37,7 +37,7 @@ class Schedule:
         Temperature of the first iteration. With hundreds of genes the posterior of time is so narrow that cells
         hardly move; a high temperature widens it.
     longest
-        Iterations at temperature 1 after which the loop stops anyhow.
+        Iterations at temperature 1 after which the loop stops in any case.
     tolerance
         Converged when the bound per cell changes by less than this twice in a row, in nats.
     patience

@@ -201,9 +201,9 @@ def _judge(scores: _Scores) -> tuple[str, str]:
         return (
             "trajectory",
             f"The trajectory does better than {scores.fair} clusters, which have as many parameters; {scores.best} "
-            "clusters come up to it, but the cells lie between them: the clock is filled.",
+            "clusters do as well, but the cells lie between them, all along the clock.",
         )
-    return "clusters", f"{scores.best} clusters come up to the trajectory, and the cells do not lie between them."
+    return "clusters", f"{scores.best} clusters do as well as the trajectory, and the cells do not lie between them."
 
 
 def _wins(one: FloatArray, other: FloatArray) -> bool:

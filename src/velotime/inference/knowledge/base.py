@@ -68,7 +68,7 @@ class Knowledge(Settings):
         """Log weights of what holds with probability ``strength`` and else is not informative."""
         return np.asarray(np.log(self.strength * likelihood + (1.0 - self.strength)))
 
-    def after_silence(self, likelihood: FloatArray) -> FloatArray:
+    def below_zeros(self, likelihood: FloatArray) -> FloatArray:
         """The same below a row of zeros, ``(rows, states)``."""
         likelihood = np.atleast_2d(likelihood)
         return np.concatenate([np.zeros((1, likelihood.shape[1])), self.mixture(likelihood)])

@@ -43,11 +43,11 @@ class Ordered(Knowledge):
 
     def initial(self, states: States, n_rows: int) -> FloatArray:
         """Levels take over from each other at even distances."""
-        return self.after_silence(_follow_evenly(n_rows - 1, states))
+        return self.below_zeros(_follow_evenly(n_rows - 1, states))
 
     def update(self, weight: FloatArray, states: States) -> FloatArray:
         """Monotone relation of levels and time."""
-        return self.after_silence(_follow(weight[1:], states))
+        return self.below_zeros(_follow(weight[1:], states))
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class AtAnEnd(Knowledge):
     def initial(self, states: States, n_rows: int) -> FloatArray:  # noqa: ARG002 - always two
         """Exponential from the end on, of mean 1 over the states."""
         density = np.exp(-np.abs(states.time - self.place) / END_SCALE)
-        return self.after_silence(density * (states.n_states / density.sum()))
+        return self.below_zeros(density * (states.n_states / density.sum()))
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ class Root(AtAnEnd):
     strength
         Prior probability that a cell with this label is early: at a distance from the beginning that is exponentially
         distributed with mean 0.15 of the clock. Otherwise it may be anywhere. With the default, 0.95, a
-        labelled cell at the end of the clock costs 4.7 nats more than one at its beginning. A single cell says no more
-        than that, so name a label where the direction is in doubt.
+        labelled cell at the end of the clock costs 4.7 nats more than one at its beginning. A single cell contributes
+        no more than that, so name a label where the direction is in doubt.
     """
 
     column: str | None = None

@@ -214,7 +214,7 @@ class SoftProblem:
         return SweepModel(u.tables, s.tables, log_prior, temperature), u.rest + s.rest
 
     def _scores(self, data: LayerData, means: FloatArray, scatter: FloatArray, genes: BoolArray | None) -> _Scores:
-        """Tables with their mean over states taken off, which float32 would spend its digits on."""
+        """Tables with their mean over states taken off, which would cost precision in float32."""
         extra = pad_states(means.shape[1]) - means.shape[1]
         padded = np.pad(means, ((0, 0), (0, extra)), mode="edge")
         tables = _threaded_tables(self.noise, padded, scatter, data.levels)

@@ -28,7 +28,7 @@ class GeneTable:
     log_likelihood
         Expected log-likelihood of the gene's counts given the posterior, nats, ``(genes,)``.
     gain
-        Log-likelihood over that of a constant mean, nats, ``(genes,)``: how much the gene tells of time.
+        Log-likelihood over that of a constant mean, nats, ``(genes,)``: how much the gene says about time.
     deviance_explained
         ``(kinetics - constant)/(free - constant)`` in log-likelihood, where "free" takes the better of a mean of its
         own and the curve in each of some 20 pieces of the clock, ``(genes,)``. (A curve that turns within a piece beats

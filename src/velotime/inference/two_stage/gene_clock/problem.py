@@ -84,7 +84,7 @@ class Climb:
     caution
         Between an EM step and a Newton step, see ``steps``, ``(genes,)``.
     converged
-        Whether the best step from ``best`` promises next to nothing, ``(genes,)``.
+        Whether the best step from ``best`` promises almost nothing, ``(genes,)``.
     """
 
     tried: Curves

@@ -151,7 +151,7 @@ class GeneTimes:
         """Explicit time of each cell by each gene, and its precision there, both ``(cells, genes)``.
 
         Past the ends of a phase there is no inverse: the end is returned. Its precision is 0, and so is that of a gene
-        that stands still.
+        that is at rest.
         """
         best = np.zeros(u.shape), np.full(u.shape, np.inf), np.zeros(u.shape, dtype=bool)
         for start, stop, alpha, at in self._phases():
@@ -209,7 +209,7 @@ class GeneTimes:
         return np.asarray(du + (s - self._look_up(means[1], time)) ** 2 / self.curves.spliced_scatter)
 
     def _still(self, u: FloatArray, s: FloatArray) -> FloatArray:
-        """Squared distance from the nearest point where the gene stands still, ``(cells, genes)``."""
+        """Squared distance from the nearest point where the gene is at rest, ``(cells, genes)``."""
         least = np.full(u.shape, np.inf)
         last = self.curves.theta[:, SwitchParameter.T_ON] + np.exp(self.curves.theta[:, SwitchParameter.LOG_DURATION])
         for time in (np.zeros(u.shape[1]), np.minimum(last, 1.0), np.ones(u.shape[1])):

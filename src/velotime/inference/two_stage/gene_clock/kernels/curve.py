@@ -11,8 +11,8 @@ make the curve: both amplitudes, r and x_. The derivative by r that is needed is
 (r - 1) x is small, both come from their series. (Bergen et al. 2020, eq. 2 to 5, in other units.)
 
 **Nodes.** A branch is cut at fixed fractions f of what decays with the mean lifetime m = 1 + 1/r of a molecule:
-``x_k = -m log(1 - f_k (1 - e^(-x_/m)))`` when on and ``y_k = -m log(1 - f_k)`` when off. The first node and the last
-but one are the off state; the last, (1, 1), is the steady state when on.
+``x_k = -m log(1 - f_k (1 - e^(-x_/m)))`` when on and ``y_k = -m log(1 - f_k)`` when off. The first node and the
+last but one are the off state; the last, (1, 1), is the steady state when on.
 
 Compiled versions of ``kinetics`` for loops over single cells; the tests compare the two.
 """

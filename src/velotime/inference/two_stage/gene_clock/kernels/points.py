@@ -62,7 +62,7 @@ class Points:
 
 
 class PointSource(Protocol):
-    """What points of a gene can be had from."""
+    """A source of the points of genes."""
 
     def of(self, genes: IntArray) -> Points:
         """Points of these genes, in this order."""

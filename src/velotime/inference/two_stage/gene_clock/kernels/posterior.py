@@ -10,7 +10,7 @@ is ``q - pi``. The second derivative is what there would be if nodes were known,
 
 The first two expectations are linear in q, so that they need only moments of the residuals at each node, over all cells
 together; only the last needs products cell by cell. ``-s_k'`` leaves out the curve's own second derivative, whose sum
-over cells all but vanishes at the fit (Gauss and Newton).
+over cells nearly vanishes at the fit (Gauss-Newton).
 
 Loops run over 128 cells at a time, in float32, so that whole registers are used; sums over cells are float64.
 """
