@@ -93,7 +93,7 @@ def _shown(value: Any) -> str:
     return text
 
 
-# ------------------------------------------------------------------ doors
+# ------------------------------------------------------------------ where rules apply
 class Settings(ABC):  # noqa: B024 - subclasses may have abstract methods
     """Base of the frozen dataclasses of settings: every field has a rule, which ``__post_init__`` applies.
 
@@ -121,7 +121,7 @@ def checked(rules: Mapping[str, Rule], name: str | None = None) -> Callable[[Cal
             raise TypeError(f"{function.__name__}: rules for {set(rules)}, parameters {set(signature.parameters)}")
 
         @functools.wraps(function)
-        def door(*args: P.args, **kwargs: P.kwargs) -> R:
+        def checking(*args: P.args, **kwargs: P.kwargs) -> R:
             given = signature.bind(*args, **kwargs)
             for argument, value in given.arguments.items():
                 default = signature.parameters[argument].default
@@ -130,7 +130,7 @@ def checked(rules: Mapping[str, Rule], name: str | None = None) -> Callable[[Cal
                 given.arguments[argument] = check(owner, argument, value, rules[argument], default)
             return function(*given.args, **given.kwargs)
 
-        door.rules = rules  # type: ignore[attr-defined]
-        return door
+        checking.rules = rules  # type: ignore[attr-defined]
+        return checking
 
     return decorate

@@ -15,7 +15,7 @@ from velotime.metrics._arguments import TRANSITIONS
 def self_transition(transitions: sparse.csr_matrix) -> float:
     """Mean probability of a cell to stay where it is: ``mean_i p_ii``.
 
-    High: velocity says little of where cells go. (The self-loops are scVelo's, Bergen et al. 2020.)
+    High: velocity gives little information on where cells go. (The self-loops are scVelo's, Bergen et al. 2020.)
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ def heatmap(
     adata
         Fitted with :func:`velotime.tl.recover_dynamics`.
     genes
-        Names of genes; by default those that tell most of time.
+        Names of genes; by default the most informative about time.
     n_genes
         How many of them, where none are given.
     color

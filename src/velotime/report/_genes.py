@@ -42,7 +42,7 @@ COLUMNS = (
         "How much of what the clock can say of this gene its curve says; 1 or more: all of it, 0 or less: nothing.",
     ),
     Column(
-        keys.FIT_GAIN, "Gain (nats)", "How much the gene tells of time: its log-likelihood over that of a constant."
+        keys.FIT_GAIN, "Gain (nats)", "How much the gene says about time: its log-likelihood over that of a constant."
     ),
     Column("beta", "Splicing β", "Splicing rate per unit of the clock, with a 90 % interval."),
     Column("gamma", "Degradation γ", "Degradation rate per unit of the clock, with a 90 % interval."),
@@ -125,7 +125,7 @@ def collect_genes(adata: AnnData, drawn: IntArray) -> tuple[GeneFacts, Explorer]
 
 
 def _shown(fitted: Fitted) -> tuple[Column, ...]:
-    """Columns that say something: lineages differ only where there are several; gains say more than likelihoods."""
+    """Informative columns: lineages differ only where there are several; gains are better than likelihoods."""
     idle = set() if len(fitted.lineage_names) > 1 else {keys.FIT_LINEAGE_RATIO}
     if "gains" in fitted.capabilities:
         idle.add(keys.FIT_LIKELIHOOD)

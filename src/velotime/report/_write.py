@@ -29,9 +29,9 @@ def report(
     intervals.
 
     The file stays below 10 MB for any number of cells and genes, and says what it leaves out. At most 20,000 cells are
-    drawn, fewer of them where the map is crowded. Counts and curves are kept for as many genes as fit, those that tell
-    most of time first: all of 900 genes in 4,000 cells. The table holds the rates of all genes, up to some 50,000. Of
-    values that are no whole numbers, 256 steps are kept for drawing.
+    drawn, fewer of them where the map is crowded. Counts and curves are kept for as many genes as fit, the most
+    informative about time first: all of 900 genes in 4,000 cells. The table holds the rates of all genes, up to about
+    50,000. Values that are not whole numbers are drawn in 256 steps.
 
     Parameters
     ----------

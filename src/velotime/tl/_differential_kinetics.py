@@ -47,7 +47,7 @@ def differential_kinetics(adata: AnnData, groupby: str, *, least_cells: int = 20
     One row per gene and group, smallest p-value first: ``gene``, ``group``, ``n_cells``, ``statistic``, ``degrees`` of
     freedom, ``p_value``, ``q_value`` (adjusted for false discoveries), and ``log2_fold_alpha`` (between the gene's
     switches), ``log2_fold_beta``, ``log2_fold_gamma`` of the group over the others: drawn towards 0 where the group
-    says little, and 0 for a rate at the bound of what can be told, 100 a clock.
+    says little, and 0 for a rate at the bound of what can be told, 100 per clock.
     ``.attrs["groups_left_out"]`` holds the groups not tested with their numbers of cells.
 
     Raises

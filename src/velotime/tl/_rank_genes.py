@@ -25,7 +25,7 @@ def rank_genes(adata: AnnData, *, by: str | None = None) -> pd.DataFrame:
     by
         A numeric var column, largest first. "fit_deviance_explained" ranks by how much of what the clock can say of a
         gene its curve says: the default where the method gives it, else "fit_likelihood". "fit_gain" by how much the
-        gene tells of time, in nats; "fit_arrow_evidence" by how strongly the gene prefers the reported direction of
+        gene says about time, in nats; "fit_arrow_evidence" by how strongly the gene prefers the reported direction of
         time, in nats; "fit_lineage_ratio" ranks fate genes.
 
     Returns

@@ -105,7 +105,7 @@ def recover_dynamics(
     ``var["fit_likelihood"]``
         Geometric mean likelihood of a cell's two counts. float.
     ``var["fit_gain"]``
-        Log-likelihood over that of a constant mean, nats: how much the gene tells of time. float.
+        Log-likelihood over that of a constant mean, nats: how much the gene says about time. float.
     ``var["fit_deviance_explained"]``
         What the curve explains of what a free mean along the clock would. float.
     ``var["fit_beta_se"]`` and the like
