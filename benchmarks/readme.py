@@ -5,7 +5,7 @@
 The README shows what the main command says of the pancreas, and so does docs/studies/benchmarks.md, which has all the
 others. Those that run scVelo (`make peers`) fill a page of the studies and are named: against_scvelo,
 against_scvelo_larger, direction, graph. A pair of markers is ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what
-stands between them is this script's.
+is between them is written by this script.
 """
 
 from __future__ import annotations

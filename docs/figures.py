@@ -62,7 +62,7 @@ def prepare(path: Path | None, n_lineages: int) -> AnnData:
 
 
 def choose_genes(adata: AnnData, n: int) -> list[str]:
-    """Known genes first, then those that tell most of time and lineage, with unspliced counts enough to be seen."""
+    """Known genes, then the most informative about time and lineage with enough unspliced counts to be seen."""
     layers = adata.uns[keys.RECOVER_DYNAMICS]["layers"]
     seen = np.asarray(adata.layers[layers["unspliced"]].mean(axis=0)).ravel() > 0.2
     gain = adata.var[keys.FIT_GAIN].where(seen).dropna().sort_values(ascending=False)

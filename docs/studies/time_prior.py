@@ -130,8 +130,8 @@ def fit(parts: Parts, method: vt.SoftEM, seed: int) -> Fit:
     placing, searching = np.random.default_rng(seed).spawn(2)
     train = parts.counts.train
     rows = method.prior_rows(parts.labels)
-    nobody = np.zeros(0, dtype=np.int64)
-    search = method._starts.search(train, place_cells(train, placing), rows, nobody, searching)
+    no_cells = np.zeros(0, dtype=np.int64)
+    search = method._starts.search(train, place_cells(train, placing), rows, no_cells, searching)
     best = max(search.first_trials, key=lambda trial: trial.bound)
     problem = method._problem(Cells.of(train, rows, method.noise), 1)
     first = hand_over(problem, search.genes, search.problem(1).states, best, method.hottest / 2)
