@@ -27,7 +27,7 @@ from velotime.inference.em import Run, Schedule, run_em
 from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.observations import Observations
-from velotime.inference.search.starts import Start, assignment
+from velotime.inference.search.geometry.starts import Start, assignment
 
 NOISE = {
     "negative-binomial": (vt.NegativeBinomial(), sim.NegativeBinomialCounts()),

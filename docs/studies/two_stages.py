@@ -28,8 +28,9 @@ from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.sums import sums_at
 from velotime.inference.states import States
-from velotime.inference.two_stage.gene_clock.data import LOG_R, CurveData, first_curves
+from velotime.inference.two_stage.gene_clock.curves import first_curves
 from velotime.inference.two_stage.gene_clock.fit import GeneClock
+from velotime.inference.two_stage.gene_clock.kernels.data import LOG_R, CurveData
 from velotime.inference.two_stage.gene_clock.problem import ExactTimes, PosteriorTimes
 from velotime.inference.two_stage.shared_clock.fit import HardProblem
 from velotime.inference.two_stage.shared_clock.placing import Exact, Explicit

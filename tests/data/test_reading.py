@@ -11,7 +11,7 @@ import velotime as vt
 from velotime import InputError
 from velotime.data import find_layers, read_labels, read_moments, read_observations
 from velotime.inference import Reads
-from velotime.pl._axes import find_gene
+from velotime.pl._canvas.axes import find_gene
 
 
 def fingerprint(adata):

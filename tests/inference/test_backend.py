@@ -13,7 +13,7 @@ from velotime.compute import NUMBA
 from velotime.inference import Observations
 from velotime.inference.em import Schedule, run_em
 from velotime.inference.heldout.clusters import ClusterProblem
-from velotime.inference.knowledge.labels import CellLabels
+from velotime.inference.labels import CellLabels
 from velotime.inference.methods.soft_em import SoftEM
 from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import Cells, SoftProblem

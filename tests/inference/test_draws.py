@@ -12,7 +12,7 @@ from velotime.inference import Observations
 from velotime.inference.methods import soft_em
 from velotime.inference.observations import draw_positions
 from velotime.inference.search import begin
-from velotime.inference.search.tree import LineageVotes
+from velotime.inference.search.geometry.tree import LineageVotes
 
 QUICK = {"n_times": 16, "annealing": 2, "max_iterations": 2, "start_cells": 50, "start_genes": 12, "start_times": 8}
 METHODS = {

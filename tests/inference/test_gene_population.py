@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from velotime.inference.two_stage.gene_clock.data import LOG_R, LOG_X
+from velotime.inference.two_stage.gene_clock.kernels.data import LOG_R, LOG_X
 from velotime.inference.two_stage.gene_clock.population import FEATURES, GenePopulation
 
 N_GENES = 400

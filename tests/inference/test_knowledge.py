@@ -16,8 +16,8 @@ from velotime import simulation as sim
 from velotime.data import read_labels, restore_soft_fit
 from velotime.inference import CellLabels
 from velotime.inference.evidence.agreement import knowledge_nats
-from velotime.inference.knowledge.labels import Groups
 from velotime.inference.knowledge.prior_rows import PriorRows
+from velotime.inference.labels import Groups
 from velotime.inference.states import States
 
 # The cells below have hardly an unspliced count on purpose.

@@ -11,15 +11,15 @@ import velotime as vt
 from velotime import InputError
 from velotime import simulation as sim
 from velotime.compute import LayerSums
-from velotime.inference.knowledge.labels import CellLabels, Groups
 from velotime.inference.knowledge.pieces import Terminals
 from velotime.inference.knowledge.prior_rows import PriorRows
+from velotime.inference.labels import CellLabels, Groups
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.mstep import best_single_curve, restart
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.results.genes import lineage_ratio
-from velotime.inference.search.geodesic import more_ends
-from velotime.inference.search.starts import Geometry, fates, late_groups, towards_tips
+from velotime.inference.search.geometry.geodesic import more_ends
+from velotime.inference.search.geometry.starts import Geometry, fates, late_groups, towards_tips
 from velotime.inference.states import Layout, States
 
 

@@ -13,7 +13,7 @@ from velotime import InputError, Status
 from velotime.compute import GaussianComponents, accumulate_gaussian
 from velotime.inference import Geometry, Observations
 from velotime.inference.em import Schedule, run_em
-from velotime.inference.knowledge.labels import CellLabels
+from velotime.inference.labels import CellLabels
 from velotime.inference.methods.mixture_em import MixtureEM, MixtureParameters, start_from
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior

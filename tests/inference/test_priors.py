@@ -7,8 +7,8 @@ import pytest
 
 import velotime as vt
 from velotime import InputError
-from velotime.inference.knowledge.labels import CellLabels, Groups, match_groups
 from velotime.inference.knowledge.time_prior import smooth_density
+from velotime.inference.labels import CellLabels, Groups, match_groups
 from velotime.inference.states import States
 
 STATES = States.grid(32, 2)

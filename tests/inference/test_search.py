@@ -12,14 +12,14 @@ import velotime as vt
 from velotime.data import read_labels, read_observations
 from velotime.inference.em import Run
 from velotime.inference.heldout.scores import StateModel
-from velotime.inference.knowledge.labels import CellLabels
+from velotime.inference.labels import CellLabels
 from velotime.inference.methods import soft_em
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.search import finals as finals_module
+from velotime.inference.search.geometry.starts import SAME_ORDER
 from velotime.inference.search.rivals import Candidate, Halves, halves_of
 from velotime.inference.search.search import refereed
-from velotime.inference.search.starts import SAME_ORDER
 from velotime.inference.search.trials import Trial
 from velotime.inference.states import Layout, States
 from velotime.tl._geometry import place_cells

@@ -9,8 +9,8 @@ from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 
 from velotime.inference.places import nearest, principal_components, smooth
-from velotime.inference.search.geodesic import Geodesics, off_the_ways, spanning_tree
-from velotime.inference.search.tree import (
+from velotime.inference.search.geometry.geodesic import Geodesics, off_the_ways, spanning_tree
+from velotime.inference.search.geometry.tree import (
     LineageVotes,
     Tree,
     geodesics_of,

@@ -12,7 +12,7 @@ import velotime as vt
 from velotime.data import Fitted
 from velotime.inference import columns_of
 from velotime.kinetics import switch_means
-from velotime.pl._axes import JITTER
+from velotime.pl._canvas.axes import JITTER
 from velotime.pl._curves import gene_curves
 
 GENE = "gene_1"

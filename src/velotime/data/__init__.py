@@ -24,24 +24,15 @@ from velotime.data.formats import (
     read_tidesurf,
     read_zarr,
 )
+from velotime.data.labels import check_genes, other_names, read_labels
+from velotime.data.layers.doubts import doubts_about
+from velotime.data.layers.names import find_layers
+from velotime.data.layers.sizes import fresh_sizes, layer_sizes, size_factors
+from velotime.data.layers.status import gene_status, tally
+from velotime.data.layers.values import read_block, read_layer
 from velotime.data.moments import read_for, read_moments
 from velotime.data.neighbors import Neighbors, find_neighbors, read_neighbors
-from velotime.data.reading import (
-    Reading,
-    check_genes,
-    doubts_about,
-    find_layers,
-    fresh_sizes,
-    gene_status,
-    layer_sizes,
-    other_names,
-    read_block,
-    read_labels,
-    read_layer,
-    read_observations,
-    size_factors,
-    tally,
-)
+from velotime.data.reading import Reading, read_observations
 from velotime.data.samples import merge_samples, name_apart
 from velotime.data.state import (
     Velocity,

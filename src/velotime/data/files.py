@@ -10,7 +10,7 @@ from pathlib import Path
 from anndata import AnnData
 
 from velotime._status import InputError
-from velotime.data.formats.source import first_line
+from velotime.data.formats.parts.source import first_line
 
 _KINDS = {".h5ad": "results", ".html": "reports"}
 

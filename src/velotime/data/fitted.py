@@ -15,7 +15,8 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
-from velotime.data.reading import find_layers, read_block
+from velotime.data.layers.names import find_layers
+from velotime.data.layers.values import read_block
 from velotime.data.stored.capabilities import capabilities_of, require
 from velotime.data.stored.parameters import read_theta
 from velotime.data.stored.settings import read_settings

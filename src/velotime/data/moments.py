@@ -13,16 +13,12 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import IntArray
+from velotime.data.layers.doubts import doubts_about
+from velotime.data.layers.names import find_layers
+from velotime.data.layers.status import tally
+from velotime.data.layers.values import read_layer
 from velotime.data.neighbors import N_NEIGHBORS, read_neighbors
-from velotime.data.reading import (
-    Reading,
-    check_shape,
-    doubts_about,
-    find_layers,
-    read_layer,
-    read_observations,
-    tally,
-)
+from velotime.data.reading import Reading, check_shape, read_observations
 from velotime.inference import Method, Observations, Reads
 
 LEAST_EXPRESSING = 10  # cells that must show a gene, in each layer

@@ -14,7 +14,9 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data.reading import find_layers, layer_sizes, read_layer
+from velotime.data.layers.names import find_layers
+from velotime.data.layers.sizes import layer_sizes
+from velotime.data.layers.values import read_layer
 
 N_NEIGHBORS = 30
 N_COMPONENTS = 30

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._status import InputError, InputWarning
-from velotime.data.reading import find_layers
+from velotime.data.layers.names import find_layers
 
 BETWEEN = "_"  # sample and barcode
 

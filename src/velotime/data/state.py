@@ -11,8 +11,10 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
 from velotime.data.fitted import Fitted
+from velotime.data.layers.names import find_layers
+from velotime.data.layers.sizes import layer_sizes
+from velotime.data.layers.values import read_block
 from velotime.data.neighbors import Neighbors
-from velotime.data.reading import find_layers, layer_sizes, read_block
 from velotime.data.stored.derived import read_derived
 from velotime.data.stored.identity import digest
 

@@ -8,10 +8,10 @@ from velotime.inference.evidence.arrow import Arrow
 from velotime.inference.evidence.fit_verdict import FitVerdict
 from velotime.inference.evidence.gains import GeneGains
 from velotime.inference.evidence.rivals import rivals_table
-from velotime.inference.knowledge.labels import LEAST_GROUP, LEAST_LABELLED, NO_LABEL, POOLED, CellLabels, label_texts
 from velotime.inference.knowledge.order import Markers, TimeLabels
 from velotime.inference.knowledge.pieces import Ends, Root, Terminals
 from velotime.inference.knowledge.time_prior import FixedPrior, LearnedPrior, UniformPrior
+from velotime.inference.labels import LEAST_GROUP, LEAST_LABELLED, NO_LABEL, POOLED, CellLabels, label_texts
 from velotime.inference.methods.mixture_em import MixtureEM, MixtureFit
 from velotime.inference.methods.protocol import Fit, Method, PlainMethod, Reads
 from velotime.inference.methods.restore import StoredCurves, place_all, restore
@@ -26,7 +26,7 @@ from velotime.inference.results.groups import GroupTest, compare_groups, group_g
 from velotime.inference.results.intervals import pooled_interval
 from velotime.inference.results.restored import Restored
 from velotime.inference.search.begin import MOST_LANDMARKS
-from velotime.inference.search.starts import Geometry
+from velotime.inference.search.geometry.starts import Geometry
 from velotime.inference.states import Layout, States, natural_rates
 from velotime.inference.two_stage.gene_clock.fit import GeneClock, GeneClockFit
 from velotime.inference.two_stage.gene_clock.problem import ExactTimes, ExplicitTimes, PosteriorTimes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from velotime.metrics._coherence import in_cluster_coherence, velocity_confidence
 from velotime.metrics._direction import cross_boundary_correctness, k_hop_correctness
-from velotime.metrics._inputs import GeneSpace
 from velotime.metrics._order import RankCorrelation, time_correlation, time_order
+from velotime.metrics._shared.inputs import GeneSpace
 from velotime.metrics._transitions import row_entropy, self_transition
 
 __all__ = [

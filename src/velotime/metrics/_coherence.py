@@ -10,7 +10,7 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._check import checked
 from velotime.data.arguments import ADATA, COLUMN, VAR_COLUMN
-from velotime.metrics._inputs import gene_velocity, read_labels, read_neighbors, unit
+from velotime.metrics._shared.inputs import gene_velocity, read_labels, read_neighbors, unit
 
 
 @checked({"adata": ADATA, "column": COLUMN, "genes": VAR_COLUMN})

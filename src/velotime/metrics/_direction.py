@@ -12,8 +12,8 @@ from scipy import sparse
 from velotime._check import Either, Instance, Whole, checked
 from velotime._types import FloatArray
 from velotime.data.arguments import ADATA, BASIS, COLUMN
-from velotime.metrics._arguments import Edges
-from velotime.metrics._inputs import GeneSpace, Vectors, read_labels, read_neighbors, read_vectors, unit
+from velotime.metrics._shared.arguments import Edges
+from velotime.metrics._shared.inputs import GeneSpace, Vectors, read_labels, read_neighbors, read_vectors, unit
 
 BLOCK = 64  # cells whose cosines with all they reach are held at a time
 

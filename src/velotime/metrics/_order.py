@@ -14,8 +14,8 @@ from velotime import _keys as keys
 from velotime._check import checked
 from velotime._status import InputError
 from velotime.data.arguments import ADATA, COLUMN
-from velotime.metrics._arguments import Edges, Stages
-from velotime.metrics._inputs import read_labels, read_time
+from velotime.metrics._shared.arguments import Edges, Stages
+from velotime.metrics._shared.inputs import read_labels, read_time
 
 
 @checked({"adata": ADATA, "edges": Edges(), "column": COLUMN, "time": COLUMN})

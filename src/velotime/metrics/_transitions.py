@@ -8,7 +8,7 @@ from scipy import sparse
 from velotime._check import checked
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.metrics._arguments import TRANSITIONS
+from velotime.metrics._shared.arguments import TRANSITIONS
 
 
 @checked({"transitions": TRANSITIONS})

@@ -13,8 +13,8 @@ from velotime._check import checked
 from velotime._status import InputError
 from velotime.data import Fitted
 from velotime.data.arguments import BASIS, COLUMN
-from velotime.pl._arguments import LEGEND, PLOT, ColorMap
-from velotime.pl._axes import (
+from velotime.pl._canvas.arguments import LEGEND, PLOT, ColorMap
+from velotime.pl._canvas.axes import (
     TIME_LABEL,
     find_basis,
     finish,
@@ -26,7 +26,7 @@ from velotime.pl._axes import (
     require_column,
     tidy,
 )
-from velotime.pl._colors import color_cells, figure_size, point_size
+from velotime.pl._canvas.colors import color_cells, figure_size, point_size
 
 
 @checked(PLOT | {"color": COLUMN, "basis": BASIS, "cmap": ColorMap(), "legend_loc": LEGEND})

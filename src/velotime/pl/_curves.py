@@ -14,7 +14,7 @@ from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted
 from velotime.inference import columns_of, curve_covariance
 from velotime.kinetics import SwitchParameter, switch_means
-from velotime.pl._colors import palette_of
+from velotime.pl._canvas.colors import palette_of
 
 CURVE_POINTS = 401
 BATCH = 128  # genes whose curves are computed at a time

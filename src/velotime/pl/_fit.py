@@ -15,9 +15,9 @@ from velotime._numbers import nats, number
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import Fitted
-from velotime.pl._arguments import PLOT
-from velotime.pl._axes import TIME_LABEL, finish, open_axes, tidy
-from velotime.pl._colors import default_palette, labels_of, palette_of
+from velotime.pl._canvas.arguments import PLOT
+from velotime.pl._canvas.axes import TIME_LABEL, finish, open_axes, tidy
+from velotime.pl._canvas.colors import default_palette, labels_of, palette_of
 from velotime.pl._curves import lineage_colors
 
 HISTOGRAM_BINS = 60

@@ -23,8 +23,8 @@ from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import Fitted
 from velotime.data.arguments import COLUMN, GENE
-from velotime.pl._arguments import PLOT, TwoAxes
-from velotime.pl._axes import (
+from velotime.pl._canvas.arguments import PLOT, TwoAxes
+from velotime.pl._canvas.axes import (
     JITTER,
     TIME_LABEL,
     find_gene,
@@ -34,7 +34,7 @@ from velotime.pl._axes import (
     require_column,
     tidy,
 )
-from velotime.pl._colors import color_cells, figure_size, point_size
+from velotime.pl._canvas.colors import color_cells, figure_size, point_size
 from velotime.pl._curves import WIDTH, Curve, gene_curves, piece_means
 
 HALO = [effects.withStroke(linewidth=3.2, foreground="white")]

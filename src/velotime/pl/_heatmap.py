@@ -18,9 +18,9 @@ from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted, layer_sizes, read_block
 from velotime.data.arguments import COLUMN, LAYER
-from velotime.pl._arguments import PLOT, ColorMap
-from velotime.pl._axes import TIME_LABEL, find_gene, finish, open_axes, require_groups
-from velotime.pl._colors import MISSING, color_map, labels_of, palette_of
+from velotime.pl._canvas.arguments import PLOT, ColorMap
+from velotime.pl._canvas.axes import TIME_LABEL, find_gene, finish, open_axes, require_groups
+from velotime.pl._canvas.colors import MISSING, color_map, labels_of, palette_of
 
 COLUMNS = 200  # times
 BANDWIDTH = 0.02  # of latent time: standard deviation of the kernel that averages cells

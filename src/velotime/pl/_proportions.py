@@ -13,9 +13,9 @@ from velotime._check import Optional, checked
 from velotime._types import FloatArray
 from velotime.data import find_layers
 from velotime.data.arguments import COLUMN, LAYER
-from velotime.pl._arguments import PLOT
-from velotime.pl._axes import finish, open_axes, require_groups
-from velotime.pl._colors import labels_of
+from velotime.pl._canvas.arguments import PLOT
+from velotime.pl._canvas.axes import finish, open_axes, require_groups
+from velotime.pl._canvas.colors import labels_of
 
 AMBIGUOUS = "ambiguous"
 COLORS = {"spliced": "#4477aa", "unspliced": "#ee9944", AMBIGUOUS: "#bbbbbb"}  # told apart by the colour-blind

@@ -15,9 +15,9 @@ from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
 from velotime.data import has_arrows, leaves_as_it_was, read_derived
 from velotime.data.arguments import BASIS, COLUMN
-from velotime.pl._arguments import LEGEND, PLOT, ColorMap
-from velotime.pl._axes import find_basis, finish, name_axes, note_left_out, open_axes, require_column
-from velotime.pl._colors import color_cells, figure_size
+from velotime.pl._canvas.arguments import LEGEND, PLOT, ColorMap
+from velotime.pl._canvas.axes import find_basis, finish, name_axes, note_left_out, open_axes, require_column
+from velotime.pl._canvas.colors import color_cells, figure_size
 from velotime.pl._grid import Field, velocity_field
 from velotime.tl import velocity_embedding, velocity_graph
 

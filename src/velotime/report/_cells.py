@@ -17,8 +17,8 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted, read_block
-from velotime.pl._axes import find_basis
-from velotime.pl._colors import labels_of, palette_of
+from velotime.pl._canvas.axes import find_basis
+from velotime.pl._canvas.colors import labels_of, palette_of
 
 MOST_CELLS = 20_000  # drawn at most
 MOST_LABELS = 60  # of a column that may colour cells

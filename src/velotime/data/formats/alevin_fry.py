@@ -9,8 +9,8 @@ import pandas as pd
 from anndata import AnnData
 
 from velotime._status import InputError
-from velotime.data.formats.layout import KINDS, Layout, assemble, check_shapes, read_layout
-from velotime.data.formats.source import existing, read_lines, read_matrix, read_or_explain, read_table, read_text
+from velotime.data.formats.parts.layout import KINDS, Layout, assemble, check_shapes, read_layout
+from velotime.data.formats.parts.source import existing, read_lines, read_matrix, read_or_explain, read_table, read_text
 
 FRY = Layout(
     "alevin-fry",

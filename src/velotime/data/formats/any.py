@@ -12,9 +12,9 @@ from velotime.data.formats.alevin_fry import FRY, from_alevin_fry
 from velotime.data.formats.cellranger import CALLED
 from velotime.data.formats.h5ad import is_zarr, read_h5ad, read_h5mu, read_zarr, require_only, with_gene_names
 from velotime.data.formats.kb import KB, KB_LAMANNO, from_kb, from_kb_lamanno
-from velotime.data.formats.layout import read_layout
 from velotime.data.formats.loom import read_loom
 from velotime.data.formats.parse import PARSE, from_parse
+from velotime.data.formats.parts.layout import read_layout
 from velotime.data.formats.starsolo import SOLO, SOLO_OLD, from_old_starsolo, from_starsolo
 from velotime.data.formats.tidesurf import find_tidesurf, read_tidesurf
 from velotime.data.samples import merge_samples, sample_names

@@ -12,8 +12,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime._status import InputError, InputWarning
-from velotime.data.formats.layout import Layout, assemble, check_shapes
-from velotime.data.formats.source import read_checked, read_lines, read_matrix, read_table
+from velotime.data.formats.parts.layout import Layout, assemble, check_shapes
+from velotime.data.formats.parts.source import read_checked, read_lines, read_matrix, read_table
 
 TENX = {"counts": "matrix.mtx", "cells": "barcodes.tsv", "genes": "features.tsv"}
 CALLED = Layout(

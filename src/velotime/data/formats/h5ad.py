@@ -17,8 +17,8 @@ from anndata.io import read_elem
 
 from velotime import _keys as keys
 from velotime._status import InputError
-from velotime.data.formats.layout import unambiguous
-from velotime.data.formats.source import check_stored, first_line, read_checked
+from velotime.data.formats.parts.layout import unambiguous
+from velotime.data.formats.parts.source import check_stored, first_line, read_checked
 
 SEVERAL = ("mod", "tables")  # groups of AnnData objects: of MuData, of SpatialData
 

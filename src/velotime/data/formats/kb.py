@@ -10,9 +10,9 @@ from anndata import AnnData
 
 from velotime._status import InputError
 from velotime.data.formats.h5ad import read_h5ad
-from velotime.data.formats.layout import KINDS, Layout, assemble, check_shapes, read_layout
 from velotime.data.formats.loom import read_loom
-from velotime.data.formats.source import existing, read_lines, read_matrix
+from velotime.data.formats.parts.layout import KINDS, Layout, assemble, check_shapes, read_layout
+from velotime.data.formats.parts.source import existing, read_lines, read_matrix
 
 KB_PLACES = ("", "counts_filtered", "counts_unfiltered", "counts_unfiltered_modified")
 KB = Layout(

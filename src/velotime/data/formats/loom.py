@@ -12,8 +12,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime._status import InputError
-from velotime.data.formats.layout import unambiguous
-from velotime.data.formats.source import check_stored, read_checked
+from velotime.data.formats.parts.layout import unambiguous
+from velotime.data.formats.parts.source import check_stored, read_checked
 
 
 def read_loom(path: str | Path) -> AnnData:

@@ -11,8 +11,8 @@ from scipy import sparse
 
 from velotime._status import InputError
 from velotime._types import BoolArray
-from velotime.data.formats.layout import Layout, assemble, read_layout
-from velotime.data.formats.source import existing, read_or_explain
+from velotime.data.formats.parts.layout import Layout, assemble, read_layout
+from velotime.data.formats.parts.source import existing, read_or_explain
 
 PARSE = Layout("Parse split-pipe", ("",), {"transcripts": "process/tscp_assignment.csv"})
 CALLED = "all-sample/DGE_filtered/cell_metadata.csv"

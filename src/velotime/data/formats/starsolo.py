@@ -11,8 +11,8 @@ from scipy import sparse
 
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
-from velotime.data.formats.layout import KINDS, Layout, assemble, check_shapes, read_layout, seen_cells
-from velotime.data.formats.source import read_lines, read_matrix, read_or_explain, read_table
+from velotime.data.formats.parts.layout import KINDS, Layout, assemble, check_shapes, read_layout, seen_cells
+from velotime.data.formats.parts.source import read_lines, read_matrix, read_or_explain, read_table
 
 SOLO_PLACES = tuple(
     f"{above}{cells}" for above in ("", "Velocyto/", "Solo.out/Velocyto/") for cells in ("", "filtered", "raw")

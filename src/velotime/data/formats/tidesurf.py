@@ -8,7 +8,7 @@ from anndata import AnnData
 
 from velotime._status import InputError
 from velotime.data.formats.h5ad import read_h5ad
-from velotime.data.formats.layout import KINDS
+from velotime.data.formats.parts.layout import KINDS
 from velotime.data.samples import merge_samples
 
 PLACES = ("", "tidesurf_out")

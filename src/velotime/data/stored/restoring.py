@@ -11,8 +11,8 @@ from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import IntArray
 from velotime.data.fitted import Fitted
+from velotime.data.labels import read_labels
 from velotime.data.moments import read_for
-from velotime.data.reading import read_labels
 from velotime.inference import CellLabels, Observations, Restored, SoftEM, StoredCurves, restore
 
 CLOSE = 0.01  # largest error of a latent time that counts as the same fit

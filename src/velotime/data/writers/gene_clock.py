@@ -14,7 +14,7 @@ from velotime import _keys as keys
 from velotime._status import Status
 from velotime._types import FloatArray, IntArray
 from velotime.data.reading import Reading
-from velotime.data.writers.slots import Slots, gene_columns, gene_rows, slots_of
+from velotime.data.slots import Slots, gene_columns, gene_rows, slots_of
 from velotime.inference import GeneClockFit
 
 DEGENERATE = "degenerate steady-state ratio"

@@ -9,7 +9,7 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime.data.reading import Reading
-from velotime.data.writers.slots import Slots, gene_rows, slots_of
+from velotime.data.slots import Slots, gene_rows, slots_of
 from velotime.inference import MixtureFit
 
 

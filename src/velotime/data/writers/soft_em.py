@@ -13,8 +13,8 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._types import FloatArray
 from velotime.data.reading import Reading
+from velotime.data.slots import Slots, gene_columns, gene_rows, slots_of
 from velotime.data.stored.parameters import lineage_columns, rate_columns
-from velotime.data.writers.slots import Slots, gene_columns, gene_rows, slots_of
 from velotime.inference import (
     Arrow,
     GeneGains,

@@ -11,9 +11,9 @@ from velotime.inference.heldout.scores import StateModel
 from velotime.inference.heldout.thinning import ThinnedCounts
 from velotime.inference.model.problem import Cells
 from velotime.inference.observations import Observations
+from velotime.inference.search.geometry.starts import Start
+from velotime.inference.search.geometry.tree import middle_start
 from velotime.inference.search.search import Search
-from velotime.inference.search.starts import Start
-from velotime.inference.search.tree import middle_start
 from velotime.inference.search.trials import begin_trial, go_on
 
 LEAST_GAIN = 0.05  # nats per cell, and

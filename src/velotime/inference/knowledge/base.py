@@ -17,7 +17,7 @@ import numpy as np
 
 from velotime._check import Number, Settings, Text
 from velotime._types import FloatArray, IntArray
-from velotime.inference.knowledge.labels import CellLabels
+from velotime.inference.labels import CellLabels
 from velotime.inference.states import States
 
 COLUMN = Text("the name of an obs column")

@@ -24,7 +24,7 @@ from velotime._check import Labels, Names
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.inference.knowledge.base import COLUMN, STRENGTH, Knowledge
-from velotime.inference.knowledge.labels import NO_LABEL, CellLabels
+from velotime.inference.labels import NO_LABEL, CellLabels
 from velotime.inference.states import States
 
 N_LEVELS = 8  # levels of the markers' score

@@ -16,7 +16,7 @@ from velotime._check import Label, Labels, Optional, Text
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.inference.knowledge.base import COLUMN, STRENGTH, Knowledge
-from velotime.inference.knowledge.labels import CellLabels
+from velotime.inference.labels import CellLabels
 from velotime.inference.states import States
 
 END_SCALE = 0.15  # of the clock: mean distance of a root cell from the beginning, of an end cell from the end

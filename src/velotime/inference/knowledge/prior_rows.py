@@ -8,7 +8,7 @@ import numpy as np
 
 from velotime._types import FloatArray, IntArray
 from velotime.inference.knowledge.base import Knowledge
-from velotime.inference.knowledge.labels import CellLabels, Groups
+from velotime.inference.labels import CellLabels, Groups
 from velotime.inference.states import States
 
 

@@ -30,7 +30,7 @@ from velotime.inference.em import Schedule, Trace, Watcher, run_em, watch_nothin
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.observations import Observations
 from velotime.inference.places import k_means
-from velotime.inference.search.starts import Geometry
+from velotime.inference.search.geometry.starts import Geometry
 
 BLOCK_OF_CELLS = 4096
 SMALLEST_VARIANCE = 1e-12  # of a gene that does not vary

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from velotime._types import FloatArray
-from velotime.inference.knowledge.labels import CellLabels, match_groups
+from velotime.inference.labels import CellLabels, match_groups
 from velotime.inference.methods.soft_em import SoftEM, SoftFit
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior

@@ -21,11 +21,11 @@ from velotime.inference.evidence.fit_verdict import FitVerdict
 from velotime.inference.heldout.comparison import Comparison, compare_kinds
 from velotime.inference.heldout.lineages import begins_in_the_middle
 from velotime.inference.knowledge.base import Knowledge
-from velotime.inference.knowledge.labels import CellLabels, Groups
 from velotime.inference.knowledge.order import Markers, TimeLabels
 from velotime.inference.knowledge.pieces import Ends, Root, Terminals
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import LearnedPrior, TimePrior
+from velotime.inference.labels import CellLabels, Groups
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.model.noise import NegativeBinomial, Noise
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
@@ -36,9 +36,9 @@ from velotime.inference.results.genes import GeneTable, gene_table
 from velotime.inference.results.uncertainty import doubts
 from velotime.inference.search.begin import Starts, hand_over
 from velotime.inference.search.finals import finals
+from velotime.inference.search.geometry.starts import Geometry
+from velotime.inference.search.geometry.tree import LineageVotes
 from velotime.inference.search.search import Outcome, Search
-from velotime.inference.search.starts import Geometry
-from velotime.inference.search.tree import LineageVotes
 from velotime.inference.states import States
 
 

@@ -13,8 +13,8 @@ from velotime.inference.evidence.rivals import Rival
 from velotime.inference.model.layer import LayerData
 from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import SoftProblem
-from velotime.inference.search.starts import Start
-from velotime.inference.search.tree import ranks
+from velotime.inference.search.geometry.starts import Start
+from velotime.inference.search.geometry.tree import ranks
 from velotime.inference.search.trials import CLOSE, Trial, begin_trial, close_ones, go_on
 
 SAME_TIMES = 0.8  # Spearman correlation of fitted times above which a fit is no rival: it says the same

@@ -19,8 +19,7 @@ from velotime.inference.model.noise import Noise
 from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
-from velotime.inference.search.rivals import Candidate, candidates_of
-from velotime.inference.search.starts import (
+from velotime.inference.search.geometry.starts import (
     SAME_ORDER,
     Geometry,
     Grouping,
@@ -33,7 +32,8 @@ from velotime.inference.search.starts import (
     tips,
     towards_tips,
 )
-from velotime.inference.search.tree import LineageVotes, Tree, middle_start, tree_starts
+from velotime.inference.search.geometry.tree import LineageVotes, Tree, middle_start, tree_starts
+from velotime.inference.search.rivals import Candidate, candidates_of
 from velotime.inference.search.trials import Trial, best_by_root
 from velotime.inference.states import States
 

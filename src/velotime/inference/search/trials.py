@@ -11,7 +11,7 @@ from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, run_em
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.observations import Observations
-from velotime.inference.search.starts import Start, assignment
+from velotime.inference.search.geometry.starts import Start, assignment
 
 # Genes are tried afresh midway and when cold: without that, the ranking after the first round misleads.
 FIRST_ROUND, FIRST_RESTARTS = Schedule(annealing=16, hottest=10.0, longest=2, tolerance=0.0), frozenset({8, 16})

@@ -14,7 +14,7 @@ from velotime._types import IntArray
 from velotime.inference.em import Watcher, watch_nothing
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.observations import Observations
-from velotime.inference.search.starts import Geometry
+from velotime.inference.search.geometry.starts import Geometry
 from velotime.inference.two_stage.gene_clock.fit import GeneClock, GeneClockFit
 from velotime.inference.two_stage.gene_clock.summary import CurveCells
 from velotime.inference.two_stage.shared_clock.fit import SharedClock, SharedClockFit

@@ -23,9 +23,9 @@ from scipy.stats import rankdata
 from velotime._types import FloatArray, IntArray
 from velotime.compute import CurveTargets, Matrix, Sums, as_array
 from velotime.inference.em import Run, Schedule, run_em
-from velotime.inference.search.geodesic import Geodesics
+from velotime.inference.search.geometry.geodesic import Geodesics
 from velotime.inference.states import States
-from velotime.inference.two_stage.gene_clock.data import (
+from velotime.inference.two_stage.gene_clock.kernels.data import (
     LOG_R,
     LOG_S,
     LOG_SIGMA,

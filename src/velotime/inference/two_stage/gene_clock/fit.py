@@ -16,8 +16,9 @@ from velotime._types import BoolArray, FloatArray
 from velotime.inference.em import Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference.observations import Observations
 from velotime.inference.two_stage.gene_clock.consensus import GeneClocks, align, noise_sd
-from velotime.inference.two_stage.gene_clock.data import CurveData, Curves, first_curves
+from velotime.inference.two_stage.gene_clock.curves import Curves, first_curves
 from velotime.inference.two_stage.gene_clock.kernels import gather
+from velotime.inference.two_stage.gene_clock.kernels.data import CurveData
 from velotime.inference.two_stage.gene_clock.population import GenePopulation
 from velotime.inference.two_stage.gene_clock.problem import (
     Climb,

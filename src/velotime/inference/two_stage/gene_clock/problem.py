@@ -14,7 +14,7 @@ import numpy as np
 
 from velotime._check import Settings
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.inference.two_stage.gene_clock.data import Curves
+from velotime.inference.two_stage.gene_clock.curves import Curves
 from velotime.inference.two_stage.gene_clock.kernels import CurveSums, PointSource, sum_over_posterior, sum_over_times
 from velotime.inference.two_stage.gene_clock.population import GenePopulation
 from velotime.inference.two_stage.gene_clock.steps import PSEUDO, take_steps

@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from velotime._types import FloatArray
-from velotime.inference.two_stage.gene_clock.data import LOG_R, LOG_S, LOG_U, LOG_X, Curves
+from velotime.inference.two_stage.gene_clock.curves import Curves
 from velotime.inference.two_stage.gene_clock.kernels import LONGEST_STEP, N_PARAMETERS, CurveEquations, CurveSums, solve
+from velotime.inference.two_stage.gene_clock.kernels.data import LOG_R, LOG_S, LOG_U, LOG_X
 from velotime.inference.two_stage.gene_clock.population import GenePopulation
 from velotime.kinetics import spliced, unspliced
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from velotime._types import FloatArray, IntArray
 from velotime.inference.two_stage.gene_clock.consensus import GeneClocks
-from velotime.inference.two_stage.gene_clock.data import LOG_R, LOG_S, LOG_U, LOG_X, CurveData
 from velotime.inference.two_stage.gene_clock.kernels import OFF, ON, STEADY_ON, place_cells_on_curves, states_on_curves
+from velotime.inference.two_stage.gene_clock.kernels.data import LOG_R, LOG_S, LOG_U, LOG_X, CurveData
 
 LATEST = np.log(100.0)  # mean lifetimes after which a gene that was switched off counts as off for good: 1 % is left
 

@@ -29,16 +29,16 @@ from velotime._types import FloatArray
 from velotime.inference.em import Run, Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference.evidence.arrow import Arrow
 from velotime.inference.evidence.gains import GeneGains, gene_gains
-from velotime.inference.knowledge.labels import CellLabels, Groups
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import UniformPrior
+from velotime.inference.labels import CellLabels, Groups
 from velotime.inference.model.noise import Gaussian
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.observations import Observations
 from velotime.inference.search.begin import Starts, hand_over
 from velotime.inference.search.finals import finals
-from velotime.inference.search.starts import Geometry
+from velotime.inference.search.geometry.starts import Geometry
 from velotime.inference.states import States
 from velotime.inference.two_stage.shared_clock.placing import Curves, Exact, Explicit, PlacedSums, Placing
 

@@ -18,7 +18,7 @@ from velotime import _keys as keys
 from velotime._check import label_text
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.pl._axes import is_categorical, name_column, require_column
+from velotime.pl._canvas.axes import is_categorical, name_column, require_column
 
 MISSING = "lightgray"
 # Told apart by the colour-blind (Okabe and Ito), and other than those of scanpy, which clusters have.

@@ -15,8 +15,8 @@ from scipy.stats import rankdata
 
 from velotime._types import FloatArray, IntArray
 from velotime.inference.places import smooth
-from velotime.inference.search.geodesic import Geodesics, off_the_ways
-from velotime.inference.search.starts import Start
+from velotime.inference.search.geometry.geodesic import Geodesics, off_the_ways
+from velotime.inference.search.geometry.starts import Start
 
 N_COMPONENTS = 10  # principal components: a tree of six ends spans five dimensions
 N_NEIGHBORS = 30  # 15 leave twice the noise off the way; 30 of 1,000 cells keep a fate of 5 %

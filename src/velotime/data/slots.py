@@ -18,7 +18,8 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
-from velotime.data.reading import Reading, tally
+from velotime.data.layers.status import tally
+from velotime.data.reading import Reading
 from velotime.data.stored.derived import remove_stale
 from velotime.data.stored.identity import fingerprints, fit_id
 from velotime.data.stored.settings import plain

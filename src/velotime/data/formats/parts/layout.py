@@ -13,7 +13,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime._status import InputError
-from velotime.data.formats.source import existing
+from velotime.data.formats.parts.source import existing
 
 KINDS = ("spliced", "unspliced", "ambiguous")
 

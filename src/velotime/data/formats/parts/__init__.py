@@ -1,0 +1,1 @@
+"""What readers of several formats share: where matrices come from, and how layers are laid out."""
