@@ -125,19 +125,6 @@ def shuffle(adata: ad.AnnData, label: np.ndarray) -> None:
     adata.layers["unspliced"] = sparse.csr_matrix(unspliced)
 
 
-@dataclass(frozen=True)
-class FirstDayApart:
-    """A time course whose first day lies apart from the rest."""
-
-    end: float = 0.1
-    rest: float = 0.35
-
-    def draw(self, n_cells: int, rng: np.random.Generator) -> np.ndarray:
-        """A fifth of the cells early, the others after the gap."""
-        early = rng.uniform(size=n_cells) < 0.2
-        return np.where(early, rng.uniform(0, self.end, n_cells), rng.uniform(self.rest, 1, n_cells))
-
-
 FORKS = {1: (), 2: (0.4,), 3: (0.35, 0.5), 4: (0.3, 0.4, 0.5), 5: (0.25, 0.35, 0.45, 0.55)}
 SMALL = 0.05  # share of the cells in the small fate
 
@@ -180,7 +167,7 @@ OWN = {
     **{f"few_counts_{k}": fork(k, **FEW) for k in (1, 2, 3)},
     **{f"small_fate_{k}": small_fate(k) for k in (2, 3)},
     **{f"gap_{k}": fork(k, times=sim.GappedTimes(0.45, 0.65)) for k in (1, 2)},
-    **{f"first_day_{k}": fork(k, times=FirstDayApart()) for k in (1, 2)},
+    **{f"first_day_{k}": fork(k, times=sim.GappedTimes(0.1, 0.35)) for k in (1, 2)},
     **{f"inner_root_{k}": fork(k, branches=sim.Branches((0.03,) * (k - 1))) for k in (2,)},
 }
 
