@@ -29,10 +29,11 @@ from velotime.inference.model.scores import state_scores
 from velotime.inference.places import k_means, principal_components
 
 N_COMPONENTS = 10
-CELLS_A_GROUP = 50
+CELLS_PER_GROUP = 50
 GROUPINGS = 3
 AVERAGED = (0.1, 0.7)  # of the groups, from the lowest gain
 MOST_OF_A_CELL = 3.0  # nats
+TINY = 1e-300  # 690 nats below the best state: however many of its group say so, the cell's gain is cut all the same
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _gain(
     )
     log_q = placed - logsumexp(placed, axis=1, keepdims=True)
     points = _points(layers[1].genes(np.flatnonzero(~genes)), counts=problem.noise.counts)
-    n_groups = max(2, len(points) // CELLS_A_GROUP)
+    n_groups = max(2, len(points) // CELLS_PER_GROUP)
     groupings = [k_means(points, n_groups, int(seed), runs=1)[1] for seed in seeds]
     gains = [_over_others(u[group == k], log_q[group == k]) for group in groupings for k in np.unique(group)]
     ordered = np.sort([gain.mean() for gain in gains])
@@ -98,7 +99,8 @@ def _over_others(u: FloatArray, log_q: FloatArray) -> FloatArray:
     """Gain of each cell of a group over the others, cut, ``(cells,)``."""
     if len(u) < 2:
         return np.zeros(len(u))
-    log_p = np.stack([logsumexp(u + other, axis=1) for other in log_q], axis=1)
+    best = u.max(axis=1, keepdims=True)
+    log_p = best + np.log(np.maximum(np.exp(u - best) @ np.exp(log_q).T, TINY))  # cell i by the posterior of cell k
     own = np.diag(log_p)
     others = (log_p.sum(axis=1) - own) / (len(u) - 1)
     return np.asarray(np.clip(own - others, -MOST_OF_A_CELL, MOST_OF_A_CELL))
