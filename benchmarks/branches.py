@@ -1,4 +1,4 @@
-"""Branches, roots and the word "clear", on every set with truth: what is right, and what is called clear.
+"""Branches, roots and directions called clear, on every set with truth: how many are right.
 
 Usage: ``python benchmarks/branches.py --data ../shared/data --seeds 1 --draws 1 [--out table.csv] [SET ...]``
 
