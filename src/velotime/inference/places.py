@@ -1,4 +1,4 @@
-"""Where cells lie in a space of few dimensions: principal components, nearest cells, means over them."""
+"""Geometry of cells in a space of few dimensions: principal components, nearest cells, means over them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ K_MEANS_RUNS = 10
 def principal_components(values: FloatArray, n: int) -> FloatArray:
     """First principal components of ``(cells, features)``, ``(cells, n)``, by the smaller of the two Gram matrices.
 
-    The entry of largest size of each is positive, so that they are the same wherever they are computed.
+    The entry of largest size of each is positive, so that they are the same on every machine.
     """
     centred = values - values.mean(axis=0)
     wide = centred.shape[1] > centred.shape[0]
@@ -57,6 +57,6 @@ def smooth(points: FloatArray, n_neighbors: int, times: int) -> FloatArray:
 def k_means(points: FloatArray, k: int, seed: int, runs: int = K_MEANS_RUNS) -> tuple[FloatArray, IntArray]:
     """Best of several k-means runs; where there are fewer distinct points than centres, some groups are empty."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of too few distinct points, which callers look to
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of too few distinct points, which callers handle
         found = KMeans(k, n_init=runs, random_state=seed).fit(points)
     return found.cluster_centers_, found.labels_

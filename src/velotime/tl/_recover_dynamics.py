@@ -151,18 +151,17 @@ def recover_dynamics(
 
     ``uns["recover_dynamics"]``, ``["time_prior"]``, ``["time_arrow"]``, ``["velocity_params"]``
         Settings, status and record of the run, with its ``id``, which is the same for the same data, method and seed
-        (what was derived from an earlier fit is removed: graph, arrows, resampling, comparison, experimental time);
-        the table of the ``starts`` tried (root cell, its label in each
-        categorical obs column, log-likelihood below the best, whether it is the one
-        ``chosen`` and whether it runs ``backwards`` to the best) and the ``root_margin`` over the next best root, nats;
-        the time prior, a row a group of ``groups``; evidence for the direction of time: margin in nats in all, a cell,
-        and the part of it that comes from what is known of the cells (``knowledge_margin``), share of genes, the
-        threshold ``least_margin``, the table of ``rivals`` (fits from other roots and of the reversed clock: by how
-        many nats per cell each is behind on the genes of the search, ``margin``, and in two disjoint halves of them,
-        ``half_1`` and ``half_2``, NaN where it is too far behind to ask; by how much what is ``known`` speaks against
-        it; the ``correlation`` of its times; whether it ``loses``), whether counts and knowledge contradict each other
-        (``contested``), whether Gaussian noise was fitted to whole-number counts (``whole_numbers``), and ``verdict``
-        with the ``reason`` where it is unclear.
+        (what was derived from an earlier fit is removed: graph, arrows, resampling, comparison, experimental time); the
+        table of the ``starts`` tried (root cell, its label in each categorical obs column, log-likelihood below the
+        best, whether it is the one ``chosen`` and whether it runs ``backwards`` to the best) and the ``root_margin``
+        over the next best root, nats; the time prior, one row per group of ``groups``; evidence for the direction of
+        time: margin in nats, in total and per cell, and the part of it that comes from what is known of the cells
+        (``knowledge_margin``), share of genes, the threshold ``least_margin``, the table of ``rivals`` (fits from other
+        roots and of the reversed clock: by how many nats per cell each is behind on the genes of the search,
+        ``margin``, and in two disjoint halves of them, ``half_1`` and ``half_2``, NaN where it is too far behind to be
+        tested; by how much what is ``known`` is against it; the ``correlation`` of its times; whether it ``loses``),
+        whether counts and knowledge contradict each other (``contested``), whether Gaussian noise was fitted to
+        whole-number counts (``whole_numbers``), and ``verdict`` with the ``reason`` where it is unclear.
     ``uns["fit_verdict"]``
         Whether the model fits: ``verdict`` ("fits", "fits in part", "does not fit"), ``reason``, and the numbers:
         Spearman correlation of times from two disjoint halves of the genes (``agreement``), Cohen's kappa of late

@@ -205,7 +205,7 @@ class GeneClock(Settings):
 
         All but the very last see points that stand for cells with nearly the same values.
         """
-        population, teach = GenePopulation.weak(data.n_averaged), None
+        population, learned_from = GenePopulation.weak(data.n_averaged), None
         rounds = [min(ROUND, self.max_iterations)] * LOOKS
         stages: list[tuple[Times, int]] = [
             (ExplicitTimes(), self.explicit_iterations),
@@ -216,13 +216,13 @@ class GeneClock(Settings):
         for times, longest in stages:
             if longest <= 0:
                 continue
-            population = population.learn(*teach) if teach else population
+            population = population.learn(*learned_from) if learned_from else population
             side = SQUARE if (times, longest) == stages[-1] else WIDE_SQUARE
             points = gather(data.cells, side * noise_sd(curves.theta, data.spread))
             problem = CurveProblem(points, data.n_cells, data.spread, times, population, self.tolerance)
             climb, trace = _climb(problem, curves, caution, longest, watch)
             curves, caution = climb.best, climb.caution if times.nodes else None
-            teach = curves.theta, information(climb.sums)
+            learned_from = curves.theta, information(climb.sums)
             yield Stage(curves, climb.sums.value, climb.converged, population, trace)
             del climb  # its sums
         problem = CurveProblem(data.cells, data.n_cells, data.spread, self.last, population, self.tolerance)
