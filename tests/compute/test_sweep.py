@@ -68,12 +68,12 @@ class Case:
         return SweepModel(*tables, np.log(self.prior).astype(np.float32), temperature)
 
 
-TWINS = {NegativeBinomial: negative_binomial, Poisson: poisson, Gaussian: gaussian}
+REFERENCES = {NegativeBinomial: negative_binomial, Poisson: poisson, Gaussian: gaussian}
 
 
 def reference(case: Case, temperature: float) -> dict[str, np.ndarray]:
     """Everything the sweep does, one cell and one state at a time."""
-    density = TWINS[type(case.noise)]
+    density = REFERENCES[type(case.noise)]
     q = np.empty((N_CELLS, N_STATES))
     for i in range(N_CELLS):
         for j in range(N_STATES):

@@ -1,4 +1,4 @@
-"""The verdict on fit: its words, and whether unspliced counts follow spliced ones among like cells."""
+"""The verdict on fit: its words, and whether unspliced counts follow spliced ones among similar cells."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_words(changed, word, reason, doubted):
 
 
 def shuffled(adata, n_groups=2):
-    """Unspliced counts shuffled gene by gene among cells of like time."""
+    """Unspliced counts shuffled gene by gene among cells of similar time."""
     rng = np.random.default_rng(0)
     unspliced = adata.layers["unspliced"].toarray()
     group = np.minimum((adata.obs["true_time"].to_numpy() * n_groups).astype(int), n_groups - 1)
@@ -79,7 +79,7 @@ def test_unspliced_counts_shuffled_among_like_cells_are_noticed(fitted):
 
 @pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
 def test_static_clusters_are_never_clear():
-    """Three kinds of cells that sit still."""
+    """Three kinds of cells at rest."""
     rng = np.random.default_rng(0)
     kind = rng.integers(3, size=400)
     means = rng.gamma(1.0, 2.0, (3, 60))

@@ -82,7 +82,7 @@ def test_each_piece_settles_the_direction(timeless, name):
     assert backwards["loses"].all()
     assert (backwards["known"] > 2 * arrow["least_margin"] / adata.n_obs).all()
     assert (backwards["margin"].abs() < backwards["known"]).all()
-    # ends alone say nothing against a root in the middle, which ten genes in each half cannot rule out
+    # ends alone are no evidence against a root in the middle, which ten genes in each half cannot rule out
     assert arrow["verdict"] == ("unclear" if name == "ends" else "clear")
     assert ("in one half" in arrow["reason"]) == (name == "ends")
     piece = adata.uns["knowledge"]["table"].iloc[0]

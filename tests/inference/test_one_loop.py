@@ -9,7 +9,7 @@ import velotime
 
 SOURCE = Path(velotime.__file__).parent
 MODULES = {str(path.relative_to(SOURCE)): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCE.rglob("*.py")}
-THE_LOOP = ("inference/_em.py", "run_em")
+THE_LOOP = ("inference/em.py", "run_em")
 
 
 def called(node):
@@ -51,4 +51,6 @@ def test_every_model_is_a_problem_of_the_loop():
     assert {"SoftProblem", "HardProblem", "MixtureProblem", "ClusterProblem"} <= with_m_step
     assert all("expect" in problems[name] for name in with_m_step)
     runners = {module for module, _ in functions_that(lambda function: "run_em" in called(function))}
-    assert {"inference/_soft.py", "inference/_shared_clock.py", "inference/_mixture.py"} <= runners
+    assert {
+        f"inference/{name}.py" for name in ("methods/soft_em", "methods/mixture_em", "two_stage/shared_clock/fit")
+    } <= runners

@@ -1,4 +1,4 @@
-"""The tree of ends: geometry against a slow twin, and on lines and trees with noise."""
+"""The tree of ends: geometry against a slow reference, and on lines and trees with noise."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def star(n_arms, n_cells=800, noise=0.05, seed=0):
 
 
 def slow_ways(points, n_neighbors):
-    """Ways between all cells by Floyd and Warshall, from a dense table of links."""
+    """Distances between all cells by Floyd and Warshall, from a dense table of links."""
     distance = cdist(points, points)
     links = np.full(distance.shape, np.inf)
     for i, row in enumerate(distance):
