@@ -132,7 +132,7 @@ def test_genes_beyond_the_budget_keep_their_rates(drawn, page, monkeypatch):
     genes = facts_in(text)["genes"]
     packed = [gene for gene in genes if "data" in gene]
     assert 0 < len(packed) < len(genes) == drawn.n_vars
-    assert f"counts and curves of the {len(packed)} genes that" in text
+    assert f"counts and curves of the {len(packed)} genes" in text
     assert all("beta" in gene["values"] for gene in genes)
 
 
