@@ -93,7 +93,7 @@ def _carry(x: float, u0: float, s0: float, alpha: float, b: float, g: float) -> 
 
 @jit(CONTRACT)
 def _carry_with_derivatives(x: float, u0: float, s0: float, alpha: float, b: float, g: float) -> Any:
-    """The same, and what ``kinetics._splicing._Step`` holds, in its order."""
+    """The same, and what ``kinetics.splicing._Step`` holds, in its order."""
     p, q = -b * x, -g * x
     ep, eq, op, oq, pq, opq = _differences(p, q)
     gap, lowest = q - p, min(p, q)

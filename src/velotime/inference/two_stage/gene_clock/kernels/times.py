@@ -134,7 +134,7 @@ def _decay(first: float, left: float, rate: float, longest: float) -> Any:
 def _explicit_time(a: float, b: float, r: float, u0: float, s0: float, target: float, longest: float, p: Any) -> Any:
     """Time on a branch from u, or from w = (1 - 1/r) s - u where that has the smaller variance.
 
-    u relaxes to ``target`` (1 on, 0 off) at rate 1, w to ``-target/r`` at rate r (``kinetics._inverse``, in these
+    u relaxes to ``target`` (1 on, 0 off) at rate 1, w to ``-target/r`` at rate r (``kinetics.inverse``, in these
     units); ``p`` are the noise sds of u and s in units of the steady state. By the delta method the variance of a time
     is that of what it is read off over the square of rate times distance to the asymptote.
     """
