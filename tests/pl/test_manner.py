@@ -82,7 +82,7 @@ def test_unfitted_object(name, drawn):
 
 def test_time_of_an_unfitted_object(drawn):
     del drawn.obs["latent_time"]
-    with pytest.raises(vt.InputError, match=r"'latent_time' not found.*call velotime.tl.recover_dynamics"):
+    with pytest.raises(vt.InputError, match=r"latent_time.*Call velotime.tl.recover_dynamics"):
         vt.pl.embedding(drawn)
 
 

@@ -12,7 +12,7 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._numbers import nats, number, percent
-from velotime.data import Fitted, of_these_cells, read_derived
+from velotime.data import Fitted, of_these_cells, read_derived, require_fit
 from velotime.tl._doubts import backwards_in_words
 
 SPOKEN = {
@@ -57,7 +57,14 @@ def left_out(adata: AnnData) -> dict[str, int]:
 
 
 def best_genes(adata: AnnData, n: int) -> list[str]:
-    """The genes that tell most of time: largest gain over a constant mean, in nats, or else largest likelihood."""
+    """The genes that tell most of time: largest gain over a constant mean, in nats, or else largest likelihood.
+
+    Raises
+    ------
+    InputError
+        If nothing is fitted.
+    """
+    require_fit(adata)
     by = next((name for name in (keys.FIT_GAIN, keys.FIT_LIKELIHOOD) if name in adata.var), None)
     if by is None:
         return []

@@ -15,7 +15,15 @@ from velotime import data
 from velotime._check import Settings
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import Neighbors, current_fit, has_arrows, neighborhood_means, read_velocity, require_velocity
+from velotime.data import (
+    Fitted,
+    Neighbors,
+    current_fit,
+    has_arrows,
+    neighborhood_means,
+    read_velocity,
+    require_velocity,
+)
 from velotime.data.arguments import LAYER, VAR_COLUMN
 from velotime.inference import NO_LABEL, label_texts
 
@@ -146,8 +154,9 @@ def read_labels(adata: AnnData, column: str, wanted: Iterable[str] = ()) -> np.n
 def read_time(adata: AnnData, column: str) -> FloatArray:
     """A numeric obs column."""
     if column not in adata.obs:
-        cure = " Call velotime.tl.recover_dynamics(adata) first." if column == keys.LATENT_TIME else ""
-        raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}.{cure}")
+        if column == keys.LATENT_TIME:
+            Fitted.of(adata).require("time")
+        raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}.")
     if not np.issubdtype(adata.obs[column].dtype, np.number):
         raise InputError(f"column {column!r} of adata.obs holds {adata.obs[column].dtype}, not numbers.")
     return np.asarray(adata.obs[column], dtype=np.float64)

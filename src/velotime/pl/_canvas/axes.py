@@ -16,12 +16,29 @@ from matplotlib.axes import Axes
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
-from velotime.data import other_names
+from velotime.data import Fitted, other_names
 
 TIME_LABEL = "latent time (relative)"
 DPI = 150
 JITTER = 0.15  # counts pile up on whole numbers; a little jitter shows how many there are
 MOST = 0.995  # share of the counts that axes show
+#: Columns of obs that a fit makes, and what it must hold for that.
+MADE_BY_FIT = {keys.LATENT_TIME: "time"} | dict.fromkeys(
+    (
+        keys.LATENT_TIME_SD,
+        keys.LATENT_TIME_CLOCK_SD,
+        keys.LATENT_TIME_Q05,
+        keys.LATENT_TIME_Q95,
+        keys.LATENT_TIME_ENTROPY,
+    ),
+    "intervals",
+)
+#: How columns begin that calls after a fit make, and the calls.
+MADE_AFTER = {
+    keys.LATENT_TIME_EXPERIMENTAL: "to_experimental_time(adata, column)",
+    f"{keys.LATENT_TIME}_resampled": "resample(adata)",
+    keys.LATENT_TIME: "recover_dynamics(adata)",
+}
 
 
 def open_axes(ax: Axes | None, *, size: tuple[float, float] = (4.0, 3.2)) -> Axes:
@@ -60,11 +77,13 @@ def _save(ax: Axes, path: Path) -> None:
 
 
 def require_column(adata: AnnData, column: str) -> None:
-    """Raise an error that lists the obs columns, if this is not among them."""
+    """Raise an error that lists the obs columns, or says what makes this one, if it is not among them."""
     if column in adata.obs:
         return
-    fitted = column.startswith(keys.LATENT_TIME)
-    cure = "call velotime.tl.recover_dynamics(adata) first" if fitted else "pass one of these"
+    if column in MADE_BY_FIT:
+        Fitted.of(adata).require(MADE_BY_FIT[column])
+    made = next((function for start, function in MADE_AFTER.items() if column.startswith(start)), None)
+    cure = f"call velotime.tl.{made} first" if made else "pass one of these"
     raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}: {cure}.")
 
 

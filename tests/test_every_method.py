@@ -1,0 +1,260 @@
+"""Every public function after every method: it works, or says in one sentence which method or call it needs."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from importlib import import_module
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+import velotime as vt
+from velotime import InputError
+
+mpl.use("Agg")
+pytestmark = pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")  # of three iterations on 160 cells
+ROOMS = ("pp", "tl", "pl", "metrics", "get", "report")
+PUBLIC = {
+    f"{room}.{word}": getattr(import_module(f"velotime.{room}"), word)
+    for room in ROOMS
+    for word in import_module(f"velotime.{room}").__all__
+    if inspect.isfunction(getattr(import_module(f"velotime.{room}"), word))
+}
+
+ROOT = vt.Root("stage", "early")
+SMALL = {
+    "n_times": 16,
+    "annealing": 2,
+    "max_iterations": 3,
+    "start_cells": 60,
+    "start_genes": 20,
+    "start_times": 8,
+    "root": ROOT,
+}
+METHODS = {
+    "one lineage": vt.SoftEM(**SMALL),
+    "two lineages": vt.SoftEM(n_lineages=2, **SMALL),
+    "Gaussian": vt.SoftEM(noise=vt.Gaussian(), **SMALL),
+    "gene clock": vt.TwoStageEM(clock=vt.GeneClock(max_iterations=2)),
+    "shared clock": vt.TwoStageEM(clock=vt.SharedClock(max_iterations=2)),
+    "mixture": vt.MixtureEM(n_components=3),
+    "nothing": None,
+}
+SOFT = ("one lineage", "two lineages", "Gaussian")
+TIMED = (*SOFT, "gene clock", "shared clock")
+SHARED = (*SOFT, "shared clock")
+FITTED = (*TIMED, "mixture")
+ALL = tuple(METHODS)
+
+FIT = r"call velotime\.tl\.recover_dynamics\(adata"
+MOMENTS = r"Call velotime\.pp\.moments\(adata\)"
+GRAPH = r"no velocity graph of the fit that is here: call velotime\.tl\.velocity_graph\(adata\) first"
+ARROWS = r"no velocity on basis 'umap': call velotime\.tl\.velocity_embedding\(adata, basis='umap'\)"
+EDGES = [("early", "one"), ("early", "other")]
+
+
+def plot(word, *args):
+    return lambda adata, _: PUBLIC[f"pl.{word}"](adata, *args, show=False)
+
+
+def get(word):
+    return lambda adata, _: PUBLIC[f"get.{word}"](adata)
+
+
+#: Of each function: a call, the methods after which it works, and what it asks for after the others.
+ROWS = {
+    "pp.filter_cells": (lambda adata, _: vt.pp.filter_cells(adata), ALL, None),
+    "pp.filter_genes": (lambda adata, _: vt.pp.filter_genes(adata, n_top_genes=20), ALL, None),
+    "pp.moments": (lambda adata, _: vt.pp.moments(adata, n_neighbors=10), ALL, None),
+    "tl.compare_models": (
+        lambda adata, _: vt.tl.compare_models(adata[:60].copy(), method=vt.SoftEM(**SMALL | {"max_iterations": 1})),
+        ALL,
+        None,
+    ),
+    "tl.differential_kinetics": (lambda adata, _: vt.tl.differential_kinetics(adata, "stage"), SOFT, FIT),
+    "tl.rank_genes": (lambda adata, _: vt.tl.rank_genes(adata), TIMED, FIT),
+    "tl.rank_genes_in_groups": (lambda adata, _: vt.tl.rank_genes_in_groups(adata, "stage"), SOFT, FIT),
+    "tl.recover_dynamics": (
+        lambda adata, _: vt.tl.recover_dynamics(
+            adata, method=METHODS["mixture"], unspliced="unspliced", spliced="spliced", progress=False
+        ),
+        ALL,
+        None,
+    ),
+    "tl.resample": (lambda adata, _: vt.tl.resample(adata, n_replicates=2, progress=False), SOFT, FIT),
+    "tl.to_experimental_time": (lambda adata, _: vt.tl.to_experimental_time(adata, "day"), TIMED, FIT),
+    "tl.transition_matrix": (lambda adata, _: vt.tl.transition_matrix(adata), TIMED, GRAPH),
+    "tl.velocity_embedding": (lambda adata, _: vt.tl.velocity_embedding(adata), TIMED, GRAPH),
+    "tl.velocity_graph": (lambda adata, _: vt.tl.velocity_graph(adata), TIMED, FIT),
+    "pl.along_time": (plot("along_time", "gene_0"), SHARED, FIT),
+    "pl.arrow_evidence": (plot("arrow_evidence"), SHARED, FIT),
+    "pl.em_trace": (plot("em_trace"), FITTED, FIT),
+    "pl.embedding": (plot("embedding"), TIMED, FIT),
+    "pl.heatmap": (plot("heatmap"), SHARED, FIT),
+    "pl.phase_portrait": (plot("phase_portrait", "gene_0"), SHARED, FIT),
+    "pl.proportions": (plot("proportions"), ALL, None),
+    "pl.time_against": (plot("time_against", "day"), TIMED, FIT),
+    "pl.time_prior": (plot("time_prior"), SOFT, FIT),
+    "pl.velocity_arrows": (plot("velocity_arrows"), TIMED, FIT),
+    "pl.velocity_grid": (plot("velocity_grid"), TIMED, FIT),
+    "pl.velocity_stream": (plot("velocity_stream"), TIMED, FIT),
+    "metrics.cross_boundary_correctness": (
+        lambda adata, _: vt.metrics.cross_boundary_correctness(adata, EDGES, column="stage"),
+        TIMED,
+        ARROWS,
+    ),
+    "metrics.in_cluster_coherence": (
+        lambda adata, _: vt.metrics.in_cluster_coherence(adata, column="stage"),
+        TIMED,
+        FIT,
+    ),
+    "metrics.k_hop_correctness": (
+        lambda adata, _: vt.metrics.k_hop_correctness(adata, EDGES, column="stage", n_hops=2),
+        TIMED,
+        ARROWS,
+    ),
+    "metrics.row_entropy": (lambda adata, _: vt.metrics.row_entropy(vt.tl.transition_matrix(adata)), TIMED, GRAPH),
+    "metrics.self_transition": (
+        lambda adata, _: vt.metrics.self_transition(vt.tl.transition_matrix(adata)),
+        TIMED,
+        GRAPH,
+    ),
+    "metrics.time_correlation": (
+        lambda adata, _: vt.metrics.time_correlation(adata, {"early": 0, "one": 1, "other": 1}, column="stage"),
+        TIMED,
+        FIT,
+    ),
+    "metrics.time_order": (lambda adata, _: vt.metrics.time_order(adata, EDGES, column="stage"), TIMED, FIT),
+    "metrics.velocity_confidence": (lambda adata, _: vt.metrics.velocity_confidence(adata), TIMED, FIT),
+    "get.fitted_means": (get("fitted_means"), (*SHARED, "mixture"), FIT),
+    "get.latent_time": (get("latent_time"), TIMED, FIT),
+    "get.lineage_posterior": (get("lineage_posterior"), SHARED, FIT),
+    "get.posterior": (get("posterior"), SOFT, FIT),
+    "get.rates": (get("rates"), TIMED, FIT),
+    "get.size_factors": (get("size_factors"), FITTED, FIT),
+    "get.velocity": (get("velocity"), TIMED, FIT),
+    "get.velocity_sd": (get("velocity_sd"), SOFT, FIT),
+    "get.velocity_u": (get("velocity_u"), TIMED, FIT),
+    "report.best_genes": (lambda adata, _: PUBLIC["report.best_genes"](adata, 3), FITTED, FIT),
+    "report.report": (lambda adata, folder: vt.report(adata, folder / "fit.html"), FITTED, FIT),
+    "report.summary": (lambda adata, _: PUBLIC["report.summary"](adata, seconds=1.0), FITTED, FIT),
+}
+#: Calls that need more than the function does with its defaults.
+OPTIONS = {
+    "moments where a fit wrote means": (
+        lambda adata, _: vt.tl.recover_dynamics(adata, method=METHODS["mixture"], progress=False),
+        ("gene clock", "shared clock", "mixture", "nothing"),
+        MOMENTS,
+    ),
+    "velocity_graph(posterior=True)": (
+        lambda adata, _: vt.tl.velocity_graph(adata, posterior=True, n_draws=2),
+        SOFT,
+        FIT,
+    ),
+    "correctness among genes": (
+        lambda adata, _: vt.metrics.cross_boundary_correctness(
+            adata, EDGES, column="stage", basis=vt.metrics.GeneSpace()
+        ),
+        TIMED,
+        FIT,
+    ),
+    "cells by uncertainty": (
+        lambda adata, _: vt.pl.embedding(adata, color="latent_time_sd", show=False),
+        SOFT,
+        FIT,
+    ),
+    "portrait by stage": (
+        lambda adata, _: vt.pl.phase_portrait(adata, "gene_0", color="stage", show=False),
+        SHARED,
+        FIT,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def cells():
+    """160 cells that end in two ways, 24 genes, with moments, labels, days and places on a plane."""
+    rng = np.random.default_rng(0)
+    forked = vt.simulation.Branches(times=(0.4,))
+    adata = vt.simulation.simulate(160, 24, rng=rng, branches=forked, mean_unspliced=1.0, mean_spliced=3.0)
+    time, end = adata.obs["true_time"].to_numpy(), adata.obs["true_lineage"].astype(int).to_numpy()
+    adata.obsm["X_umap"] = np.c_[time, end * time] + rng.normal(0, 0.03, (160, 2))
+    adata.obs["stage"] = pd.Categorical(np.where(time < 0.4, "early", np.where(end == 0, "one", "other")))
+    vt.pp.moments(adata, n_neighbors=10)
+    return adata
+
+
+@pytest.fixture(scope="module")
+def objects(cells):
+    """``objects(method)``: the cells fitted by it, with graph and arrows where there are velocities; made once."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            made[name] = cells.copy()
+            _fit(made[name], METHODS[name], velocities=name in TIMED)
+        return made[name].copy()
+
+    return make
+
+
+def _fit(adata, method, *, velocities):
+    adata.obs["day"] = np.digitize(adata.obs["true_time"], [0.33, 0.66]).astype(float)
+    if method is not None:
+        vt.tl.recover_dynamics(adata, method=method, progress=False)
+    if velocities:
+        vt.tl.velocity_graph(adata)
+        vt.tl.velocity_embedding(adata)
+        adata.obs["day"] = pd.cut(adata.obs["latent_time"], 3, labels=False).astype(float)  # forwards after any fit
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+def test_every_public_function_has_a_row():
+    assert set(ROWS) == set(PUBLIC)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", [*ROWS, *OPTIONS])
+def test_works_or_says_what_it_needs(name, method, objects, tmp_path):
+    call, methods, needs = (ROWS | OPTIONS)[name]
+    adata = objects(method)
+    if method in methods:
+        result = call(adata, tmp_path)
+        if name in ROWS:
+            assert (result is None) == (inspect.signature(PUBLIC[name]).return_annotation == "None")
+        return
+    with pytest.raises(InputError) as caught:
+        call(adata, tmp_path)
+    text = str(caught.value)
+    assert re.search(needs, text)
+    assert "\n" not in text
+    if method == "nothing" and needs == FIT:
+        assert text.startswith("nothing is fitted yet")
+    elif needs == FIT:
+        assert re.search(rf"the fit was made by {type(METHODS[method]).__name__}", text)
+        assert text.endswith("method=vt.SoftEM()).")
+
+
+@pytest.mark.parametrize("name", ["tl.transition_matrix", "tl.velocity_embedding"])
+def test_without_a_graph_it_is_asked_for(name, objects):
+    adata = objects("one lineage")
+    del adata.obsp["velocity_graph"]
+    with pytest.raises(InputError, match=GRAPH):
+        ROWS[name][0](adata, None)
+
+
+@pytest.mark.parametrize(
+    ("column", "call"), [("latent_time_experimental", "to_experimental_time"), ("latent_time_resampled_sd", "resample")]
+)
+def test_a_column_that_another_call_makes_is_asked_for_by_it(column, call, objects):
+    with pytest.raises(InputError, match=rf"call velotime\.tl\.{call}\("):
+        vt.pl.embedding(objects("one lineage"), color=column, show=False)
