@@ -122,6 +122,7 @@ def test_import_changes_no_style():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.filterwarnings("ignore:the model does not fit")  # after so few iterations
 def test_every_plot_of_a_real_fit(tmp_path):
     """Slots as the fit writes them, and as they come back from a file."""
     branches = vt.simulation.Branches(times=(0.4,))

@@ -111,7 +111,7 @@ def test_what_is_not_recorded_is_left_out(drawn):
 def test_a_fit_without_a_clock(drawn):
     del drawn.obs["latent_time"], drawn.obs["latent_time_sd"]
     facts = collect(drawn)
-    assert "without a clock" in facts.headline
+    assert "gives no order of the cells" in facts.headline
     assert [finding.topic for finding in facts.findings] == ["Fit"]
 
 

@@ -170,7 +170,7 @@ FIT_SENTENCES = {
 def headline(adata: AnnData) -> str:
     """The verdict in a sentence: the fit first, then whether there is a trajectory, then its direction."""
     if "time" not in Fitted.of(adata).capabilities:
-        return "A fit without a clock: cells in groups, not in time."
+        return "Cells in groups, not in time: this method gives no order of the cells."
     kind = str(comparison_record(adata).get("verdict", ""))
     if kind == "nothing":
         return "No trajectory: no model tells these cells apart."
