@@ -115,13 +115,17 @@ def filter_genes(
         best = np.isin(np.arange(adata.n_vars), top) | wanted
         went["not among the most variable"] = int(stay.sum() - best.sum())
         stay = best
-    for column, layer in ((keys.SIZE_UNSPLICED, u), (keys.SIZE_SPLICED, s)):
-        if column not in adata.obs:
-            adata.obs[column] = np.asarray(layer.sum(axis=1, dtype=np.float64)).ravel()
-    adata._inplace_subset_var(stay)
-    adata.uns[keys.FILTER_GENES] = {"kept": int(stay.sum()), "left_out": went}
-    for doubt in doubts:
+    totals = {
+        column: np.asarray(layer.sum(axis=1, dtype=np.float64)).ravel()
+        for column, layer in ((keys.SIZE_UNSPLICED, u), (keys.SIZE_SPLICED, s))
+        if column not in adata.obs
+    }
+    for doubt in doubts:  # before anything is written, as warnings may be errors
         warnings.warn(doubt, InputWarning, stacklevel=3)
+    adata._inplace_subset_var(stay)
+    for column, total in totals.items():
+        adata.obs[column] = total
+    adata.uns[keys.FILTER_GENES] = {"kept": int(stay.sum()), "left_out": went}
 
 
 def _least_cells(n_cells: int) -> int:

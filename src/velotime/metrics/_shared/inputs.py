@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from anndata import AnnData
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from scipy import sparse
 
 from velotime import _keys as keys
@@ -157,7 +158,7 @@ def read_time(adata: AnnData, column: str) -> FloatArray:
         if column == keys.LATENT_TIME:
             Fitted.of(adata).require("time")
         raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}.")
-    if not np.issubdtype(adata.obs[column].dtype, np.number):
+    if not is_numeric_dtype(adata.obs[column]) or is_bool_dtype(adata.obs[column]):
         raise InputError(f"column {column!r} of adata.obs holds {adata.obs[column].dtype}, not numbers.")
     return np.asarray(adata.obs[column], dtype=np.float64)
 
