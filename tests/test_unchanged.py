@@ -322,3 +322,20 @@ def test_a_warning_made_an_error_leaves_the_object(bare):
     with pytest.raises(vt.InputWarning, match="the same values"):
         vt.pp.filter_genes(adata, n_top_genes=5)
     assert_same(snapshot(adata), before)
+
+
+def test_layers_given_the_wrong_way_round_are_fitted_and_fitted_again(bare):
+    """That fit is drawn, with its own layers; the next one, the right way round, leaves no arrow of it."""
+    adata = bare.copy()
+    method = vt.SoftEM(**SMALL)
+    exchanged = {"unspliced": "spliced", "spliced": "unspliced"}
+    vt.tl.recover_dynamics(adata, method=method, progress=False, **exchanged)
+    vt.pl.velocity_arrows(adata, show=False)
+    first = adata.obsm["velocity_umap"]
+    vt.tl.recover_dynamics(adata, method=method, progress=False)
+    assert "velocity_umap" not in adata.obsm
+    vt.pl.velocity_arrows(adata, show=False)
+    alone = bare.copy()
+    vt.pl.velocity_arrows(alone, show=False)
+    assert not np.allclose(adata.obsm["velocity_umap"], first)
+    np.testing.assert_allclose(adata.obsm["velocity_umap"], alone.obsm["velocity_umap"])

@@ -52,7 +52,7 @@ def test_a_process_is_called_a_trajectory():
     adata = sim.simulate(500, 100, rng=np.random.default_rng(0))
     before = set(adata.uns)
     assert vt.tl.compare_models(adata, method=QUICK) == "trajectory"
-    assert set(adata.uns) - before == {"model_comparison"}
+    assert set(adata.uns) - before == {"model_comparison", "velotime_derived"}
     assert adata.uns["model_comparison"]["table"]["log_likelihood"].max() == pytest.approx(
         adata.uns["model_comparison"]["table"].set_index("model").loc["trajectory", "log_likelihood"]
     )

@@ -55,7 +55,7 @@ def test_the_right_end_wins_and_the_other_is_a_rival(cells):
     assert final.arrow.log_likelihood_margin > 0
     assert len(final.arrow.rivals) == len(rivals)
     assert all(rival.margin > 0 for rival in final.arrow.rivals)
-    table = search.table(outcome)
+    table = search.table(outcome, outcome.best)
     assert table["log_likelihood"].iloc[0] == 0
     assert set(table["root_cell"]) <= set(search.geometry.cells)
 

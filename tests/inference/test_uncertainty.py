@@ -158,6 +158,7 @@ def test_more_cells_leave_less_uncertainty():
     assert many.clock_variance.mean() < 0.02 * some.clock_variance.mean()
 
 
+@pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")  # 150 genes: half of them may not know the root
 @pytest.mark.parametrize("noise", [vt.Poisson(), vt.NegativeBinomial()], ids=lambda n: type(n).__name__)
 def test_intervals_cover_the_truth(noise):
     """Up to origin and unit of the clock, 90 % intervals hold between 85 and 95 % of the true times."""

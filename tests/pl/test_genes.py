@@ -147,7 +147,7 @@ def test_along_time_takes_two_axes(drawn):
     given = plt.subplots(1, 2)[1]
     assert vt.pl.along_time(drawn, GENE, color="stage", ax=tuple(given)) == tuple(given)
     assert {"early", "middle", "late"} <= legend_labels(given[0])
-    with pytest.raises(vt.InputError, match="two axes"):
+    with pytest.raises(vt.InputError, match="a pair of matplotlib Axes"):
         vt.pl.along_time(drawn, GENE, ax=given[0])
 
 

@@ -14,7 +14,7 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data.layers.names import find_layers
+from velotime.data.layers.names import find_spliced
 from velotime.data.layers.sizes import layer_sizes
 from velotime.data.layers.values import read_layer
 
@@ -95,7 +95,7 @@ def find_neighbors(
     n_neighbors = N_NEIGHBORS if n_neighbors is None else n_neighbors
     if adata.n_vars < LEAST_GENES:
         raise InputError(f"only {adata.n_vars} gene: to find neighbours at least {LEAST_GENES} are needed.")
-    name = find_layers(adata, spliced=spliced)[1]
+    name = find_spliced(adata, spliced)
     layer = sparse.csr_matrix(read_layer(adata, name, counts=False))
     scaled = sparse.csr_matrix(sparse.diags(1.0 / layer_sizes(adata, name)).astype(np.float32) @ layer)
     copy = ad.AnnData(scaled, obs=adata.obs[[]])

@@ -11,7 +11,7 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
 from velotime.data.fitted import Fitted
-from velotime.data.layers.names import find_layers
+from velotime.data.layers.names import find_spliced
 from velotime.data.layers.sizes import layer_sizes
 from velotime.data.layers.values import read_block
 from velotime.data.neighbors import Neighbors
@@ -27,7 +27,7 @@ def neighborhood_means(
     The size factors are those of the fit; see :func:`layer_sizes`.
     """
     fitted = adata.uns.get(keys.RECOVER_DYNAMICS, {}).get("layers", {}).get("spliced")
-    name = find_layers(adata, spliced=spliced or fitted)[1]
+    name = find_spliced(adata, spliced or fitted)
     layer = sparse.csr_matrix(read_block(adata.layers[name], genes))
     weights = neighbors.weights(1.0 / layer_sizes(adata, name))
     return np.asarray((weights @ layer).toarray(), dtype=np.float32)

@@ -30,6 +30,14 @@ def find_layers(adata: AnnData, unspliced: str | None = None, spliced: str | Non
     return names
 
 
+def find_spliced(adata: AnnData, spliced: str | None = None) -> str:
+    """Name of the spliced layer alone, as :func:`find_layers` finds it, for what reads no unspliced counts.
+
+    A fit may have read the layers under any names, also exchanged.
+    """
+    return _find_layer(adata, spliced, keys.SPLICED_NAMES, "spliced")
+
+
 def _find_layer(adata: AnnData, given: str | None, known: Iterable[str], kind: str) -> str:
     available = _layer_names(adata)
     for name in [given] if given is not None else known:
