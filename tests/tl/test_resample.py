@@ -10,7 +10,7 @@ import pytest
 import velotime as vt
 from velotime import InputError
 from velotime.data import restore_soft_fit
-from velotime.inference import CellLabels
+from velotime.inference import CellLabels, Observations
 from velotime.tl._resample import _draw_half
 
 
@@ -50,8 +50,10 @@ def test_a_label_of_few_cells_keeps_enough_in_each_half():
     few = np.where(np.arange(200) < 12, "few", np.where(np.arange(200) < 17, "fewer", "many"))
     labels = replace(labels, columns={"kind": few})
     method = vt.SoftEM(root=vt.Root("kind", "few"))
+    counts, size = np.random.default_rng(0).poisson(3.0, size=(200, 5)).astype(np.float32), np.ones(200)
+    observations = Observations(counts, counts, size, size)
     for seed in range(20):
-        half = _draw_half(labels, method, np.random.default_rng(seed))
+        half = _draw_half(observations, labels, method, np.random.default_rng(seed))
         assert 100 <= len(half) <= 110
         assert len(set(half)) == len(half)
         assert 10 <= (few[half] == "few").sum() <= 12
