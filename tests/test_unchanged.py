@@ -149,7 +149,7 @@ BROKEN = {
     "pp.moments": ("velotime.pp._moments", "_scale", call("pp.moments")),
     "tl.compare_models": ("velotime.inference.SoftEM", "compare", call("tl.compare_models")),
     "tl.recover_dynamics": (
-        "velotime.data.writers.slots",
+        "velotime.data.slots",
         "fit_id",
         call("tl.recover_dynamics", method=vt.SoftEM(**SMALL), seed=1, progress=False),
     ),
