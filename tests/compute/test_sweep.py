@@ -8,11 +8,11 @@ import sys
 
 import numpy as np
 import pytest
-from naive import NaiveBackend
+from naive import NaiveBackend, row
 from scipy import sparse
 from scipy.special import gammaln
 
-from velotime.compute import NUMBA, Layer, ScoreTables, SweepModel, pad_states
+from velotime.compute import NUMBA, Layer, ScoreTables, SweepModel, layers, pad_states
 from velotime.compute.layers import BLOCK
 from velotime.compute.numba.sweep import NARROW
 from velotime.inference.model.layer import LayerData
@@ -298,3 +298,17 @@ def test_rows_of_a_matrix_are_read_without_a_copy_in_their_order(container):
                 np.testing.assert_array_equal(found, expected)
     if sparse.issparse(matrix):
         assert np.shares_memory(given.by_cell.values, matrix.data)
+
+
+@pytest.mark.parametrize(
+    ("largest", "kind"), [(3, np.uint16), (65535, np.uint16), (65536, np.float32), (2.5, np.float32), (-1, np.float32)]
+)
+def test_counts_by_gene_take_two_bytes_where_these_hold_them(largest, kind, monkeypatch):
+    monkeypatch.setattr(layers, "VALUES_AT_ONCE", 7)  # the odd value is not in the first piece
+    values = np.random.default_rng(8).poisson(2.0, (600, 5)).astype(np.float32)
+    values[-1, -1] = largest
+    level, size = np.zeros(600, dtype=np.int64), np.ones(600)
+    found = layers.Layer.of(sparse.csr_array(values), level, size).by_gene
+    assert found.values.dtype == kind
+    for g in range(5):
+        np.testing.assert_array_equal(row(found, 5 + g, layers.CHUNK)[: 600 - layers.CHUNK], values[layers.CHUNK :, g])

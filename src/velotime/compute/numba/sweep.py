@@ -29,6 +29,7 @@ from velotime.compute.threads import ordered_sum
 PARTS = 16  # parts of the cells, each with sums of its own
 NEGLIGIBLE = -18.0  # log posterior, relative to the best state, under which a state is negligible
 NARROW = 0.4  # share of blocks in use under which only those are summed
+f32 = np.float32  # of counts kept in two bytes
 
 _EntriesTuple: TypeAlias = "tuple[IntArray, FloatArray, IntArray, IntArray, IntArray]"
 
@@ -40,8 +41,8 @@ def _add_product(total: Any, entries: Any, row: int, matrix: Any) -> None:
     i, v, n = index_start[row], value_start[row], length[row]
     whole = n - n % 8
     for k in range(0, whole, 8):
-        x0, x1, x2, x3 = values[v + k], values[v + k + 1], values[v + k + 2], values[v + k + 3]
-        x4, x5, x6, x7 = values[v + k + 4], values[v + k + 5], values[v + k + 6], values[v + k + 7]
+        x0, x1, x2, x3 = f32(values[v + k]), f32(values[v + k + 1]), f32(values[v + k + 2]), f32(values[v + k + 3])
+        x4, x5, x6, x7 = f32(values[v + k + 4]), f32(values[v + k + 5]), f32(values[v + k + 6]), f32(values[v + k + 7])
         m0, m1 = matrix[indices[i + k]], matrix[indices[i + k + 1]]
         m2, m3 = matrix[indices[i + k + 2]], matrix[indices[i + k + 3]]
         m4, m5 = matrix[indices[i + k + 4]], matrix[indices[i + k + 5]]
@@ -51,7 +52,7 @@ def _add_product(total: Any, entries: Any, row: int, matrix: Any) -> None:
                 x0 * m0[j] + x1 * m1[j] + x2 * m2[j] + x3 * m3[j] + (x4 * m4[j] + x5 * m5[j] + x6 * m6[j] + x7 * m7[j])
             )
     for k in range(whole, n):
-        x0 = values[v + k]
+        x0 = f32(values[v + k])
         m0 = matrix[indices[i + k]]
         for j in range(total.shape[0]):
             total[j] += x0 * m0[j]
@@ -63,7 +64,7 @@ def _add_narrow(total: Any, entries: Any, row: int, matrix: Any, active: Any, n_
     indices, values, index_start, value_start, length = entries
     i, v = index_start[row], value_start[row]
     for k in range(length[row]):
-        x = values[v + k]
+        x = f32(values[v + k])
         index = indices[i + k]
         m = matrix[index]
         for a in range(n_active[index]):
