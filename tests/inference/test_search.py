@@ -19,7 +19,7 @@ from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.search import finals as finals_module
 from velotime.inference.search.geometry.starts import SAME_ORDER
 from velotime.inference.search.rivals import Candidate, Halves, halves_of
-from velotime.inference.search.search import refereed
+from velotime.inference.search.roots import refereed
 from velotime.inference.search.trials import Trial
 from velotime.inference.states import Layout, States
 from velotime.tl._geometry import place_cells

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from velotime.data.formats.alevin_fry import read_alevin_fry
-from velotime.data.formats.any import read_any, read_file, read_samples
 from velotime.data.formats.cellranger import read_cellranger_pair
+from velotime.data.formats.detect import read_any, read_file, read_samples
 from velotime.data.formats.h5ad import read_h5ad, read_h5mu, read_zarr
 from velotime.data.formats.kb import read_kb
 from velotime.data.formats.loom import read_loom

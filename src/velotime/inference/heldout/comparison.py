@@ -25,7 +25,7 @@ from velotime.inference.heldout.scores import StateModel, predict
 from velotime.inference.heldout.thinning import ThinnedCounts, compare
 from velotime.inference.model.problem import Cells
 from velotime.inference.observations import Observations
-from velotime.inference.search.search import Search
+from velotime.inference.search.roots import Search
 
 NUMBERS_OF_CLUSTERS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20)
 LEAST_CELLS = 20  # a cluster, on average

@@ -13,7 +13,7 @@ from velotime.inference.model.problem import Cells
 from velotime.inference.observations import Observations
 from velotime.inference.search.geometry.starts import Start
 from velotime.inference.search.geometry.tree import middle_start
-from velotime.inference.search.search import Search
+from velotime.inference.search.roots import Search
 from velotime.inference.search.trials import begin_trial, go_on
 
 LEAST_GAIN = 0.05  # nats per cell, and

@@ -38,7 +38,7 @@ from velotime.inference.search.begin import Starts, hand_over
 from velotime.inference.search.finals import finals
 from velotime.inference.search.geometry.starts import Geometry
 from velotime.inference.search.geometry.tree import LineageVotes
-from velotime.inference.search.search import Outcome, Search
+from velotime.inference.search.roots import Outcome, Search
 from velotime.inference.states import States
 
 

@@ -16,7 +16,7 @@ from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.observations import Observations, draw_positions
 from velotime.inference.search.geometry.starts import Geometry, farthest
 from velotime.inference.search.geometry.tree import geodesics_of, tree_of, votes_of
-from velotime.inference.search.search import Search
+from velotime.inference.search.roots import Search
 from velotime.inference.search.trials import Trial, most_variable
 from velotime.inference.states import States
 

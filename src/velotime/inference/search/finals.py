@@ -18,7 +18,7 @@ from velotime.inference.evidence.gains import gene_gains
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.observations import Observations
 from velotime.inference.search.rivals import Candidate
-from velotime.inference.search.search import Outcome, Search
+from velotime.inference.search.roots import Outcome, Search
 from velotime.inference.search.trials import Trial
 
 ALL_GENES = Schedule(annealing=8, hottest=5.0, longest=4, tolerance=0.0)  # on the cells of the search
