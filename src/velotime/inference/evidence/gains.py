@@ -25,10 +25,12 @@ class GeneGains:
     log_likelihood
         Expected log-likelihood of the gene's counts given the posterior, nats, ``(genes,)``.
     gain
-        Log-likelihood over that of a constant mean, nats, ``(genes,)``: how much the gene tells of time.
+        Log-likelihood over that of a constant mean, nats, ``(genes,)``: how much the gene says about time.
     deviance_explained
         ``(kinetics - constant)/(free - constant)`` in log-likelihood, where "free" takes the better of a mean of its
-        own and the curve in each of some 20 pieces of the clock, ``(genes,)``. NaN where a free mean says nothing.
+        own and the curve in each of some 20 pieces of the clock, ``(genes,)``. (A curve that turns within a piece beats
+        its mean.) At most 1: the curve explains all that the clock can explain of this gene. NaN where a free mean
+        explains nothing either.
     """
 
     log_likelihood: FloatArray

@@ -8,7 +8,7 @@ import numpy as np
 
 from velotime._types import FloatArray
 from velotime.compute import Sums
-from velotime.inference.evidence.gains import gene_gains
+from velotime.inference.evidence.gains import GeneGains, gene_gains
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.mstep import begin, best_single_curve, better, improve
 from velotime.inference.model.problem import SoftParameters, SoftProblem
@@ -20,20 +20,13 @@ RATIO_STEPS = 15  # Levenberg-Marquardt steps of each fit that a lineage ratio c
 
 
 @dataclass(frozen=True)
-class GeneTable:
+class GeneTable(GeneGains):
     """What the fit says of each gene.
 
     Attributes
     ----------
-    log_likelihood
-        Expected log-likelihood of the gene's counts given the posterior, nats, ``(genes,)``.
-    gain
-        Log-likelihood over that of a constant mean, nats, ``(genes,)``: how much the gene says about time.
-    deviance_explained
-        ``(kinetics - constant)/(free - constant)`` in log-likelihood, where "free" takes the better of a mean of its
-        own and the curve in each of some 20 pieces of the clock, ``(genes,)``. (A curve that turns within a piece beats
-        its mean.) At most 1: the curve explains all that the clock can explain of this gene. NaN where a free mean
-        explains nothing either.
+    log_likelihood, gain, deviance_explained
+        As of :class:`GeneGains`, ``(genes,)``.
     standard_errors
         Of the parameters, ``(genes, parameters)``: from the Fisher information (with the prior's), less what is missing
         as times are uncertain; origin and unit of the clock aligned. See ``uncertainty``.
@@ -47,9 +40,6 @@ class GeneTable:
         Of ds/dt given the state, from an uncertain curve, ``(genes, states)``.
     """
 
-    log_likelihood: FloatArray
-    gain: FloatArray
-    deviance_explained: FloatArray
     standard_errors: FloatArray
     last_switch_errors: FloatArray
     lineage_ratio: FloatArray
