@@ -144,7 +144,7 @@ TABLE = {
     "read.cellranger_pair": dict.fromkeys(("with_introns", "without_introns"), PATH["path"]),
     "read.samples": {
         "paths": (
-            (["a.h5ad"], ("a.h5ad", Path("b.h5ad")), {"x": "a.h5ad"}),
+            (["a.h5ad"], ("a.h5ad", Path("b.h5ad")), {"x": "a.h5ad"}, "a.csv", Path("a.tsv")),
             ("a.h5ad", Path("a.h5ad"), None, [], {}, 3, [3], {"x": None}),
         ),
         **GENE_NAMES,
@@ -159,6 +159,7 @@ TABLE = {
         "noise": ((sim.PoissonCounts(),), (None, sim.PoissonCounts, "poisson", vt.Poisson())),
         "depth": ((sim.LogNormalDepth(),), (None, sim.LogNormalDepth, 0.3)),
         "branches": ((None, sim.Branches()), (sim.Branches, 2, (0.4,))),
+        "samples": ((None, sim.Samples()), (sim.Samples, 2, (3, 3))),
         "mean_unspliced": POSITIVE,
         "mean_spliced": POSITIVE,
     },

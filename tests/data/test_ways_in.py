@@ -334,6 +334,54 @@ def test_samples_that_differ(tmp_path):
         vt.read.samples(str(paths[0]))
 
 
+def test_a_table_of_samples(tmp_path):
+    one, two = cells(1), cells(2)[:, :3].copy()
+    write_loom(tmp_path / "one.loom", one)
+    (tmp_path / "deep").mkdir()
+    two.write_h5ad(tmp_path / "deep" / "two.h5ad")
+    table = pd.DataFrame(
+        {
+            "sample": [2, 1],
+            "path": ["one.loom", "deep/two.h5ad"],
+            "condition": ["ctrl", "stim"],
+            "age": [1.5, 2.5],
+            "treated": [False, True],
+        }
+    )
+    table.to_csv(tmp_path / "samples.csv", index=False)
+    with pytest.warns(InputWarning, match=r"barcode|differ in their genes \({'2': 4, '1': 3}\)"):
+        both = vt.read.samples(tmp_path / "samples.csv")
+    assert same(both[:3], one[:, :3])
+    assert list(both.obs["sample"]) == ["2"] * 3 + ["1"] * 3
+    assert list(both.obs["condition"]) == ["ctrl"] * 3 + ["stim"] * 3
+    assert list(both.obs["treated"]) == ["False"] * 3 + ["True"] * 3
+    assert list(both.obs["age"]) == [1.5] * 3 + [2.5] * 3
+    both.write_h5ad(tmp_path / "both.h5ad")
+    absolute = table.assign(path=[str(tmp_path / name) for name in table["path"]])
+    with pytest.warns(InputWarning):
+        assert vt.read.samples(absolute).obs.equals(both.obs)
+    alone = vt.read.samples(absolute.iloc[:1])
+    assert (list(alone.obs["sample"]), list(alone.obs["condition"])) == (["2"] * 3, ["ctrl"] * 3)
+
+
+def test_tables_of_samples_that_cannot_be_used(tmp_path):
+    cells(1).write_h5ad(tmp_path / "one.h5ad")
+    good = pd.DataFrame({"sample": ["a"], "path": [str(tmp_path / "one.h5ad")]})
+    with pytest.raises(InputError, match=r"lacks \['path'\]; its columns are \['sample'\]"):
+        vt.read.samples(good[["sample"]])
+    with pytest.raises(InputError, match="has 'a' twice"):
+        vt.read.samples(pd.concat([good, good]))
+    with pytest.raises(InputError, match="without name or path"):
+        vt.read.samples(good.assign(path=[None]))
+    with pytest.raises(InputError, match="cannot be read as a table of samples"):
+        vt.read.samples(tmp_path / "none.csv")
+    marked = cells(1)
+    marked.obs["day"] = 1
+    marked.write_h5ad(tmp_path / "one.h5ad")
+    with pytest.raises(InputError, match=r"says \['day'\], but the files have"):
+        vt.read.samples(good.assign(day=2))
+
+
 def run(*arguments):
     return CliRunner().invoke(main, ["run", *map(str, arguments), "-q", "--max-iterations", "2", "--skip-comparison"])
 

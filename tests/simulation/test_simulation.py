@@ -120,3 +120,27 @@ def test_the_same_seed_gives_the_same_data():
 def test_bad_arguments_say_what_is_allowed(make, message):
     with pytest.raises(InputError, match=message):
         make(np.random.default_rng(0))
+
+
+def test_samples_differ_as_stated():
+    """Each sample scatters around the common curve times its capture, at its own rates, times and dispersion."""
+    samples = sim.Samples(
+        (1, 1), dispersion=1.0, condition_composition=3.0, changed=0.5, speed=1.5, sizes=(1, 2), capture_spliced=0.4
+    )
+    adata = sim.simulate(1500, 40, rng=np.random.default_rng(5), samples=samples, mean_unspliced=2.0, mean_spliced=5.0)
+    assert adata.obs["sample"].value_counts().to_dict() == {"A1": 500, "B1": 1000}
+    assert adata.obs.groupby("sample", observed=True)["true_time"].mean().diff().iloc[1] > 0.2
+    assert int(adata.var["true_changed"].sum()) == 20
+    late, common = adata[adata.obs["sample"] == "B1"], theta_of(adata)
+    change = adata.varm["true_log_gamma_change"][:, 1]
+    assert set(np.round(change, 6)) == {0.0, np.round(np.log(2), 6), -np.round(np.log(2), 6)}
+    common[:, 0] -= np.log(1.5)
+    common[:, 1] += change - np.log(1.5)
+    common[:, [3, 4, 7]] -= change[:, None]
+    curves = switch_means(common, late.obs["true_time"].to_numpy())
+    truth = adata.uns["true_samples"]
+    for layer, curve, short in zip(("unspliced", "spliced"), curves, "us", strict=True):
+        mean = (curve * adata.varm[f"true_capture_{short}"][:, [1]]).T * late.obs["true_depth"].to_numpy()[:, None]
+        z = (late.layers[layer].toarray() - mean) / np.sqrt(mean * (1 + 0.3 * truth[f"dispersion_{short}"][1] * mean))
+        assert abs(z.mean()) < 0.02
+        assert abs((z**2).mean() - 1) < 0.08

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 from anndata import AnnData
 
 from velotime._check import FilePath, NotAllowedError, Optional, Rule, Text
@@ -56,20 +57,30 @@ class AnnDataRule(Rule):
 
 @dataclass(frozen=True)
 class Files(Rule):
-    """Files or folders, one per sample."""
+    """Files or folders, one per sample, or a table of them."""
 
     @property
     def allowed(self) -> str:
         """With or without names."""
-        return "a list of files or folders, or a dict of them by the names of the samples"
+        return (
+            "a list of files or folders, a dict of them by the names of the samples, or a table with columns 'sample' "
+            "and 'path': a .csv or .tsv file, or a DataFrame"
+        )
 
-    def accept(self, value: Any) -> list[Any] | dict[str, Any]:
-        """As a list or a dict, not empty."""
+    def accept(self, value: Any) -> Any:
+        """A list or a dict, not empty, or a table."""
+        if isinstance(value, pd.DataFrame) or (isinstance(value, str | os.PathLike) and is_manifest(value)):
+            return value
         if isinstance(value, str | os.PathLike) or not isinstance(value, Iterable) or not len(kept := _kept(value)):
             raise NotAllowedError("One alone is read with velotime.read.auto(path).")
         for path in kept.values() if isinstance(kept, dict) else kept:
             FilePath().accept(path)
         return kept
+
+
+def is_manifest(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is that of a table of samples, by how its name ends."""
+    return os.fspath(path).endswith((".csv", ".tsv"))
 
 
 def _kept(value: Iterable[Any]) -> list[Any] | dict[str, Any]:

@@ -60,7 +60,7 @@ def merge_samples(samples: Mapping[str, AnnData]) -> AnnData:
     parts = {
         name: _with_usual_layers(sample, f"{name}{BETWEEN}" if n_shared else "") for name, sample in samples.items()
     }
-    merged = ad.concat(parts, join="inner", merge="same", label=_column(samples))
+    merged = ad.concat(parts, join="inner", merge="same", label=sample_column(samples))
     _check_genes(samples, merged)
     if n_shared:
         _warn(
@@ -135,7 +135,8 @@ def _with_usual_layers(adata: AnnData, prefix: str) -> AnnData:
     return AnnData(adata.X, obs=obs, var=adata.var, layers=layers, obsm=dict(adata.obsm))
 
 
-def _column(samples: Mapping[str, AnnData]) -> str:
+def sample_column(samples: Mapping[str, AnnData]) -> str:
+    """Name of the column with the sample of each cell: "sample" unless a file has one of its own."""
     taken = any(keys.SAMPLE in sample.obs for sample in samples.values())
     return f"{keys.SAMPLE}_file" if taken else keys.SAMPLE
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from velotime.simulation._genes import Branches, GeneMix, LogNormalRates
 from velotime.simulation._noise import GaussianValues, LogNormalDepth, NegativeBinomialCounts, PoissonCounts
+from velotime.simulation._samples import Samples
 from velotime.simulation._simulate import simulate
 from velotime.simulation._times import ClumpedTimes, ExponentialTimes, GappedTimes, UniformTimes
 
@@ -18,6 +19,7 @@ __all__ = [
     "LogNormalRates",
     "NegativeBinomialCounts",
     "PoissonCounts",
+    "Samples",
     "UniformTimes",
     "simulate",
 ]

@@ -23,6 +23,7 @@ from velotime.simulation._genes import (
     draw_theta,
 )
 from velotime.simulation._noise import Counts, LogNormalDepth, NegativeBinomialCounts
+from velotime.simulation._samples import Samples
 from velotime.simulation._times import Times, UniformTimes
 
 EXPRESSION_SD = 0.8  # of the log mean expression over genes
@@ -40,6 +41,7 @@ BLOCK = 512  # cells whose curves are evaluated at a time
         "noise": Instance(Counts, "NegativeBinomialCounts(), PoissonCounts() or GaussianValues()"),
         "depth": Instance(LogNormalDepth, "LogNormalDepth(...)"),
         "branches": Optional(Instance(Branches, "Branches(...)")),
+        "samples": Optional(Instance(Samples, "Samples(...)")),
         "mean_unspliced": Number(0, open_least=True),
         "mean_spliced": Number(0, open_least=True),
     }
@@ -55,6 +57,7 @@ def simulate(
     noise: Counts = NegativeBinomialCounts(),  # noqa: B008
     depth: LogNormalDepth = LogNormalDepth(),  # noqa: B008
     branches: Branches | None = None,
+    samples: Samples | None = None,
     mean_unspliced: float = 0.3,
     mean_spliced: float = 1.0,
 ) -> AnnData:
@@ -78,6 +81,8 @@ def simulate(
         Size factors of the cells, shared by both layers.
     branches
         Lineages, none by default.
+    samples
+        Samples and conditions, one sample by default.
     mean_unspliced, mean_spliced
         Mean counts of a gene, over genes and cells.
 
@@ -86,7 +91,9 @@ def simulate(
     AnnData with layers ``unspliced`` and ``spliced`` (CSR, float32) and ``true_velocity`` (ds/dt at size factor 1);
     obs ``true_time``, ``true_depth``, ``true_lineage``; var ``true_class``, ``true_beta``, ``true_gamma``,
     ``true_t_on``, ``true_t_off``, ``true_level_0`` to ``_2``, ``true_scaling`` (of lineage 0 where lineages differ);
-    with branches also varm ``true_t_off`` and ``true_level_2``, ``(genes, lineages)``.
+    with branches also varm ``true_t_off`` and ``true_level_2``, ``(genes, lineages)``; with samples, whose parameters
+    these are the common ones of, also obs ``sample`` and ``condition``, var ``true_changed``, varm ``true_capture_u``,
+    ``true_capture_s`` and ``true_log_gamma_change``, ``(genes, samples)``, and uns ``true_samples``.
 
     Examples
     --------
@@ -100,19 +107,30 @@ def simulate(
     """
     classes = genes.draw(n_genes, rng)
     theta = draw_theta(classes, rates, rng)[None]
-    time = times.draw(n_cells, rng)
+    differences = None if samples is None else samples.draw(n_genes, rng)
+    sample = np.zeros(n_cells, dtype=int) if samples is None else samples.of_cells(n_cells)
+    time = times.draw(n_cells, rng) if differences is None else differences.draw_times(times, sample, rng)
     lineage = np.zeros(n_cells, dtype=int)
     if branches is not None:
         theta = branch_theta(theta[0], branches, rng)
         lineage = draw_lineages(time, branches, rng)
     theta = _set_expression(theta, time, lineage, (mean_unspliced, mean_spliced), rng)
-    unspliced, spliced = _evaluate(switch_means, theta, time, lineage)
     size = depth.draw(n_cells, rng)
-    layers = {
-        name: noise.draw(means * size[:, None], rng) for name, means in (("unspliced", unspliced), ("spliced", spliced))
-    }
-    velocity = _evaluate(switch_velocity, theta, time, lineage)[1]
-    return _annotate(layers, velocity, theta, time, lineage, size, classes, branches)
+    layers = {name: np.empty((n_cells, n_genes), dtype=np.float32) for name in ("unspliced", "spliced")}
+    velocity = np.empty((n_cells, n_genes))
+    for k in np.unique(sample):
+        cells = np.flatnonzero(sample == k)
+        own = theta if differences is None else differences.theta_of(theta, k)
+        means = _evaluate(switch_means, own, time[cells], lineage[cells])
+        velocity[cells] = _evaluate(switch_velocity, own, time[cells], lineage[cells])[1]
+        for number, (name, mean) in enumerate(zip(layers, means, strict=True)):
+            scatter = noise if differences is None else differences.noise_of(noise, number, k)
+            mean *= 1.0 if differences is None else differences.capture[number, :, k]
+            layers[name][cells] = scatter.draw(mean * size[cells, None], rng)
+    adata = _annotate(layers, velocity, theta, time, lineage, size, classes, branches)
+    if samples is not None and differences is not None:
+        differences.annotate(adata, samples, sample)
+    return adata
 
 
 def _evaluate(curve: Any, theta: FloatArray, time: FloatArray, lineage: Any) -> tuple[FloatArray, FloatArray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 from anndata import AnnData
 
 from velotime._status import InputError
@@ -13,11 +14,12 @@ from velotime.data.formats.cellranger import CALLED
 from velotime.data.formats.h5ad import is_zarr, read_h5ad, read_h5mu, read_zarr, require_only, with_gene_names
 from velotime.data.formats.kb import KB, KB_LAMANNO, from_kb, from_kb_lamanno
 from velotime.data.formats.loom import read_loom
+from velotime.data.formats.manifest import Manifest
 from velotime.data.formats.parse import PARSE, from_parse
 from velotime.data.formats.parts.layout import read_layout
 from velotime.data.formats.starsolo import SOLO, SOLO_OLD, from_old_starsolo, from_starsolo
 from velotime.data.formats.tidesurf import find_tidesurf, read_tidesurf
-from velotime.data.samples import merge_samples, sample_names
+from velotime.data.samples import merge_samples, sample_column, sample_names
 
 READABLE = (".h5ad", ".loom", ".h5mu", ".zarr")
 FOLDERS = (
@@ -90,20 +92,24 @@ def _recognise(path: Path, mod: str | None) -> AnnData:
     return read_layout(path, *FOLDERS)
 
 
-def read_samples(paths: Sequence[str | Path] | Mapping[str, str | Path], *, gene_names: str | None = None) -> AnnData:
+def read_samples(
+    paths: Sequence[str | Path] | Mapping[str, str | Path] | str | Path | pd.DataFrame, *, gene_names: str | None = None
+) -> AnnData:
     """Read several samples, each as :func:`auto` does, into one object.
 
     Parameters
     ----------
     paths
-        Files or folders; a dict names the samples, a list leaves that to the names of the files.
+        Files or folders; a dict names the samples, a list leaves that to the names of the files. Or a table of them, a
+        ``.csv`` or ``.tsv`` file or a DataFrame, with columns ``sample`` and ``path`` (relative to the table) and any
+        others, such as ``condition``, which are written to ``obs``.
     gene_names
         Column of ``var`` that names the genes, see :func:`h5ad`.
 
     Returns
     -------
-    Cells of all samples x genes that all have, with the sample in ``obs["sample"]``. Where a barcode occurs in two
-    samples, as it does in most pairs, names of cells begin with that of their sample.
+    Cells of all samples x genes that all have, with the sample in ``obs["sample"]`` and the other columns of the table.
+    Where a barcode occurs in two samples, as it does in most pairs, names of cells begin with that of their sample.
 
     Warns
     -----
@@ -113,8 +119,19 @@ def read_samples(paths: Sequence[str | Path] | Mapping[str, str | Path], *, gene
     Raises
     ------
     InputError
-        If one cannot be read, or the samples share no gene.
+        If one cannot be read, the table lacks a column or has a sample twice, or the samples share no gene.
     """
+    if isinstance(paths, pd.DataFrame):
+        return _read_manifest(Manifest.of(paths), gene_names)
+    if isinstance(paths, str | Path):
+        return _read_manifest(Manifest.read(paths), gene_names)
     named = paths if isinstance(paths, Mapping) else dict(zip(sample_names(paths), paths, strict=True))
     read = {str(name): read_any(path, gene_names=gene_names) for name, path in named.items()}
     return merge_samples(read) if len(read) > 1 else next(iter(read.values()))
+
+
+def _read_manifest(manifest: Manifest, gene_names: str | None) -> AnnData:
+    read = {name: read_any(path, gene_names=gene_names) for name, path in manifest.paths.items()}
+    merged = merge_samples(read)
+    manifest.annotate(merged, sample_column(read))
+    return merged
