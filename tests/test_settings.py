@@ -96,6 +96,7 @@ TABLE = {
             ("learned", vt.LearnedPrior, None, vt.Poisson()),
         ),
         "n_times": whole(8),
+        "max_cells": ((None, *whole(20)[0]), (19, *(v for v in NOT_WHOLE if v is not None))),
         "hottest": number((1, 1e6), (1 - 1e-12, 0, -1)),
         "annealing": whole(0),
         "max_iterations": whole(1),

@@ -31,6 +31,7 @@ from velotime.inference import CellLabels
 from velotime.inference.em import watch_nothing
 from velotime.inference.heldout.scores import StateModel
 from velotime.inference.heldout.thinning import ThinnedCounts
+from velotime.inference.methods.passes import main_run
 from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import Cells
 from velotime.inference.search.begin import hand_over
@@ -135,7 +136,7 @@ def fit(parts: Parts, method: vt.SoftEM, seed: int) -> Fit:
     best = max(search.first_trials, key=lambda trial: trial.bound)
     problem = method._problem(Cells.of(train, rows, method.noise), 1)
     first = hand_over(problem, search.genes, search.problem(1).states, best, method.hottest / 2)
-    run = method._main_run(problem, first, watch_nothing)
+    run = main_run(problem, first, method._schedule, watch_nothing)
     return Fit(
         time=time_and_lineage(problem, run.parameters)[0],
         theta=run.parameters.theta,

@@ -15,7 +15,8 @@ from velotime.inference.labels import LEAST_GROUP, LEAST_LABELLED, NO_LABEL, POO
 from velotime.inference.methods.mixture_em import MixtureEM, MixtureFit
 from velotime.inference.methods.protocol import Fit, Method, PlainMethod, Reads
 from velotime.inference.methods.restore import StoredCurves, place_all, restore
-from velotime.inference.methods.soft_em import SoftEM, SoftFit
+from velotime.inference.methods.soft_em import SoftEM
+from velotime.inference.methods.soft_fit import SoftFit
 from velotime.inference.model.noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference.model.problem import SoftParameters
 from velotime.inference.observations import Observations

@@ -8,7 +8,8 @@ import numpy as np
 
 from velotime._types import FloatArray
 from velotime.inference.labels import CellLabels, match_groups
-from velotime.inference.methods.soft_em import SoftEM, SoftFit
+from velotime.inference.methods.soft_em import SoftEM
+from velotime.inference.methods.soft_fit import SoftFit
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.observations import Observations

@@ -7,17 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.random import Generator
 
 from velotime._check import Either, Instance, Number, OneOf, Optional, Rule, Settings, Whole
-from velotime._status import Status
 from velotime._types import IntArray
-from velotime.compute import Sums
-from velotime.inference.em import Run, Schedule, Trace, Watcher, continue_em, run_em, watch_nothing
-from velotime.inference.evidence.agreement import Agreement, agreement
-from velotime.inference.evidence.arrow import Arrow
-from velotime.inference.evidence.fit_verdict import FitVerdict
+from velotime.inference.em import Schedule, Watcher, watch_nothing
+from velotime.inference.evidence.agreement import agreement
 from velotime.inference.heldout.comparison import Comparison, compare_kinds
 from velotime.inference.heldout.lineages import begins_in_the_middle
 from velotime.inference.knowledge.base import Knowledge
@@ -26,102 +21,21 @@ from velotime.inference.knowledge.pieces import Ends, Root, Terminals
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import LearnedPrior, TimePrior
 from velotime.inference.labels import CellLabels, Groups
+from velotime.inference.methods.passes import full_passes, main_run
 from velotime.inference.methods.protocol import Reads
+from velotime.inference.methods.soft_fit import Beginning, SoftFit
 from velotime.inference.model.noise import NegativeBinomial, Noise
-from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
+from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.observations import Observations
-from velotime.inference.results.cells import CellTable, cell_table
-from velotime.inference.results.genes import GeneTable, gene_table
+from velotime.inference.results.cells import cell_table
+from velotime.inference.results.genes import gene_table
 from velotime.inference.results.uncertainty import doubts
 from velotime.inference.search.begin import Starts, hand_over
 from velotime.inference.search.finals import finals
 from velotime.inference.search.geometry.starts import Geometry
-from velotime.inference.search.geometry.tree import LineageVotes
 from velotime.inference.search.roots import Outcome, Search
 from velotime.inference.states import States
-
-
-@dataclass(frozen=True)
-class SoftFit:
-    """Result of ``SoftEM``.
-
-    Attributes
-    ----------
-    status
-        How the loop ended.
-    trace
-        Bound and temperature of each iteration.
-    log_likelihood
-        Log-likelihood of the counts, nats.
-    states
-        The states: times and lineages.
-    parameters
-        Curves, scatter, time prior and how labels lie on the clock.
-    groups
-        Groups of cells with a time prior of their own.
-    knowledge
-        How each piece of what is known of the cells agrees with the fit.
-    cells, genes
-        Results a cell and a gene.
-    lineage_names
-        One a lineage.
-    lineage_votes
-        The number of lineages in draws of the cells, where the data chose it.
-    starts
-        Table of the starts tried: root cell, spacing, log-likelihood on the cells of the starts below the best.
-    arrow
-        Evidence for the direction of time.
-    fit_verdict
-        Whether the model fits.
-    seconds_starts, seconds
-        Wall time of the starts, and of everything.
-    """
-
-    status: Status
-    trace: Trace
-    log_likelihood: float
-    states: States
-    parameters: SoftParameters
-    groups: Groups
-    knowledge: tuple[Agreement, ...]
-    cells: CellTable
-    genes: GeneTable
-    lineage_names: tuple[str, ...]
-    lineage_votes: LineageVotes | None
-    starts: pd.DataFrame
-    arrow: Arrow
-    fit_verdict: FitVerdict
-    seconds_starts: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """Where the starts leave off.
-
-    Attributes
-    ----------
-    problem
-        Of all cells and genes.
-    first
-        Parameters to begin with.
-    starts
-        Table of the starts tried.
-    arrow
-        Evidence for the direction of time.
-    fit_verdict
-        Whether the model fits.
-    lineage_votes
-        The number of lineages in draws of the cells, where the data chose it.
-    """
-
-    problem: SoftProblem
-    first: SoftParameters
-    starts: pd.DataFrame
-    arrow: Arrow
-    fit_verdict: FitVerdict
-    lineage_votes: LineageVotes | None
 
 
 @dataclass(frozen=True)
@@ -156,6 +70,10 @@ class SoftEM(Settings):
         ``FixedPrior(weights)``.
     n_times
         Times of the grid. The default, 64, is finer than most cells can be placed.
+    max_cells
+        Cells at most on which EM runs from hot to cold, 50,000 by default. Of more, as many are drawn at random, and
+        all cells go through a few last iterations: the curves are then nearly where they would have come with all. None
+        means all from the beginning.
     hottest
         Temperature at which the annealing begins, 10 by default; 1 means no annealing.
     annealing
@@ -181,6 +99,7 @@ class SoftEM(Settings):
     noise: Noise = field(default_factory=NegativeBinomial)
     prior: TimePrior = field(default_factory=LearnedPrior)
     n_times: int = 64
+    max_cells: int | None = 50_000
     hottest: float = 10.0
     annealing: int = 16
     max_iterations: int = 40
@@ -197,6 +116,7 @@ class SoftEM(Settings):
         "noise": Instance(Noise, "NegativeBinomial(), Poisson() or Gaussian()"),
         "prior": Instance(TimePrior, "LearnedPrior(), UniformPrior() or FixedPrior(...)"),
         "n_times": Whole(8),
+        "max_cells": Optional(Whole(20)),
         "hottest": Number(1, cure="1 means no annealing. The default is 10."),
         "annealing": Whole(0),
         "max_iterations": Whole(1),
@@ -239,7 +159,10 @@ class SoftEM(Settings):
         start = self.begin(observations, geometry, rng=rng, labels=labels)
         seconds_starts = time.perf_counter() - began
         problem, n_lineages = start.problem, start.problem.states.layout.n_lineages
-        run = self._main_run(problem, start.first, watch)
+        run = main_run(problem, start.first, self._schedule, watch)
+        if start.everyone is not problem.cells:
+            problem = replace(problem, cells=start.everyone)
+            run = full_passes(problem, run, self._schedule, watch)
         doubt = doubts(problem, run.parameters, run.statistics)
         cells = cell_table(problem, run.parameters, doubt)
         return SoftFit(
@@ -264,17 +187,30 @@ class SoftEM(Settings):
 
     def begin(self, observations: Observations, geometry: Geometry, *, rng: Generator, labels: CellLabels) -> Beginning:
         """Root, direction and lineages from short fits, and what the main run begins with; arguments as above."""
-        searching, thinning, sampling = rng.spawn(3)  # what one draws does not depend on what another drew
+        searching, thinning, sampling, drawing = rng.spawn(4)  # what one draws does not depend on what another drew
         rows, landmarks = self.prior_rows(labels), self.landmarks(labels)
         search = self._starts.search(observations, geometry, rows, landmarks, searching, counted=self._is_open)
         outcome = self._outcome(search, observations, thinning)
         final = finals(search, observations, outcome, sampling)
         n_lineages = outcome.problem.states.layout.n_lineages
-        problem = self._problem(Cells.of(observations, rows, self.noise), n_lineages)
+        everyone = Cells.of(observations, rows, self.noise)
+        problem = self._problem(self._some(everyone, observations, rows, drawing), n_lineages)
         # The posterior of the coarse clock is sharp; half as hot as the fit begins is warm enough, and never below 1.
         temperature = max(self.hottest / 2, 1.0)
         first = hand_over(problem, search.genes, outcome.problem.states, final.trial, temperature)
-        return Beginning(problem, first, search.table(outcome, final.trial), final.arrow, final.fit, search.votes)
+        starts = search.table(outcome, final.trial)
+        return Beginning(problem, first, starts, final.arrow, final.fit, search.votes, everyone)
+
+    def _some(self, everyone: Cells, observations: Observations, rows: PriorRows, rng: Generator) -> Cells:
+        """The cells on which EM begins: a draw of ``max_cells``, or everyone if they are no more."""
+        if self.max_cells is None or everyone.n_cells <= self.max_cells:
+            return everyone
+        drawn = observations.draw(self.max_cells, rng)
+        return Cells.of(observations.select_cells(drawn), rows.take(drawn), self.noise)
+
+    @property
+    def _schedule(self) -> Schedule:
+        return Schedule(self.annealing, self.hottest, self.max_iterations, self.tolerance)
 
     def _outcome(self, search: Search, observations: Observations, rng: Generator) -> Outcome:
         """The search with the number of lineages that is given, or that geometry finds."""
@@ -378,13 +314,3 @@ class SoftEM(Settings):
             clock_moves=frozenset({half}),
             make_room=self.annealing,
         )
-
-    def _main_run(self, problem: SoftProblem, first: SoftParameters, watch: Watcher) -> Run[SoftParameters, Sums]:
-        """All cells and genes, from hot to cold."""
-        statistics, _ = problem.expect(first, self.hottest)
-        schedule = Schedule(self.annealing, self.hottest, self.max_iterations, self.tolerance)
-        run = run_em(problem, first, statistics, schedule, watch)
-        if problem.states.layout.n_lineages == 1:
-            return run
-        # lineages part late in the annealing: a gene that was restarted before has the curve of all of them
-        return continue_em(problem.restarting, run, replace(schedule, annealing=0), watch)

@@ -1,0 +1,34 @@
+"""The runs of ``SoftEM`` over its cells: from hot to cold, and where these were some of many, over all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from velotime.compute import Sums
+from velotime.inference.em import Run, Schedule, Watcher, continue_em, run_em
+from velotime.inference.model.problem import SoftParameters, SoftProblem
+
+
+def main_run(
+    problem: SoftProblem, first: SoftParameters, schedule: Schedule, watch: Watcher
+) -> Run[SoftParameters, Sums]:
+    """From hot to cold."""
+    statistics, _ = problem.expect(first, schedule.hottest)
+    run = run_em(problem, first, statistics, schedule, watch)
+    if problem.states.layout.n_lineages == 1:
+        return run
+    # lineages part late in the annealing: a gene that was restarted before has the curve of all of them
+    return continue_em(problem.restarting, run, replace(schedule, annealing=0), watch)
+
+
+def full_passes(
+    problem: SoftProblem, run: Run[SoftParameters, Sums], schedule: Schedule, watch: Watcher
+) -> Run[SoftParameters, Sums]:
+    """On all cells from where a run on some of them ended, until the bound per cell stands still; both traces.
+
+    Every gene is tried again first: with all cells another shape may be the better one, and by then the times are so
+    nearly right that one iteration shows it.
+    """
+    statistics, _ = problem.expect(run.parameters, 1.0)
+    later = run_em(problem.restarting, run.parameters, statistics, replace(schedule, annealing=0, patience=1), watch)
+    return replace(later, trace=run.trace.followed_by(later.trace))

@@ -1,0 +1,104 @@
+"""What ``SoftEM`` gives: its result, and where its starts leave off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from velotime._status import Status
+from velotime.inference.em import Trace
+from velotime.inference.evidence.agreement import Agreement
+from velotime.inference.evidence.arrow import Arrow
+from velotime.inference.evidence.fit_verdict import FitVerdict
+from velotime.inference.labels import Groups
+from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
+from velotime.inference.results.cells import CellTable
+from velotime.inference.results.genes import GeneTable
+from velotime.inference.search.geometry.tree import LineageVotes
+from velotime.inference.states import States
+
+
+@dataclass(frozen=True)
+class SoftFit:
+    """Result of ``SoftEM``.
+
+    Attributes
+    ----------
+    status
+        How the loop ended.
+    trace
+        Bound and temperature of each iteration.
+    log_likelihood
+        Log-likelihood of the counts, nats.
+    states
+        The states: times and lineages.
+    parameters
+        Curves, scatter, time prior and how labels lie on the clock.
+    groups
+        Groups of cells with a time prior of their own.
+    knowledge
+        How each piece of what is known of the cells agrees with the fit.
+    cells, genes
+        Results a cell and a gene.
+    lineage_names
+        One a lineage.
+    lineage_votes
+        The number of lineages in draws of the cells, where the data chose it.
+    starts
+        Table of the starts tried: root cell, spacing, log-likelihood on the cells of the starts below the best.
+    arrow
+        Evidence for the direction of time.
+    fit_verdict
+        Whether the model fits.
+    seconds_starts, seconds
+        Wall time of the starts, and of everything.
+    """
+
+    status: Status
+    trace: Trace
+    log_likelihood: float
+    states: States
+    parameters: SoftParameters
+    groups: Groups
+    knowledge: tuple[Agreement, ...]
+    cells: CellTable
+    genes: GeneTable
+    lineage_names: tuple[str, ...]
+    lineage_votes: LineageVotes | None
+    starts: pd.DataFrame
+    arrow: Arrow
+    fit_verdict: FitVerdict
+    seconds_starts: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where the starts leave off.
+
+    Attributes
+    ----------
+    problem
+        Of all genes, and of all cells or as many as EM begins with.
+    first
+        Parameters to begin with.
+    starts
+        Table of the starts tried.
+    arrow
+        Evidence for the direction of time.
+    fit_verdict
+        Whether the model fits.
+    lineage_votes
+        The number of lineages in draws of the cells, where the data chose it.
+    everyone
+        All cells; those of the problem if they are all.
+    """
+
+    problem: SoftProblem
+    first: SoftParameters
+    starts: pd.DataFrame
+    arrow: Arrow
+    fit_verdict: FitVerdict
+    lineage_votes: LineageVotes | None
+    everyone: Cells
