@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from velotime.compute import LEAST_VARIANCE, LayerSums, Sums
-from velotime.kinetics import switch_jacobian, switch_means
+from velotime.kinetics import periodic_jacobian, periodic_means, switch_jacobian, switch_means
 
 
 def row(entries, r, n):
@@ -22,7 +22,7 @@ def row(entries, r, n):
 
 @dataclass(frozen=True)
 class NaiveBackend:
-    """The four primitives of ``velotime.compute.Backend``."""
+    """The primitives of ``velotime.compute.Backend``."""
 
     def cell(self, unspliced, spliced, model, prior_row, i):
         """Posterior of one cell, its log evidence, and its values of both layers."""
@@ -79,4 +79,17 @@ class NaiveBackend:
                         gradient[g, own] += residual / variance * slope[:, j]
                         weight = layer.size[at] / variance
                         fisher[g, own[:, None], own] += weight * np.outer(slope[:, j], slope[:, j])
+        return gradient, fisher
+
+    def periodic_means(self, theta, times):
+        return periodic_means(theta, times)
+
+    def periodic_information(self, theta, times, unspliced, spliced):
+        u, s, du, ds = periodic_jacobian(theta, times)
+        gradient, fisher = 0.0, 0.0
+        for layer, mean, slope in ((unspliced, u, du), (spliced, s, ds)):
+            c = layer.variance[..., None]
+            variance = np.maximum(c[0] + mean * (c[1] + c[2] * layer.mean_size * mean), LEAST_VARIANCE)
+            gradient += np.einsum("gpt,gt->gp", slope, (layer.value - layer.size * mean) / variance)
+            fisher += np.einsum("gpt,gqt,gt->gpq", slope, slope, layer.size / variance)
         return gradient, fisher

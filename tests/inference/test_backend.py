@@ -1,4 +1,4 @@
-"""A whole small fit on another backend: the model needs only the four primitives."""
+"""A whole small fit on another backend: the model needs only its primitives."""
 
 from __future__ import annotations
 

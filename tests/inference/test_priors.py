@@ -38,7 +38,7 @@ def test_smoothing_finds_the_likeliest_mixture_of_kernels():
         return -n @ np.log(softmax(z) @ kernel)
 
     best = -minimize(loss, np.zeros(12)).fun
-    found = smooth_density(n, times, 0.15)
+    found = smooth_density(n, States.grid(12), 0.15)
     assert found.sum() == pytest.approx(n.sum())
     assert n @ np.log(found / found.sum()) == pytest.approx(best, abs=0.2)
 

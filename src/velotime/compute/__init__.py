@@ -1,4 +1,4 @@
-"""Compiled computations: a backend of four primitives, its records, and kernels of single methods."""
+"""Compiled computations: the primitives of a backend, their records, and kernels of single methods."""
 
 from __future__ import annotations
 

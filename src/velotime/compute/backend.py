@@ -1,4 +1,4 @@
-"""What a backend does: the four primitives in which a fit spends its time.
+"""What a backend does: the primitives in which a fit spends its time.
 
 A problem holds one (``States.backend``) and asks it for everything that runs over cells or over genes and states;
 another one, on another machine or over blocks of a file, goes in its place without a change to the model.
@@ -37,7 +37,7 @@ class CurveTargets:
 
 
 class Backend(Protocol):
-    """The four primitives. Results do not depend on the number of threads."""
+    """Two primitives over cells, and two for each kind of curve. Results do not depend on the number of threads."""
 
     def accumulate(
         self, unspliced: Layer, spliced: Layer, model: SweepModel, prior_row: IntArray, group: IntArray
@@ -97,3 +97,19 @@ class Backend(Protocol):
         unspliced, spliced
             Sums over cells and variance of each layer.
         """
+
+    def periodic_means(self, theta: FloatArray, times: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Means of the periodic switch in both layers, each ``(genes, times)``.
+
+        Parameters
+        ----------
+        theta
+            Parameters, ``(genes, 7)``.
+        times
+            The time grid, ``(times,)``, in turns of the clock.
+        """
+
+    def periodic_information(
+        self, theta: FloatArray, times: FloatArray, unspliced: CurveTargets, spliced: CurveTargets
+    ) -> tuple[FloatArray, FloatArray]:
+        """Gradient and Fisher information of the periodic switch, as :meth:`curve_information`."""

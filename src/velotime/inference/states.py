@@ -1,4 +1,4 @@
-"""Parameters of the genes, states of the cells, and the curve that joins them.
+"""Parameters of the genes and states of the cells, which a curve joins (``curves``).
 
 A *state* is a pair (lineage, time). The states are numbered lineage by lineage, so that arrays over states are
 ``(genes, lineages * times)``; only this numbering knows of lineages.
@@ -13,39 +13,43 @@ import numpy as np
 
 from velotime._types import FloatArray, IntArray
 from velotime.compute import NUMBA, Backend, CurveTargets
-from velotime.kinetics import SwitchParameter, switch_jacobian, switch_velocity
+from velotime.inference.curves.line import SWITCH
+from velotime.inference.curves.protocol import Clock, Curve
+from velotime.kinetics import SwitchParameter
 
 N_SHARED = 6  # parameters that all lineages of a gene share; two more per lineage
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each parameter stands in ``theta``, ``(genes, 6 + 2 lineages)``.
+    """Where each parameter stands in ``theta``, ``(genes, 6 + n_own lineages)``.
 
-    Columns 0 to 5 are log beta, log gamma, t_on, log level_0, log level_1 and log scaling; columns 6 + 2k and
-    7 + 2k are log(t_off - t_on) and log level_2 of lineage k.
+    Columns 0 to 5 are log beta, log gamma, t_on, log level_0, log level_1 and log scaling. Of the switch model columns
+    6 + 2k and 7 + 2k are log(t_off - t_on) and log level_2 of lineage k; the periodic switch has no last level and one
+    lineage.
     """
 
     n_lineages: int = 1
+    curve: Curve = SWITCH
 
     @property
     def n_parameters(self) -> int:
         """Parameters per gene."""
-        return N_SHARED + 2 * self.n_lineages
+        return N_SHARED + self.curve.n_own * self.n_lineages
 
     def columns(self, lineage: int) -> IntArray:
-        """Columns of the eight parameters of one lineage, in the order of ``SwitchParameter``."""
-        own = N_SHARED + 2 * lineage
-        return np.array([*range(N_SHARED), own, own + 1])
+        """Columns of the parameters of one lineage, in the order of ``SwitchParameter``."""
+        own = N_SHARED + self.curve.n_own * lineage
+        return np.array([*range(N_SHARED), *range(own, own + self.curve.n_own)])
 
     @property
     def durations(self) -> slice:
         """Columns of log(t_off - t_on), one per lineage."""
-        return slice(N_SHARED, None, 2)
+        return slice(N_SHARED, None, self.curve.n_own)
 
     @property
     def last_levels(self) -> slice:
-        """Columns of log level_2, one per lineage."""
+        """Columns of log level_2, one per lineage; none of the periodic switch."""
         return slice(N_SHARED + 1, None, 2)
 
     def repeat(self, theta: FloatArray) -> FloatArray:
@@ -81,13 +85,23 @@ class States:
     backend: Backend = NUMBA
 
     @classmethod
-    def grid(cls, n_times: int, n_lineages: int = 1) -> States:
+    def grid(cls, n_times: int, n_lineages: int = 1, curve: Curve = SWITCH) -> States:
         """Evenly spaced times from 0 to 1."""
-        return cls(np.linspace(0.0, 1.0, n_times), Layout(n_lineages))
+        return cls(curve.clock.grid(n_times), Layout(n_lineages, curve))
 
     def at(self, times: FloatArray) -> States:
         """The same lineages at other times."""
         return replace(self, times=times)
+
+    @property
+    def curve(self) -> Curve:
+        """The curve of the genes."""
+        return self.layout.curve
+
+    @property
+    def clock(self) -> Clock:
+        """How times lie to each other."""
+        return self.layout.curve.clock
 
     @property
     def n_states(self) -> int:
@@ -106,26 +120,26 @@ class States:
 
     def means(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Expected unspliced and spliced counts at size factor 1, each ``(genes, states)``."""
-        return self.backend.curve_means(theta, self.times, self.columns)
+        return self.curve.means(self.backend, theta, self.times, self.columns)
 
     def information(
         self, theta: FloatArray, unspliced: CurveTargets, spliced: CurveTargets
     ) -> tuple[FloatArray, FloatArray]:
         """Gradient of the log-likelihood ``(genes, parameters)`` and Fisher information of all parameters."""
-        return self.backend.curve_information(theta, self.times, self.columns, unspliced, spliced)
+        return self.curve.information(self.backend, theta, self.times, self.columns, unspliced, spliced)
 
     def velocities(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """du/dt and ds/dt at size factor 1, relative units, each ``(genes, states)``."""
-        curves = [switch_velocity(theta[:, c], self.times) for c in self.columns]
+        curves = [self.curve.velocity(theta[:, c], self.times) for c in self.columns]
         return np.hstack([u for u, _ in curves]), np.hstack([s for _, s in curves])
 
     def jacobians(self, theta: FloatArray) -> list[tuple[FloatArray, FloatArray, FloatArray, FloatArray]]:
-        """A lineage's means and their derivatives by its eight parameters, one tuple per lineage."""
-        return [switch_jacobian(theta[:, c], self.times) for c in self.columns]
+        """A lineage's means and their derivatives by its parameters, one tuple per lineage."""
+        return [self.curve.jacobian(theta[:, c], self.times) for c in self.columns]
 
     @cached_property
     def columns(self) -> IntArray:
-        """Columns of the eight parameters of each lineage, ``(lineages, 8)``."""
+        """Columns of the parameters of each lineage, ``(lineages, parameters of one)``."""
         return np.stack([self.layout.columns(k) for k in range(self.layout.n_lineages)])
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from velotime._types import FloatArray, IntArray
 from velotime.compute.backend import CurveTargets
 from velotime.compute.layers import Layer, SweepModel
-from velotime.compute.numba import sweep, switch_curve
+from velotime.compute.numba import periodic_curve, sweep, switch_curve
 from velotime.compute.sums import Sums
 
 
@@ -36,6 +36,16 @@ class NumbaBackend:
     ) -> tuple[FloatArray, FloatArray]:
         """Gene by gene; no derivative is stored."""
         return switch_curve.curve_information(theta, times, columns, unspliced, spliced)
+
+    def periodic_means(self, theta: FloatArray, times: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Gene by gene."""
+        return periodic_curve.periodic_means(theta, times)
+
+    def periodic_information(
+        self, theta: FloatArray, times: FloatArray, unspliced: CurveTargets, spliced: CurveTargets
+    ) -> tuple[FloatArray, FloatArray]:
+        """Gene by gene; no derivative is stored."""
+        return periodic_curve.periodic_information(theta, times, unspliced, spliced)
 
 
 NUMBA = NumbaBackend()

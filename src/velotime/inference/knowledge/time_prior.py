@@ -85,20 +85,20 @@ class LearnedPrior(Settings):
         raised = weight[:, : states.n_states] + self.concentration + 1e-12
         if self.smoothness > 0:
             by_lineage = raised.reshape(len(raised), states.layout.n_lineages, -1)
-            raised = smooth_density(by_lineage, states.times, self.smoothness).reshape(raised.shape)
+            raised = smooth_density(by_lineage, states, self.smoothness).reshape(raised.shape)
         return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
 SMOOTHING_STEPS = 100  # EM iterations for the weights of the kernels
 
 
-def smooth_density(weight: FloatArray, times: FloatArray, sd: float) -> FloatArray:
+def smooth_density(weight: FloatArray, states: States, sd: float) -> FloatArray:
     """Likeliest mixture of normal kernels, one at each time, for weights ``(..., times)``; sums are kept.
 
     With ``K[k, j]`` kernel k at time j (rows sum to 1) and phi its weights, ``sum_j n_j log (phi K)_j`` is maximised by
     ``phi_k <- phi_k sum_j K[k, j] n_j / (phi K)_j / sum n``, which never lowers it.
     """
-    kernel = np.exp(-0.5 * ((times[:, None] - times) / sd) ** 2)
+    kernel = np.exp(-0.5 * (states.clock.away(states.times[:, None], states.times) / sd) ** 2)
     kernel /= kernel.sum(axis=1, keepdims=True)
     total = weight.sum(axis=-1, keepdims=True)
     problem = KernelWeights(kernel, weight / total)

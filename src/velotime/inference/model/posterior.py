@@ -33,7 +33,7 @@ def time_and_lineage(problem: SoftProblem, parameters: SoftParameters) -> tuple[
     time, lineages = np.empty(n_cells), np.empty((n_cells, n_lineages))
     for cells, q in blocks(problem, parameters):
         into = problem.cells.order[cells]
-        time[into] = q @ problem.states.time
+        time[into] = problem.states.clock.mean(q, problem.states.time)
         lineages[into] = q.reshape(len(q), n_lineages, -1).sum(axis=2)
     return time, lineages
 

@@ -50,24 +50,22 @@ class RatePrior:
     @property
     def mean(self) -> FloatArray:
         """Prior means, ``(parameters,)``."""
-        return self.layout.spread([2.0, 1.5, 0.3, -1.0, -1.0, 0.0], [-0.7, -1.0])
+        return self.layout.spread(*self.layout.curve.prior.mean)
 
     @property
     def precision(self) -> FloatArray:
         """Inverse prior variances, ``(parameters,)``."""
-        return self.layout.spread([1.0, 1.0, 1.0, 4.0, 4.0, 2.0], [1.0, 4.0]) ** -2.0
+        return self.layout.spread(*self.layout.curve.prior.sd) ** -2.0
 
     @property
     def lower(self) -> FloatArray:
         """Least values, ``(parameters,)``."""
-        rate = np.log(0.5)
-        return self.layout.spread([rate, rate, -0.3, -12.0, -12.0, -8.0], [np.log(0.03), -12.0])
+        return self.layout.spread(*self.layout.curve.prior.lower)
 
     @property
     def upper(self) -> FloatArray:
         """Largest values, ``(parameters,)``."""
-        rate = np.log(100.0)
-        return self.layout.spread([rate, rate, 1.0, 14.0, 14.0, 8.0], [np.log(2.0), 14.0])
+        return self.layout.spread(*self.layout.curve.prior.upper)
 
     @property
     def coupling(self) -> FloatArray:

@@ -13,37 +13,29 @@ are all among them, as the levels are free.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from itertools import product
-
 import numpy as np
 
 from velotime._types import FloatArray
+from velotime.inference.curves.protocol import Shape
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.states import States
-from velotime.kinetics import SwitchParameter, switch_means
+from velotime.kinetics import SwitchParameter
 
-RATES = ((8.0, 5.0), (25.0, 15.0), (4.0, 2.5))  # splicing and degradation per clock: usual, fast, slow
-ONSETS = (-0.1, 0.05, 0.2, 0.35, 0.5, 0.65, 0.8)
-DURATIONS = (0.12, 0.3, 0.6)
 LEAST_LEVEL = 0.03  # of the gene's mean: no level is zero, as its log is optimised
 RIDGE = 0.02  # share of the cells that speak for a flat curve
 
 
 def best_shapes(problem: GeneProblem, n_best: int) -> FloatArray:
     """The ``n_best`` likeliest shapes of each gene, ``(n_best, genes, parameters)``."""
-    shapes = list(product(RATES, ONSETS, DURATIONS))
-    fitted = [_fit_levels(problem, rates, onset, duration) for rates, onset, duration in shapes]
+    fitted = [_fit_levels(problem, shape) for shape in problem.states.curve.shapes]
     loss = np.stack([loss for _, loss in fitted])
     order = np.argsort(loss, axis=0)[:n_best]
     return np.stack([theta for theta, _ in fitted])[order, np.arange(loss.shape[1])]
 
 
-def _fit_levels(
-    problem: GeneProblem, rates: tuple[float, float], onset: float, duration: float
-) -> tuple[FloatArray, FloatArray]:
+def _fit_levels(problem: GeneProblem, shape: Shape) -> tuple[FloatArray, FloatArray]:
     """One shape with the best levels for each gene: parameters ``(genes, parameters)`` and loss ``(genes,)``."""
-    basis_u, basis_s = _bases(problem.states, rates, onset, duration)
+    basis_u, basis_s = _bases(problem.states, shape)
     sums = problem.spliced
     flat = sums.value.sum(axis=1) / sums.size.sum() + 1e-9
     ridge = RIDGE * sums.size.sum() / len(basis_s)
@@ -52,49 +44,29 @@ def _fit_levels(
     levels = np.maximum(levels, LEAST_LEVEL * flat[:, None])
     unscaled = levels @ basis_u
     scaling = (problem.unspliced.value.sum(axis=1) + 1e-9) / (unscaled @ problem.unspliced.size)
-    theta = _parameters(problem, levels, scaling, rates, onset, duration)
+    theta = _parameters(problem, levels, scaling, shape)
     fit = problem.noise.log_likelihood(sums, levels @ basis_s, problem.spliced_scatter)
     fit = fit + problem.noise.log_likelihood(problem.unspliced, scaling[:, None] * unscaled, problem.unspliced_scatter)
     return theta, problem.prior.penalty(theta) - fit
 
 
-def _bases(states: States, rates: tuple[float, float], onset: float, duration: float) -> tuple[FloatArray, FloatArray]:
-    """Means of both layers for each level set to one and the others to zero, ``(2 + lineages, states)``."""
+def _bases(states: States, shape: Shape) -> tuple[FloatArray, FloatArray]:
+    """Means of both layers for each level set to one and the others to zero, ``(levels, states)``."""
     own = np.eye(states.layout.n_lineages)[states.lineage].T
     out = []
-    for curve in _unit_curves(states.times.tobytes(), rates, onset, duration):
+    for curve in states.curve.unit_curves(states.times, shape):
         tiled = np.tile(curve, (1, states.layout.n_lineages))
-        out.append(np.concatenate([tiled[:2], own * tiled[2]]))
+        out.append(np.concatenate([tiled[:2], *(own * last for last in tiled[2:])]))
     return out[0], out[1]
 
 
-@lru_cache(maxsize=1024)  # every restart asks for the same few dozen on the same times
-def _unit_curves(
-    times: bytes, rates: tuple[float, float], onset: float, duration: float
-) -> tuple[FloatArray, FloatArray]:
-    """Means of both layers with one of the three levels at one, each ``(3, times)``."""
-    p = SwitchParameter
-    theta = np.full((3, 8), -60.0)  # a level of e^-60 is zero
-    theta[:, p.LOG_BETA], theta[:, p.LOG_GAMMA] = np.log(rates[0]), np.log(rates[1])
-    theta[:, p.T_ON], theta[:, p.LOG_DURATION], theta[:, p.LOG_SCALING] = onset, np.log(duration), 0.0
-    theta[[0, 1, 2], [p.LOG_LEVEL_0, p.LOG_LEVEL_1, p.LOG_LEVEL_2]] = 0.0
-    return switch_means(theta, np.frombuffer(times))
-
-
-def _parameters(
-    problem: GeneProblem,
-    levels: FloatArray,
-    scaling: FloatArray,
-    rates: tuple[float, float],
-    onset: float,
-    duration: float,
-) -> FloatArray:
+def _parameters(problem: GeneProblem, levels: FloatArray, scaling: FloatArray, shape: Shape) -> FloatArray:
     p = SwitchParameter
     layout = problem.states.layout
     theta = np.empty((levels.shape[0], layout.n_parameters))
-    theta[:, p.LOG_BETA], theta[:, p.LOG_GAMMA] = np.log(rates[0]), np.log(rates[1])
-    theta[:, p.T_ON], theta[:, p.LOG_SCALING] = onset, np.log(scaling)
+    theta[:, p.LOG_BETA], theta[:, p.LOG_GAMMA] = np.log(shape.rates[0]), np.log(shape.rates[1])
+    theta[:, p.T_ON], theta[:, p.LOG_SCALING] = shape.onset, np.log(scaling)
     theta[:, [p.LOG_LEVEL_0, p.LOG_LEVEL_1]] = np.log(levels[:, :2])
-    theta[:, layout.durations] = np.log(duration)
+    theta[:, layout.durations] = np.log(shape.duration)
     theta[:, layout.last_levels] = np.log(levels[:, 2:])
     return np.clip(theta, problem.prior.lower, problem.prior.upper)

@@ -79,13 +79,13 @@ def summarise(
     q: FloatArray, problem: SoftProblem, widening: FloatArray, clock_variance: FloatArray
 ) -> tuple[FloatArray, ...]:
     """Mean, sd, clock's sd, 5 % and 95 % quantile and entropy of a posterior ``(cells, states)``."""
-    time = problem.states.time
-    mean = q @ time
-    own = (q * (time - mean[:, None]) ** 2).sum(axis=1) + within_grid(problem.states.times)
+    time, clock = problem.states.time, problem.states.clock
+    mean = clock.mean(q, time)
+    own = (q * clock.away(time, mean[:, None]) ** 2).sum(axis=1) + within_grid(problem.states.times)
     shared = q @ clock_variance
     sd = np.sqrt(own * (q @ widening) + shared)
     entropy = -(q * np.log(np.maximum(q, 1e-300))).sum(axis=1) - np.log(FINER)
-    low, high = time_intervals(q, time, mean, sd)
+    low, high = time_intervals(q, time, mean, sd, clock)
     return mean, sd, np.sqrt(shared), low, high, np.maximum(entropy, 0.0)
 
 

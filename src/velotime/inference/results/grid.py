@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.interpolate import interp1d
 
 from velotime._types import FloatArray
 from velotime.inference.states import States
@@ -13,11 +12,11 @@ FINER = 4  # times of the last posterior for each of the fit's: its quantiles ar
 
 def finer(states: States) -> States:
     """The same lineages on a grid with four times as many steps."""
-    return states.at(np.linspace(0.0, 1.0, FINER * (len(states.times) - 1) + 1))
+    return states.at(states.clock.finer(states.times, FINER))
 
 
 def between(values: FloatArray, states: States, fine: States) -> FloatArray:
     """Values of states ``(..., states)`` at those of a finer grid, linear between times."""
     by_lineage = values.reshape(*values.shape[:-1], states.layout.n_lineages, len(states.times))
-    filled = interp1d(states.times, by_lineage, axis=-1)(fine.times)
+    filled = states.clock.carry(by_lineage, states.times, fine.times)
     return np.asarray(filled.reshape(*values.shape[:-1], -1))

@@ -29,6 +29,8 @@ from scipy.special import ndtri
 
 from velotime._types import FloatArray
 from velotime.compute import NormalMixtures, mixture_quantiles
+from velotime.inference.curves.line import SWITCH
+from velotime.inference.curves.protocol import Clock
 
 LEVELS = (0.05, 0.95)  # probability below either end of an interval
 LEAST_WEIGHT = 1e-6  # of a state that counts: smaller ones move no quantile visibly
@@ -42,9 +44,11 @@ def within_grid(times: FloatArray) -> float:
 
 
 def time_intervals(
-    q: FloatArray | csr_array, time: FloatArray, mean: FloatArray, sd: FloatArray
+    q: FloatArray | csr_array, time: FloatArray, mean: FloatArray, sd: FloatArray, clock: Clock = SWITCH.clock
 ) -> tuple[FloatArray, FloatArray]:
     """Lower and upper end of the 90 % interval of each cell's time, each ``(cells,)``.
+
+    On a circle the interval runs from the lower end on to the upper one, past 0 where the upper one is less.
 
     Parameters
     ----------
@@ -54,13 +58,17 @@ def time_intervals(
         Time of each state, ``(states,)``, from 0 to 1.
     mean, sd
         Of each cell's time, ``(cells,)``; the sd with all that the weights do not know.
+    clock
+        How times lie to each other.
     """
     kept = q if isinstance(q, csr_array) else csr_array(np.where(q > LEAST_WEIGHT, q, 0.0))
     cell = np.repeat(np.arange(len(mean)), np.diff(kept.indptr))
-    weight, at = kept.data.astype(np.float64), time[kept.indices]
-    own = np.bincount(cell, weight * (at - mean[cell]) ** 2, minlength=len(mean))
+    weight, middle = kept.data.astype(np.float64), clock.unrolled(mean, mean)[1]
+    at = clock.unrolled(time[kept.indices], mean[cell])[0]
+    own = np.bincount(cell, weight * (at - middle[cell]) ** 2, minlength=len(mean))
     component_sd = np.sqrt(np.maximum(sd**2 - own, LEAST_SD**2))
-    return mixture_interval(NormalMixtures(kept.indptr, weight, at, component_sd[cell]), mean, sd)
+    ends = mixture_interval(NormalMixtures(kept.indptr, weight, at, component_sd[cell]), middle, sd)
+    return clock.rolled(ends[0], mean), clock.rolled(ends[1], mean)
 
 
 def pooled_interval(mean: FloatArray, sd: FloatArray, total_sd: FloatArray) -> tuple[FloatArray, FloatArray]:

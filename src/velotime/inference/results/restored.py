@@ -36,8 +36,8 @@ class Restored:
         mean, sd = np.empty(problem.cells.n_cells), np.empty(problem.cells.n_cells)
         for cells, q in blocks(problem, parameters):
             into = problem.cells.order[cells]
-            mean[into] = q @ problem.states.time
-            own = (q * (problem.states.time - mean[into][:, None]) ** 2).sum(axis=1)
+            mean[into] = problem.states.clock.mean(q, problem.states.time)
+            own = (q * problem.states.clock.away(problem.states.time, mean[into][:, None]) ** 2).sum(axis=1)
             sd[into] = np.sqrt(own + within_grid(problem.states.times))
         return mean, sd
 

@@ -18,6 +18,7 @@ information of the curves, ``B - A M^-1 A^T``, of low rank beside B: with ``K = 
 (Woodbury; the missing-information principle of Louis 1982.) The eigenvalues of ``M^-1 K`` are the rates at which EM
 converges along the clock. Two of them are near 1: a shift and a stretch of the whole clock change no likelihood. The
 clock is relative, so both are taken out: displacements are regressed on 1 and t, and the curves moved back accordingly.
+(On a circle there is one: a rotation.)
 
 A cell does not stand at one time but has a posterior, and Louis' missing information has a part that involves no other
 gene: the posterior variance of the score ``(x - l mu)/V J`` as J differs between the times that a cell may have. With
@@ -44,7 +45,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.integrate import cumulative_trapezoid
 
 from velotime._types import FloatArray, IntArray
 from velotime.compute import LEAST_VARIANCE, Sums
@@ -125,9 +125,10 @@ def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray, n_av
     M = terms.information
     E = terms.conditional @ terms.cross
     H, clock = _clock(np.einsum("gps,gpt->st", terms.cross, E), M)
-    align = _alignment(genes.states.time, count)
-    keep = np.eye(len(M)) - np.stack([np.ones_like(M), genes.states.time], axis=1) @ align
-    covariance = _aligned(terms.conditional, E, H, clock, align, _gauge(theta, genes.states))
+    design = genes.states.clock.design(genes.states.time)
+    align = _alignment(design, count)
+    keep = np.eye(len(M)) - design.T @ align
+    covariance = _aligned(terms.conditional, E, H, clock, align, genes.states.curve.gauge(theta))
     velocity = _velocity_variance(covariance, layers[1::2], genes.states)
     return Uncertainty(
         widening=1.0 + terms.spurious / M,
@@ -162,7 +163,7 @@ def _terms(genes: GeneProblem, layers: list[_Layer], count: FloatArray) -> _Term
     cross = np.zeros((n_genes, n_parameters, states.n_states))
     within = np.tile(genes.prior.hessian, (n_genes, 1, 1))
     resolution = np.sqrt(information / count)
-    seen = [layer.jacobian @ _blur(states.times, resolution[layer.states]).T for layer in layers]
+    seen = [layer.jacobian @ _blur(states, resolution[layer.states]).T for layer in layers]
     for layer, jacobian in zip(layers, seen, strict=True):
         cross[:, layer.columns, layer.states] += (layer.weight * layer.slope)[:, None] * jacobian
         weighted = jacobian * layer.weight[:, None]
@@ -171,32 +172,32 @@ def _terms(genes: GeneProblem, layers: list[_Layer], count: FloatArray) -> _Term
     spurious = np.zeros(states.n_states)
     for layer in layers:
         own = conditional[:, layer.columns[:, None], layer.columns]
-        steepness = _steepness(layer.jacobian, own, states.times, resolution[layer.states])
+        steepness = _steepness(layer.jacobian, own, states, resolution[layer.states])
         spurious[layer.states] += (layer.weight * steepness).sum(axis=0)
     return _Terms(conditional, cross, information, spurious)
 
 
-def _blur(times: FloatArray, resolution: FloatArray) -> FloatArray:
+def _blur(states: States, resolution: FloatArray) -> FloatArray:
     """Posterior of a cell of each time, ``(times, times)``, rows sum to one: normal along ``int resolution dt``."""
-    place = cumulative_trapezoid(resolution, times, initial=0.0)
-    weight = np.exp(-0.5 * (place - place[:, None]) ** 2)
+    weight = np.exp(-0.5 * states.clock.lengths(states.times, resolution) ** 2)
     return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 
 
-def _steepness(jacobian: FloatArray, form: FloatArray, times: FloatArray, resolution: FloatArray) -> FloatArray:
+def _steepness(jacobian: FloatArray, form: FloatArray, states: States, resolution: FloatArray) -> FloatArray:
     """``E (e_k - e_j)^2 / E_q (t_k - t_j)^2 + E e'^2`` for each gene and time j, ``(genes, times)``.
 
     A plain derivative would depend on the grid, as J jumps at switches. Where cells are placed more finely than the
     grid, neighbouring times count.
     """
-    q = _blur(times, np.minimum(resolution, 1.0 / np.diff(times).min()))
+    q = _blur(states, np.minimum(resolution, 1.0 / np.diff(states.times).min()))
     applied = form @ jacobian
     square = (jacobian * applied).sum(axis=1)
     product = (applied * (jacobian @ q.T)).sum(axis=1)
-    away = (q * (times - times[:, None]) ** 2).sum(axis=1)
+    way = states.clock.away(states.times, states.times[:, None])
+    away = (q * way**2).sum(axis=1)
     differences = np.maximum(square @ q.T - 2 * product + square, 0.0) / away
-    centred = q * (times - (q @ times)[:, None])
-    slope = jacobian @ (centred / (centred * times).sum(axis=1, keepdims=True)).T
+    centred = q * (way - (q * way).sum(axis=1, keepdims=True))
+    slope = jacobian @ (centred / (centred * way).sum(axis=1, keepdims=True)).T
     return np.asarray(differences + _quadratic(slope, form))
 
 
@@ -214,20 +215,10 @@ def _clock(K: FloatArray, M: FloatArray) -> tuple[FloatArray, FloatArray]:
     return (vector / (1 - value)) @ vector.T, (vector * (value / (1 - value))) @ vector.T
 
 
-def _alignment(time: FloatArray, count: FloatArray) -> FloatArray:
-    """Least-squares coefficients of a displacement on 1 and t, weighted by cells, ``(2, states)``."""
-    design = np.stack([np.ones_like(time), time])
+def _alignment(design: FloatArray, count: FloatArray) -> FloatArray:
+    """Least-squares coefficients of a displacement on those of the design, weighted by cells, ``(2, states)``."""
     weighted = design * count
     return np.asarray(np.linalg.solve(weighted @ design.T, weighted))
-
-
-def _gauge(theta: FloatArray, states: States) -> FloatArray:
-    """How parameters go with a shift and a stretch of the clock, ``(genes, parameters, 2)``."""
-    out = np.zeros((*theta.shape, 2))
-    out[:, :2, 1] = -1.0
-    out[:, 2, 0], out[:, 2, 1] = 1.0, theta[:, 2]
-    out[:, states.layout.durations, 1] = 1.0
-    return out
 
 
 def _aligned(
@@ -243,7 +234,7 @@ def _aligned(
 def _velocity_variance(covariance: FloatArray, spliced: list[_Layer], states: States) -> FloatArray:
     pieces = []
     for layer in spliced:
-        steep = np.gradient(layer.jacobian, states.times, axis=2)
+        steep = states.clock.slope(layer.jacobian, states.times)
         own = covariance[:, layer.columns[:, None], layer.columns]
         pieces.append(np.maximum(_quadratic(steep, own), 0.0))
     return np.hstack(pieces)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from velotime._types import FloatArray, IntArray
+from velotime.inference.curves.line import SWITCH
+from velotime.inference.curves.protocol import Clock
 from velotime.inference.evidence.agreement import listen
 from velotime.inference.evidence.rivals import Rival
 from velotime.inference.model.layer import LayerData
@@ -35,16 +36,19 @@ class Halves:
         Times from either, ``(cells,)`` each.
     lineages
         Posterior over lineages from either, ``(cells, lineages)`` each.
+    clock
+        How times lie to each other.
     """
 
     bounds: tuple[float, float]
     times: tuple[FloatArray, FloatArray]
     lineages: tuple[FloatArray, FloatArray]
+    clock: Clock = SWITCH.clock
 
     @property
     def agreement(self) -> float:
-        """Spearman correlation of the times."""
-        return float(spearmanr(*self.times).statistic)
+        """Correlation of the times."""
+        return self.clock.correlation(*self.times)
 
     @property
     def lineage_agreement(self) -> float:
@@ -76,6 +80,8 @@ class Candidate:
         Its times, ``(cells,)``.
     halves
         The same start on halves of the genes; None where it is far behind on all of them.
+    clock
+        How times lie to each other.
     """
 
     trial: Trial
@@ -83,6 +89,7 @@ class Candidate:
     known: float
     time: FloatArray
     halves: Halves | None
+    clock: Clock = SWITCH.clock
 
     @property
     def total(self) -> float:
@@ -105,7 +112,7 @@ class Candidate:
             margin=(best.bound - self.bound) / n_averaged,
             halves=None if halves is None else (halves[0] / n_averaged, halves[1] / n_averaged),
             known=best.known - self.known,
-            correlation=float(spearmanr(best.time, self.time).statistic),
+            correlation=self.clock.correlation(best.time, self.time),
         )
 
 
@@ -121,7 +128,8 @@ def candidates_of(problem: SoftProblem, trials: list[Trial]) -> list[Candidate]:
     """
     ordered = sorted(trials, key=lambda trial: -trial.bound)
     times = [time_and_lineage(problem, trial.run.parameters)[0] for trial in ordered]
-    correlation = [float(spearmanr(times[0], time).statistic) for time in times]
+    clock = problem.states.clock
+    correlation = [clock.correlation(times[0], time) for time in times]
     kept = [k for k, c in enumerate(correlation) if k == 0 or not c > SAME_TIMES]
     chosen = [ordered[k] for k in kept]
     if all(correlation[k] > REVERSED for k in kept):
@@ -131,7 +139,7 @@ def candidates_of(problem: SoftProblem, trials: list[Trial]) -> list[Candidate]:
     near = [k for k in range(len(chosen)) if k < 2 or not far[k]]
     halves = dict(zip(near, _on_halves(problem.silent, [chosen[k].start for k in near]), strict=True))
     found = [
-        Candidate(trial, bound, known, time, halves.get(k))
+        Candidate(trial, bound, known, time, halves.get(k), clock)
         for k, (trial, (bound, known, time)) in enumerate(zip(chosen, alone, strict=True))
     ]
     return sorted(found, key=lambda candidate: -candidate.total)
@@ -175,7 +183,8 @@ def _on_halves(problem: SoftProblem, starts: list[Start]) -> list[Halves]:
             trials[k] = go_on(half, trials[k])
         fits.append([(trial.bound, *time_and_lineage(half, trial.run.parameters)) for trial in trials])
     return [
-        Halves((one[0], two[0]), (one[1], two[1]), (one[2], two[2])) for one, two in zip(fits[0], fits[1], strict=True)
+        Halves((one[0], two[0]), (one[1], two[1]), (one[2], two[2]), problem.states.clock)
+        for one, two in zip(fits[0], fits[1], strict=True)
     ]
 
 

@@ -215,7 +215,7 @@ def share_early(time: FloatArray, membership: FloatArray) -> FloatArray:
 def assignment(start: Start, states: States) -> FloatArray:
     """A posterior around the times of a start, ``(cells, states)``, float32."""
     k = states.layout.n_lineages
-    log_weight = -0.5 * ((start.time[:, None] - states.times) / WIDTH) ** 2
+    log_weight = -0.5 * (states.clock.away(start.time[:, None], states.times) / WIDTH) ** 2
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
     membership = np.full((len(weight), k), 1.0 / k) if start.membership is None else start.membership

@@ -1,0 +1,1 @@
+"""What a gene's curve can be, and the clock that it runs on."""
