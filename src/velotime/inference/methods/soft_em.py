@@ -71,7 +71,7 @@ class SoftEM(Settings):
     n_times
         Times of the grid. The default, 64, is finer than most cells can be placed.
     max_cells
-        Cells at most on which EM runs from hot to cold, 50,000 by default. Of more, as many are drawn at random, and
+        Cells at most on which EM runs from hot to cold, ``50000`` by default. Of more, as many are drawn at random, and
         all cells go through a few last iterations: the curves are then nearly where they would have come with all. None
         means all from the beginning.
     hottest
