@@ -296,7 +296,7 @@ def test_a_second_fit_leaves_what_it_would_leave_alone(method, made):
     """After a fit by another method the object is that of this fit alone, but for what no fit wrote."""
     alone = made.copy()
     for box in BOXES:
-        for key in [key for key in getattr(alone, box) if key not in ("unspliced", "spliced", "X_umap")]:
+        for key in [key for key in getattr(alone, box) if key not in (None, "unspliced", "spliced", "X_umap")]:
             del getattr(alone, box)[key]
     alone.obs = alone.obs[["stage", "day", "back"]].copy()
     alone.var = alone.var[["none"]].copy()

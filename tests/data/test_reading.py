@@ -16,7 +16,7 @@ from velotime.pl._canvas.axes import find_gene
 
 def fingerprint(adata):
     return (
-        sorted(adata.layers),
+        sorted(name for name in adata.layers if name is not None),
         sorted(adata.obs),
         sorted(adata.var),
         sorted(adata.uns),

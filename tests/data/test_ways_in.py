@@ -77,14 +77,15 @@ def test_one_modality_of_several(tmp_path, kind):
     def write():
         if kind == "h5mu":
             with h5py.File(path, "w", userblock_size=512) as file:
-                write_elem(file, f"{group}/rna", cells())
-                write_elem(file, f"{group}/prot", protein)
+                write_elem(file.create_group(group), "rna", cells())
+                write_elem(file[group], "prot", protein)
             with path.open("br+") as file:
                 file.write(b"MuData (format-version=0.1.0;creator=muon;creator-version=0.2.0)")
         else:
             store = pytest.importorskip("zarr").open_group(str(path), mode="w")
-            write_elem(store, f"{group}/rna", cells())
-            write_elem(store, f"{group}/prot", protein)
+            inner = store.create_group(group)
+            write_elem(inner, "rna", cells())
+            write_elem(inner, "prot", protein)
 
     quietly(write)
     own = vt.read.h5mu if kind == "h5mu" else vt.read.zarr

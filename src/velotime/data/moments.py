@@ -14,7 +14,7 @@ from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import IntArray
 from velotime.data.layers.doubts import doubts_about
-from velotime.data.layers.names import find_layers
+from velotime.data.layers.names import find_layers, layer_names
 from velotime.data.layers.status import tally
 from velotime.data.layers.values import read_layer
 from velotime.data.neighbors import N_NEIGHBORS, read_neighbors
@@ -71,7 +71,7 @@ def _check_moments(adata: AnnData, unspliced: str | None, spliced: str | None) -
         layer = name if given is None else given
         if layer not in adata.layers:
             raise InputError(
-                f"layer {layer!r} not found in adata.layers; available: {list(adata.layers)}. "
+                f"layer {layer!r} not found in adata.layers; available: {layer_names(adata)}. "
                 "This method reads moments: call velotime.pp.moments(adata) first, or name layers of normalised values "
                 "with unspliced= and spliced=."
             )

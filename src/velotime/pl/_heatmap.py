@@ -18,6 +18,7 @@ from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted, layer_sizes, read_block
 from velotime.data.arguments import COLUMN, LAYER
+from velotime.data.layers.names import layer_names
 from velotime.pl._canvas.arguments import PLOT, ColorMap
 from velotime.pl._canvas.axes import TIME_LABEL, find_gene, finish, open_axes, require_groups
 from velotime.pl._canvas.colors import MISSING, color_map, labels_of, palette_of
@@ -119,7 +120,7 @@ def _layer(fitted: Fitted, layer: str | None) -> str:
     if layer is None:
         return fitted.layers[1]
     if layer not in fitted.adata.layers:
-        raise InputError(f"layer {layer!r} not found in adata.layers; available: {list(fitted.adata.layers)}.")
+        raise InputError(f"layer {layer!r} not found in adata.layers; available: {layer_names(fitted.adata)}.")
     return layer
 
 

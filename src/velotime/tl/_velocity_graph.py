@@ -24,6 +24,7 @@ from velotime.data import (
     write_derived,
 )
 from velotime.data.arguments import ADATA, LAYER, VAR_COLUMN
+from velotime.data.layers.names import layer_names
 from velotime.tl._transitions import SCALE
 
 CONFIDENCE_QUANTILE = 98  # percentile of the best correlations that a cell needs to leave for certain
@@ -179,7 +180,7 @@ def _state(adata: AnnData, neighbors: Neighbors, layer: str | None, genes: IntAr
     if layer is None:
         return neighborhood_means(adata, neighbors, genes, spliced=spliced)
     if layer not in adata.layers:
-        raise InputError(f"layer {layer!r} not found in adata.layers; available: {list(adata.layers)}.")
+        raise InputError(f"layer {layer!r} not found in adata.layers; available: {layer_names(adata)}.")
     values = adata.layers[layer][:, genes]
     return np.asarray(as_array(values, np.float32))
 

@@ -13,6 +13,7 @@ from velotime.data.formats.h5ad import read_h5ad
 from velotime.data.formats.loom import read_loom
 from velotime.data.formats.parts.layout import KINDS, Layout, assemble, check_shapes, read_layout
 from velotime.data.formats.parts.source import existing, read_lines, read_matrix
+from velotime.data.layers.names import layer_names
 
 KB_PLACES = ("", "counts_filtered", "counts_unfiltered", "counts_unfiltered_modified")
 KB = Layout(
@@ -112,7 +113,7 @@ def _from_kb_file(path: Path) -> AnnData:
         if kb not in adata.layers:
             raise InputError(
                 f"{path} was not made by kb-python --workflow nac or lamanno: it has no layer {kb!r} or {ours!r}, but "
-                f"{list(adata.layers)}. Read any other file with velotime.read.auto(path)."
+                f"{layer_names(adata)}. Read any other file with velotime.read.auto(path)."
             )
         adata.layers[ours] = adata.layers.pop(kb)
     return adata

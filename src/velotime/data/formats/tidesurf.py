@@ -9,6 +9,7 @@ from anndata import AnnData
 from velotime._status import InputError
 from velotime.data.formats.h5ad import read_h5ad
 from velotime.data.formats.parts.layout import KINDS
+from velotime.data.layers.names import layer_names
 from velotime.data.samples import merge_samples
 
 PLACES = ("", "tidesurf_out")
@@ -59,7 +60,7 @@ def _read(path: Path) -> AnnData:
     missing = [kind for kind in KINDS if kind not in adata.layers]
     if missing:
         raise InputError(
-            f"{path} has no layers {missing}, but {list(adata.layers)}: it was not made by tidesurf, or by one of its "
+            f"{path} has no layers {missing}, but {layer_names(adata)}: it was not made by tidesurf, or by one of its "
             "first versions. Read any other file with velotime.read.auto(path)."
         )
     return adata

@@ -25,7 +25,7 @@ def find_layers(adata: AnnData, unspliced: str | None = None, spliced: str | Non
     if names[0] == names[1]:
         raise InputError(
             f"layer {names[0]!r} is given for both unspliced= and spliced=: they must be two layers. Available: "
-            f"{_layer_names(adata)}."
+            f"{layer_names(adata)}."
         )
     return names
 
@@ -39,7 +39,7 @@ def find_spliced(adata: AnnData, spliced: str | None = None) -> str:
 
 
 def _find_layer(adata: AnnData, given: str | None, known: Iterable[str], kind: str) -> str:
-    available = _layer_names(adata)
+    available = layer_names(adata)
     for name in [given] if given is not None else known:
         if name in available:
             return name
@@ -54,6 +54,6 @@ def _find_layer(adata: AnnData, given: str | None, known: Iterable[str], kind: s
     )
 
 
-def _layer_names(adata: AnnData) -> list[str]:
+def layer_names(adata: AnnData) -> list[str]:
     """Names of the layers, without X, which AnnData 0.13 keeps among them under None."""
     return [name for name in adata.layers if name is not None]

@@ -44,7 +44,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def read_matrix(path: Path) -> sparse.csr_matrix:
     """A Matrix Market file as CSR, float32; one that is cut off is refused."""
-    return read_or_explain(path, lambda path: sparse.csr_matrix(mmread(path), dtype=np.float32))
+    return read_or_explain(path, lambda path: sparse.csr_matrix(mmread(path, spmatrix=False), dtype=np.float32))
 
 
 def read_or_explain(path: Path, reader: Callable[[Path], Any]) -> Any:
