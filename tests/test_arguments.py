@@ -16,11 +16,13 @@ from scipy import sparse
 import velotime as vt
 from velotime import InputError
 from velotime import simulation as sim
+from velotime.report import tables, write_tables
 
 mpl.use("Agg")
 CELLS = ad.AnnData(np.ones((3, 2), dtype=np.float32), obs=pd.DataFrame({"day": [0, 1, 2]}, index=list("abc")))
 ADATA = ((CELLS,), (None, "cells.h5ad", Path("cells.h5ad"), np.ones((3, 2)), ad.AnnData))
 NAME = (("day", np.str_("day")), (None, "", 3, ["day"], True, b"day"))
+GENES = ((*NAME[0], ["a", "b"], pd.Index(["a"])), (None, "", 3, True, b"day", [3], [""]))
 OPTIONAL_NAME = ((None, "day"), NAME[1][1:])
 FLAG = ((True, False, np.True_), (None, 1, 0, "yes", "True"))
 OPTIONAL_FLAG = ((None, *FLAG[0]), FLAG[1][1:])
@@ -103,8 +105,9 @@ TABLE = {
     "pp.moments": {"adata": ADATA, "n_neighbors": PAIR, "seed": SEED, **LAYERS},
     "pl.along_time": PLOT
     | {
-        "gene": NAME,
+        "gene": GENES,
         "color": OPTIONAL_NAME,
+        "ncols": COUNT,
         "ax": ((None, (AXES, AXES), [AXES, AXES]), (AXES, (AXES,), 3, (AXES, None), "ax")),
     },
     "pl.arrow_evidence": PLOT,
@@ -119,7 +122,14 @@ TABLE = {
         "layer": OPTIONAL_NAME,
         "cmap": ON_CELLS["cmap"],
     },
-    "pl.phase_portrait": PLOT | {"gene": NAME, "color": NAME, "band": FLAG},
+    "pl.phase_portrait": PLOT
+    | {
+        "gene": GENES,
+        "color": OPTIONAL_NAME,
+        "band": FLAG,
+        "ncols": COUNT,
+        "ax": ((None, AXES, [AXES, AXES]), (AXES.figure, 3, "ax", [], [None])),
+    },
     "pl.proportions": PLOT | {"groupby": OPTIONAL_NAME, **LAYERS},
     "pl.time_against": PLOT | {"column": NAME},
     "pl.velocity_arrows": ON_CELLS | {"max_arrows": COUNT},
@@ -170,13 +180,15 @@ TABLE = {
         "basis": OPTIONAL_NAME,
         "force": FLAG,
     },
+    "report.tables": {"adata": ADATA},
+    "report.write_tables": {"adata": ADATA, "folder": PATH["path"], "force": FLAG},
 }
 FUNCTIONS = {
     f"{room.__name__.split('.')[-1]}.{word}": getattr(room, word)
     for room in (vt.tl, vt.pp, vt.pl, vt.metrics, vt.read, vt.simulation)
     for word in room.__all__
     if inspect.isfunction(getattr(room, word))
-} | {"report": vt.report}
+} | {"report": vt.report, "report.tables": tables, "report.write_tables": write_tables}
 
 
 def cases(side):

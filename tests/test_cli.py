@@ -10,14 +10,21 @@ import sys
 import time
 
 import anndata as ad
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from scipy import sparse
 
-from velotime._cli_labels import split_labels
-from velotime._cli_words import warning_text
+import velotime as vt
 from velotime._status import Cure, UnclearWarning
 from velotime.cli import main
+from velotime.cli.labels import split_labels
+from velotime.cli.methods import WAYS, Asked
+from velotime.cli.words import warning_text
+from velotime.data import embed, list_embeddings
+from velotime.simulation import simulate
 
 PYTHON = r"\bvt\.|\bvelotime\.[a-z]+\.|\badata\b|\w=[\w\"'(\[]"  # what only a user of the library can type
 
@@ -25,8 +32,27 @@ PYTHON = r"\bvt\.|\bvelotime\.[a-z]+\.|\badata\b|\w=[\w\"'(\[]"  # what only a u
 @pytest.fixture
 def cells(small, tmp_path):
     path = tmp_path / "cells.h5ad"
+    small.obsm["X_umap"] = small.obs[["true_time", "true_depth"]].to_numpy()
+    small.obs["stage"] = pd.cut(small.obs["true_time"], [-1, 0.5, 2], labels=["early", "late"])
     small.write_h5ad(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A folder with fitted.h5ad, made from 200 cells and 40 genes of which one is too rare to be fitted."""
+    folder = tmp_path_factory.mktemp("done")
+    adata = simulate(200, 40, rng=np.random.default_rng(0), mean_unspliced=1.0, mean_spliced=3.0)
+    adata.obsm["X_umap"] = adata.obs[["true_time", "true_depth"]].to_numpy()
+    adata.obs["stage"] = pd.cut(adata.obs["true_time"], [-1, 0.5, 2], labels=["early", "late"])
+    for name in ("unspliced", "spliced"):
+        adata.layers[name] = adata.layers[name] @ sparse.diags(np.r_[0, np.ones(39)]).astype(np.float32)
+    adata.X = adata.layers["spliced"]
+    adata.write_h5ad(folder / "cells.h5ad")
+    quick = ["--max-iterations", "3", "--lineages", "1", "--skip-comparison", "--tables", str(folder / "tables")]
+    out = CliRunner().invoke(main, ["run", str(folder / "cells.h5ad"), "-o", str(folder / "fitted.h5ad"), *quick])
+    assert out.exit_code == 0, out.output
+    return folder
 
 
 def velotime(*arguments, **options):
@@ -36,7 +62,7 @@ def velotime(*arguments, **options):
 
 
 def test_run_writes_a_fitted_file_and_a_table(cells):
-    done = velotime("run", cells)
+    done = velotime("run", cells, "--threads", "1")
     assert done.returncode == 0, done.stderr
     for word in ("cells", "250", "genes fitted", "iterations", "status", "direction", "best genes", "time taken"):
         assert word in done.stdout
@@ -44,6 +70,95 @@ def test_run_writes_a_fitted_file_and_a_table(cells):
     assert fitted.obs["latent_time"].between(0, 1).all()
     assert fitted.layers["velocity"].shape == fitted.shape
     assert fitted.uns["recover_dynamics"]["status"] in ("converged", "max_iter", "bound_fell")
+
+
+def test_the_file_holds_all_genes_graph_and_arrows_compressed(done):
+    fitted = ad.read_h5ad(done / "fitted.h5ad")
+    assert fitted.n_vars < 40
+    assert fitted.raw.shape == (200, 40)
+    assert fitted.obsp["velocity_graph"].nnz > 0
+    assert np.isfinite(fitted.obsm["velocity_umap"]).all()
+    with h5py.File(done / "fitted.h5ad") as file:
+        assert file["layers/velocity"].compression == "gzip"
+
+
+def test_tables_say_what_the_fit_says(done):
+    fitted, folder = ad.read_h5ad(done / "fitted.h5ad"), done / "tables"
+    genes, cells = (pd.read_csv(folder / f"{name}.csv", index_col=0) for name in ("genes", "cells"))
+    np.testing.assert_allclose(cells["latent_time"], fitted.obs["latent_time"], rtol=1e-5)
+    np.testing.assert_allclose(genes["gamma"], fitted.var["fit_gamma"], rtol=1e-5)
+    clusters = pd.read_csv(folder / "clusters.csv", index_col=0)
+    assert clusters["cells"].to_dict() == fitted.obs["stage"].value_counts().to_dict()
+    assert "Direction of time" in pd.read_csv(folder / "verdict.csv", index_col=0).index
+    assert not (folder / "fates.csv").exists()  # one lineage
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["gene_1", "gene_2"],
+        ["gene_1", "--kind", "time"],
+        ["--kind", "heatmap", "--color", "stage"],
+        ["--kind", "cells", "--color", "stage"],
+        [],
+    ],
+)
+def test_plots_of_a_fitted_file(done, tmp_path, arguments):
+    out = tmp_path / "out.png"
+    said = CliRunner().invoke(main, ["plot", str(done / "fitted.h5ad"), "-o", str(out), *arguments])
+    assert said.exit_code == 0, said.output
+    assert out.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plot", "{fitted}", "-o", "out.png", "--kind", "time"], "name some"),
+        (["plot", "{fitted}", "gene_x", "-o", "out.png"], "gene 'gene_x' not found"),
+        (["plot", "{cells}", "-o", "out.png"], "Fit it first: velotime run"),
+        (["report", "{cells}"], "holds no fit to show"),
+        (["report", "{fitted}", "--tables", "{tables}"], "--force"),
+        (["run", "{cells}", "--method", "mixture", "--root", "a:b", "-o", "out.h5ad"], "read by --method soft only"),
+    ],
+)
+def test_commands_on_files_say_what_is_wrong(done, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    names = {"fitted": done / "fitted.h5ad", "cells": done / "cells.h5ad", "tables": done / "tables"}
+    said = CliRunner().invoke(main, [argument.format(**names) for argument in arguments])
+    assert said.exit_code == 2, said.output
+    assert message in said.output
+    assert not re.search(PYTHON, said.output), said.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_report_of_a_fitted_file(done, tmp_path):
+    said = CliRunner().invoke(main, ["report", str(done / "fitted.h5ad"), "-o", str(tmp_path / "a.html")])
+    assert said.exit_code == 0, said.output
+    assert "<title>fitted.h5ad · velotime</title>" in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_compare_asks_a_file(done, tmp_path):
+    said = CliRunner().invoke(main, ["compare", str(done / "cells.h5ad"), "-o", str(tmp_path / "models.csv"), "-q"])
+    assert said.exit_code == 0, said.output
+    assert "trajectory: " in said.output
+    assert "constant" in pd.read_csv(tmp_path / "models.csv")["model"].tolist()
+
+
+def test_other_methods(done, tmp_path):
+    out = tmp_path / "out.h5ad"
+    arguments = ["--method", "mixture", "-o", str(out), "--max-iterations", "2", "-q"]
+    said = CliRunner().invoke(main, ["run", str(done / "cells.h5ad"), *arguments])
+    assert said.exit_code == 0, said.output
+    assert ad.read_h5ad(out).uns["recover_dynamics"]["method"] == "MixtureEM"
+    assert WAYS["gene-clock"].method(Asked(max_iterations=7), None) == vt.TwoStageEM(vt.GeneClock(max_iterations=7))
+    assert WAYS["two-stage"].method(Asked(), None) == vt.TwoStageEM(vt.SharedClock())
+
+
+def test_umap_is_made_where_there_is_no_embedding(small):
+    embed(small)
+    assert small.obsm["X_umap"].shape == (250, 2)
+    assert list_embeddings(small) == ["umap"]
+    assert "neighbors" not in small.uns
 
 
 def test_lineages_and_root_from_the_command_line(cells, tmp_path):
@@ -59,6 +174,7 @@ def test_lineages_and_root_from_the_command_line(cells, tmp_path):
 
 def test_what_is_known_from_the_command_line(small, tmp_path):
     small.obs["day"] = (3 * small.obs["true_time"]).round()
+    small.obsm["X_umap"] = small.obs[["true_time", "true_depth"]].to_numpy()
     small.obs["stage"] = (small.obs["true_time"] > 0.7).map({True: "done", False: "going"})
     small.obs["first"] = (small.obs["true_time"] < 0.2).map({True: "yes", False: "no"})
     path, out = tmp_path / "cells.h5ad", tmp_path / "out.h5ad"
@@ -81,6 +197,7 @@ def test_what_is_known_from_the_command_line(small, tmp_path):
 
 def test_labels_with_blanks_commas_and_colons(small, tmp_path):
     small.obs["res:1"] = pd.cut(small.obs["true_time"], [-1, 0.3, 0.6, 2], labels=["early", "A", "CD4+, naive"])
+    small.obsm["X_umap"] = small.obs[["true_time", "true_depth"]].to_numpy()
     small.obs["leiden"] = small.obs["res:1"].cat.codes.astype("int64").astype("category")
     path, out = tmp_path / "cells.h5ad", tmp_path / "out.h5ad"
     small.write_h5ad(path)
@@ -131,7 +248,7 @@ def test_labels_are_split_at_commas_that_belong_to_none_of_them(text, labels):
         (["{cells}", "--lineages", "many"], "whole number"),
         (["{cells}", "--lineages", "0"], "1 or more"),
         (["{cells}", "--terminals", "clusters"], "COLUMN:LABEL"),
-        (["{cells}", "--terminals", "stage:A,B"], "column 'stage' not found"),
+        (["{cells}", "--terminals", "step:A,B"], "column 'step' not found"),
         (["{cells}", "--root", "true_lineage:9"], "label '9' not found"),
         (["{cells}", "--end", "stage"], "COLUMN:LABEL"),
         (["{cells}", "--early-markers", "gene_1,Gene_22x"], "similar: gene_22"),
@@ -160,6 +277,7 @@ def test_bad_input_is_exit_2_with_one_clear_line(cells, arguments, message):
 
 def test_warnings_name_options(small, tmp_path):
     small.layers["unspliced"], small.layers["spliced"] = small.layers["spliced"], small.layers["unspliced"]
+    small.obsm["X_umap"] = small.obs[["true_time", "true_depth"]].to_numpy()
     path = tmp_path / "cells.h5ad"
     small.write_h5ad(path)
     done = CliRunner().invoke(main, ["run", str(path), "--max-iterations", "1", "--noise", "gaussian"])
@@ -255,7 +373,7 @@ def test_demo_needs_nothing(tmp_path):
     assert done.exit_code == 0, done.output
     assert "Spearman correlation" in done.output
     names = {path.name for path in out.iterdir()}
-    assert {"demo.h5ad", "report.html", "latent_time.png", "phase_portraits.png"} <= names
+    assert {"demo.h5ad", "report.html", "latent_time.png", "phase_portraits.png", "velocity.png"} <= names
 
 
 def test_help_and_version():

@@ -90,12 +90,12 @@ ROWS = {
     "tl.transition_matrix": (lambda adata, _: vt.tl.transition_matrix(adata), TIMED, GRAPH),
     "tl.velocity_embedding": (lambda adata, _: vt.tl.velocity_embedding(adata), TIMED, GRAPH),
     "tl.velocity_graph": (lambda adata, _: vt.tl.velocity_graph(adata), TIMED, FIT),
-    "pl.along_time": (plot("along_time", "gene_0"), SHARED, FIT),
+    "pl.along_time": (plot("along_time", "gene_0"), TIMED, FIT),
     "pl.arrow_evidence": (plot("arrow_evidence"), SHARED, FIT),
     "pl.em_trace": (plot("em_trace"), FITTED, FIT),
     "pl.embedding": (plot("embedding"), TIMED, FIT),
-    "pl.heatmap": (plot("heatmap"), SHARED, FIT),
-    "pl.phase_portrait": (plot("phase_portrait", "gene_0"), SHARED, FIT),
+    "pl.heatmap": (plot("heatmap"), TIMED, FIT),
+    "pl.phase_portrait": (plot("phase_portrait", "gene_0"), FITTED, FIT),
     "pl.proportions": (plot("proportions"), ALL, None),
     "pl.time_against": (plot("time_against", "day"), TIMED, FIT),
     "pl.time_prior": (plot("time_prior"), SOFT, FIT),
@@ -141,6 +141,8 @@ ROWS = {
     "get.velocity_u": (get("velocity_u"), TIMED, FIT),
     "report.best_genes": (lambda adata, _: PUBLIC["report.best_genes"](adata, 3), FITTED, FIT),
     "report.report": (lambda adata, folder: vt.report(adata, folder / "fit.html"), FITTED, FIT),
+    "report.tables": (lambda adata, _: PUBLIC["report.tables"](adata), FITTED, FIT),
+    "report.write_tables": (lambda adata, folder: PUBLIC["report.write_tables"](adata, folder / "a"), FITTED, FIT),
     "report.summary": (lambda adata, _: PUBLIC["report.summary"](adata, seconds=1.0), FITTED, FIT),
 }
 #: Calls that need more than the function does with its defaults.
@@ -168,8 +170,8 @@ OPTIONS = {
         FIT,
     ),
     "portrait by stage": (
-        lambda adata, _: vt.pl.phase_portrait(adata, "gene_0", color="stage", show=False),
-        SHARED,
+        lambda adata, _: vt.pl.phase_portrait(adata, ["gene_0", "gene_1"], color="stage", show=False),
+        FITTED,
         FIT,
     ),
 }

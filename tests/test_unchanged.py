@@ -139,6 +139,8 @@ REFUSED = {
         call("report.report", "a.txt"),
         call("report.report", "a.html", basis=NO),
     ],
+    "report.tables": [lambda adata: without_fit(PUBLIC["report.tables"], adata)],
+    "report.write_tables": [lambda adata: without_fit(PUBLIC["report.write_tables"], adata, "a")],
     "report.summary": [lambda adata: without_fit(PUBLIC["report.summary"], adata, seconds=1.0)],
 }
 #: What breaks deep inside of what writes, and the call that meets it: the last step before the result is written, or

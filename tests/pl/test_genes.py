@@ -13,7 +13,7 @@ from velotime.data import Fitted
 from velotime.inference import columns_of
 from velotime.kinetics import switch_means
 from velotime.pl._canvas.axes import JITTER
-from velotime.pl._curves import gene_curves
+from velotime.pl._curves import gene_curves, gene_times
 
 GENE = "gene_1"
 
@@ -200,3 +200,31 @@ def test_time_against_draws_intervals(drawn):
     np.testing.assert_allclose(segments[:, 0, 1], drawn.obs["latent_time_q05"])
     np.testing.assert_allclose(segments[:, 1, 1], drawn.obs["latent_time_q95"])
     assert ax.get_xlabel() == "true time"
+
+
+def test_a_gene_with_a_clock_of_its_own_moves_along_its_curve_at_its_velocity():
+    adata = vt.simulation.simulate(150, 12, rng=np.random.default_rng(0), mean_unspliced=2.0, mean_spliced=6.0)
+    vt.pp.moments(adata)
+    vt.tl.recover_dynamics(adata, method=vt.TwoStageEM(clock=vt.GeneClock(max_iterations=4)), progress=False)
+    fitted = Fitted.of(adata)
+    for g in fitted.genes[:4]:
+        (curve,) = gene_curves(fitted, g)
+        time, label = gene_times(fitted, g)
+        assert "own clock" in label
+        moving = adata.layers["velocity"][:, g] != 0  # steady cells have no place of their own in time
+        for layer, name in enumerate(("velocity_u", "velocity")):
+            slope = np.gradient(curve.means[layer], curve.times)
+            found = np.interp(time[moving], curve.times, slope)
+            size = np.abs(adata.layers[name][:, g]).max()
+            np.testing.assert_allclose(np.median(np.abs(found - adata.layers[name][moving, g])), 0, atol=0.02 * size)
+    first, second = vt.pl.along_time(adata, adata.var_names[fitted.genes[:2]], show=False)
+    assert len(first) == len(second) == 2
+
+
+def test_a_list_of_genes_has_a_panel_each(drawn):
+    axes = vt.pl.phase_portrait(drawn, ["gene_3", "gene_1", "gene_2"], ncols=2)
+    assert [ax.get_title(loc="left") for ax in axes] == ["gene_3", "gene_1", "gene_2"]
+    with pytest.raises(vt.InputError, match="2 axes for 3 panels"):
+        vt.pl.phase_portrait(drawn, ["gene_3", "gene_1", "gene_2"], ax=axes[:2])
+    with pytest.raises(vt.InputError, match="the list is empty"):
+        vt.pl.along_time(drawn, [])

@@ -7,7 +7,8 @@ from velotime.compute import jit as _jit  # noqa: F401
 
 # isort: split
 
-from velotime.data.files import check_output, write_file, write_page
+from velotime.data.embeddings import embed, embedding_points, list_embeddings, short_name
+from velotime.data.files import check_output, write_file, write_page, write_table
 from velotime.data.fitted import Fitted, require_fit
 from velotime.data.formats import (
     read_alevin_fry,
@@ -68,6 +69,8 @@ __all__ = [
     "current_fit",
     "digest",
     "doubts_about",
+    "embed",
+    "embedding_points",
     "find_layers",
     "find_neighbors",
     "fresh_sizes",
@@ -76,6 +79,7 @@ __all__ = [
     "has_arrows",
     "layer_sizes",
     "leaves_as_it_was",
+    "list_embeddings",
     "merge_samples",
     "name_apart",
     "neighborhood_means",
@@ -109,6 +113,7 @@ __all__ = [
     "require_soft_fit",
     "require_velocity",
     "restore_soft_fit",
+    "short_name",
     "size_factors",
     "slots_of",
     "stored_method",
@@ -117,4 +122,5 @@ __all__ = [
     "write_file",
     "write_fit",
     "write_page",
+    "write_table",
 ]

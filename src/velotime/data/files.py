@@ -1,4 +1,4 @@
-"""Files that are written, .h5ad and .html: a killed run leaves the old file or none."""
+"""Files that are written, .h5ad, .html and .csv: a killed run leaves the old file or none."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 from anndata import AnnData
 
 from velotime._status import InputError
 from velotime.data.formats.parts.source import first_line
 
-_KINDS = {".h5ad": "results", ".html": "reports"}
+DIGITS = "%.6g"  # of a number in a table
+FAST = 1  # of 9: gzip is what every reader of HDF5 knows; higher levels take long and gain little
+_KINDS = {".h5ad": "results", ".html": "reports", ".csv": "tables"}
 
 
 def check_output(path: str | Path, *, force: bool = False, suffix: str = ".h5ad") -> None:
@@ -46,7 +49,19 @@ def write_file(adata: AnnData, path: str | Path, *, force: bool = False) -> None
         As :func:`check_output`, or if writing fails.
     """
     check_output(path, force=force)
-    _write_whole(Path(path), lambda part: adata.write_h5ad(part))
+    _write_whole(Path(path), lambda part: adata.write_h5ad(part, compression="gzip", compression_opts=FAST))
+
+
+def write_table(table: pd.DataFrame, path: str | Path, *, force: bool = False) -> None:
+    """Write ``.csv`` likewise, with the names of the rows first.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_output`, or if writing fails.
+    """
+    check_output(path, force=force, suffix=".csv")
+    _write_whole(Path(path), lambda part: table.to_csv(part, float_format=DIGITS))
 
 
 def write_page(text: str, path: str | Path, *, force: bool = False) -> None:

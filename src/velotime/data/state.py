@@ -10,6 +10,7 @@ from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
+from velotime.data.embeddings import embedding_points, short_name
 from velotime.data.fitted import Fitted
 from velotime.data.layers.names import find_spliced
 from velotime.data.layers.sizes import layer_sizes
@@ -80,5 +81,5 @@ def arrows_made_of(adata: AnnData, points: FloatArray) -> str:
 
 def has_arrows(adata: AnnData, basis: str) -> bool:
     """Whether ``obsm["velocity_<basis>"]`` is of the fit, the graph and the coordinates that are here now."""
-    entry = read_derived(adata, f"{keys.VELOCITY}_{basis}")
-    return entry is not None and entry.made_of == arrows_made_of(adata, adata.obsm[f"X_{basis}"])
+    entry = read_derived(adata, f"{keys.VELOCITY}_{short_name(basis)}")
+    return entry is not None and entry.made_of == arrows_made_of(adata, embedding_points(adata, basis))

@@ -50,7 +50,7 @@ def embedding(
     color
         An obs column: ``"latent_time"``, ``"latent_time_sd"``, ``"clusters"``, ...
     basis
-        Which ``obsm["X_<basis>"]``; its first two columns.
+        Which ``obsm["X_<basis>"]``, or ``obsm["<basis>"]`` as of "spatial"; its first two columns.
     cmap
         Colour map of numbers; perceptually uniform by default.
     legend_loc

@@ -10,12 +10,15 @@ import numpy as np
 from scipy import sparse
 
 from velotime import _keys as keys
+from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted
 from velotime.inference import columns_of, curve_covariance
-from velotime.kinetics import SwitchParameter, switch_means
+from velotime.kinetics import SwitchParameter, spliced, switch_means, unspliced
+from velotime.pl._canvas.axes import TIME_LABEL
 from velotime.pl._canvas.colors import palette_of
 
+OWN_TIME_LABEL = "time on the gene's own clock (relative)"
 CURVE_POINTS = 401
 BATCH = 128  # genes whose curves are computed at a time
 PIECES = 24  # of latent time, in which counts are averaged
@@ -30,7 +33,7 @@ class Curve:
     Attributes
     ----------
     lineage
-        Name of the lineage.
+        Name of the lineage; empty where a gene has a clock of its own.
     color
         Its colour; black if there is only one.
     times
@@ -55,8 +58,53 @@ class Curve:
 
 
 def gene_curves(fitted: Fitted, g: int) -> list[Curve]:
-    """The curves of a fitted gene, one per lineage; none if it was not fitted."""
-    return next(iter(curves_of(fitted, np.array([g]))))
+    """The curves of a fitted gene, one per lineage or its own; none if it was not fitted."""
+    if "curves" in fitted.capabilities:
+        return next(iter(curves_of(fitted, np.array([g]))))
+    return _own_curve(fitted, g) if keys.FIT_STEADY_U in fitted.adata.var else []
+
+
+def gene_times(fitted: Fitted, g: int) -> tuple[FloatArray, str]:
+    """Where cells are on the clock that a gene follows, ``(cells,)``, and what that is called.
+
+    Raises
+    ------
+    InputError
+        If a gene's own times are not there.
+    """
+    if "curves" in fitted.capabilities:
+        return fitted.latent_time, TIME_LABEL
+    if keys.FIT_T not in fitted.adata.layers:
+        raise InputError(
+            f"layer {keys.FIT_T!r} not found in adata.layers: genes with clocks of their own keep their times there. "
+            f"Call velotime.tl.recover_dynamics(adata, method=vt.TwoStageEM(), layers=({keys.FIT_T!r},))."
+        )
+    return np.asarray(fitted.adata.layers[keys.FIT_T][:, [g]], dtype=float).ravel(), OWN_TIME_LABEL
+
+
+def _own_curve(fitted: Fitted, g: int) -> list[Curve]:
+    """A gene with a clock of its own: on from 0, off from its switch, as far as cells have come.
+
+    In scVelo's convention beta acts on unspliced as it is measured: with capture c, beta = c ``fit_beta``, and values
+    of unspliced are c times those of the equations.
+    """
+    row = {name: fitted.column(f"fit_{name}", np.array([g]))[0] for name in ("alpha", "beta", "gamma", "t_", "scaling")}
+    if not np.isfinite(list(row.values())).all():
+        return []
+    beta, off, scale = row["beta"] * row["scaling"], row["t_"], row["scaling"]
+    last = off + 5 / min(beta, row["gamma"])
+    if keys.FIT_T in fitted.adata.layers:
+        last = float(np.max(fitted.adata.layers[keys.FIT_T][:, [g]]))
+    times = np.unique(np.r_[np.linspace(0, max(last, 1e-12), CURVE_POINTS), off])
+    times = times[times <= last]
+
+    def means(at: FloatArray) -> FloatArray:
+        on, since = np.minimum(at, off), np.maximum(at - off, 0.0)
+        u, s = unspliced(on, 0.0, row["alpha"], beta), spliced(on, 0.0, 0.0, row["alpha"], beta, row["gamma"])
+        return np.stack([scale * unspliced(since, u, 0.0, beta), spliced(since, u, s, 0.0, beta, row["gamma"])])
+
+    switches = np.array([off])[off < last]
+    return [Curve("", "black", times, means(times), None, switches, means(switches))]
 
 
 def curves_of(fitted: Fitted, genes: IntArray, *, points: int = CURVE_POINTS) -> Iterator[list[Curve]]:

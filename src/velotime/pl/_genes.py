@@ -7,92 +7,141 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.patheffects as effects
-import matplotlib.pyplot as plt
 import numpy as np
 from anndata import AnnData
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, PathPatch
+from matplotlib.patches import Ellipse, Patch, PathPatch
 from matplotlib.path import Path as Outline
 
 from velotime import _keys as keys
-from velotime._check import Flag, Optional, checked
-from velotime._status import InputError
+from velotime._check import Either, Flag, Names, Optional, Whole, checked
 from velotime._types import FloatArray
 from velotime.data import Fitted
 from velotime.data.arguments import COLUMN, GENE
-from velotime.pl._canvas.arguments import PLOT, TwoAxes
+from velotime.pl._canvas.arguments import AXES, PLOT, ListOfAxes, TwoAxes
 from velotime.pl._canvas.axes import (
     JITTER,
-    TIME_LABEL,
     find_gene,
     finish,
     limit_counts,
-    open_axes,
     require_column,
     tidy,
 )
 from velotime.pl._canvas.colors import color_cells, figure_size, point_size
-from velotime.pl._curves import WIDTH, Curve, gene_curves, piece_means
+from velotime.pl._canvas.panels import finish_panels, open_pairs, open_panels
+from velotime.pl._curves import WIDTH, Curve, gene_curves, gene_times, piece_means
 
+SOME_GENES = Either((GENE, Names("names of genes")))
+#: Where a mixture keeps means and variances of spliced and unspliced, ``(genes, components)`` each.
+COMPONENTS = (keys.MIXTURE_MEAN_S, keys.MIXTURE_MEAN_U, keys.MIXTURE_VARIANCE_S, keys.MIXTURE_VARIANCE_U)
 HALO = [effects.withStroke(linewidth=3.2, foreground="white")]
 
 
-@checked(PLOT | {"gene": GENE, "color": COLUMN, "band": Flag()})
+@checked(
+    PLOT
+    | {
+        "gene": SOME_GENES,
+        "color": Optional(COLUMN),
+        "band": Flag(),
+        "ncols": Whole(1),
+        "ax": Optional(Either((AXES, ListOfAxes()))),
+    }
+)
 def phase_portrait(
     adata: AnnData,
-    gene: str,
+    gene: str | Sequence[str],
     *,
-    color: str = keys.LATENT_TIME,
+    color: str | None = None,
     band: bool = True,
-    ax: Axes | None = None,
+    ncols: int = 4,
+    ax: Axes | Sequence[Axes] | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
-) -> Axes | None:
-    """Unspliced against spliced counts of a gene at size factor 1, with the fitted curve and its switches.
+) -> Axes | list[Axes] | None:
+    """Unspliced against spliced values of genes as the fit read them, with the fitted curve and its switches.
 
-    With lineages there is one curve each; they run together until the first switch that tells them apart.
+    Counts are shown at size factor 1; methods that read moments are drawn on these. With lineages there is one curve
+    each; they run together until the first switch that tells them apart. A gene with a clock of its own has one curve,
+    up and down again. A mixture has no curve: its components are drawn, each with an ellipse one standard deviation
+    wide.
 
     Parameters
     ----------
     adata
         Fitted with :func:`velotime.tl.recover_dynamics`.
     gene
-        Name of the gene.
+        Name of a gene, or several: a panel each.
     color
-        An obs column: numbers get a colour bar, labels the palette in ``uns["<color>_colors"]``.
+        An obs column: numbers get a colour bar, labels the palette in ``uns["<color>_colors"]``. By default latent
+        time, or the component where the method gives no time.
     band
         Draw where the curve lies with a posterior probability of 90 % at each time, across its direction: the errors
         of all rates, switches and levels together, given the clock.
-    ax, show, save
+    ncols
+        Panels in a row.
+    ax
+        Axes of one gene, or a list of them for several.
+    show, save
         As in scanpy.
+
+    Returns
+    -------
+    The axes, a list of them for a list of genes; None if the figure was shown.
 
     Raises
     ------
     InputError
         If nothing is fitted, or there is no such gene or column.
     """
-    fitted = Fitted.of(adata).require("curves")
+    fitted = Fitted.of(adata)
+    color = _own_color(fitted) if color is None else color
     require_column(adata, color)
-    g = find_gene(adata, gene)
+    genes = [gene] if isinstance(gene, str) else list(gene)
+    index = [find_gene(adata, one) for one in genes]
+    axes = open_panels(ax, len(genes), ncols=ncols, size=figure_size(adata, color))
+    for panel, name, g in zip(axes, genes, index, strict=True):
+        _draw_portrait(panel, fitted, g, color, band=band)
+        panel.set_title(name, loc="left")
+    tidy(axes)
+    return finish_panels(axes, one=isinstance(gene, str), show=show, save=save)
+
+
+def _own_color(fitted: Fitted) -> str:
+    return keys.LATENT_TIME if "time" in fitted.capabilities else keys.MIXTURE_COMPONENT
+
+
+def _draw_portrait(ax: Axes, fitted: Fitted, g: int, color: str, *, band: bool) -> None:
     u, s = (values[:, 0] for values in fitted.values([g]))
     curves = gene_curves(fitted, g)
-    ax = open_axes(ax, size=figure_size(adata, color))
-    jitter = np.random.default_rng(0).uniform(-JITTER, JITTER, (adata.n_obs, 2))
-    color_cells(ax, np.c_[s, u] + jitter, adata, color, alpha=0.6)
+    jitter = np.random.default_rng(0).uniform(-JITTER, JITTER, (len(u), 2)) * fitted.noise.counts
+    color_cells(ax, np.c_[s, u] + jitter, fitted.adata, color, alpha=0.6)
     for curve in curves:
         if band and curve.covariance is not None:
             _draw_band(ax, curve, curve.covariance)
         ax.plot(curve.means[1], curve.means[0], color=curve.color, lw=1.8, path_effects=HALO, zorder=4)
         _draw_switches(ax, curve.at_switches[1], curve.at_switches[0], curve)
+    if "components" in fitted.capabilities:
+        _draw_components(ax, fitted, g)
     _name_curves(ax, curves, band=band, means=False)
-    limit_counts(ax, {"x": s, "y": u}, {"x": _ends(curves, 1), "y": _ends(curves, 0)})
+    limit_counts(ax, {"x": s, "y": u}, {"x": _ends(curves, 1), "y": _ends(curves, 0)}, least=_least(fitted))
     ax.set(xlabel="spliced", ylabel="unspliced")
-    ax.set_title(gene, loc="left")
-    tidy([ax])
-    return finish(ax, show=show, save=save)
+
+
+def _least(fitted: Fitted) -> float:
+    """What an axis shows at least: one count; of values, as little as there is."""
+    return 1.0 if fitted.noise.counts else 0.0
+
+
+def _draw_components(ax: Axes, fitted: Fitted, g: int) -> None:
+    """Mean of each component, with an ellipse of one standard deviation."""
+    rows = (np.asarray(fitted.adata.varm[name])[g] for name in COMPONENTS)
+    for x, y, width, height in zip(*rows, strict=True):
+        spread = {"width": 2 * np.sqrt(width), "height": 2 * np.sqrt(height)}
+        ax.add_patch(Ellipse((x, y), **spread, fill=False, edgecolor="black", lw=0.9, zorder=4))
+        ax.plot(x, y, "D", color="black", mec="white", ms=5, zorder=5)
 
 
 def _ends(curves: list[Curve], layer: int) -> FloatArray:
@@ -140,78 +189,92 @@ def _name_curves(ax: Axes, curves: list[Curve], *, band: bool, means: bool) -> N
     ax.add_artist(Legend(ax, lines, labels, fontsize=7, frameon=True, framealpha=0.7, edgecolor="none", loc="best"))
 
 
-@checked(PLOT | {"gene": GENE, "color": Optional(COLUMN), "ax": Optional(TwoAxes())})
+@checked(PLOT | {"gene": SOME_GENES, "color": Optional(COLUMN), "ncols": Whole(1), "ax": Optional(TwoAxes())})
 def along_time(
     adata: AnnData,
-    gene: str,
+    gene: str | Sequence[str],
     *,
     color: str | None = None,
+    ncols: int = 4,
     ax: tuple[Axes, Axes] | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
-) -> tuple[Axes, Axes] | None:
-    """Counts and fit of a gene along latent time: unspliced above, spliced below, a curve per lineage.
+) -> tuple[Axes, Axes] | list[tuple[Axes, Axes]] | None:
+    """Values and fit of genes along time: unspliced above, spliced below, a curve per lineage.
 
     Dots are cells, at size factor 1; rings are means with standard errors over pieces of the clock (each lineage's
     cells by themselves), which the fitted curve should meet; bands are where the curve lies with a posterior
-    probability of 90 %.
+    probability of 90 %. Time is latent time, or a gene's own where each gene has a clock of its own.
 
     Parameters
     ----------
     adata
         Fitted with :func:`velotime.tl.recover_dynamics`.
     gene
-        Name of the gene.
+        Name of a gene, or several: a pair of panels each.
     color
         An obs column by which cells are coloured; grey by default.
+    ncols
+        Genes in a row.
     ax
-        Two axes, for unspliced and spliced counts.
+        Two axes, for unspliced and spliced values of one gene.
     show, save
         As in scanpy.
+
+    Returns
+    -------
+    The two axes, a list of pairs for a list of genes; None if the figure was shown.
 
     Raises
     ------
     InputError
-        If nothing is fitted, or there is no such gene or column.
+        If nothing is fitted, the method gives no time, or there is no such gene or column.
     """
-    fitted = Fitted.of(adata).require("curves")
+    fitted = Fitted.of(adata).require("time")
     if color is not None:
         require_column(adata, color)
-    g = find_gene(adata, gene)
-    if ax is None:
-        width = 4.4 if color is None else figure_size(adata, color)[0]
-        axes = tuple(plt.subplots(2, 1, figsize=(width, 4.2), layout="constrained", sharex=True)[1])
-    elif isinstance(ax, Sequence | np.ndarray) and len(ax) == 2:
-        axes = (ax[0], ax[1])
-    else:
-        raise InputError(f"along_time(ax={ax!r}): needs two axes, for the unspliced and the spliced counts.")
+    genes = [gene] if isinstance(gene, str) else list(gene)
+    index = [find_gene(adata, one) for one in genes]
+    times = [gene_times(fitted, g) for g in index]
+    width = 4.4 if color is None else figure_size(adata, color)[0]
+    pairs = open_pairs(ax, len(genes), ncols=ncols, size=(width, 4.2))
+    for pair, name, g, (time, label) in zip(pairs, genes, index, times, strict=True):
+        _draw_pair(pair, fitted, g, time, color)
+        pair[0].set_title(name, loc="left")
+        pair[1].set_xlabel(label)
+        tidy(pair)
+    if finish(pairs[0][1], show=show, save=save) is None:
+        return None
+    return pairs[0] if isinstance(gene, str) else pairs
+
+
+def _draw_pair(axes: tuple[Axes, Axes], fitted: Fitted, g: int, time: FloatArray, color: str | None) -> None:
+    """Unspliced and spliced values of a gene along a time, with its curves."""
     curves = gene_curves(fitted, g)
+    end = 1.0 if "curves" in fitted.capabilities else float(np.nanmax(time, initial=1e-12))
     for k, (panel, values) in enumerate(zip(axes, fitted.values([g]), strict=True)):
         counts = values[:, 0]
-        _draw_counts(panel, adata, counts, color, legend=k == 0)
+        _draw_counts(panel, fitted, time, counts, color, legend=k == 0)
         for curve in curves:
-            _draw_along(panel, fitted, curve, k, counts)
-        limit_counts(panel, {"y": counts}, {"y": _ends(curves, k)})
-        panel.set(ylabel=("unspliced", "spliced")[k], xlim=(-0.02, 1.02))
+            _draw_along(panel, fitted, curve, k, (time, counts))
+        limit_counts(panel, {"y": counts}, {"y": _ends(curves, k)}, least=_least(fitted))
+        panel.set(ylabel=("unspliced", "spliced")[k], xlim=(-0.02 * end, 1.02 * end))
     _name_curves(axes[0], curves, band=True, means=True)
-    axes[0].set_title(gene, loc="left")
-    axes[1].set_xlabel(TIME_LABEL)
-    tidy(axes)
-    done = finish(axes[1], show=show, save=save)
-    return None if done is None else (axes[0], axes[1])
 
 
-def _draw_counts(ax: Axes, adata: AnnData, counts: FloatArray, color: str | None, *, legend: bool) -> None:
-    jitter = np.random.default_rng(0).uniform(-JITTER, JITTER, len(counts))
-    points = np.c_[Fitted.of(adata).latent_time, counts + jitter]
+def _draw_counts(
+    ax: Axes, fitted: Fitted, time: FloatArray, counts: FloatArray, color: str | None, *, legend: bool
+) -> None:
+    jitter = np.random.default_rng(0).uniform(-JITTER, JITTER, len(counts)) * fitted.noise.counts
+    points = np.c_[time, counts + jitter]
     if color is None:
         ax.scatter(points[:, 0], points[:, 1], s=point_size(len(points)), color="0.75", linewidths=0, rasterized=True)
     else:
-        color_cells(ax, points, adata, color, alpha=0.6, legend_loc="right margin" if legend else None)
+        color_cells(ax, points, fitted.adata, color, alpha=0.6, legend_loc="right margin" if legend else None)
 
 
-def _draw_along(ax: Axes, fitted: Fitted, curve: Curve, layer: int, counts: FloatArray) -> None:
-    """The fit of one lineage in one layer, its band, its switches, and the means of its cells."""
+def _draw_along(ax: Axes, fitted: Fitted, curve: Curve, layer: int, values: tuple[FloatArray, FloatArray]) -> None:
+    """The fit of one lineage in one layer, its band, its switches, and the means of its cells' values at times."""
     mean = curve.means[layer]
     ax.plot(curve.times, mean, color=curve.color, lw=1.8, path_effects=HALO, zorder=4)
     if curve.covariance is not None:
@@ -219,9 +282,9 @@ def _draw_along(ax: Axes, fitted: Fitted, curve: Curve, layer: int, counts: Floa
         low, high = np.maximum(mean - half, 0), mean + half
         ax.fill_between(curve.times, low, high, color=curve.color, alpha=0.25, lw=0, zorder=3)
     _draw_switches(ax, curve.switches, curve.at_switches[layer], curve)
-    own = fitted.lineage == curve.lineage
-    time, size = fitted.latent_time, fitted.sizes[layer]
-    at, height, error = piece_means(time[own], (counts * size)[own, None], size[own])
+    (time, counts), size, end = values, fitted.sizes[layer], float(curve.times[-1])
+    own = np.isfinite(time) & (fitted.lineage == curve.lineage if curve.lineage else True)
+    at, height, error = piece_means(time[own] / end, (counts * size)[own, None], size[own])
     enough = np.isfinite(at)
     style: dict[str, Any] = {"fmt": "o", "ms": 3.5, "mfc": "white", "mew": 0.9, "elinewidth": 0.9, "zorder": 4.5}
-    ax.errorbar(at[enough], height[enough, 0], yerr=error[enough, 0], color=curve.color, **style)
+    ax.errorbar(at[enough] * end, height[enough, 0], yerr=error[enough, 0], color=curve.color, **style)

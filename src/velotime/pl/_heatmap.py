@@ -78,7 +78,7 @@ def heatmap(
     InputError
         If nothing is fitted, or there is no such gene, layer or column.
     """
-    fitted = Fitted.of(adata).require("curves", "gains")
+    fitted = Fitted.of(adata).require("time")
     if color is not None:
         require_groups(adata, color)
     index = (
@@ -111,8 +111,9 @@ def heatmap(
 
 
 def _choose(adata: AnnData, n_genes: int) -> IntArray:
-    """The genes with the largest gain over a constant mean, among those whose curve explains it."""
-    gain = adata.var[keys.FIT_GAIN].where(adata.var[keys.VELOCITY_GENES].astype(bool)).dropna()
+    """The genes with the largest gain over a constant mean, or else likelihood, among those with a velocity."""
+    by = keys.FIT_GAIN if keys.FIT_GAIN in adata.var else keys.FIT_LIKELIHOOD
+    gain = adata.var[by].where(adata.var[keys.VELOCITY_GENES].astype(bool)).dropna()
     return np.asarray(adata.var_names.get_indexer(gain.sort_values(ascending=False).index[: max(n_genes, 0)]))
 
 

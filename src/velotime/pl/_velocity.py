@@ -13,7 +13,7 @@ from velotime import _keys as keys
 from velotime._check import Number, Whole, checked
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
-from velotime.data import has_arrows, leaves_as_it_was, read_derived
+from velotime.data import has_arrows, leaves_as_it_was, read_derived, short_name
 from velotime.data.arguments import BASIS, COLUMN
 from velotime.pl._canvas.arguments import LEGEND, PLOT, ColorMap
 from velotime.pl._canvas.axes import find_basis, finish, name_axes, note_left_out, open_axes, require_column
@@ -58,7 +58,7 @@ def velocity_stream(
         Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing or
         of another fit.
     basis
-        Which ``obsm["X_<basis>"]``; its first two columns.
+        Which ``obsm["X_<basis>"]``, or ``obsm["<basis>"]`` as of "spatial"; its first two columns.
     color
         An obs column that colours the cells.
     density
@@ -111,7 +111,7 @@ def velocity_grid(
         Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing or
         of another fit.
     basis
-        Which ``obsm["X_<basis>"]``; its first two columns.
+        Which ``obsm["X_<basis>"]``, or ``obsm["<basis>"]`` as of "spatial"; its first two columns.
     color
         An obs column that colours the cells.
     n_grid
@@ -164,7 +164,7 @@ def velocity_arrows(
         Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing or
         of another fit.
     basis
-        Which ``obsm["X_<basis>"]``; its first two columns.
+        Which ``obsm["X_<basis>"]``, or ``obsm["<basis>"]`` as of "spatial"; its first two columns.
     color
         An obs column that colours the cells.
     max_arrows
@@ -200,7 +200,7 @@ class _Moving:
 
     @classmethod
     def of(cls, adata: AnnData, basis: str) -> _Moving:
-        points, key = find_basis(adata, basis), f"{keys.VELOCITY}_{basis}"
+        points, key = find_basis(adata, basis), f"{keys.VELOCITY}_{short_name(basis)}"
         if not has_arrows(adata, basis):
             _project(adata, basis)
         velocity = np.asarray(adata.obsm[key], dtype=float)[:, :2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -16,7 +15,7 @@ from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
-from velotime.data import Fitted, read_block
+from velotime.data import Fitted, list_embeddings, read_block, short_name
 from velotime.pl._canvas.axes import find_basis
 from velotime.pl._canvas.colors import labels_of, palette_of
 
@@ -24,7 +23,6 @@ MOST_CELLS = 20_000  # drawn at most
 MOST_LABELS = 60  # of a column that may colour cells
 MOST_COLUMNS = 50  # of labels
 SQUARES = 64  # of the map along each axis, in which cells are counted
-FIRST = ("umap", "tsne", "draw_graph_fa", "phate", "diffmap")  # embeddings, in the order of preference
 
 
 @dataclass(frozen=True)
@@ -144,27 +142,16 @@ def _numbers(fitted: Fitted, column: str, drawn: IntArray) -> FloatArray | None:
 
 def _place(adata: AnnData, basis: str | None) -> tuple[FloatArray, tuple[str, str], str]:
     """Coordinates of all cells, names of the axes, and a note."""
-    found = [basis] if basis is not None else _bases(adata)
+    found = [basis] if basis is not None else list_embeddings(adata)
     if not found:
         note = (
             "There is no embedding in adata.obsm, so cells are drawn on the first two principal components of their "
             "spliced counts. Embed first, for example with scanpy.tl.umap, for a map of the cells."
         )
         return _components(adata), ("first principal component", "second principal component"), note
-    name = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PC"}.get(found[0], found[0])
+    short = short_name(found[0])
+    name = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PC"}.get(short, short)
     return find_basis(adata, found[0]), (f"{name} 1", f"{name} 2"), ""
-
-
-def _bases(adata: AnnData) -> list[str]:
-    """Embeddings that are there, best first; principal components last."""
-
-    def drawable(values: Any) -> bool:
-        numbers = np.asarray(values) if not isinstance(values, pd.DataFrame) else values.to_numpy()
-        return numbers.ndim == 2 and numbers.shape[1] >= 2 and numbers.dtype.kind in "fiu"
-
-    there = [key.removeprefix("X_") for key in adata.obsm if key.startswith("X_") and drawable(adata.obsm[key])]
-    known = [name for name in FIRST if name in there]
-    return known + [name for name in there if name not in known and name != "pca"] + ["pca"] * ("pca" in there)
 
 
 def _components(adata: AnnData) -> FloatArray:

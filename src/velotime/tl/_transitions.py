@@ -9,7 +9,7 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._check import Flag, Number, checked
 from velotime._status import InputError
-from velotime.data import arrows_made_of, read_derived, write_derived
+from velotime.data import arrows_made_of, embedding_points, read_derived, short_name, write_derived
 from velotime.data.arguments import ADATA, BASIS
 
 SCALE = 10.0  # how sharply transitions prefer the best direction; scVelo's
@@ -61,7 +61,8 @@ def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SC
     adata
         With :func:`velotime.tl.velocity_graph`.
     basis
-        Which ``obsm["X_<basis>"]``. Cells without coordinates (NaN) get no velocity; neighbours do without.
+        Which ``obsm["X_<basis>"]``, or ``obsm["<basis>"]`` as of "spatial". Cells
+        without coordinates (NaN) get no velocity; neighbours do without.
     scale
         As in :func:`transition_matrix`.
 
@@ -75,7 +76,7 @@ def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SC
         If there is no graph or no such basis.
     """
     graphs = _graph(adata), sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH_NEG])
-    points = embedding(adata, basis)
+    points = embedding_points(adata, basis)
     placed = np.isfinite(points).all(axis=1)
     # An edge to a cell without a place leads nowhere: without it, the other neighbours keep their weight.
     among = sparse.diags(placed.astype(np.float32))
@@ -101,17 +102,8 @@ def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SC
             np.bincount(row, probability, minlength=adata.n_obs)
         )
     out[~placed] = np.nan
-    name = f"{keys.VELOCITY}_{basis}"
+    name = f"{keys.VELOCITY}_{short_name(basis)}"
     write_derived(adata, name, {"obsm": {name: out}}, made_of=arrows_made_of(adata, points))
-
-
-def embedding(adata: AnnData, basis: str) -> np.ndarray:
-    """``obsm["X_<basis>"]``, or an error that lists what is there."""
-    key = f"X_{basis}"
-    if key not in adata.obsm:
-        available = [name.removeprefix("X_") for name in adata.obsm if name.startswith("X_")]
-        raise InputError(f"basis {basis!r} not found in adata.obsm; available: {available}.")
-    return np.asarray(adata.obsm[key], dtype=np.float64)
 
 
 def _graph(adata: AnnData) -> sparse.csr_matrix:

@@ -83,10 +83,8 @@ def read_vectors(adata: AnnData, space: str | GeneSpace) -> Vectors:
         neighbors = _neighbors(adata)
         points = np.asarray(neighborhood_means(adata, neighbors, genes, spliced=space.spliced), dtype=np.float64)
     else:
-        if f"X_{space}" not in adata.obsm:
-            available = [name.removeprefix("X_") for name in adata.obsm if name.startswith("X_")]
-            raise InputError(f"basis {space!r} not found in adata.obsm; available: {available}.")
-        if f"velocity_{space}" not in adata.obsm:
+        points, slot = data.embedding_points(adata, space), f"velocity_{data.short_name(space)}"
+        if slot not in adata.obsm:
             raise InputError(
                 f"no velocity on basis {space!r}: call velotime.tl.velocity_embedding(adata, basis={space!r})."
             )
@@ -96,8 +94,7 @@ def read_vectors(adata: AnnData, space: str | GeneSpace) -> Vectors:
                 f"call velotime.tl.velocity_embedding(adata, basis={space!r}) again."
             )
         n_left_out = 0
-        points = np.asarray(adata.obsm[f"X_{space}"], dtype=np.float64)
-        velocity = np.asarray(adata.obsm[f"velocity_{space}"], dtype=np.float64)
+        velocity = np.asarray(adata.obsm[slot], dtype=np.float64)
     whole = np.asarray(np.isfinite(np.hstack([points, velocity])).all(axis=1))
     return Vectors(points, velocity, whole, n_left_out)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 
 from velotime._check import FilePath, Flag, Instance, NotAllowedError, OneOf, Optional, Rule
@@ -49,3 +51,22 @@ class TwoAxes(Rule):
         except (TypeError, ValueError):
             raise NotAllowedError from None
         return AXES.accept(upper), AXES.accept(lower)
+
+
+@dataclass(frozen=True)
+class ListOfAxes(Rule):
+    """Axes, one for each panel."""
+
+    @property
+    def allowed(self) -> str:
+        """One for each."""
+        return "a list of them, one for each panel"
+
+    def accept(self, value: Any) -> list[Axes]:
+        """Any sequence or array of them, row after row."""
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise NotAllowedError
+        kept = [AXES.accept(one) for one in np.ravel(np.asarray(value, dtype=object))]
+        if not kept:
+            raise NotAllowedError
+        return kept

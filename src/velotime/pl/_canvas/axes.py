@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
-from velotime.data import Fitted, other_names
+from velotime.data import Fitted, embedding_points, other_names, short_name
 
 TIME_LABEL = "latent time (relative)"
 DPI = 150
@@ -120,22 +120,16 @@ def find_gene(adata: AnnData, gene: str) -> int:
 
 def find_basis(adata: AnnData, basis: str) -> FloatArray:
     """First two coordinates of an embedding, ``(cells, 2)``."""
-    key = f"X_{basis}"
-    if key not in adata.obsm:
-        there = [name.removeprefix("X_") for name in adata.obsm if name.startswith("X_")]
-        raise InputError(
-            f"basis {basis!r} not found: there is no adata.obsm[{key!r}]; available: {there}. "
-            f"Pass basis= one of these, or embed first, for example with scanpy.tl.umap(adata)."
-        )
-    points = np.asarray(adata.obsm[key], dtype=float)
+    points = embedding_points(adata, basis)
     if points.ndim != 2 or points.shape[1] < 2:
-        raise InputError(f"adata.obsm[{key!r}] has shape {points.shape}; a plot needs two columns or more.")
+        raise InputError(f"basis {basis!r} has shape {points.shape}; a plot needs two columns or more.")
     return points[:, :2]
 
 
 def name_axes(ax: Axes, basis: str) -> None:
     """Label the axes of an embedding, whose units mean nothing: no ticks."""
-    name = {"umap": "UMAP", "tsne": "tSNE", "pca": "PC"}.get(basis, basis)
+    short = short_name(basis)
+    name = {"umap": "UMAP", "tsne": "tSNE", "pca": "PC"}.get(short, short)
     ax.set(xlabel=f"{name}1", ylabel=f"{name}2", xticks=[], yticks=[])
     ax.margins(0.03)
 
@@ -162,16 +156,18 @@ def note_left_out(ax: Axes, left_out: BoolArray, why: str) -> None:
     ax.annotate(text, (1, 1), (0, 2), fontsize=6.5, color="0.35", **place)
 
 
-def limit_counts(ax: Axes, counts: dict[str, FloatArray], curves: dict[str, FloatArray]) -> None:
+def limit_counts(ax: Axes, counts: dict[str, FloatArray], curves: dict[str, FloatArray], *, least: float = 1.0) -> None:
     """End the axes "x" and "y" where nearly all counts and all of the curves are seen, and say how many are not.
 
     A few cells with many counts would press the others, and the curve, onto the axis.
     """
     beyond = np.zeros(len(next(iter(counts.values()))), dtype=bool)
     for name, values in counts.items():
-        top = 1.05 * max(float(np.quantile(values, MOST, method="lower")), 1.0, float(curves[name].max(initial=0.0)))
-        ax.set(**{f"{name}lim": (-0.04 * top - JITTER, top + JITTER)})
-        beyond |= values > top + JITTER
+        most = float(np.quantile(values, MOST, method="lower"))
+        top = 1.05 * (max(most, least, float(curves[name].max(initial=0.0))) or 1.0)
+        room = JITTER if least else 0.0
+        ax.set(**{f"{name}lim": (-0.04 * top - room, top + room)})
+        beyond |= values > top + room
     note_left_out(ax, beyond, "beyond the axes")
 
 

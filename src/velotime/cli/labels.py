@@ -7,11 +7,12 @@ joined where that gives a label that occurs. Quotes settle what is left: ``kind:
 from __future__ import annotations
 
 import csv
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from velotime._status import InputError
-from velotime.inference import NO_LABEL, label_texts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def column_and_labels(option: str, given: str, obs: pd.DataFrame) -> tuple[str, list[str]]:
@@ -23,7 +24,7 @@ def column_and_labels(option: str, given: str, obs: pd.DataFrame) -> tuple[str, 
         If there is no such column, or no label after it.
     """
     column, text = _with_text(option, given, obs)
-    return column, split_labels(text, set(label_texts(obs[column]).tolist()) - {NO_LABEL})
+    return column, split_labels(text, _known(obs[column]))
 
 
 def column_and_label(option: str, given: str, obs: pd.DataFrame) -> tuple[str, str]:
@@ -37,7 +38,7 @@ def column_and_order(option: str, given: str, obs: pd.DataFrame) -> tuple[str, l
     if given in obs:
         return given, []
     column, text = _column_and_text(option, given, obs)
-    return column, split_labels(text, set(label_texts(obs[column]).tolist()) - {NO_LABEL}) if text else []
+    return column, split_labels(text, _known(obs[column])) if text else []
 
 
 def _with_text(option: str, given: str, obs: pd.DataFrame) -> tuple[str, str]:
@@ -54,6 +55,13 @@ def _column_and_text(option: str, given: str, obs: pd.DataFrame) -> tuple[str, s
     raise InputError(
         f"{option} {given}: column {given.partition(':')[0]!r} not found in adata.obs; available: {list(obs.columns)}."
     )
+
+
+def _known(labels: pd.Series) -> set[str]:
+    """The labels of a column."""
+    from velotime.inference import NO_LABEL, label_texts
+
+    return set(label_texts(labels).tolist()) - {NO_LABEL}
 
 
 def split_labels(text: str, known: set[str]) -> list[str]:

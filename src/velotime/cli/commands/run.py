@@ -1,0 +1,287 @@
+"""``velotime run``: counts in, a fitted file out."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from velotime._status import InputError, InputWarning
+from velotime.cli.console import Console, exit_codes, limit_threads, warnings_told
+from velotime.cli.inputs import BASIS, FORCE, QUIET, SEED, THREADS, read_inputs, reading_options
+from velotime.cli.methods import WAYS, Asked
+from velotime.cli.words import in_options
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is written, and where."""
+
+    fitted: Path
+    report: Path | None
+    tables: Path | None
+    force: bool
+
+    def check(self) -> None:
+        """Check, before a long fit, that all of it can be written.
+
+        Raises
+        ------
+        InputError
+            If not.
+        """
+        from velotime import data
+
+        data.check_output(self.fitted, force=self.force)
+        if self.report is not None:
+            data.check_output(self.report, force=self.force, suffix=".html")
+        if self.tables is not None:
+            from velotime.report import check_tables
+
+            check_tables(self.tables, force=self.force)
+
+    def write(self, adata: AnnData, title: str, basis: str | None, console: Console, written: list[Path]) -> None:
+        """All of it; files count as written when they are whole."""
+        from velotime import data, report
+
+        console.stage(f"Writing {self.fitted}")
+        data.write_file(adata, self.fitted, force=self.force)
+        written.append(self.fitted)
+        if self.tables is not None:
+            from velotime.report import write_tables
+
+            written.extend(write_tables(adata, self.tables, force=self.force))
+        if self.report is not None:
+            console.stage(f"Writing {self.report}")
+            report(adata, self.report, title=title, basis=basis, force=self.force)
+            written.append(self.report)
+
+
+@click.command()
+@click.argument("inputs", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to write; default: IN_velotime.h5ad beside IN. Must be given with several IN.",
+)
+@click.option("--report", type=click.Path(path_type=Path), help="Write a page for the browser too, e.g. report.html.")
+@click.option(
+    "--tables", metavar="DIR", type=click.Path(path_type=Path), help="Write genes, cells, fates and verdict as CSV too."
+)
+@FORCE
+@click.option(
+    "--method",
+    "way",
+    type=click.Choice(list(WAYS)),
+    default="soft",
+    show_default=True,
+    help="soft: a posterior of time on one clock; two-stage: one time per cell; gene-clock: scVelo's model; mixture: "
+    "components without kinetics. The others than soft are for comparison.",
+)
+@click.option(
+    "--noise",
+    type=click.Choice(["negative-binomial", "poisson", "gaussian"]),
+    help="How counts scatter; gaussian is for normalised values. [default: negative-binomial]",
+)
+@reading_options
+@click.option(
+    "--min-cells",
+    type=click.IntRange(1),
+    help="Cells, in each layer, that a gene needs. [default: 1.5 %, 10 to 100]",
+)
+@click.option(
+    "--n-top-genes",
+    type=click.IntRange(2),
+    help="Keep at most so many genes, the most variable. [default: all]",
+)
+@click.option("--lineages", metavar="K", help='Number of lineages; "auto" counts the ends. [default: auto]')
+@click.option(
+    "--terminals",
+    metavar="COLUMN:LABEL,LABEL",
+    help="Terminal labels of an obs column, one lineage each. Blanks after commas do not matter; labels that hold "
+    "commas can be quoted: 'kind:\"CD4+, naive\",B'.",
+)
+@click.option("--root", metavar="COLUMN:LABEL", help="Label in which time begins; searched for by default.")
+@click.option("--end", metavar="COLUMN:LABEL,LABEL", help="Labels of an obs column known to be late.")
+@click.option("--early-markers", metavar="GENE,GENE", help="Genes known to fall along time.")
+@click.option("--late-markers", metavar="GENE,GENE", help="Genes known to rise along time.")
+@click.option(
+    "--time-labels",
+    metavar="COLUMN[:LABEL,LABEL]",
+    help="Experimental times: numbers, an ordered category, or labels given from early to late.",
+)
+@click.option("--max-iterations", type=click.IntRange(1), help="At temperature 1. [default: the method's, 40 of soft]")
+@click.option(
+    "--skip-comparison",
+    is_flag=True,
+    help="Do not ask, on held-out counts, whether there is a trajectory at all.",
+)
+@BASIS
+@SEED
+@THREADS
+@QUIET
+def run(
+    inputs: tuple[Path, ...],
+    output: Path | None,
+    report: Path | None,
+    tables: Path | None,
+    force: bool,
+    way: str,
+    mod: str | None,
+    gene_names: str | None,
+    unspliced: str | None,
+    spliced: str | None,
+    min_cells: int | None,
+    n_top_genes: int | None,
+    skip_comparison: bool,
+    basis: str | None,
+    seed: int,
+    threads: int | None,
+    quiet: bool,
+    noise: str | None,
+    lineages: str | None,
+    terminals: str | None,
+    root: str | None,
+    end: str | None,
+    early_markers: str | None,
+    late_markers: str | None,
+    time_labels: str | None,
+    max_iterations: int | None,
+) -> None:
+    """Fit the cells of IN and write them with latent time, rates and velocity.
+
+    IN is an .h5ad, .loom or .h5mu file, a .zarr store, or the output folder of STARsolo (Velocyto), kb-python (nac,
+    lamanno), alevin-fry (USA mode), tidesurf or Parse (split-pipe). Several IN are samples of one data set: cells of
+    the same barcode are told apart by the names of the files.
+
+    What is written holds the genes that were fitted, with all genes in raw, the velocity graph, and arrows on an
+    embedding (UMAP is computed where there is none).
+
+    Exit codes: 0 done, 1 the fit failed, 2 bad input or usage.
+    """
+    console = Console(quiet)
+    asked = Asked(noise, lineages, terminals, root, end, early_markers, late_markers, time_labels, max_iterations)
+    limit_threads(threads)
+    with exit_codes() as written:
+        console.stage(f"Reading {', '.join(map(str, inputs))}")
+        _check_limits(asked, min_cells, n_top_genes)
+        WAYS[way].check(asked)
+        outputs = Outputs(_beside(inputs) if output is None else output, report, tables, force)
+        outputs.check()
+        adata = read_inputs(inputs, mod, gene_names)
+        method = WAYS[way].method(asked, adata.obs)
+        layers = {"unspliced": unspliced, "spliced": spliced}
+        if asked.noise != "gaussian":
+            keep = getattr(method, "marker_genes", ())
+            choose_genes(adata, {"min_cells": min_cells, "n_top_genes": n_top_genes, "keep": keep}, layers)
+        with warnings_told():
+            fitted_layers = WAYS[way].prepare(adata, layers, seed)
+        fit(adata, method, fitted_layers, seed, console)
+        _to_unit(adata, method)
+        _compare(adata, method, layers, seed, console, skip=skip_comparison)
+        project(adata, basis, seed, console)
+        outputs.write(adata, ", ".join(path.name for path in inputs), basis, console, written)
+        tell(adata, console)
+        click.echo("\n" + "\n".join(f"Wrote {path}" for path in written))
+
+
+def tell(adata: AnnData, console: Console) -> None:
+    """The table of text."""
+    from velotime.report import summary
+
+    click.echo(in_options(summary(adata, seconds=console.seconds)))
+
+
+def _check_limits(asked: Asked, min_cells: int | None, n_top_genes: int | None) -> None:
+    """Genes are chosen by raw counts, which Gaussian noise does not read."""
+    given = {"--min-cells": min_cells, "--n-top-genes": n_top_genes}
+    options = " and ".join(name for name, value in given.items() if value is not None)
+    if options and asked.noise == "gaussian":
+        raise InputError(
+            f"{options}: genes are chosen by raw counts, but --noise gaussian reads normalised values. Leave it out "
+            "and give a file with the genes to fit."
+        )
+
+
+def _beside(inputs: tuple[Path, ...]) -> Path:
+    if len(inputs) > 1:
+        raise InputError(f"{len(inputs)} inputs and no name for what is written: give one, e.g. -o fitted.h5ad.")
+    path = inputs[0] if inputs[0].name.strip(".") else inputs[0].resolve()
+    return path.with_name(f"{path.stem}_velotime.h5ad")
+
+
+def choose_genes(adata: AnnData, limits: dict[str, Any], layers: dict[str, str | None]) -> None:
+    """Genes with enough counts, and cells with any in these; all genes stay in ``raw``."""
+    from velotime import pp
+
+    with warnings_told():
+        if adata.raw is None and adata.X is not None:
+            adata.raw = adata
+        pp.filter_genes(adata, **limits, **layers)
+        pp.filter_cells(adata, **layers)
+        n = adata.uns["filter_cells"]["left_out"]
+        if n:
+            warnings.warn(f"{n:,} cells have no counts in the genes to fit: left out.", InputWarning, stacklevel=2)
+
+
+def fit(adata: AnnData, method: Any, layers: dict[str, str | None], seed: int, console: Console) -> None:
+    """The fit itself, with a bar on a terminal."""
+    from velotime import SoftEM, tl
+
+    first = "short fits from several starts, then " if isinstance(method, SoftEM) else ""
+    console.stage(f"Fitting {adata.n_obs:,} cells and {adata.n_vars:,} genes: {first}the fit of all cells")
+    with warnings_told():
+        tl.recover_dynamics(adata, method=method, seed=seed, progress=console.progress, **layers)
+
+
+def _to_unit(adata: AnnData, method: Any) -> None:
+    """Put time on the scale of time labels that are numbers; where it runs against them, say so."""
+    from pandas.api.types import is_numeric_dtype
+
+    from velotime import TimeLabels, tl
+
+    for piece in getattr(method, "knowledge", ()):
+        if isinstance(piece, TimeLabels) and is_numeric_dtype(adata.obs[piece.column]):
+            try:
+                tl.to_experimental_time(adata, piece.column)
+            except InputError as error:
+                click.echo(f"Warning: {in_options(str(error))}", err=True)
+
+
+def _compare(
+    adata: AnnData, method: Any, layers: dict[str, str | None], seed: int, console: Console, *, skip: bool
+) -> None:
+    """Ask held-out counts whether there is a trajectory, where the method read counts."""
+    from velotime import SoftEM, tl
+
+    if skip or not isinstance(method, SoftEM):
+        return
+    if not method.noise.counts:
+        console.stage("No comparison with clusters: it needs held-out counts, and --noise gaussian reads values")
+        return
+    console.stage("Comparing with clusters and a constant on held-out counts")
+    tl.compare_models(adata, method=method, seed=seed, **layers)
+
+
+def project(adata: AnnData, basis: str | None, seed: int, console: Console) -> None:
+    """The velocity graph, and its arrows on an embedding; UMAP where there is none."""
+    from velotime import data, tl
+
+    if "time" not in data.Fitted.of(adata).capabilities:
+        console.stage("No velocity graph: this method gives no velocities")
+        return
+    console.stage("Velocity graph")
+    tl.velocity_graph(adata, seed=seed)
+    name = basis or next(iter(data.list_embeddings(adata)), None)
+    if name is None:
+        console.stage("No embedding is there: computing UMAP")
+        name = "umap"
+        data.embed(adata, seed=seed)
+    tl.velocity_embedding(adata, basis=name)

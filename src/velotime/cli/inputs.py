@@ -1,0 +1,76 @@
+"""Files as commands read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from velotime._status import InputError
+from velotime.cli.console import warnings_told
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress.")
+BASIS = click.option(
+    "--basis",
+    metavar="NAME",
+    help="Draw cells on this embedding (obsm X_NAME). [default: UMAP or whichever is there]",
+)
+FORCE = click.option("--force", is_flag=True, help="Replace existing outputs.")
+SEED = click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same result."
+)
+THREADS = click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads. [default: all cores]")
+
+
+def reading_options(command: F) -> F:
+    """Options on what is read of a file."""
+    for option in (
+        click.option("--spliced", metavar="LAYER", help="Layer of the spliced counts; found by itself by default."),
+        click.option("--unspliced", metavar="LAYER", help="Layer of the unspliced counts; found by itself by default."),
+        click.option(
+            "--gene-names", metavar="COLUMN", help="Column of var that names the genes. [default: names as they are]"
+        ),
+        click.option("--mod", metavar="NAME", help="Modality of an .h5mu file, or table of a .zarr store."),
+    ):
+        command = option(command)
+    return command
+
+
+def read_inputs(inputs: tuple[Path, ...], mod: str | None, gene_names: str | None) -> AnnData:
+    """One file or folder, or several merged; names that occur more than once are told apart, and this is said."""
+    from velotime import data, read
+
+    if len(inputs) > 1 and mod is not None:
+        raise InputError("--mod chooses within one file: give one IN, or read the samples in Python.")
+    with warnings_told():
+        if len(inputs) > 1:
+            return read.samples(inputs, gene_names=gene_names)
+        adata = read.auto(inputs[0], mod=mod, gene_names=gene_names)
+        data.name_apart(adata)
+        return adata
+
+
+def read_fitted(path: Path) -> AnnData:
+    """A file that ``velotime run`` wrote, or any .h5ad with a fit.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or holds no fit.
+    """
+    from velotime import data, read
+
+    adata = read.auto(path)
+    try:
+        data.require_fit(adata)
+    except InputError as error:
+        raise InputError(f"{path} holds no fit to show: {error} Fit it first: velotime run {path}.") from error
+    return adata

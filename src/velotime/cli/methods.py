@@ -1,0 +1,160 @@
+"""Methods as the command line names them: what each is made of, and what it needs of the cells."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from velotime._status import InputError
+from velotime.cli.labels import column_and_label, column_and_labels, column_and_order, split_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options that set a method, as they were given; None where they were not."""
+
+    noise: str | None = None
+    lineages: str | None = None
+    terminals: str | None = None
+    root: str | None = None
+    end: str | None = None
+    early_markers: str | None = None
+    late_markers: str | None = None
+    time_labels: str | None = None
+    max_iterations: int | None = None
+
+    def given(self) -> list[str]:
+        """Names of the options that were given."""
+        return [f"--{own.name.replace('_', '-')}" for own in fields(self) if getattr(self, own.name) is not None]
+
+
+class Way(ABC):
+    """One way of fitting."""
+
+    @abstractmethod
+    def check(self, asked: Asked) -> None:
+        """Refuse, before anything is read, what this way does not know.
+
+        Raises
+        ------
+        InputError
+            With the option, and what to do.
+        """
+
+    @abstractmethod
+    def method(self, asked: Asked, obs: pd.DataFrame) -> Any:
+        """The method with its settings."""
+
+    def prepare(self, adata: AnnData, layers: dict[str, str | None], seed: int) -> dict[str, str | None]:
+        """Make of the counts what the method reads; the layers to name to it."""
+        del adata, seed
+        return layers
+
+
+class Soft(Way):
+    """``SoftEM``."""
+
+    def check(self, asked: Asked) -> None:
+        """Numbers and noise; what needs the cells comes with them."""
+        self._plain(asked)
+
+    def _plain(self, asked: Asked) -> Any:
+        from velotime import SoftEM
+
+        more = {} if asked.max_iterations is None else {"max_iterations": asked.max_iterations}
+        return SoftEM(noise=_noise(asked.noise), n_lineages=_n_lineages(asked.lineages or "auto"), **more)
+
+    def method(self, asked: Asked, obs: pd.DataFrame) -> Any:
+        """With what is known of the cells."""
+        return replace(
+            self._plain(asked),
+            lineages=_terminals(asked.terminals, obs),
+            root=_root(asked.root, obs),
+            knowledge=_knowledge(asked, obs),
+        )
+
+
+@dataclass(frozen=True)
+class OnMoments(Way):
+    """A method that reads means over neighbours, and knows nothing of the cells besides.
+
+    Parameters
+    ----------
+    name
+        As the command line has it.
+    """
+
+    name: str
+
+    def check(self, asked: Asked) -> None:
+        """Only the number of iterations is its own."""
+        others = [option for option in asked.given() if option != "--max-iterations"]
+        if others:
+            raise InputError(f"{', '.join(others)}: read by --method soft only, not by --method {self.name}.")
+
+    def method(self, asked: Asked, obs: pd.DataFrame) -> Any:
+        """By its name."""
+        del obs
+        from velotime import GeneClock, MixtureEM, SharedClock, TwoStageEM
+
+        more: Any = {} if asked.max_iterations is None else {"max_iterations": asked.max_iterations}
+        if self.name == "mixture":
+            return MixtureEM(**more)
+        return TwoStageEM(clock=GeneClock(**more) if self.name == "gene-clock" else SharedClock(**more))
+
+    def prepare(self, adata: AnnData, layers: dict[str, str | None], seed: int) -> dict[str, str | None]:
+        """Moments, which are then found by their names."""
+        from velotime import pp
+
+        pp.moments(adata, seed=seed, **layers)
+        return {}
+
+
+WAYS: dict[str, Way] = {"soft": Soft(), **{name: OnMoments(name) for name in ("two-stage", "gene-clock", "mixture")}}
+
+
+def _noise(name: str | None) -> Any:
+    from velotime import Gaussian, NegativeBinomial, Poisson
+
+    kinds = {None: NegativeBinomial, "negative-binomial": NegativeBinomial, "poisson": Poisson, "gaussian": Gaussian}
+    return kinds[name]()
+
+
+def _n_lineages(given: str) -> Any:
+    if given == "auto":
+        return given
+    try:
+        return int(given)
+    except ValueError:
+        raise InputError(f'--lineages {given}: give a whole number or "auto".') from None
+
+
+def _terminals(given: str | None, obs: pd.DataFrame) -> Any:
+    from velotime import Terminals
+
+    return None if given is None else Terminals(*column_and_labels("--terminals", given, obs))
+
+
+def _root(given: str | None, obs: pd.DataFrame) -> Any:
+    from velotime import Root
+
+    return None if given is None else Root(*column_and_label("--root", given, obs))
+
+
+def _knowledge(asked: Asked, obs: pd.DataFrame) -> tuple[Any, ...]:
+    from velotime import Ends, Markers, TimeLabels
+
+    pieces: list[Any] = []
+    if asked.end is not None:
+        pieces.append(Ends(*column_and_labels("--end", asked.end, obs)))
+    if asked.early_markers is not None or asked.late_markers is not None:
+        pieces.append(Markers(early=split_names(asked.early_markers), late=split_names(asked.late_markers)))
+    if asked.time_labels is not None:
+        column, order = column_and_order("--time-labels", asked.time_labels, obs)
+        pieces.append(TimeLabels(column, order=order))
+    return tuple(pieces)
