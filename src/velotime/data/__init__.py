@@ -8,7 +8,7 @@ from velotime.compute import jit as _jit  # noqa: F401
 # isort: split
 
 from velotime.data.embeddings import embed, embedding_points, list_embeddings, short_name
-from velotime.data.files import check_output, write_file, write_page, write_table
+from velotime.data.files import check_folder, check_output, write_file, write_page, write_table
 from velotime.data.fitted import Fitted, require_fit
 from velotime.data.formats import (
     read_alevin_fry,
@@ -63,6 +63,7 @@ __all__ = [
     "Slots",
     "Velocity",
     "arrows_made_of",
+    "check_folder",
     "check_genes",
     "check_output",
     "choose_layers",

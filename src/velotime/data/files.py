@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -38,6 +38,26 @@ def check_output(path: str | Path, *, force: bool = False, suffix: str = ".h5ad"
         raise InputError(f"the folder {path.parent} does not exist; create it first.")
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"the folder {path.parent} cannot be written.")
+
+
+def check_folder(folder: str | Path, names: Iterable[str], *, force: bool = False) -> None:
+    """Check, before a long fit, that files of these names can be written into a folder; it is made if it is not there.
+
+    Raises
+    ------
+    InputError
+        If it is a file, cannot be made, or holds one of them and ``force`` is not given.
+    """
+    folder = Path(folder)
+    there = [name for name in names if (folder / name).exists()]
+    if there and not force:
+        raise InputError(f"{folder} holds {', '.join(there)} already. Give another folder, or force=True (--force).")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; give a folder for the tables.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be made: {error.strerror}.") from error
 
 
 def write_file(adata: AnnData, path: str | Path, *, force: bool = False) -> None:

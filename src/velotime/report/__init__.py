@@ -7,9 +7,9 @@ from velotime.compute import jit as _jit  # noqa: F401
 
 # isort: split
 
-from velotime.report._tables import check_tables, tables, write_tables
+from velotime.report._tables import TABLES, tables, write_tables
 from velotime.report._text import summary
 from velotime.report._words import best_genes
 from velotime.report._write import report
 
-__all__ = ["best_genes", "check_tables", "report", "summary", "tables", "write_tables"]
+__all__ = ["TABLES", "best_genes", "report", "summary", "tables", "write_tables"]

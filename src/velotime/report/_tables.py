@@ -9,12 +9,12 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._check import FilePath, Flag, checked
-from velotime._status import InputError
-from velotime.data import Fitted, rate_table, write_table
+from velotime.data import Fitted, check_folder, rate_table, write_table
 from velotime.data.arguments import ADATA
 from velotime.report._fates import cluster_column, cluster_table, fates_of
 
-FILES = ("genes.csv", "cells.csv", "clusters.csv", "fates.csv", "verdict.csv")
+#: What :func:`write_tables` may write.
+TABLES = ("genes.csv", "cells.csv", "clusters.csv", "fates.csv", "verdict.csv")
 OF_GENES = (
     keys.FIT_DEVIANCE_EXPLAINED,
     keys.FIT_GAIN,
@@ -109,26 +109,6 @@ def _verdict(adata: AnnData) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["question", "answer", "why"]).set_index("question")
 
 
-def check_tables(folder: str | Path, *, force: bool = False) -> None:
-    """Check, before a long fit, that tables can be written into a folder.
-
-    Raises
-    ------
-    InputError
-        If it is a file, cannot be made, or holds tables and ``force`` is not given.
-    """
-    folder = Path(folder)
-    there = [name for name in FILES if (folder / name).exists()]
-    if there and not force:
-        raise InputError(f"{folder} holds {', '.join(there)} already. Give another folder, or force=True (--force).")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; give a folder for the tables.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the folder {folder} cannot be made: {error.strerror}.") from error
-
-
 @checked({"adata": ADATA, "folder": FilePath(), "force": Flag()})
 def write_tables(adata: AnnData, folder: str | Path, *, force: bool = False) -> list[Path]:
     """Write :func:`tables` as CSV files into a folder, made if it is not there.
@@ -153,7 +133,7 @@ def write_tables(adata: AnnData, folder: str | Path, *, force: bool = False) -> 
         If nothing is fitted, or the folder cannot be written.
     """
     made = {f"{name}.csv": table for name, table in tables(adata).items() if len(table)}
-    check_tables(folder, force=force)
+    check_folder(folder, TABLES, force=force)
     paths = []
     for name, table in made.items():
         write_table(table, Path(folder) / name, force=True)

@@ -29,12 +29,12 @@ def report(
         console.stage(f"Reading {file}")
         from velotime import data
         from velotime import report as write_report
-        from velotime.report import check_tables, write_tables
+        from velotime.report import TABLES, write_tables
 
         output = file.with_suffix(".html") if output is None else output
         data.check_output(output, force=force, suffix=".html")
         if tables is not None:
-            check_tables(tables, force=force)
+            data.check_folder(tables, TABLES, force=force)
         adata = read_fitted(file)
         console.stage(f"Writing {output}")
         write_report(adata, output, title=title or file.name, basis=basis, force=force)

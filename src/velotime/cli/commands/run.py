@@ -42,9 +42,9 @@ class Outputs:
         if self.report is not None:
             data.check_output(self.report, force=self.force, suffix=".html")
         if self.tables is not None:
-            from velotime.report import check_tables
+            from velotime.report import TABLES
 
-            check_tables(self.tables, force=self.force)
+            data.check_folder(self.tables, TABLES, force=self.force)
 
     def write(self, adata: AnnData, title: str, basis: str | None, console: Console, written: list[Path]) -> None:
         """All of it; files count as written when they are whole."""
