@@ -105,6 +105,7 @@ TABLE = {
         "start_genes": whole(1),
         "start_times": whole(8),
         "n_lineages": ((*whole(1)[0], "auto"), (*whole(1)[1], "all")),
+        "most_lineages": whole(1),
         "lineages": (
             (None, vt.Terminals("c", ["a", "b"])),
             (["a", "b"], vt.Terminals, vt.Root("c", "a"), ("c", ["a", "b"])),

@@ -301,9 +301,17 @@ def test_rows_of_a_matrix_are_read_without_a_copy_in_their_order(container):
 
 
 @pytest.mark.parametrize(
-    ("largest", "kind"), [(3, np.uint16), (65535, np.uint16), (65536, np.float32), (2.5, np.float32), (-1, np.float32)]
+    ("largest", "kind"),
+    [
+        (255, np.uint8),
+        (256, np.uint16),
+        (65535, np.uint16),
+        (65536, np.float32),
+        (2.5, np.float32),
+        (-1, np.float32),
+    ],
 )
-def test_counts_by_gene_take_two_bytes_where_these_hold_them(largest, kind, monkeypatch):
+def test_counts_by_gene_take_one_or_two_bytes_where_these_hold_them(largest, kind, monkeypatch):
     monkeypatch.setattr(layers, "VALUES_AT_ONCE", 7)  # the odd value is not in the first piece
     values = np.random.default_rng(8).poisson(2.0, (600, 5)).astype(np.float32)
     values[-1, -1] = largest

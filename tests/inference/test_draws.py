@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 import velotime as vt
-from velotime.data import read_observations
+from velotime.data import Fitted, read_observations
 from velotime.inference import Observations
 from velotime.inference.methods import soft_em
 from velotime.inference.observations import draw_positions
@@ -106,3 +108,19 @@ def test_auto_is_the_fit_with_the_number_that_it_finds(cells, monkeypatch, n_lin
     assert margins[0] == margins[1]
     assert "votes" in fits[0].uns["lineages"]
     assert "votes" not in fits[1].uns["lineages"]
+
+
+@pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
+@pytest.mark.parametrize(("counted", "most", "at_bound"), [(2, 1, True), (2, 2, False)])
+def test_auto_stays_within_its_bound_and_says_where_it_ends_there(cells, monkeypatch, counted, most, at_bound):
+    monkeypatch.setattr(begin, "votes_of", lambda _points, _rng, bound: LineageVotes((counted,) * 5, bound))
+    monkeypatch.setattr(soft_em, "begins_in_the_middle", lambda *_: most > 1)
+    adata = cells.copy()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        vt.tl.recover_dynamics(adata, method=vt.SoftEM(most_lineages=most, **QUICK), progress=False)
+    record = adata.uns["lineages"]
+    assert len(record["names"]) == min(counted, most)
+    assert record["at_bound"] == at_bound
+    assert any("the largest that was allowed" in str(w.message) for w in caught) == at_bound
+    assert Fitted.of(adata).settings.most_lineages == most

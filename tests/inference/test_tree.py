@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.sparse.csgraph import shortest_path
@@ -15,11 +17,13 @@ from velotime.inference.search.geometry.tree import (
     Tree,
     geodesics_of,
     middle_start,
+    most_ends,
     n_further,
     tree_of,
     tree_starts,
     votes_of,
 )
+from velotime.inference.search.roots import Search
 
 
 def star(n_arms, n_cells=800, noise=0.05, seed=0):
@@ -115,6 +119,25 @@ def test_ends_that_are_no_noise(off, n):
 def test_votes_go_to_the_most_and_then_to_the_fewest_lineages():
     votes = LineageVotes((2, 3, 3, 2, 4))
     assert (votes.n_lineages, votes.n_for) == (2, 2)
+
+
+@pytest.mark.parametrize(("most", "counted"), [(2, 5), (5, 5), (6, 5), (7, 5)])
+def test_a_tree_of_six_arms_is_counted_whole_whatever_the_bound(most, counted):
+    points, _, _ = star(6, n_cells=1500, noise=0.04)
+    votes = votes_of(points, np.random.default_rng(0), most)
+    assert (votes.n_lineages, votes.most) == (counted, most)
+
+
+@pytest.mark.parametrize(("n", "most", "n_ends", "at_bound"), [(5, 5, 6, True), (4, 5, 6, False), (3, 2, 6, True)])
+def test_auto_ends_at_its_bound_where_more_ends_are_counted_or_none_is_left(n, most, n_ends, at_bound):
+    search = SimpleNamespace(votes=LineageVotes((n,), most), _n_counted=n, tree=SimpleNamespace(ends=range(n_ends)))
+    assert Search.at_bound.fget(search) == at_bound
+
+
+def test_more_ends_are_looked_for_where_more_lineages_are_allowed():
+    points, _, _ = star(8, n_cells=2000, noise=0.04)
+    assert tree_of(geodesics_of(points), most_ends(5)).n_lineages < 7
+    assert tree_of(geodesics_of(points), most_ends(7)).n_lineages == 7
 
 
 def test_starts_run_along_the_tree():

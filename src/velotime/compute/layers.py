@@ -13,6 +13,7 @@ from velotime.compute.matrix import Matrix
 
 CHUNK = 512  # cells whose posterior is held at a time
 VALUES_AT_ONCE = 2**20  # looked at for their type
+COUNT_TYPES = (np.uint8, np.uint16)  # of counts by gene: most genes have none above 255
 BLOCK = 16  # states per block: one register of 512 bits, two of 256
 
 
@@ -33,7 +34,7 @@ class Entries:
     indices
         Index of each entry: int32 for genes, uint16 for cells within a chunk, as this list is as long as the counts.
     values
-        Value of each entry, float32; by gene uint16, in half the memory, where all are counts up to 65,535.
+        Value of each entry, float32; by gene uint8 or uint16, in less memory, where all are counts that these hold.
     index_start, value_start, length
         Where each row begins and how long it is, ``(rows,)``, int64.
     """
@@ -94,13 +95,14 @@ def entries_by_gene(matrix: Matrix, rows: IntArray) -> Entries:
 
 
 def _type_of_counts(values: FloatArray) -> DTypeLike:
-    """uint16 if it holds all values exactly, as it does counts, or else float32; looked at a block at a time."""
-    most = np.iinfo(np.uint16).max
+    """The smallest of ``COUNT_TYPES`` that holds all values exactly, or else float32; looked at a block at a time."""
+    most = 0.0
     for first in range(0, len(values), VALUES_AT_ONCE):
         block = values[first : first + VALUES_AT_ONCE]
-        if not (block.min() >= 0 and block.max() <= most and np.array_equal(block, np.floor(block))):
+        if block.min() < 0 or not np.array_equal(block, np.floor(block)):
             return np.float32
-    return np.uint16
+        most = max(most, float(block.max()))
+    return next((kind for kind in COUNT_TYPES if most <= np.iinfo(kind).max), np.float32)
 
 
 @dataclass(frozen=True)

@@ -148,10 +148,14 @@ def votes_in_words(record: Mapping[str, Any]) -> str:
     """How often the number of lineages came out over draws of the cells."""
     votes = np.asarray(record["votes"]).tolist()
     found = len(record["names"])
-    kind = f"{found} {'lineage' if found == 1 else 'lineages'}"
-    others = sorted({k for k in votes if k != found})
-    text = f"{kind} came out in {votes.count(found)} of {len(votes)} draws of the cells"
-    return text + (f" (else {', '.join(map(str, others))})" if others else "")
+    most = max(sorted(set(votes)), key=votes.count)
+    kind = f"{most} {'lineage' if most == 1 else 'lineages'}"
+    others = sorted(set(votes) - {most})
+    text = f"{kind} came out in {votes.count(most)} of {len(votes)} draws of the cells"
+    text += f" (else {', '.join(map(str, others))})" if others else ""
+    if record.get("at_bound", False):
+        return f"{text}; the fit has {found}, the most that were allowed"
+    return text if found == most else f"{text}; the fit has {found}"
 
 
 def fit_in_words(record: Mapping[str, Any]) -> str:

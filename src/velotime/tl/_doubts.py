@@ -27,6 +27,7 @@ def doubts_of(adata: AnnData) -> list[UnclearWarning]:
         *_about_fit(adata),
         *_about_direction(adata),
         *_about_knowledge(adata),
+        *_about_bound(adata),
         *_about_shares(adata),
     ]
 
@@ -112,6 +113,18 @@ def _about_knowledge(adata: AnnData) -> Iterator[UnclearWarning]:
         yield UnclearWarning(
             f"what is known of the cells contradicts the counts or itself: {told}. The fit weighs all of it; check "
             "these."
+        )
+
+
+def _about_bound(adata: AnnData) -> Iterator[UnclearWarning]:
+    """A number of lineages that the data chose and a setting bounds."""
+    record = adata.uns.get(keys.LINEAGES, {})
+    if record.get("at_bound", False):
+        n = len(record["names"])
+        yield UnclearWarning(
+            f"the number of lineages, {n}, is the largest that was allowed (most_lineages): the cells have as many "
+            "ends or more.",
+            (Cure.LINEAGES, Cure.TERMINALS),
         )
 
 

@@ -137,7 +137,8 @@ def recover_dynamics(
     ``var["fit_lineage_ratio"]``
         Likelihood-ratio statistic of "the lineages of this gene differ": ranks fate genes. float.
     ``uns["lineages"]``
-        Names and shares of the lineages; with ``n_lineages="auto"`` their number in each draw of the cells (``votes``).
+        Names and shares of the lineages; with ``n_lineages="auto"`` their number in each draw of the cells (``votes``)
+        and whether the data would choose more than the method allows (``at_bound``).
 
     With ``method=vt.TwoStageEM(clock="shared")``, which gives every cell one time, those of these slots that need no
     posterior: no ``_sd``, ``_se``, quantiles, entropy or prior, and ``Ms`` and ``Mu`` stay the moments that it read.
@@ -179,7 +180,7 @@ def recover_dynamics(
     -----
     UnclearWarning
         If the direction is not clear, a piece of knowledge is in conflict with the rest, the number of lineages chosen
-        is the largest tried, a lineage holds hardly any cells, a group of the time prior has fewer than 5, or whole
+        is the largest allowed, a lineage holds hardly any cells, a group of the time prior has fewer than 5, or whole
         numbers are fitted with Gaussian noise.
     InputWarning
         If hardly any counts are unspliced (the assay sees no introns), or both layers are the same.

@@ -29,7 +29,7 @@ from velotime.compute.threads import ordered_sum
 PARTS = 16  # parts of the cells, each with sums of its own
 NEGLIGIBLE = -18.0  # log posterior, relative to the best state, under which a state is negligible
 NARROW = 0.4  # share of blocks in use under which only those are summed
-f32 = np.float32  # of counts kept in two bytes
+f32 = np.float32  # of counts kept in one or two bytes
 
 _EntriesTuple: TypeAlias = "tuple[IntArray, FloatArray, IntArray, IntArray, IntArray]"
 

@@ -211,6 +211,7 @@ def _lineages(fit: SoftFit) -> dict[str, Any]:
     }
     if fit.lineage_votes is not None:
         out["votes"] = np.array(fit.lineage_votes.numbers, dtype=np.int64)
+        out["at_bound"] = fit.at_bound
     return out
 
 

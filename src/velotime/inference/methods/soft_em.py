@@ -87,6 +87,8 @@ class SoftEM(Settings):
     n_lineages
         Number of lineages; by default "auto": one from the root to each other end of the tree of the cells, counted on
         several draws of them.
+    most_lineages
+        Bound for "auto". The default, 5, is what a tree of six ends can show; a warning says where it ends there.
     lineages
         ``Terminals(column, labels)``: one lineage for each of these labels; goes before ``n_lineages``.
     root
@@ -108,6 +110,7 @@ class SoftEM(Settings):
     start_genes: int = 200
     start_times: int = 32
     n_lineages: int | Literal["auto"] = "auto"
+    most_lineages: int = 5
     lineages: Terminals | None = None
     root: Root | None = None
     knowledge: tuple[Knowledge, ...] = ()
@@ -125,6 +128,7 @@ class SoftEM(Settings):
         "start_genes": Whole(1),
         "start_times": Whole(8),
         "n_lineages": Either((Whole(1), OneOf(("auto",)))),
+        "most_lineages": Whole(1),
         "lineages": Optional(Instance(Terminals, "Terminals(...)", cure="E.g. vt.Terminals('clusters', ['A', 'B']).")),
         "root": Optional(Instance(Root, "Root(...)", cure="E.g. vt.Root('clusters', 'Ductal').")),
         "knowledge": Pieces(),
@@ -178,6 +182,7 @@ class SoftEM(Settings):
             genes=gene_table(problem, run.parameters, run.statistics, doubt),
             lineage_names=self._lineage_names(n_lineages),
             lineage_votes=start.lineage_votes,
+            at_bound=start.at_bound,
             starts=start.starts,
             arrow=start.arrow,
             fit_verdict=start.fit_verdict,
@@ -199,7 +204,7 @@ class SoftEM(Settings):
         temperature = max(self.hottest / 2, 1.0)
         first = hand_over(problem, search.genes, outcome.problem.states, final.trial, temperature)
         starts = search.table(outcome, final.trial)
-        return Beginning(problem, first, starts, final.arrow, final.fit, search.votes, everyone)
+        return Beginning(problem, first, starts, final.arrow, final.fit, search.votes, search.at_bound, everyone)
 
     def _some(self, everyone: Cells, observations: Observations, rows: PriorRows, rng: Generator) -> Cells:
         """The cells on which EM begins: a draw of ``max_cells``, or everyone if they are no more."""
@@ -218,7 +223,7 @@ class SoftEM(Settings):
             return search.run(self._n_lineages)
         n_lineages = search.n_lineages
         outcome = search.run(n_lineages)
-        if n_lineages > 1 or self.root is not None or not self.noise.counts:
+        if n_lineages > 1 or self.most_lineages == 1 or self.root is not None or not self.noise.counts:
             return outcome
         some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
         if not begins_in_the_middle(search, some, outcome.best.start, rng):
@@ -297,9 +302,8 @@ class SoftEM(Settings):
 
     @property
     def _starts(self) -> Starts:
-        return Starts(
-            self.noise, self.prior, self.start_cells, self.start_genes, self.start_times, self.root, self.lineages
-        )
+        size = self.start_cells, self.start_genes, self.start_times
+        return Starts(self.noise, self.prior, *size, self.root, self.lineages, self.most_lineages)
 
     def _problem(self, cells: Cells, n_lineages: int) -> SoftProblem:
         states = States.grid(self.n_times, n_lineages)

@@ -43,8 +43,8 @@ class SoftFit:
         Results a cell and a gene.
     lineage_names
         One a lineage.
-    lineage_votes
-        The number of lineages in draws of the cells, where the data chose it.
+    lineage_votes, at_bound
+        The number of lineages in draws of the cells, where the data chose it, and whether more were not allowed.
     starts
         Table of the starts tried: root cell, spacing, log-likelihood on the cells of the starts below the best.
     arrow
@@ -66,6 +66,7 @@ class SoftFit:
     genes: GeneTable
     lineage_names: tuple[str, ...]
     lineage_votes: LineageVotes | None
+    at_bound: bool
     starts: pd.DataFrame
     arrow: Arrow
     fit_verdict: FitVerdict
@@ -89,8 +90,8 @@ class Beginning:
         Evidence for the direction of time.
     fit_verdict
         Whether the model fits.
-    lineage_votes
-        The number of lineages in draws of the cells, where the data chose it.
+    lineage_votes, at_bound
+        The number of lineages in draws of the cells, where the data chose it, and whether more were not allowed.
     everyone
         All cells; those of the problem if they are all.
     """
@@ -101,4 +102,5 @@ class Beginning:
     arrow: Arrow
     fit_verdict: FitVerdict
     lineage_votes: LineageVotes | None
+    at_bound: bool
     everyone: Cells

@@ -11,7 +11,7 @@ from velotime._types import FloatArray
 from velotime.compute import Sums
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 
-BLOCK_OF_CELLS = 4096
+BLOCK_OF_CELLS = 1024  # of a fine grid: their posterior and what is computed of it take some 10 MB
 
 
 def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[slice, FloatArray]]:

@@ -15,7 +15,7 @@ from velotime.inference.model.noise import Noise
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.observations import Observations, draw_positions
 from velotime.inference.search.geometry.starts import Geometry, farthest
-from velotime.inference.search.geometry.tree import geodesics_of, tree_of, votes_of
+from velotime.inference.search.geometry.tree import geodesics_of, most_ends, tree_of, votes_of
 from velotime.inference.search.roots import Search
 from velotime.inference.search.trials import Trial, most_variable
 from velotime.inference.states import States
@@ -35,6 +35,8 @@ class Starts:
         Cells and genes at most, and times of their grid.
     root, terminals
         What the user knows.
+    most_lineages
+        Bound of their number where it is counted.
     """
 
     noise: Noise
@@ -44,6 +46,7 @@ class Starts:
     n_times: int = 32
     root: Root | None = None
     terminals: Terminals | None = None
+    most_lineages: int = 5
 
     def search(
         self,
@@ -61,7 +64,7 @@ class Starts:
         """
         cells, groups, drawing = rng.spawn(3)
         geodesics = geodesics_of(geometry.components)
-        tree, root = tree_of(geodesics), self._root_among(geometry, rows)
+        tree, root = tree_of(geodesics, most_ends(self.most_lineages)), self._root_among(geometry, rows)
         ends = tree.ends if root is None else np.append(tree.ends, root)
         drawn = draw_positions(np.isin(geometry.cells, landmarks), self.n_cells, cells, MOST_LANDMARKS)
         kept = np.union1d(ends, drawn)
@@ -73,7 +76,7 @@ class Starts:
             geometry=placed,
             tree=tree.take(kept),
             from_root=None if root is None else geodesics.distances(root)[kept],
-            votes=votes_of(geometry.components, drawing) if counted else None,
+            votes=votes_of(geometry.components, drawing, self.most_lineages) if counted else None,
             prior_rows=rows.take(placed.cells),
             genes=genes,
             noise=self.noise,

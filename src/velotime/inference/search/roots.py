@@ -117,7 +117,21 @@ class Search:
 
     @property
     def n_lineages(self) -> int:
-        """The number that geometry finds: to each end that is no noise, from another or from the root."""
+        """The number that geometry finds, within its bound."""
+        assert self.votes is not None
+        return min(self._n_counted, self.votes.most)
+
+    @property
+    def at_bound(self) -> bool:
+        """Whether geometry finds more lineages than it may, or as many as there are ends to be looked for."""
+        if self.votes is None:
+            return False
+        n, most = self._n_counted, self.votes.most
+        return n > most or n == most == len(self.tree.ends) - 1
+
+    @property
+    def _n_counted(self) -> int:
+        """Lineages to each end that is no noise, from another or from the root."""
         assert self.votes is not None
         return len(self._tree_of(self.votes.n_lineages).ends) - 1
 

@@ -22,7 +22,7 @@ N_COMPONENTS = 10  # principal components: a tree of six ends spans five dimensi
 N_NEIGHBORS = 30  # 15 leave twice the noise off the way; 30 of 1,000 cells keep a fate of 5 %
 CELLS_A_NEIGHBOR = 20  # where cells are few, one neighbour for so many: else means reach from branch to branch
 N_SMOOTHINGS = 2  # means over neighbours: noise off the way falls, branches stay
-MOST_ENDS = 6
+MOST_ENDS = 6  # unless more are asked for
 LEAST_OFF = 0.11  # of the longest way, below which an end is noise
 LEAST_DROP = 1.5  # by which the last real end must lie farther off than the next
 SOFTNESS = 0.05  # of the mean way from root to ends, over which a cell is shared between lineages
@@ -87,9 +87,12 @@ class LineageVotes:
     ----------
     numbers
         Number of lineages in each draw, ``(draws,)``.
+    most
+        Lineages at most, whatever came out.
     """
 
     numbers: tuple[int, ...]
+    most: int = MOST_ENDS - 1
 
     @property
     def n_lineages(self) -> int:
@@ -144,12 +147,18 @@ def _farthest_pair(geodesics: Geodesics) -> tuple[int, int]:
     return first, int(geodesics.distances(first).argmax())
 
 
-def votes_of(components: FloatArray, rng: Generator) -> LineageVotes:
-    """The number of lineages in several draws of the cells."""
+def votes_of(components: FloatArray, rng: Generator, most: int = MOST_ENDS - 1) -> LineageVotes:
+    """The number of lineages in several draws of the cells, to be bounded by ``most``."""
     n = len(components)
     size = min(MOST_DRAWN, max(int(SHARE_OF_CELLS * n), 2))
     draws = (np.sort(rng.permutation(n)[:size]) for _ in range(N_DRAWS))
-    return LineageVotes(tuple(tree_of(geodesics_of(components[cells])).n_lineages for cells in draws))
+    trees = (tree_of(geodesics_of(components[cells]), most_ends(most)) for cells in draws)
+    return LineageVotes(tuple(tree.n_lineages for tree in trees), most)
+
+
+def most_ends(most_lineages: int) -> int:
+    """Ends of a tree that can show so many lineages, and never fewer than are always looked for."""
+    return max(MOST_ENDS, most_lineages + 1)
 
 
 def tree_starts(tree: Tree, root: int) -> list[Start]:
