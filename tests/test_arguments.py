@@ -170,6 +170,7 @@ TABLE = {
         "depth": ((sim.LogNormalDepth(),), (None, sim.LogNormalDepth, 0.3)),
         "branches": ((None, sim.Branches()), (sim.Branches, 2, (0.4,))),
         "samples": ((None, sim.Samples()), (sim.Samples, 2, (3, 3))),
+        "ambient": ((None, sim.Ambient()), (sim.Ambient, 0.1, True)),
         "mean_unspliced": POSITIVE,
         "mean_spliced": POSITIVE,
     },

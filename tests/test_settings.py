@@ -115,7 +115,13 @@ TABLE = {
             ((), [], vt.Ends("c", "a"), [vt.Ends("c", "a"), vt.TimeLabels("day")], (vt.Markers("a"),)),
             (vt.Ends, "day", None, [vt.Root("c", "a")], vt.Terminals("c", ["a", "b"]), ["day"]),
         ),
+        "background": (
+            (vt.NoBackground(), vt.LearnedBackground()),
+            (None, True, vt.NoBackground, 0.1, vt.UniformPrior()),
+        ),
     },
+    "NoBackground": {},
+    "LearnedBackground": {"least_gain": FROM_ZERO},
     "GeneClock": {
         "last": ((vt.ExactTimes(), vt.ExplicitTimes(), vt.PosteriorTimes()), (vt.ExactTimes, "exact", None, 3)),
         "explicit_iterations": whole(0),
@@ -167,6 +173,7 @@ TABLE = {
     "NegativeBinomialCounts": {"dispersion": POSITIVE},
     "GaussianValues": {"sd": FROM_ZERO},
     "LogNormalDepth": {"sd": FROM_ZERO},
+    "Ambient": {name: number((0, 0.5, 1 - 1e-12), (-TINY, 1, 1.5)) for name in ("unspliced", "spliced")},
     "UniformTimes": {},
     "ClumpedTimes": {
         "centres": (([0, 1], (0.5,), np.array([0.2])), ([], [-0.1], [1.1], [np.nan], 0.5, None)),

@@ -26,6 +26,8 @@ FIT_SCALING = "fit_scaling"
 FIT_LIKELIHOOD = "fit_likelihood"
 FIT_DISPERSION_U = "fit_dispersion_u"
 FIT_DISPERSION_S = "fit_dispersion_s"
+FIT_BACKGROUND_U = "fit_background_u"
+FIT_BACKGROUND_S = "fit_background_s"
 FIT_DEVIANCE_EXPLAINED = "fit_deviance_explained"
 FIT_GAIN = "fit_gain"
 FIT_LINEAGE_RATIO = "fit_lineage_ratio"
@@ -92,6 +94,7 @@ TIME_ARROW = "time_arrow"
 FIT_VERDICT = "fit_verdict"
 RESAMPLE = "resample"
 KNOWLEDGE = "knowledge"
+BACKGROUND = "background"
 EXPERIMENTAL_TIME = "experimental_time"
 MODEL_COMPARISON = "model_comparison"
 VELOCITY_PARAMS = "velocity_params"
@@ -139,6 +142,8 @@ WRITTEN_BY_FITS = {
         FIT_LIKELIHOOD,
         FIT_DISPERSION_U,
         FIT_DISPERSION_S,
+        FIT_BACKGROUND_U,
+        FIT_BACKGROUND_S,
         FIT_DEVIANCE_EXPLAINED,
         FIT_GAIN,
         FIT_LINEAGE_RATIO,
@@ -175,5 +180,5 @@ WRITTEN_BY_FITS = {
         MIXTURE_VARIANCE_U,
         MIXTURE_VARIANCE_S,
     ),
-    "uns": (LINEAGES, TIME_PRIOR, TIME_ARROW, FIT_VERDICT, KNOWLEDGE, VELOCITY_PARAMS),
+    "uns": (LINEAGES, TIME_PRIOR, TIME_ARROW, FIT_VERDICT, KNOWLEDGE, BACKGROUND, VELOCITY_PARAMS),
 }

@@ -71,6 +71,7 @@ class NaiveBackend:
                 u, s, du, ds = switch_jacobian(theta[g : g + 1, own], times)
                 for layer, mean, slope in ((unspliced, u[0], du[0]), (spliced, s[0], ds[0])):
                     c = layer.variance[:, g]
+                    mean = mean if layer.background is None else mean + layer.background[g]
                     for j in range(len(times)):
                         at = k * len(times) + j
                         variance = c[0] + mean[j] * (c[1] + c[2] * layer.mean_size[at] * mean[j])
@@ -87,7 +88,8 @@ class NaiveBackend:
     def periodic_information(self, theta, times, unspliced, spliced):
         u, s, du, ds = periodic_jacobian(theta, times)
         gradient, fisher = 0.0, 0.0
-        for layer, mean, slope in ((unspliced, u, du), (spliced, s, ds)):
+        for layer, curve, slope in ((unspliced, u, du), (spliced, s, ds)):
+            mean = curve if layer.background is None else curve + layer.background[:, None]
             c = layer.variance[..., None]
             variance = np.maximum(c[0] + mean * (c[1] + c[2] * layer.mean_size * mean), LEAST_VARIANCE)
             gradient += np.einsum("gpt,gt->gp", slope, (layer.value - layer.size * mean) / variance)

@@ -35,8 +35,9 @@ def test_means_and_information_are_those_of_the_kinetics(seed):
             np.where(np.arange(n_states) == 3, 0.0, rng.uniform(1, 20, n_states)),  # a state without cells
             rng.uniform(0.5, 2, n_states),
             rng.uniform(0, 1, (3, len(theta))),
+            background,
         )
-        for m in means
+        for m, background in zip(means, (rng.uniform(0, 1, len(theta)), None), strict=True)
     ]
     for layer in layers:
         layer.value[:, 3] = 0

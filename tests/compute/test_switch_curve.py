@@ -55,8 +55,9 @@ def test_information_is_that_of_the_jacobian(seed, n_lineages):
             np.where(np.arange(n_states) == 3, 0.0, rng.uniform(1, 20, n_states)),  # a state without cells
             rng.uniform(0.5, 2, n_states),
             rng.uniform(0, 1, (3, len(theta))),
+            background,
         )
-        for m in means
+        for m, background in zip(means, (rng.uniform(0, 1, len(theta)), None), strict=True)
     ]
     for layer in layers:
         layer.value[:, 3] = 0
@@ -67,6 +68,7 @@ def test_information_is_that_of_the_jacobian(seed, n_lineages):
         u, s, du, ds = switch_jacobian(theta[:, of], TIMES)
         for layer, mean, d in zip(layers, (u, s), (du, ds), strict=True):
             c = layer.variance[..., None]
+            mean = mean if layer.background is None else mean + layer.background[:, None]
             variance = c[0] + c[1] * mean + c[2] * layer.mean_size[own] * mean**2
             residual = (layer.value[:, own] - layer.size[own] * mean) / variance
             slow_gradient[:, of] += np.einsum("gpt,gt->gp", d, residual)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from velotime._types import FloatArray, IntArray
 from velotime.compute.layers import Layer, SweepModel
 from velotime.compute.sums import Sums
@@ -28,12 +30,20 @@ class CurveTargets:
         ``sum_i q_ij l_i``, and the size factor that the variance is taken at, each ``(states,)``.
     variance
         Coefficients c of the variance of a value, ``l (c_0 + c_1 mu + c_2 l mu^2)``, ``(3, genes)``.
+    background
+        What each mean has besides the curve, ``(genes,)``; None for nothing.
     """
 
     value: FloatArray
     size: FloatArray
     mean_size: FloatArray
     variance: FloatArray
+    background: FloatArray | None = None
+
+    def genes(self, at: slice) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """All of it for some genes, in the order above, as kernels read it: with zeros where there is no background."""
+        background = np.zeros(len(self.value)) if self.background is None else self.background
+        return self.value[at], self.size, self.mean_size, self.variance[:, at], background[at]
 
 
 class Backend(Protocol):
@@ -88,7 +98,7 @@ class Backend(Protocol):
         """Gradient of the log-likelihood ``(genes, parameters)`` and its Fisher information, squared in the last axes.
 
         With Y, n and V the summed values, summed sizes and variance of a state, ``sum_j (Y - n mu)/V dmu`` and
-        ``sum_j n/V dmu dmu^T`` over states and both layers.
+        ``sum_j n/V dmu dmu^T`` over states and both layers; mu is the curve and the background.
 
         Parameters
         ----------

@@ -131,6 +131,17 @@ class Fitted:
         self.require("scatter")
         return self.column(keys.FIT_DISPERSION_U, genes), self.column(keys.FIT_DISPERSION_S, genes)
 
+    def background(self, genes: IntArray | None = None) -> FloatArray | None:
+        """Counts of both layers in every cell whatever its state, at size factor 1, ``(2, genes)``; None for nothing.
+
+        Means and velocities are those without it.
+        """
+        names = keys.FIT_BACKGROUND_U, keys.FIT_BACKGROUND_S
+        if not set(names) <= set(self.adata.var.columns):
+            return None
+        found = np.stack([self.column(name, genes) for name in names])
+        return found if np.any(found > 0) else None
+
     def column(self, name: str, genes: IntArray | None = None) -> FloatArray:
         """A numeric column of var, float64, ``(genes,)``; of the fitted genes by default."""
         return np.asarray(self.adata.var[name], dtype=np.float64)[self.genes if genes is None else genes]

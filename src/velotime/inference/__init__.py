@@ -17,6 +17,7 @@ from velotime.inference.methods.protocol import Fit, Method, PlainMethod, Reads
 from velotime.inference.methods.restore import StoredCurves, place_all, restore
 from velotime.inference.methods.soft_em import SoftEM
 from velotime.inference.methods.soft_fit import SoftFit
+from velotime.inference.model.background.choice import LearnedBackground, NoBackground
 from velotime.inference.model.noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference.model.problem import SoftParameters
 from velotime.inference.observations import Observations
@@ -58,12 +59,14 @@ __all__ = [
     "Geometry",
     "GroupTest",
     "Layout",
+    "LearnedBackground",
     "LearnedPrior",
     "Markers",
     "Method",
     "MixtureEM",
     "MixtureFit",
     "NegativeBinomial",
+    "NoBackground",
     "Observations",
     "OverStates",
     "PlainMethod",

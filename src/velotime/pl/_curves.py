@@ -39,7 +39,8 @@ class Curve:
     times
         Times, ``(times,)``, relative.
     means
-        Unspliced and spliced counts at size factor 1, ``(2, times)``.
+        Unspliced and spliced counts at size factor 1 as they are observed, with the background if the fit has one,
+        ``(2, times)``.
     covariance
         Of the two, ``(times, 2, 2)``; None where the fit left no scatter to compute it from.
     switches
@@ -123,15 +124,18 @@ def _batch(fitted: Fitted, genes: IntArray, theta: FloatArray, times: FloatArray
     if len(genes) == 0:
         return []
     covariances = _covariances(fitted, genes, theta, times)
+    found = fitted.background(genes)
+    background = np.zeros((len(genes), 2, 1)) if found is None else found.T[..., None]
     curves: list[list[Curve]] = [[] for _ in genes]
     names = zip(lineage_colors(fitted).items(), columns_of(theta), strict=True)
     for k, ((name, color), own) in enumerate(names):
-        means = np.stack(switch_means(own, times), axis=1)
+        means = np.stack(switch_means(own, times), axis=1) + background
         switches, at = _switches(own)
         for i, lines in enumerate(curves):
             there = (switches[i] > 0) & (switches[i] < 1)
             covariance = None if covariances is None else covariances[i, k]
-            lines.append(Curve(name, color, times, means[i], covariance, switches[i, there], at[i][:, there]))
+            corners = at[i][:, there] + background[i]
+            lines.append(Curve(name, color, times, means[i], covariance, switches[i, there], corners))
     return curves
 
 
@@ -207,4 +211,5 @@ def _covariances(fitted: Fitted, genes: IntArray, theta: FloatArray, times: Floa
         time=fitted.latent_time,
         lineages=fitted.lineage_posterior / fitted.n_averaged,
         sizes=fitted.sizes,
+        background=fitted.background(genes),
     )

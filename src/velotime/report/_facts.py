@@ -17,6 +17,7 @@ from velotime.data import Fitted
 from velotime.report._words import (
     SPOKEN,
     Roots,
+    background_in_words,
     best_genes_in_words,
     comparison_record,
     direction_in_words,
@@ -243,6 +244,7 @@ def _done(adata: AnnData) -> list[tuple[str, str]]:
         *_starts_tried(record),
         *_known(adata),
         *_votes(adata),
+        ("Background", background_in_words(adata)),
         *_lineage_rows(adata),
         _best_genes(adata),
         ("Unit of time", unit_in_words(adata) if keys.EXPERIMENTAL_TIME in adata.uns else ""),

@@ -13,6 +13,7 @@ from velotime._numbers import nats, number, percent
 from velotime.data import Fitted
 from velotime.report._words import (
     Roots,
+    background_in_words,
     best_genes_in_words,
     comparison_record,
     direction_in_words,
@@ -119,6 +120,7 @@ def summary(adata: AnnData, *, seconds: float) -> str:
         *arrow_rows(adata),
         *knowledge_rows(adata),
         *comparison_rows(adata),
+        ("background", background_in_words(adata)),
         *lineage_rows(adata),
         *root_rows(record),
         *time_rows(adata),

@@ -144,6 +144,17 @@ def rival_in_words(rival: pd.Series) -> str:
     return f"{text}; {number(rival['half_1'])} and {number(rival['half_2'])} in either half of the genes"
 
 
+def background_in_words(adata: AnnData) -> str:
+    """How much of the counts is in every cell whatever its state; empty where that was not asked."""
+    record, method = adata.uns.get(keys.BACKGROUND), adata.uns[keys.RECOVER_DYNAMICS].get("settings", {})
+    if record is None or dict(method.get("background", {})).get("name") != "LearnedBackground":
+        return ""
+    u, s = float(record["unspliced"]), float(record["spliced"])
+    if u == s == 0:
+        return "none that pays: all counts of a cell are taken as its own"
+    return f"{percent(u)} of unspliced and {percent(s)} of spliced counts come with every cell, whatever its state"
+
+
 def votes_in_words(record: Mapping[str, Any]) -> str:
     """How often the number of lineages came out over draws of the cells."""
     votes = np.asarray(record["votes"]).tolist()

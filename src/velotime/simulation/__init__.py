@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from velotime.simulation._genes import Branches, GeneMix, LogNormalRates
-from velotime.simulation._noise import GaussianValues, LogNormalDepth, NegativeBinomialCounts, PoissonCounts
+from velotime.simulation._noise import Ambient, GaussianValues, LogNormalDepth, NegativeBinomialCounts, PoissonCounts
 from velotime.simulation._samples import Samples
 from velotime.simulation._simulate import simulate
 from velotime.simulation._times import ClumpedTimes, ExponentialTimes, GappedTimes, UniformTimes
 
 __all__ = [
+    "Ambient",
     "Branches",
     "ClumpedTimes",
     "ExponentialTimes",

@@ -61,6 +61,33 @@ class GaussianValues(Counts):
 
 
 @dataclass(frozen=True)
+class Ambient(Settings):
+    """Molecules of broken cells, caught with every cell: of each gene in proportion to its mean over all cells.
+
+    Parameters
+    ----------
+    unspliced, spliced
+        Share of all counts of a layer that are ambient. By default alike in both.
+    """
+
+    unspliced: float = 0.05
+    spliced: float = 0.05
+
+    rules: ClassVar = {
+        "unspliced": Number(0, 1, open_most=True),
+        "spliced": Number(0, 1, open_most=True),
+    }
+
+    def of_layer(self, own: FloatArray, layer: int) -> FloatArray:
+        """Counts of each gene that come with a cell of size factor 1, ``(genes,)``, in layer 0 (unspliced) or 1.
+
+        ``own`` are the means of the cells' own counts, ``(cells, genes)``.
+        """
+        share = (self.unspliced, self.spliced)[layer]
+        return np.asarray(own.mean(axis=0) * share / (1 - share))
+
+
+@dataclass(frozen=True)
 class LogNormalDepth(Settings):
     """Size factors of mean 1 with this standard deviation of their log."""
 

@@ -22,7 +22,7 @@ from velotime.simulation._genes import (
     draw_lineages,
     draw_theta,
 )
-from velotime.simulation._noise import Counts, LogNormalDepth, NegativeBinomialCounts
+from velotime.simulation._noise import Ambient, Counts, LogNormalDepth, NegativeBinomialCounts
 from velotime.simulation._samples import Samples
 from velotime.simulation._times import Times, UniformTimes
 
@@ -42,6 +42,7 @@ BLOCK = 512  # cells whose curves are evaluated at a time
         "depth": Instance(LogNormalDepth, "LogNormalDepth(...)"),
         "branches": Optional(Instance(Branches, "Branches(...)")),
         "samples": Optional(Instance(Samples, "Samples(...)")),
+        "ambient": Optional(Instance(Ambient, "Ambient(...)")),
         "mean_unspliced": Number(0, open_least=True),
         "mean_spliced": Number(0, open_least=True),
     }
@@ -58,6 +59,7 @@ def simulate(
     depth: LogNormalDepth = LogNormalDepth(),  # noqa: B008
     branches: Branches | None = None,
     samples: Samples | None = None,
+    ambient: Ambient | None = None,
     mean_unspliced: float = 0.3,
     mean_spliced: float = 1.0,
 ) -> AnnData:
@@ -83,8 +85,10 @@ def simulate(
         Lineages, none by default.
     samples
         Samples and conditions, one sample by default.
+    ambient
+        Molecules that come with every cell besides its own, none by default.
     mean_unspliced, mean_spliced
-        Mean counts of a gene, over genes and cells.
+        Mean counts of a gene of the cells' own, over genes and cells.
 
     Returns
     -------
@@ -93,7 +97,8 @@ def simulate(
     ``true_t_on``, ``true_t_off``, ``true_level_0`` to ``_2``, ``true_scaling`` (of lineage 0 where lineages differ);
     with branches also varm ``true_t_off`` and ``true_level_2``, ``(genes, lineages)``; with samples, whose parameters
     these are the common ones of, also obs ``sample`` and ``condition``, var ``true_changed``, varm ``true_capture_u``,
-    ``true_capture_s`` and ``true_log_gamma_change``, ``(genes, samples)``, and uns ``true_samples``.
+    ``true_capture_s`` and ``true_log_gamma_change``, ``(genes, samples)``, and uns ``true_samples``; with
+    ambient counts also varm ``true_ambient_u`` and ``true_ambient_s``, at size factor 1, ``(genes, samples)``.
 
     Examples
     --------
@@ -117,7 +122,7 @@ def simulate(
     theta = _set_expression(theta, time, lineage, (mean_unspliced, mean_spliced), rng)
     size = depth.draw(n_cells, rng)
     layers = {name: np.empty((n_cells, n_genes), dtype=np.float32) for name in ("unspliced", "spliced")}
-    velocity = np.empty((n_cells, n_genes))
+    velocity, besides = np.empty((n_cells, n_genes)), np.zeros((2, n_genes, sample.max() + 1))
     for k in np.unique(sample):
         cells = np.flatnonzero(sample == k)
         own = theta if differences is None else differences.theta_of(theta, k)
@@ -126,10 +131,13 @@ def simulate(
         for number, (name, mean) in enumerate(zip(layers, means, strict=True)):
             scatter = noise if differences is None else differences.noise_of(noise, number, k)
             mean *= 1.0 if differences is None else differences.capture[number, :, k]
-            layers[name][cells] = scatter.draw(mean * size[cells, None], rng)
+            besides[number, :, k] = 0.0 if ambient is None else ambient.of_layer(mean, number)
+            layers[name][cells] = scatter.draw((mean + besides[number, :, k]) * size[cells, None], rng)
     adata = _annotate(layers, velocity, theta, time, lineage, size, classes, branches)
     if samples is not None and differences is not None:
         differences.annotate(adata, samples, sample)
+    if ambient is not None:
+        adata.varm["true_ambient_u"], adata.varm["true_ambient_s"] = besides
     return adata
 
 

@@ -102,6 +102,9 @@ def recover_dynamics(
         Capture of unspliced relative to spliced. float.
     ``var["fit_dispersion_u"]``, ``["fit_dispersion_s"]``
         Dispersion (counts) or variance (Gaussian) of each layer. float.
+    ``var["fit_background_u"]``, ``["fit_background_s"]``
+        Counts in every cell whatever its state, at size factor 1, which curves, velocities and fitted means are
+        without; 0 where a background did not pay. ``uns["background"]`` has its share of all counts by layer. float.
     ``var["fit_likelihood"]``
         Geometric mean likelihood of a cell's two counts. float.
     ``var["fit_gain"]``

@@ -115,8 +115,8 @@ def _state_derivatives(x: float, gene: Any, ends: Any, onset: Any, end: Any, slo
 @jit(CONTRACT)
 def _fill_information(theta: Any, times: Any, u_in: Any, s_in: Any, gradient: Any, fisher: Any) -> None:
     """Add ``sum_j (Y - n mu)/V dmu`` and ``sum_j n/V dmu dmu^T`` of both layers to each gene's sums."""
-    u_value, u_size, u_mean_size, u_variance = u_in
-    s_value, s_size, s_mean_size, s_variance = s_in
+    u_value, u_size, u_mean_size, u_variance, u_background = u_in
+    s_value, s_size, s_mean_size, s_variance, s_background = s_in
     onset, end, d = np.empty((2, N_CURVE)), np.empty((2, N_CURVE)), np.empty((2, N_CURVE))
     for i in range(theta.shape[0]):
         u_c, s_c = u_variance[:, i], s_variance[:, i]
@@ -129,7 +129,8 @@ def _fill_information(theta: Any, times: Any, u_in: Any, s_in: Any, gradient: An
                 continue
             x = times[j] - t_on
             u, s = _state_derivatives(x - np.floor(x), gene, ends, onset, end, d)
-            u *= scaling
+            u = scaling * u + u_background[i]
+            s += s_background[i]
             u_v = max(u_c[0] + u * (u_c[1] + u_c[2] * u_mean_size[j] * u), LEAST_VARIANCE)
             s_v = max(s_c[0] + s * (s_c[1] + s_c[2] * s_mean_size[j] * s), LEAST_VARIANCE)
             u_w, s_w = scaling * scaling * u_size[j] / u_v, s_size[j] / s_v
@@ -161,7 +162,7 @@ def periodic_information(
     gradient, fisher = np.zeros((n_genes, N_CURVE)), np.zeros((n_genes, N_CURVE, N_CURVE))
 
     def one(at: slice) -> None:
-        u, s = ((t.value[at], t.size, t.mean_size, t.variance[:, at]) for t in (unspliced, spliced))
+        u, s = unspliced.genes(at), spliced.genes(at)
         _fill_information(theta[at], times, u, s, gradient[at], fisher[at])
 
     over_slices(n_genes, GENES, one)

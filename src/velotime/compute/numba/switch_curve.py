@@ -195,8 +195,8 @@ def _state_derivatives(x: float, gene: Any, start: Any, end: Any, early: Any, du
 @jit(CONTRACT)
 def _fill_information(theta: Any, times: Any, columns: Any, u_in: Any, s_in: Any, gradient: Any, fisher: Any) -> None:
     """Add ``sum_j (Y - n mu)/V dmu`` and ``sum_j n/V dmu dmu^T`` of both layers to each gene's sums."""
-    u_value, u_size, u_mean_size, u_variance = u_in
-    s_value, s_size, s_mean_size, s_variance = s_in
+    u_value, u_size, u_mean_size, u_variance, u_background = u_in
+    s_value, s_size, s_mean_size, s_variance, s_background = s_in
     n = times.shape[0]
     du, ds = np.empty(N_CURVE), np.empty(N_CURVE)
     early = np.zeros(N_CURVE), np.zeros(N_CURVE)
@@ -215,7 +215,8 @@ def _fill_information(theta: Any, times: Any, columns: Any, u_in: Any, s_in: Any
                 if u_size[at] == 0.0 and s_size[at] == 0.0:
                     continue
                 u, s = _state_derivatives(times[j] - t_on, gene, start, end, early, du, ds)
-                u *= scaling
+                u = scaling * u + u_background[i]
+                s += s_background[i]
                 u_v = max(u_c[0] + u * (u_c[1] + u_c[2] * u_mean_size[at] * u), LEAST_VARIANCE)
                 s_v = max(s_c[0] + s * (s_c[1] + s_c[2] * s_mean_size[at] * s), LEAST_VARIANCE)
                 u_w, s_w = scaling * scaling * u_size[at] / u_v, s_size[at] / s_v
@@ -251,7 +252,7 @@ def curve_information(
     gradient, fisher = np.zeros((n_genes, n_parameters)), np.zeros((n_genes, n_parameters, n_parameters))
 
     def one(at: slice) -> None:
-        u, s = ((t.value[at], t.size, t.mean_size, t.variance[:, at]) for t in (unspliced, spliced))
+        u, s = unspliced.genes(at), spliced.genes(at)
         _fill_information(theta[at], times, columns, u, s, gradient[at], fisher[at])
 
     over_slices(n_genes, GENES, one)

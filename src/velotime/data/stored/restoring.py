@@ -89,4 +89,5 @@ def _curves(fitted: Fitted) -> StoredCurves:
         np.asarray(prior["weights"], dtype=np.float64),
         tuple(str(name) for name in prior["groups"]),
         tuple(np.asarray(known[str(k)], dtype=np.float64) for k in range(len(known))),
+        fitted.background(),
     )

@@ -77,6 +77,7 @@ def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
     errors = fit.genes.standard_errors
     columns = {
         **curve_columns(fit.parameters, fit.genes, n_cells=fit.cells.mean.shape[0]),
+        **background_columns(fit.parameters),
         keys.FIT_LINEAGE_RATIO: fit.genes.lineage_ratio,
         keys.FIT_ARROW_EVIDENCE: fit.arrow.gene_evidence,
         f"{keys.FIT_BETA}_se": errors[:, 0],
@@ -96,6 +97,13 @@ def curve_columns(parameters: SoftParameters, genes: GeneGains | GeneTable, *, n
         keys.FIT_GAIN: genes.gain,
         keys.FIT_DEVIANCE_EXPLAINED: genes.deviance_explained,
     }
+
+
+def background_columns(parameters: SoftParameters) -> dict[str, FloatArray]:
+    """Counts of each gene in every cell whatever its state, ``(fitted genes,)`` each."""
+    none = np.zeros((2, len(parameters.theta)))
+    u, s = none if parameters.background is None else parameters.background
+    return {keys.FIT_BACKGROUND_U: u, keys.FIT_BACKGROUND_S: s}
 
 
 def with_velocity_genes(var: dict[str, Any]) -> dict[str, Any]:
@@ -165,6 +173,7 @@ def _uns(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
             "groups": np.array(fit.groups.names, dtype=object),
         },
         keys.KNOWLEDGE: _knowledge(fit),
+        keys.BACKGROUND: dict(zip(("unspliced", "spliced"), map(float, fit.background_shares), strict=True)),
         keys.TIME_ARROW: arrow_record(adata, fit.arrow),
         keys.FIT_VERDICT: _fit_verdict(fit),
     }

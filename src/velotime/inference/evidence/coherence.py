@@ -79,7 +79,7 @@ def _gain(
 ) -> float:
     """Mean gain of the groups, cells placed by ``genes``, over like cells found by the others."""
     index = np.flatnonzero(genes)
-    u_means, s_means = problem.states.means(parameters.theta)
+    u_means, s_means = problem.means(parameters)
     u = state_scores(problem.noise, layers[0], u_means, parameters.unspliced_scatter)
     rows = problem.cells.prior_rows.silent
     placed = rows.log_prior(parameters.prior, ())[rows.row] + state_scores(
@@ -119,7 +119,7 @@ def _drawn(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> 
     cells = problem.cells
     q, _ = problem.posterior(problem.sweep_model(parameters)[0], slice(0, cells.n_cells))
     state = (q.cumsum(axis=1) > rng.uniform(size=(len(q), 1)) * q.sum(axis=1, keepdims=True)).argmax(axis=1)
-    means = problem.states.means(parameters.theta)
+    means = problem.means(parameters)
     scatters = parameters.unspliced_scatter, parameters.spliced_scatter
     unspliced, spliced = (
         LayerData(

@@ -43,7 +43,7 @@ def gene_gains(problem: SoftProblem, parameters: SoftParameters, statistics: Sum
     genes = problem.gene_problem(parameters, statistics)
     pieces = _pieces(problem.states)
     kinetics = free = constant = np.zeros(genes.n_genes)
-    means = problem.states.means(parameters.theta)
+    means = problem.means(parameters)
     for sums, curve, scatter in (
         (genes.unspliced, means[0], genes.unspliced_scatter),
         (genes.spliced, means[1], genes.spliced_scatter),

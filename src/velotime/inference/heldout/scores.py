@@ -51,7 +51,7 @@ class StateModel:
         return cls(
             problem.cells,
             problem.noise,
-            problem.states.means(parameters.theta),
+            problem.means(parameters),
             (parameters.unspliced_scatter, parameters.spliced_scatter),
             log_prior[problem.cells.prior_row],
         )

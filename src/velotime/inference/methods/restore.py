@@ -35,6 +35,8 @@ class StoredCurves:
         Names of the groups.
     known
         Log weights of each piece of knowledge, ``(rows of the piece, states)`` each.
+    background
+        Counts in every cell whatever its state, at size factor 1, ``(2, genes)``; None for nothing.
     """
 
     theta: FloatArray
@@ -44,6 +46,7 @@ class StoredCurves:
     prior: FloatArray
     groups: tuple[str, ...] = ("all",)
     known: tuple[FloatArray, ...] = ()
+    background: FloatArray | None = None
 
 
 def restore(method: SoftEM, observations: Observations, labels: CellLabels, stored: StoredCurves) -> Restored:
@@ -62,9 +65,8 @@ def restore(method: SoftEM, observations: Observations, labels: CellLabels, stor
         np.pad(table, ((0, max(int(n) + 1 - len(table), 0)), (0, 0)))
         for table, n in zip(stored.known, rows.sources.max(axis=0), strict=True)
     )
-    return Restored(
-        problem, SoftParameters(stored.theta, stored.unspliced_scatter, stored.spliced_scatter, prior, known)
-    )
+    scatter = stored.unspliced_scatter, stored.spliced_scatter
+    return Restored(problem, SoftParameters(stored.theta, *scatter, prior, known, stored.background))
 
 
 def place_all(method: SoftEM, observations: Observations, labels: CellLabels, fit: SoftFit) -> Restored:
@@ -78,5 +80,6 @@ def place_all(method: SoftEM, observations: Observations, labels: CellLabels, fi
         parameters.prior,
         fit.groups.names,
         parameters.known,
+        parameters.background,
     )
     return restore(method, observations, labels, stored)

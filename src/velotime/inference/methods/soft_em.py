@@ -24,6 +24,7 @@ from velotime.inference.labels import CellLabels, Groups
 from velotime.inference.methods.passes import full_passes, main_run
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.methods.soft_fit import Beginning, SoftFit
+from velotime.inference.model.background.choice import Background, LearnedBackground, background_shares
 from velotime.inference.model.noise import NegativeBinomial, Noise
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
@@ -93,6 +94,8 @@ class SoftEM(Settings):
         ``Terminals(column, labels)``: one lineage for each of these labels; goes before ``n_lineages``.
     root
         ``Root(column, label)`` or ``Root(cell=name)``, where time begins; searched for by default.
+    background
+        Molecules that are in every cell whatever its state: ``LearnedBackground()`` or ``NoBackground()``.
     knowledge
         What else is known of the cells, one piece or several: ``Ends``, ``Markers``, ``TimeLabels``. Each enters the
         prior of the cells' times, in the starts as in the fit, for both directions alike; none is a hard cut.
@@ -114,6 +117,7 @@ class SoftEM(Settings):
     lineages: Terminals | None = None
     root: Root | None = None
     knowledge: tuple[Knowledge, ...] = ()
+    background: Background = field(default_factory=LearnedBackground)
 
     rules: ClassVar = {
         "noise": Instance(Noise, "NegativeBinomial(), Poisson() or Gaussian()"),
@@ -132,6 +136,7 @@ class SoftEM(Settings):
         "lineages": Optional(Instance(Terminals, "Terminals(...)", cure="E.g. vt.Terminals('clusters', ['A', 'B']).")),
         "root": Optional(Instance(Root, "Root(...)", cure="E.g. vt.Root('clusters', 'Ductal').")),
         "knowledge": Pieces(),
+        "background": Instance(Background, "LearnedBackground() or NoBackground()"),
     }
 
     def fit(
@@ -164,6 +169,7 @@ class SoftEM(Settings):
         seconds_starts = time.perf_counter() - began
         problem, n_lineages = start.problem, start.problem.states.layout.n_lineages
         run = main_run(problem, start.first, self._schedule, watch)
+        run = self.background.settle(problem, run, self._schedule, watch)
         if start.everyone is not problem.cells:
             problem = replace(problem, cells=start.everyone)
             run = full_passes(problem, run, self._schedule, watch)
@@ -186,6 +192,7 @@ class SoftEM(Settings):
             starts=start.starts,
             arrow=start.arrow,
             fit_verdict=start.fit_verdict,
+            background_shares=background_shares(problem, run.parameters),
             seconds_starts=seconds_starts,
             seconds=time.perf_counter() - began,
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from velotime._status import Status
+from velotime._types import FloatArray
 from velotime.inference.em import Trace
 from velotime.inference.evidence.agreement import Agreement
 from velotime.inference.evidence.arrow import Arrow
@@ -51,6 +52,8 @@ class SoftFit:
         Evidence for the direction of time.
     fit_verdict
         Whether the model fits.
+    background_shares
+        Share of all unspliced and of all spliced counts that is background, ``(2,)``; zero where there is none.
     seconds_starts, seconds
         Wall time of the starts, and of everything.
     """
@@ -70,6 +73,7 @@ class SoftFit:
     starts: pd.DataFrame
     arrow: Arrow
     fit_verdict: FitVerdict
+    background_shares: FloatArray
     seconds_starts: float
     seconds: float
 

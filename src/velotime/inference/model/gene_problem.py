@@ -8,6 +8,7 @@ import numpy as np
 
 from velotime._types import FloatArray, IntArray
 from velotime.compute import CurveTargets, LayerSums
+from velotime.inference.model.background.means import with_background
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.rate_prior import CurvePrior, RatePrior
 from velotime.inference.states import Layout, States
@@ -31,6 +32,8 @@ class GeneProblem:
         Sums over cells.
     unspliced_scatter, spliced_scatter
         The noise model's parameter, ``(genes,)``.
+    background
+        What the means of both layers have besides the curves, ``(2, genes)``; None for nothing.
     """
 
     states: States
@@ -40,6 +43,7 @@ class GeneProblem:
     spliced: LayerSums
     unspliced_scatter: FloatArray
     spliced_scatter: FloatArray
+    background: FloatArray | None = None
 
     @property
     def n_genes(self) -> int:
@@ -56,6 +60,7 @@ class GeneProblem:
             self.spliced.genes(index),
             self.unspliced_scatter[index],
             self.spliced_scatter[index],
+            None if self.background is None else self.background[:, index],
         )
 
     def coarse(self) -> GeneProblem:
@@ -65,28 +70,23 @@ class GeneProblem:
         starts = np.arange(0, n_times, factor)
         width = np.diff(np.append(starts, n_times))
         times = np.add.reduceat(self.states.times, starts) / width
-        return GeneProblem(
-            self.states.at(times),
-            self.noise,
-            self.prior,
-            self.unspliced.merge(n_times, factor),
-            self.spliced.merge(n_times, factor),
-            self.unspliced_scatter,
-            self.spliced_scatter,
+        return replace(
+            self,
+            states=self.states.at(times),
+            unspliced=self.unspliced.merge(n_times, factor),
+            spliced=self.spliced.merge(n_times, factor),
         )
 
     def without_lineages(self) -> GeneProblem:
         """The same cells on one lineage."""
         states = replace(self.states, layout=Layout(1))
         k = self.states.layout.n_lineages
-        return GeneProblem(
-            states,
-            self.noise,
-            RatePrior(states.layout),
-            self.unspliced.over_lineages(k),
-            self.spliced.over_lineages(k),
-            self.unspliced_scatter,
-            self.spliced_scatter,
+        return replace(
+            self,
+            states=states,
+            prior=RatePrior(states.layout),
+            unspliced=self.unspliced.over_lineages(k),
+            spliced=self.spliced.over_lineages(k),
         )
 
     def one_curve(self) -> GeneProblem:
@@ -98,8 +98,27 @@ class GeneProblem:
         states = replace(self.states, times=self.states.time, layout=Layout(1))
         return replace(self, states=states, prior=RatePrior(states.layout))
 
-    def log_likelihood(self, means: tuple[FloatArray, FloatArray]) -> FloatArray:
-        """Expected log-likelihood of each gene without its constant, ``(genes,)``."""
+    def means(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Expected counts of both layers at size factor 1, curve and background, each ``(genes, states)``."""
+        return with_background(self.states.means(theta), self.background)
+
+    @property
+    def values_of_curves(self) -> tuple[FloatArray, FloatArray]:
+        """Summed values of both layers less what is expected of the background, each ``(genes, states)``."""
+        layers = (self.unspliced, self.spliced)
+        if self.background is None:
+            return layers[0].value, layers[1].value
+        u, s = (
+            sums.value - besides[:, None] * sums.size for sums, besides in zip(layers, self.background, strict=True)
+        )
+        return u, s
+
+    def log_likelihood(self, curves: tuple[FloatArray, FloatArray]) -> FloatArray:
+        """Expected log-likelihood of each gene without its constant, given its curves, ``(genes,)``."""
+        return self.log_likelihood_at(with_background(curves, self.background))
+
+    def log_likelihood_at(self, means: tuple[FloatArray, FloatArray]) -> FloatArray:
+        """The same given whole means, background and all, ``(genes,)``."""
         return self.noise.log_likelihood(self.unspliced, means[0], self.unspliced_scatter) + self.noise.log_likelihood(
             self.spliced, means[1], self.spliced_scatter
         )
@@ -110,11 +129,17 @@ class GeneProblem:
 
     def information(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Gradient of the log-likelihood ``(genes, parameters)`` and Fisher information of all parameters."""
-        layers = (
-            CurveTargets(sums.value, sums.size, sums.mean_size, self.noise.variance_terms(scatter))
-            for sums, scatter in (
-                (self.unspliced, self.unspliced_scatter),
-                (self.spliced, self.spliced_scatter),
+        return self.states.information(theta, *self.targets)
+
+    @property
+    def targets(self) -> tuple[CurveTargets, CurveTargets]:
+        """Both layers as the normal equations see them."""
+        background = (None, None) if self.background is None else self.background
+        u, s = (
+            CurveTargets(sums.value, sums.size, sums.mean_size, self.noise.variance_terms(scatter), besides)
+            for sums, scatter, besides in (
+                (self.unspliced, self.unspliced_scatter, background[0]),
+                (self.spliced, self.spliced_scatter, background[1]),
             )
         )
-        return self.states.information(theta, *layers)
+        return u, s

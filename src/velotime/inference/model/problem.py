@@ -13,6 +13,8 @@ from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import Layer, ScoreTables, Sums, SweepModel, on_all_cores, pad_states
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import TimePrior
+from velotime.inference.model.background.learning import learn_background
+from velotime.inference.model.background.means import with_background
 from velotime.inference.model.clock import LEAVE_ROOM, Warp, best_warp, try_warp, warp_density
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.layer import LayerData
@@ -100,6 +102,9 @@ class SoftParameters:
         Time prior, ``(groups, states)``.
     known
         Log weights of each piece of knowledge, ``(rows of the piece, states)`` each.
+    background
+        Counts of both layers that are in every cell whatever its state, at size factor 1, ``(2, genes)``; None for
+        nothing. See ``background``.
     """
 
     theta: FloatArray
@@ -107,6 +112,7 @@ class SoftParameters:
     spliced_scatter: FloatArray
     prior: FloatArray
     known: tuple[FloatArray, ...] = ()
+    background: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,9 @@ class SoftProblem:
         Iterations in which every gene is tried again from scratch.
     clock_moves
         Iterations in which other clocks are tried for the same cells.
+    profile
+        Where the background is learned, what it is a share of: counts of each gene, ``(2, genes)``. Else None, and it
+        stays what it is in the parameters.
     make_room
         The iteration in which the times of the cells are moved a little inwards from both ends, if any:
         annealing spreads the cells over the whole clock, and those at an end need room to move.
@@ -158,6 +167,7 @@ class SoftProblem:
     restarts: frozenset[int] = frozenset()
     clock_moves: frozenset[int] = frozenset()
     make_room: int | None = None
+    profile: FloatArray | None = None
 
     @property
     def silent(self) -> SoftProblem:
@@ -169,6 +179,10 @@ class SoftProblem:
     def restarting(self) -> SoftProblem:
         """The same problem on the clock that was found, with every gene tried again in the first iteration."""
         return replace(self, restarts=frozenset({0}), clock_moves=frozenset(), make_room=None)
+
+    def means(self, parameters: SoftParameters) -> tuple[FloatArray, FloatArray]:
+        """Expected counts of both layers at size factor 1, curve and background, each ``(genes, states)``."""
+        return with_background(self.states.means(parameters.theta), parameters.background)
 
     # ------------------------------------------------------------------ E-step
     def expect(self, parameters: SoftParameters, temperature: float) -> tuple[Sums, float]:
@@ -204,7 +218,7 @@ class SoftProblem:
 
         With ``genes`` the scores come from these alone and the second value has no meaning.
         """
-        u_means, s_means = self.states.means(parameters.theta)
+        u_means, s_means = self.means(parameters)
         u = self._scores(self.cells.unspliced, u_means, parameters.unspliced_scatter, genes)
         s = self._scores(self.cells.spliced, s_means, parameters.spliced_scatter, genes)
         n_states = self.states.n_states
@@ -234,19 +248,22 @@ class SoftProblem:
     def first(self, statistics: Sums) -> SoftParameters:
         """Parameters from statistics alone: every shape of every gene is tried."""
         scatter = tuple(self.noise.initial_scatter(d) for d in (self.cells.unspliced, self.cells.spliced))
-        genes = restart(self._gene_problem(statistics, *scatter), None)
+        genes = restart(GeneProblem(self.states, self.noise, self.rate_prior, *statistics.layers, *scatter), None)
         return self._rest_of_m_step(statistics, genes, *scatter)
 
     def maximise(self, parameters: SoftParameters, statistics: Sums, iteration: int) -> SoftParameters:
         """Curves, then scatter, then time prior and how labels lie on the clock."""
         scatter = parameters.unspliced_scatter, parameters.spliced_scatter
-        problem = self._gene_problem(statistics, *scatter)
+        problem = self.gene_problem(parameters, statistics)
         if iteration in self.restarts:
             genes = restart(problem, parameters.theta)
         else:
             damping = parameters.damping if isinstance(parameters, Iterate) else None
             genes = improve(problem, begin(problem, parameters.theta, damping), STEPS)
-        updated = self._rest_of_m_step(statistics, genes, *scatter)
+        background = parameters.background
+        if self.profile is not None:
+            genes, background = learn_background(problem, genes, self.profile)
+        updated = self._rest_of_m_step(statistics, genes, *scatter, background)
         if iteration in self.clock_moves:
             warp = best_warp(self.gene_problem(updated, statistics), updated.theta)
             updated = updated if warp is None else self._follow(updated, statistics, warp)
@@ -261,9 +278,14 @@ class SoftProblem:
         return replace(parameters, theta=genes.theta, damping=genes.damping, prior=prior)
 
     def _rest_of_m_step(
-        self, statistics: Sums, genes: Descent, u_scatter: FloatArray, s_scatter: FloatArray
+        self,
+        statistics: Sums,
+        genes: Descent,
+        u_scatter: FloatArray,
+        s_scatter: FloatArray,
+        background: FloatArray | None = None,
     ) -> Iterate:
-        u_means, s_means = self.states.means(genes.theta)
+        u_means, s_means = with_background(self.states.means(genes.theta), background)
         u_scatter, s_scatter = on_all_cores(
             lambda layer: self.noise.update_scatter(*layer),
             (
@@ -277,15 +299,21 @@ class SoftProblem:
             s_scatter,
             self.time_prior.update(self.cells.prior_rows.by_group(statistics.weight), self.states),
             self.cells.prior_rows.update(statistics.weight, self.states),
+            background,
             damping=genes.damping,
         )
 
-    def _gene_problem(self, statistics: Sums, u_scatter: FloatArray, s_scatter: FloatArray) -> GeneProblem:
-        return GeneProblem(self.states, self.noise, self.rate_prior, *statistics.layers, u_scatter, s_scatter)
-
     def gene_problem(self, parameters: SoftParameters, statistics: Sums) -> GeneProblem:
         """The M-step's problem at these parameters, for looking at single genes."""
-        return self._gene_problem(statistics, parameters.unspliced_scatter, parameters.spliced_scatter)
+        return GeneProblem(
+            self.states,
+            self.noise,
+            self.rate_prior,
+            *statistics.layers,
+            parameters.unspliced_scatter,
+            parameters.spliced_scatter,
+            parameters.background,
+        )
 
     def statistics_of(self, assignment: FloatArray) -> Sums:
         """Sums under a given posterior ``(cells, states)``, in the caller's order of cells."""

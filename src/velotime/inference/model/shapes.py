@@ -36,18 +36,16 @@ def best_shapes(problem: GeneProblem, n_best: int) -> FloatArray:
 def _fit_levels(problem: GeneProblem, shape: Shape) -> tuple[FloatArray, FloatArray]:
     """One shape with the best levels for each gene: parameters ``(genes, parameters)`` and loss ``(genes,)``."""
     basis_u, basis_s = _bases(problem.states, shape)
-    sums = problem.spliced
+    sums, (u_value, s_value) = problem.spliced, problem.values_of_curves
     flat = sums.value.sum(axis=1) / sums.size.sum() + 1e-9
     ridge = RIDGE * sums.size.sum() / len(basis_s)
     normal = (basis_s * sums.size) @ basis_s.T + ridge * np.eye(len(basis_s))
-    levels = np.linalg.solve(normal, basis_s @ sums.value.T + ridge * flat).T
+    levels = np.linalg.solve(normal, basis_s @ s_value.T + ridge * flat).T
     levels = np.maximum(levels, LEAST_LEVEL * flat[:, None])
     unscaled = levels @ basis_u
-    scaling = (problem.unspliced.value.sum(axis=1) + 1e-9) / (unscaled @ problem.unspliced.size)
+    scaling = (np.maximum(u_value.sum(axis=1), 0.0) + 1e-9) / (unscaled @ problem.unspliced.size)
     theta = _parameters(problem, levels, scaling, shape)
-    fit = problem.noise.log_likelihood(sums, levels @ basis_s, problem.spliced_scatter)
-    fit = fit + problem.noise.log_likelihood(problem.unspliced, scaling[:, None] * unscaled, problem.unspliced_scatter)
-    return theta, problem.prior.penalty(theta) - fit
+    return theta, problem.prior.penalty(theta) - problem.log_likelihood((scaling[:, None] * unscaled, levels @ basis_s))
 
 
 def _bases(states: States, shape: Shape) -> tuple[FloatArray, FloatArray]:

@@ -23,6 +23,7 @@ def curve_covariance(
     time: FloatArray,
     lineages: FloatArray,
     sizes: tuple[FloatArray, FloatArray],
+    background: FloatArray | None = None,
 ) -> FloatArray:
     """Posterior covariance of fitted means (u, s), by Laplace's approximation and the delta method.
 
@@ -46,6 +47,8 @@ def curve_covariance(
         Posterior over lineages of every cell, times the weight of the cell, ``(cells, lineages)``.
     sizes
         Size factors in the unspliced and the spliced layer, each ``(cells,)``.
+    background
+        Counts in every cell besides the curve, at size factor 1, ``(2, genes)``; it is taken as known.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def curve_covariance(
     bins = np.clip((time * BINS).astype(np.int64), 0, BINS - 1)
     prior = RatePrior(layout)
     u, s = (_cells_per_state(bins, lineages, size, len(theta)) for size in sizes)
-    problem = GeneProblem(states, noise, prior, u, s, *scatter)
+    problem = GeneProblem(states, noise, prior, u, s, *scatter, background)
     _, fisher = problem.information(theta)
     covariance = np.linalg.inv(fisher + prior.hessian)
     out = np.empty((len(theta), layout.n_lineages, len(at), 2, 2))

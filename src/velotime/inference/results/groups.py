@@ -98,7 +98,7 @@ def group_gain(fit: Restored, sums: Sums) -> FloatArray:
     genes = _problem(fit, sums)
     flat = [np.repeat(part.overall_mean, len(part.size), axis=1) for part in sums.layers]
     curve = genes.states.means(fit.parameters.theta)
-    return np.asarray(genes.log_likelihood(curve) - genes.log_likelihood((flat[0], flat[1])))
+    return np.asarray(genes.log_likelihood(curve) - genes.log_likelihood_at((flat[0], flat[1])))
 
 
 def compare_groups(fit: Restored, sums: list[Sums], tested: Iterable[int]) -> list[GroupTest]:
@@ -171,12 +171,4 @@ def _null_distribution(group: FloatArray, others: FloatArray, rates: IntArray) -
 
 def _problem(fit: Restored, sums: Sums) -> GeneProblem:
     """The M-step's problem of the cells that are summed."""
-    problem, parameters = fit.problem, fit.parameters
-    return GeneProblem(
-        problem.states,
-        problem.noise,
-        problem.rate_prior,
-        *sums.layers,
-        parameters.unspliced_scatter,
-        parameters.spliced_scatter,
-    )
+    return fit.problem.gene_problem(fit.parameters, sums)

@@ -142,11 +142,12 @@ def _layers(genes: GeneProblem, theta: FloatArray, n_averaged: float) -> Iterato
     """Unspliced and spliced of each lineage in turn, each cell with its share of what averaged values say."""
     states, n_times = genes.states, len(genes.states.times)
     slope_u, slope_s = states.velocities(theta)
+    background = (0.0, 0.0) if genes.background is None else genes.background[..., None]
     for lineage, (u, s, ju, js) in enumerate(states.jacobians(theta)):
         own = slice(lineage * n_times, (lineage + 1) * n_times)
         for sums, mean, slope, jacobian, scatter in (
-            (genes.unspliced, u, slope_u, ju, genes.unspliced_scatter),
-            (genes.spliced, s, slope_s, js, genes.spliced_scatter),
+            (genes.unspliced, u + background[0], slope_u, ju, genes.unspliced_scatter),
+            (genes.spliced, s + background[1], slope_s, js, genes.spliced_scatter),
         ):
             constant, linear, quadratic = genes.noise.variance_terms(scatter)[..., None]
             variance = constant + mean * (linear + quadratic * sums.mean_size[own] * mean)
