@@ -134,11 +134,8 @@ def rates(adata: AnnData, clock: Clock, infix: str = "") -> dict[str, float]:
 def switches(adata: AnnData, clock: Clock) -> dict[str, float]:
     twice = adata.var[np.isin(adata.var["true_class"], ("pulse", "dip"))]
     return {
-        name: within(clock(twice[fit]) - twice[true], clock.unit * twice[se])
-        for name, fit, true, se in (
-            ("t_on", "fit_t_on", "true_t_on", "fit_t_on_se"),
-            ("t_off", "fit_t_", "true_t_off", "fit_t_se"),
-        )
+        name: float(((clock(twice[f"{fit}_q05"]) <= twice[true]) & (twice[true] <= clock(twice[f"{fit}_q95"]))).mean())
+        for name, fit, true in (("t_on", "fit_t_on", "true_t_on"), ("t_off", "fit_t", "true_t_off"))
     }
 
 

@@ -22,6 +22,9 @@ FIT_BETA = "fit_beta"
 FIT_GAMMA = "fit_gamma"
 FIT_T_ON = "fit_t_on"
 FIT_T_OFF = "fit_t_"
+FIT_T_ON_Q05, FIT_T_ON_Q95 = "fit_t_on_q05", "fit_t_on_q95"
+FIT_T_OFF_Q05, FIT_T_OFF_Q95 = "fit_t_q05", "fit_t_q95"
+FIT_UNIQUE = "fit_unique"
 FIT_SCALING = "fit_scaling"
 FIT_LIKELIHOOD = "fit_likelihood"
 FIT_DISPERSION_U = "fit_dispersion_u"
@@ -166,6 +169,11 @@ WRITTEN_BY_FITS = {
         f"{FIT_GAMMA}_se",
         f"{FIT_T_ON}_se",
         f"{FIT_T_OFF}se",
+        FIT_T_ON_Q05,
+        FIT_T_ON_Q95,
+        FIT_T_OFF_Q05,
+        FIT_T_OFF_Q95,
+        FIT_UNIQUE,
         FIT_STATUS,
         VELOCITY_GENES,
     ),

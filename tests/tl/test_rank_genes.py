@@ -19,8 +19,8 @@ def test_intervals_by_hand(fitted):
     assert row["gamma_high"] == pytest.approx(var["fit_gamma"] * np.exp(1.6448536 * var["fit_gamma_se"]))
     assert row["gamma_low"] * row["gamma_high"] == pytest.approx(row["gamma"] ** 2)
     assert row["beta_low"] == pytest.approx(var["fit_beta"] * np.exp(-1.6448536 * var["fit_beta_se"]))
-    assert row["t_on_low"] == pytest.approx(var["fit_t_on"] - 1.6448536 * var["fit_t_on_se"])
-    assert row["t_off_high"] == pytest.approx(var["fit_t_"] + 1.6448536 * var["fit_t_se"])
+    assert row["t_on_low"] == var["fit_t_on_q05"]
+    assert row["t_off_high"] == var["fit_t_q95"]
 
 
 def test_any_numeric_column_ranks(fitted):

@@ -33,9 +33,9 @@ def rank_genes(adata: AnnData, *, by: str | None = None) -> pd.DataFrame:
     One row per gene, by name: the column ranked by, the deviance explained and the gain; ``alpha`` (between the
     switches), ``beta``, ``gamma`` per unit of the clock, so relative; the switch times ``t_on`` and ``t_off``;
     ``scaling``. Where there are standard errors, ``_low`` and ``_high`` bound a 90 % interval: ``exp(log rate -+ 1.645
-    se)`` for rates, which are estimated on their logs, ``t -+ 1.645 se`` for times; given the fitted clock. (A rate of
-    100 is at its bound: it is that or faster.) Genes that were not fitted, or have NaN in ``by``, are left out;
-    ``.attrs["n_genes_left_out"]`` counts them.
+    se)`` for rates, which are estimated on their logs; for switches ``var["fit_t_on_q05"]`` and the like. All are given
+    the fitted clock. (A rate of 100 is at its bound: it is that or faster.) Genes that were not fitted, or have NaN in
+    ``by``, are left out; ``.attrs["n_genes_left_out"]`` counts them.
 
     Raises
     ------

@@ -113,9 +113,12 @@ def recover_dynamics(
         What the curve explains of what a free mean along the clock would. float.
     ``var["fit_beta_se"]`` and the like
         Standard errors of log beta, log gamma, t_on and the last switch, with what uncertain times add; given the shape
-        of the curve that was found, and up to the clock's origin and unit. 90 % intervals
-        from those of rates cover the truth in about 90 % of cases, from those of switches in 70 to 80 %
-        (docs/studies/calibration.md). float.
+        of the curve that was found, and up to the clock's origin and unit (docs/studies/calibration.md). float.
+    ``var["fit_t_on_q05"]``, ``["fit_t_on_q95"]``, ``["fit_t_q05"]``, ``["fit_t_q95"]``
+        90 % intervals of the first switch, and of the last (that of the first lineage): from the likelihood along the
+        switch, over shapes that are nearly as likely, and with what uncertain times add. float.
+    ``var["fit_unique"]``
+        1, or 0 where another shape of the gene, with a switch elsewhere, is within 5 nats of the fit. float.
     ``var["fit_status"]``
         "fitted", or why not. category.
     ``var["velocity_genes"]``

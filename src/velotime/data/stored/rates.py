@@ -34,15 +34,13 @@ def rate_table(fitted: Fitted) -> pd.DataFrame:
         if f"{slot}_se" in var:
             width = np.exp(z * var[f"{slot}_se"].to_numpy())
             columns |= {f"{name}_low": rate / width, f"{name}_high": rate * width}
-    for name, slot, error in (
-        ("t_on", keys.FIT_T_ON, f"{keys.FIT_T_ON}_se"),
-        ("t_off", keys.FIT_T_OFF, f"{keys.FIT_T_OFF}se"),
+    for name, slot, low, high in (
+        ("t_on", keys.FIT_T_ON, keys.FIT_T_ON_Q05, keys.FIT_T_ON_Q95),
+        ("t_off", keys.FIT_T_OFF, keys.FIT_T_OFF_Q05, keys.FIT_T_OFF_Q95),
     ):
-        if slot not in var:
-            continue
-        time = columns[name] = var[slot].to_numpy()
-        if error in var:
-            width = z * var[error].to_numpy()
-            columns |= {f"{name}_low": time - width, f"{name}_high": time + width}
+        if slot in var:
+            columns[name] = var[slot].to_numpy()
+        if low in var:
+            columns |= {f"{name}_low": var[low].to_numpy(), f"{name}_high": var[high].to_numpy()}
     columns["scaling"] = var[keys.FIT_SCALING].to_numpy()
     return pd.DataFrame(columns, index=fitted.adata.var_names)

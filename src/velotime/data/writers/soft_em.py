@@ -74,7 +74,7 @@ def _fitted_moments(reading: Reading) -> bool:
 
 
 def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
-    errors = fit.genes.standard_errors
+    errors, switches = fit.genes.standard_errors, fit.genes.switches
     columns = {
         **curve_columns(fit.parameters, fit.genes, n_cells=fit.cells.mean.shape[0]),
         **background_columns(fit.parameters),
@@ -84,6 +84,11 @@ def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
         f"{keys.FIT_GAMMA}_se": errors[:, 1],
         f"{keys.FIT_T_ON}_se": errors[:, 2],
         f"{keys.FIT_T_OFF}se": fit.genes.last_switch_errors[:, 0],
+        keys.FIT_T_ON_Q05: switches.t_on[:, 0],
+        keys.FIT_T_ON_Q95: switches.t_on[:, 1],
+        keys.FIT_T_OFF_Q05: switches.t_off[:, 0],
+        keys.FIT_T_OFF_Q95: switches.t_off[:, 1],
+        keys.FIT_UNIQUE: switches.unique.astype(np.float64),
     }
     return with_velocity_genes(gene_columns(columns, reading.genes, adata.n_vars))
 

@@ -63,10 +63,10 @@ class GeneProblem:
             None if self.background is None else self.background[:, index],
         )
 
-    def coarse(self) -> GeneProblem:
-        """The same on about ``COARSE`` times per lineage, each the middle of those it stands for."""
+    def coarse(self, about: int = COARSE) -> GeneProblem:
+        """The same on about so many times per lineage, each the middle of those it stands for."""
         n_times = len(self.states.times)
-        factor = max(1, n_times // COARSE)
+        factor = max(1, n_times // about)
         starts = np.arange(0, n_times, factor)
         width = np.diff(np.append(starts, n_times))
         times = np.add.reduceat(self.states.times, starts) / width

@@ -12,6 +12,7 @@ from velotime.inference.evidence.gains import GeneGains, gene_gains
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.mstep import begin, best_single_curve, better, improve
 from velotime.inference.model.problem import SoftParameters, SoftProblem
+from velotime.inference.results.switches import SwitchIntervals, switch_intervals
 from velotime.inference.results.uncertainty import Uncertainty
 from velotime.inference.states import Layout
 from velotime.kinetics import SwitchParameter
@@ -32,6 +33,8 @@ class GeneTable(GeneGains):
         as times are uncertain; origin and unit of the clock aligned. See ``uncertainty``.
     last_switch_errors
         Of the last switch of each lineage, ``(genes, lineages)``, from the same covariance.
+    switches
+        90 % intervals of the switches, which need not be symmetric. See ``switches``.
     lineage_ratio
         Likelihood-ratio statistic of "the last switches of this gene's lineages differ", ``(genes,)``: twice the gain
         over the best curve that is one for all lineages, at the same posterior; it ranks fate genes. 0 with one
@@ -42,6 +45,7 @@ class GeneTable(GeneGains):
 
     standard_errors: FloatArray
     last_switch_errors: FloatArray
+    switches: SwitchIntervals
     lineage_ratio: FloatArray
     velocity_variance: FloatArray
 
@@ -57,6 +61,7 @@ def gene_table(problem: SoftProblem, parameters: SoftParameters, statistics: Sum
         gains.deviance_explained,
         errors,
         last_switch_errors(doubt.covariance, parameters.theta, problem.states.layout),
+        switch_intervals(genes, parameters.theta, doubt, problem.cells.n_averaged),
         lineage_ratio(genes, parameters.theta),
         doubt.velocity_variance,
     )
