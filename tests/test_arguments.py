@@ -42,9 +42,20 @@ PLOT = {
 }
 ON_CELLS = PLOT | {
     "basis": NAME,
-    "color": NAME,
+    "color": GENES,
     "cmap": (("viridis", "Greys"), (None, "no such map", 3, mpl.colormaps["viridis"])),
     "legend_loc": ((None, "right margin", "on data"), ("best", 1, True)),
+    "layer": OPTIONAL_NAME,
+    "gene_symbols": OPTIONAL_NAME,
+    "vmin": ((None, 0, -1.5, "p1"), ("1", "p101", "px", True, [1])),
+    "vmax": ((None, 3, "p99", "p99.5"), ("99", "q99", True, np.nan)),
+    "palette": ((None, ["red", "#112233"], {"a": "red"}), ("red", [], ["no colour"], 3)),
+    "size": ((None, 0.5, 3), (0, -1, "3", True)),
+    "title": ((None, "a", ["a", "b"]), ("", 3, [3])),
+    "figsize": ((None, (3, 2.5), [4, 4]), (3, (3,), (1, 2, 3), (0, 1), "ab")),
+    "frameon": OPTIONAL_FLAG,
+    "ncols": COUNT,
+    "ax": ((None, AXES, [AXES, AXES]), (AXES.figure, 3, "ax", [], [None])),
 }
 EDGES = (
     ([("a", "b")], [], (["a", "b"], (1, 2)), np.array([["a", "b"]])),
@@ -119,8 +130,17 @@ TABLE = {
         "genes": ((None, ["a"], "a", pd.Index(["a", "b"])), (3, [3], [None], [""])),
         "n_genes": COUNT,
         "color": OPTIONAL_NAME,
+        "lineage": OPTIONAL_NAME,
         "layer": OPTIONAL_NAME,
         "cmap": ON_CELLS["cmap"],
+    },
+    "pl.heatmap_genes": {
+        "adata": ADATA,
+        "genes": ((None, ["a"], "a", pd.Index(["a", "b"])), (3, [3], [None], [""])),
+        "n_genes": COUNT,
+        "n_groups": COUNT,
+        "lineage": OPTIONAL_NAME,
+        "layer": OPTIONAL_NAME,
     },
     "pl.phase_portrait": PLOT
     | {

@@ -95,6 +95,7 @@ ROWS = {
     "pl.em_trace": (plot("em_trace"), FITTED, FIT),
     "pl.embedding": (plot("embedding"), TIMED, FIT),
     "pl.heatmap": (plot("heatmap"), TIMED, FIT),
+    "pl.heatmap_genes": (lambda adata, _: vt.pl.heatmap_genes(adata), TIMED, FIT),
     "pl.phase_portrait": (plot("phase_portrait", "gene_0"), FITTED, FIT),
     "pl.proportions": (plot("proportions"), ALL, None),
     "pl.time_against": (plot("time_against", "day"), TIMED, FIT),

@@ -94,6 +94,7 @@ REFUSED = {
     "pl.em_trace": [plot("em_trace", save="nowhere/a.png")],
     "pl.embedding": [plot("embedding", **options) for options in ON_CELLS],
     "pl.heatmap": [plot("heatmap", genes=[NO]), plot("heatmap", color=NO), plot("heatmap", layer=NO)],
+    "pl.heatmap_genes": [call("pl.heatmap_genes", genes=[NO]), call("pl.heatmap_genes", lineage=NO)],
     "pl.phase_portrait": [plot("phase_portrait", NO), plot("phase_portrait", "gene_0", color=NO)],
     "pl.proportions": [plot("proportions", NO), plot("proportions", spliced=NO)],
     "pl.time_against": [plot("time_against", NO)],
@@ -163,9 +164,9 @@ BROKEN = {
     ),
     "tl.velocity_embedding": ("velotime.tl._transitions", "arrows_made_of", call("tl.velocity_embedding")),
     "tl.velocity_graph": ("velotime.tl._velocity_graph", "_keep", call("tl.velocity_graph")),
-    "pl.velocity_arrows": ("velotime.pl._velocity", "finish", plot("velocity_arrows")),
-    "pl.velocity_grid": ("velotime.pl._velocity", "finish", plot("velocity_grid")),
-    "pl.velocity_stream": ("velotime.pl._velocity", "finish", plot("velocity_stream")),
+    "pl.velocity_arrows": ("velotime.pl._velocity", "finish_panels", plot("velocity_arrows")),
+    "pl.velocity_grid": ("velotime.pl._velocity", "finish_panels", plot("velocity_grid")),
+    "pl.velocity_stream": ("velotime.pl._velocity", "finish_panels", plot("velocity_stream")),
     "report.report": ("velotime.report._page", "render", call("report.report", "a.html")),
 }
 

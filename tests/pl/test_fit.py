@@ -32,6 +32,26 @@ def test_heatmap_is_the_kernel_mean_of_counts(drawn):
     np.testing.assert_allclose(image, expected, rtol=1e-5, atol=1e-7)
 
 
+def test_heatmap_genes_are_those_of_the_plot_in_its_order(forked):
+    ax = vt.pl.heatmap(forked, color="stage")
+    table = vt.pl.heatmap_genes(forked, n_groups=3)
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(table.index)
+    peaks = np.nanargmax(np.asarray(ax.images[0].get_array()), axis=1)
+    np.testing.assert_allclose(table["peak"], (peaks + 0.5) / 200)
+    assert table["group"].value_counts().to_dict() == {0: 4, 1: 4, 2: 4}
+    assert table["group"].is_monotonic_increasing
+
+
+def test_heatmap_of_a_lineage_shows_its_cells_only(forked):
+    own = (forked.obs["fit_lineage"] == "1").to_numpy()
+    image = np.asarray(vt.pl.heatmap(forked, ["gene_4"], lineage="1").images[0].get_array())[0]
+    alone = forked[own].copy()
+    expected = np.asarray(vt.pl.heatmap(alone, ["gene_4"]).images[0].get_array())[0]
+    np.testing.assert_allclose(image, expected)
+    with pytest.raises(vt.InputError, match=r"lineage '7' not found; available: \['0', '1'\]"):
+        vt.pl.heatmap(forked, lineage="7")
+
+
 def test_heatmap_chooses_genes_that_tell_most(drawn):
     ax = vt.pl.heatmap(drawn, n_genes=3)
     assert {label.get_text() for label in ax.get_yticklabels()} == {"gene_0", "gene_1", "gene_2"}

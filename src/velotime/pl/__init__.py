@@ -10,7 +10,7 @@ from velotime.compute import jit as _jit  # noqa: F401
 from velotime.pl._cells import embedding, time_against
 from velotime.pl._fit import arrow_evidence, em_trace, time_prior
 from velotime.pl._genes import along_time, phase_portrait
-from velotime.pl._heatmap import heatmap
+from velotime.pl._heatmap import heatmap, heatmap_genes
 from velotime.pl._proportions import proportions
 from velotime.pl._velocity import velocity_arrows, velocity_grid, velocity_stream
 
@@ -20,6 +20,7 @@ __all__ = [
     "em_trace",
     "embedding",
     "heatmap",
+    "heatmap_genes",
     "phase_portrait",
     "proportions",
     "time_against",

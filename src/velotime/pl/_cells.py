@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from velotime import _keys as keys
 from velotime._check import checked
 from velotime._status import InputError
 from velotime.data import Fitted
-from velotime.data.arguments import BASIS, COLUMN
-from velotime.pl._canvas.arguments import LEGEND, PLOT, ColorMap
+from velotime.data.arguments import COLUMN
+from velotime.pl._canvas.arguments import PLOT
 from velotime.pl._canvas.axes import (
     TIME_LABEL,
     find_basis,
@@ -26,50 +27,89 @@ from velotime.pl._canvas.axes import (
     require_column,
     tidy,
 )
-from velotime.pl._canvas.colors import color_cells, figure_size, point_size
+from velotime.pl._canvas.colors import point_size
+from velotime.pl._canvas.look import ON_CELLS, Look
+from velotime.pl._canvas.panels import finish_panels
 
 
-@checked(PLOT | {"color": COLUMN, "basis": BASIS, "cmap": ColorMap(), "legend_loc": LEGEND})
+@checked(ON_CELLS)
 def embedding(
     adata: AnnData,
     *,
-    color: str = keys.LATENT_TIME,
+    color: str | Sequence[str] = keys.LATENT_TIME,
     basis: str = "umap",
+    layer: str | None = None,
+    gene_symbols: str | None = None,
     cmap: str = "viridis",
+    vmin: float | str | None = None,
+    vmax: float | str | None = None,
+    palette: Sequence[str] | Mapping[str, str] | None = None,
+    size: float | None = None,
+    title: str | Sequence[str] | None = None,
+    figsize: Sequence[float] | None = None,
+    frameon: bool | None = None,
+    ncols: int = 4,
     legend_loc: str | None = "right margin",
-    ax: Axes | None = None,
+    ax: Axes | Sequence[Axes] | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
-) -> Axes | None:
-    """Cells on an embedding, coloured by latent time, by its standard deviation, or by any obs column.
+) -> Axes | list[Axes] | None:
+    """Cells on an embedding, coloured by latent time, by its standard deviation, by any obs columns or genes.
 
     Parameters
     ----------
     adata
         With an embedding; fitted with :func:`velotime.tl.recover_dynamics` where the colour is a result of the fit.
     color
-        An obs column: ``"latent_time"``, ``"latent_time_sd"``, ``"clusters"``, ...
+        Obs columns or genes that colour the cells: one, or a list with a panel each. Values of genes are those of
+        ``layer``, or of ``X`` (of ``raw`` where only that has the gene).
     basis
         Which ``obsm["X_<basis>"]``, or ``obsm["<basis>"]`` as of "spatial"; its first two columns.
+    layer
+        The layer of values of genes.
+    gene_symbols
+        The var column by which genes are named, where not by ``var_names``.
     cmap
         Colour map of numbers; perceptually uniform by default.
+    vmin, vmax
+        Ends of the colour scale: numbers, or quantiles in per cent as scanpy writes them, "p1" and "p99". By default
+        all but the extreme half per cents; latent time from 0 to 1.
+    palette
+        Colours of labels, in order or by label; by default those of ``uns["<color>_colors"]``.
+    size
+        Area of a point in points squared; smaller by default the more cells there are.
+    title
+        Title of the panel, or of each.
+    figsize
+        Width and height of the figure in inches.
+    frameon
+        False leaves the axes out.
+    ncols
+        Panels in a row.
     legend_loc
-        Where labels are named: "right margin", "on data" or None.
-    ax, show, save
+        Where labels are named: "right margin", "on data" or None, which leaves colour bars out too.
+    ax
+        Axes, one for each panel.
+    show, save
         As in scanpy.
+
+    Returns
+    -------
+    The axes, a list of them for a list of colours; None if the figure was shown.
 
     Raises
     ------
     InputError
         If there is no such basis or column.
     """
-    points = find_basis(adata, basis)
-    require_column(adata, color)
-    ax = open_axes(ax, size=figure_size(adata, color, legend_loc))
-    color_cells(ax, points, adata, color, cmap=cmap, legend_loc=legend_loc)
-    name_axes(ax, basis)
-    note_left_out(ax, np.asarray(~np.isfinite(points).all(axis=1)), "without coordinates left out")
-    return finish(ax, show=show, save=save)
+    look = Look(color, layer, gene_symbols, cmap, vmin, vmax, palette, size, title, figsize, frameon, ncols, legend_loc)
+    points, sources = find_basis(adata, basis), look.sources(adata)
+    axes = look.panels(ax, sources)
+    for k, (panel, source) in enumerate(zip(axes, sources, strict=True)):
+        look.draw(panel, points, source, k=k)
+        name_axes(panel, basis)
+        note_left_out(panel, np.asarray(~np.isfinite(points).all(axis=1)), "without coordinates left out")
+    return finish_panels(axes, one=isinstance(color, str), show=show, save=save, name="embedding")
 
 
 @checked(PLOT | {"column": COLUMN})
@@ -112,4 +152,4 @@ def time_against(
     ax.set(xlabel=name_column(column), ylabel=TIME_LABEL, ylim=(-0.02, 1.02))
     note_left_out(ax, ~np.isfinite(x), f"without {name_column(column)} left out")
     tidy([ax])
-    return finish(ax, show=show, save=save)
+    return finish(ax, show=show, save=save, name="time_against")

@@ -66,7 +66,7 @@ def time_prior(
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="upper right", fontsize=7, frameon=False)
     tidy([ax])
-    return finish(ax, show=show, save=save)
+    return finish(ax, show=show, save=save, name="time_prior")
 
 
 def _stack_lineages(ax: Axes, adata: AnnData, times: FloatArray, density: FloatArray) -> None:
@@ -145,7 +145,7 @@ def em_trace(
     ax.set_title(f"{record['status']} after {len(bound)} iterations", fontsize=9, loc="left")
     ax.spines["top"].set_visible(False)
     right.spines["top"].set_visible(False)
-    return finish(ax, show=show, save=save)
+    return finish(ax, show=show, save=save, name="em_trace")
 
 
 @checked(PLOT)
@@ -189,7 +189,7 @@ def arrow_evidence(
     ax.set_title(_verdict(adata), fontsize=9, loc="left")
     ax.legend(loc="upper left", fontsize=7, frameon=False)
     tidy([ax])
-    return finish(ax, show=show, save=save)
+    return finish(ax, show=show, save=save, name="arrow_evidence")
 
 
 def _symmetric_edges(evidence: FloatArray) -> FloatArray:

@@ -30,7 +30,7 @@ from velotime.pl._canvas.axes import (
     require_column,
     tidy,
 )
-from velotime.pl._canvas.colors import color_cells, figure_size, point_size
+from velotime.pl._canvas.colors import CellStyle, color_cells, figure_size, point_size
 from velotime.pl._canvas.panels import finish_panels, open_pairs, open_panels
 from velotime.pl._curves import WIDTH, Curve, gene_curves, gene_times, piece_means
 
@@ -106,7 +106,7 @@ def phase_portrait(
         _draw_portrait(panel, fitted, g, color, band=band)
         panel.set_title(name, loc="left")
     tidy(axes)
-    return finish_panels(axes, one=isinstance(gene, str), show=show, save=save)
+    return finish_panels(axes, one=isinstance(gene, str), show=show, save=save, name="phase_portrait")
 
 
 def _own_color(fitted: Fitted) -> str:
@@ -117,7 +117,7 @@ def _draw_portrait(ax: Axes, fitted: Fitted, g: int, color: str, *, band: bool) 
     u, s = (values[:, 0] for values in fitted.values([g]))
     curves = gene_curves(fitted, g)
     jitter = np.random.default_rng(0).uniform(-JITTER, JITTER, (len(u), 2)) * fitted.noise.counts
-    color_cells(ax, np.c_[s, u] + jitter, fitted.adata, color, alpha=0.6)
+    color_cells(ax, np.c_[s, u] + jitter, fitted.adata, color, CellStyle(alpha=0.6))
     for curve in curves:
         if band and curve.covariance is not None:
             _draw_band(ax, curve, curve.covariance)
@@ -243,7 +243,7 @@ def along_time(
         pair[0].set_title(name, loc="left")
         pair[1].set_xlabel(label)
         tidy(pair)
-    if finish(pairs[0][1], show=show, save=save) is None:
+    if finish(pairs[0][1], show=show, save=save, name="along_time") is None:
         return None
     return pairs[0] if isinstance(gene, str) else pairs
 
@@ -270,7 +270,8 @@ def _draw_counts(
     if color is None:
         ax.scatter(points[:, 0], points[:, 1], s=point_size(len(points)), color="0.75", linewidths=0, rasterized=True)
     else:
-        color_cells(ax, points, fitted.adata, color, alpha=0.6, legend_loc="right margin" if legend else None)
+        style = CellStyle(alpha=0.6, legend_loc="right margin" if legend else None)
+        color_cells(ax, points, fitted.adata, color, style)
 
 
 def _draw_along(ax: Axes, fitted: Fitted, curve: Curve, layer: int, values: tuple[FloatArray, FloatArray]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -13,16 +14,17 @@ from matplotlib.patches import Patch
 from scipy import sparse
 
 from velotime import _keys as keys
-from velotime._check import Names, Optional, Whole, checked
+from velotime._check import Names, Optional, Text, Whole, checked
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted, layer_sizes, read_block
-from velotime.data.arguments import COLUMN, LAYER
+from velotime.data.arguments import ADATA, COLUMN, LAYER
 from velotime.data.layers.names import layer_names
 from velotime.pl._canvas.arguments import PLOT, ColorMap
 from velotime.pl._canvas.axes import TIME_LABEL, find_gene, finish, open_axes, require_groups
 from velotime.pl._canvas.colors import MISSING, color_map, labels_of, palette_of
 
+LINEAGE = Optional(Text("the name of a lineage"))
 COLUMNS = 200  # times
 BANDWIDTH = 0.02  # of latent time: standard deviation of the kernel that averages cells
 LEAST_MASS = 0.9  # cells that a time needs around it: one, nearly
@@ -35,6 +37,7 @@ MOST_NAMES = 80  # genes beyond which names would not be read
         "genes": Optional(Names("names of genes")),
         "n_genes": Whole(1),
         "color": Optional(COLUMN),
+        "lineage": LINEAGE,
         "layer": LAYER,
         "cmap": ColorMap(),
     }
@@ -45,13 +48,14 @@ def heatmap(
     *,
     n_genes: int = 50,
     color: str | None = None,
+    lineage: str | None = None,
     layer: str | None = None,
     cmap: str = "viridis",
     ax: Axes | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
 ) -> Axes | None:
-    """Counts of genes along latent time, genes ordered by the time of their peak.
+    """Counts of genes along latent time, genes in the order of their peaks, as :func:`heatmap_genes` has it.
 
     Counts, not the fitted curve: ``sum_i w_i x_i / sum_i w_i l_i`` with x counts, l size factors and w a Gaussian
     kernel of latent time; every gene scaled to run from 0 to 1. Grey where there are no cells.
@@ -66,6 +70,9 @@ def heatmap(
         How many of them, where none are given.
     color
         An obs column of labels: the most common one at each time is shown above.
+    lineage
+        Only the cells of this lineage, each as probable as it is in it; all cells by default. The genes are those, and
+        in the order, of all cells, so that heatmaps of lineages can be laid side by side.
     layer
         The layer to show; that of the spliced counts by default.
     cmap
@@ -88,6 +95,8 @@ def heatmap(
         raise InputError("heatmap: no genes to show; give genes=[...] or n_genes of 1 or more.")
     values = _profiles(fitted, index, _layer(fitted, layer))
     order = np.argsort(np.nanargmax(values, axis=1), kind="stable")
+    if lineage is not None:
+        values = _profiles(fitted, index, _layer(fitted, layer), _weights(fitted, lineage))
     names = adata.var_names[index[order]]
     ax = open_axes(ax, size=(5.2, float(np.clip(1.2 + 0.115 * len(index), 2.4, 9.0))))
     image = ax.imshow(
@@ -106,8 +115,65 @@ def heatmap(
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_visible(False)
     if color is not None:
-        _draw_strip(ax, adata, color)
-    return finish(ax, show=show, save=save)
+        _draw_strip(ax, adata, color, _weights(fitted, lineage))
+    if lineage is not None:
+        ax.set_title(f"lineage {lineage}", loc="left")
+    return finish(ax, show=show, save=save, name="heatmap")
+
+
+@checked(
+    {
+        "adata": ADATA,
+        "genes": Optional(Names("names of genes")),
+        "n_genes": Whole(1),
+        "n_groups": Whole(1),
+        "lineage": LINEAGE,
+        "layer": LAYER,
+    }
+)
+def heatmap_genes(
+    adata: AnnData,
+    genes: Sequence[str] | None = None,
+    *,
+    n_genes: int = 50,
+    n_groups: int = 4,
+    lineage: str | None = None,
+    layer: str | None = None,
+) -> pd.DataFrame:
+    """The genes of :func:`heatmap` in its order, with the time of their peak and a group.
+
+    Parameters
+    ----------
+    adata
+        Fitted with :func:`velotime.tl.recover_dynamics`.
+    genes, n_genes, layer
+        As in :func:`heatmap`.
+    n_groups
+        Into which the genes are cut by the time of their peak, about as many genes in each: 0 peaks first.
+    lineage
+        Peaks among the cells of this lineage; of all cells by default, as in :func:`heatmap`.
+
+    Returns
+    -------
+    A row per gene, by name, in the order of the peaks: ``peak``, relative time, and ``group``.
+
+    Raises
+    ------
+    InputError
+        As :func:`heatmap`.
+    """
+    fitted = Fitted.of(adata).require("time")
+    index = (
+        _choose(adata, n_genes) if genes is None else np.array([find_gene(adata, gene) for gene in genes], dtype=int)
+    )
+    if len(index) == 0:
+        raise InputError("heatmap_genes: no genes; give genes=[...] or n_genes of 1 or more.")
+    peak = (
+        np.nanargmax(_profiles(fitted, index, _layer(fitted, layer), _weights(fitted, lineage)), axis=1) + 0.5
+    ) / COLUMNS
+    order = np.argsort(peak, kind="stable")
+    group = np.arange(len(order)) * min(n_groups, len(order)) // len(order)
+    return pd.DataFrame({"peak": peak[order], "group": group}, index=adata.var_names[index[order]])
 
 
 def _choose(adata: AnnData, n_genes: int) -> IntArray:
@@ -132,9 +198,25 @@ def _kernel(time: FloatArray) -> FloatArray:
     return np.asarray(np.exp(-0.5 * (apart / BANDWIDTH) ** 2))
 
 
-def _profiles(fitted: Fitted, genes: IntArray, layer: str) -> FloatArray:
+def _weights(fitted: Fitted, lineage: str | None) -> FloatArray:
+    """How much each cell counts, ``(cells,)``: as probable as it is in a lineage, or 1.
+
+    Raises
+    ------
+    InputError
+        If there is no such lineage.
+    """
+    if lineage is None:
+        return np.ones(fitted.adata.n_obs)
+    names = fitted.require("curves").lineage_names
+    if lineage not in names:
+        raise InputError(f"lineage {lineage!r} not found; available: {names}.")
+    return fitted.lineage_posterior[:, names.index(lineage)]
+
+
+def _profiles(fitted: Fitted, genes: IntArray, layer: str, cells: FloatArray | float = 1.0) -> FloatArray:
     """Means of the genes along time, scaled to run from 0 to 1, NaN where cells are few, ``(genes, times)``."""
-    weight = _kernel(fitted.latent_time)
+    weight = _kernel(fitted.latent_time) * cells
     values = sparse.csr_matrix(read_block(fitted.adata.layers[layer], genes))
     values.data = np.nan_to_num(values.data)
     mean = (values.T @ weight.T) / np.maximum(weight @ layer_sizes(fitted.adata, layer), 1e-300)
@@ -151,11 +233,11 @@ def _name_genes(ax: Axes, names: list[str]) -> None:
         ax.set(yticks=[], ylabel=f"{len(names):,} genes")
 
 
-def _draw_strip(ax: Axes, adata: AnnData, color: str) -> None:
+def _draw_strip(ax: Axes, adata: AnnData, color: str, cells: FloatArray) -> None:
     """The most common label at each time, in a strip above, with a legend; grey where most cells have none."""
     labels, codes = labels_of(adata, color)
     palette = palette_of(adata, color, labels)
-    weight = _kernel(Fitted.of(adata).latent_time)
+    weight = _kernel(Fitted.of(adata).latent_time) * cells
     shares = np.stack([weight[:, codes == k].sum(axis=1) for k in (*range(len(labels)), -1)])  # no label comes last
     commonest = np.where(weight.sum(axis=1) < LEAST_MASS, len(labels), shares.argmax(axis=0))
     pixels = np.array([to_rgb(color) for color in (*palette.values(), MISSING)])[commonest]

@@ -72,7 +72,7 @@ def proportions(
     ax.tick_params(axis="y", length=0)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8, borderaxespad=0.1)
-    return finish(ax, show=show, save=save)
+    return finish(ax, show=show, save=save, name="proportions")
 
 
 def _totals(adata: AnnData, names: tuple[str, str]) -> dict[str, FloatArray]:

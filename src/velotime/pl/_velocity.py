@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,9 @@ from velotime._check import Number, Whole, checked
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
 from velotime.data import has_arrows, leaves_as_it_was, read_derived, short_name
-from velotime.data.arguments import BASIS, COLUMN
-from velotime.pl._canvas.arguments import LEGEND, PLOT, ColorMap
-from velotime.pl._canvas.axes import find_basis, finish, name_axes, note_left_out, open_axes, require_column
-from velotime.pl._canvas.colors import color_cells, figure_size
+from velotime.pl._canvas.axes import find_basis, name_axes, note_left_out
+from velotime.pl._canvas.look import ON_CELLS, Look
+from velotime.pl._canvas.panels import finish_panels
 from velotime.pl._grid import Field, velocity_field
 from velotime.tl import velocity_embedding, velocity_graph
 
@@ -26,7 +26,6 @@ LONGEST = 95  # percentile of the lengths that is drawn as one spacing: a few lo
 ROOM = 0.06  # of the range of the cells, left around them
 ARROW_LENGTH = 0.05  # of the embedding's width, for the same percentile of single cells
 
-ON_CELLS = PLOT | {"color": COLUMN, "basis": BASIS, "cmap": ColorMap(), "legend_loc": LEGEND}
 SMOOTH = Number(0, open_least=True)
 MIN_DENSITY = Number(0, 1, open_most=True)
 
@@ -37,16 +36,26 @@ def velocity_stream(
     adata: AnnData,
     *,
     basis: str = "umap",
-    color: str = keys.LATENT_TIME,
+    color: str | Sequence[str] = keys.LATENT_TIME,
     density: float = 1.2,
     smooth: float = 1.0,
     min_density: float = 0.05,
+    layer: str | None = None,
+    gene_symbols: str | None = None,
     cmap: str = "viridis",
+    vmin: float | str | None = None,
+    vmax: float | str | None = None,
+    palette: Sequence[str] | Mapping[str, str] | None = None,
+    size: float | None = None,
+    title: str | Sequence[str] | None = None,
+    figsize: Sequence[float] | None = None,
+    frameon: bool | None = None,
+    ncols: int = 4,
     legend_loc: str | None = "right margin",
-    ax: Axes | None = None,
+    ax: Axes | Sequence[Axes] | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
-) -> Axes | None:
+) -> Axes | list[Axes] | None:
     """Streamlines of velocity over the cells of an embedding; lines are wider where velocity is larger.
 
     Streamlines run through the mean of the velocities around each place, and suggest a certainty which single cells
@@ -57,34 +66,67 @@ def velocity_stream(
     adata
         Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing or
         of another fit.
+    color
+        Obs columns or genes that colour the cells: one, or a list with a panel each. Values of genes are those of
+        ``layer``, or of ``X`` (of ``raw`` where only that has the gene).
     basis
         Which ``obsm["X_<basis>"]``, or ``obsm["<basis>"]`` as of "spatial"; its first two columns.
-    color
-        An obs column that colours the cells.
+    layer
+        The layer of values of genes.
+    gene_symbols
+        The var column by which genes are named, where not by ``var_names``.
     density
         How close streamlines are; matplotlib's.
     smooth
         Standard deviation of the kernel that averages velocities, in fiftieths of the embedding's width.
     min_density
         Where cells are fewer than this share of the densest places, nothing is drawn.
-    cmap, legend_loc
-        As in :func:`embedding`.
-    ax, show, save
+    cmap
+        Colour map of numbers; perceptually uniform by default.
+    vmin, vmax
+        Ends of the colour scale: numbers, or quantiles in per cent as scanpy writes them, "p1" and "p99". By default
+        all but the extreme half per cents; latent time from 0 to 1.
+    palette
+        Colours of labels, in order or by label; by default those of ``uns["<color>_colors"]``.
+    size
+        Area of a point in points squared; smaller by default the more cells there are.
+    title
+        Title of the panel, or of each.
+    figsize
+        Width and height of the figure in inches.
+    frameon
+        False leaves the axes out.
+    ncols
+        Panels in a row.
+    legend_loc
+        Where labels are named: "right margin", "on data" or None, which leaves colour bars out too.
+    ax
+        Axes, one for each panel.
+    show, save
         As in scanpy.
+
+    Returns
+    -------
+    The axes, a list of them for a list of colours; None if the figure was shown.
 
     Raises
     ------
     InputError
         If there is no such basis or column, or nothing is fitted.
     """
+    look = Look(color, layer, gene_symbols, cmap, vmin, vmax, palette, size, title, figsize, frameon, ncols, legend_loc)
     moving = _Moving.of(adata, basis)
     field = moving.field(n_grid=STREAM_GRID, smooth=smooth, min_density=min_density)
-    ax = _draw_cells(adata, moving, color, ax=ax, cmap=cmap, legend_loc=legend_loc)
+    axes = _draw_cells(adata, moving, look, ax)
     speed = np.nan_to_num(field.speed)
     width = 0.4 + 1.2 * np.minimum(speed / max(_typical(speed[field.crowded]), 1e-300), 1)
     u, v = np.ma.masked_invalid(field.velocity[..., 0]), np.ma.masked_invalid(field.velocity[..., 1])
-    ax.streamplot(field.x, field.y, u, v, density=density, color="black", linewidth=width, arrowsize=0.9, zorder=4)
-    return _close(ax, moving, basis, show=show, save=save)
+    for panel in axes:
+        panel.streamplot(
+            field.x, field.y, u, v, density=density, color="black", linewidth=width, arrowsize=0.9, zorder=4
+        )
+        _close(panel, moving, basis)
+    return finish_panels(axes, one=isinstance(color, str), show=show, save=save, name="velocity_stream")
 
 
 @checked(ON_CELLS | {"n_grid": Whole(2), "smooth": SMOOTH, "min_density": MIN_DENSITY})
@@ -93,16 +135,26 @@ def velocity_grid(
     adata: AnnData,
     *,
     basis: str = "umap",
-    color: str = keys.LATENT_TIME,
+    color: str | Sequence[str] = keys.LATENT_TIME,
     n_grid: int = 28,
     smooth: float = 0.6,
     min_density: float = 0.15,
+    layer: str | None = None,
+    gene_symbols: str | None = None,
     cmap: str = "viridis",
+    vmin: float | str | None = None,
+    vmax: float | str | None = None,
+    palette: Sequence[str] | Mapping[str, str] | None = None,
+    size: float | None = None,
+    title: str | Sequence[str] | None = None,
+    figsize: Sequence[float] | None = None,
+    frameon: bool | None = None,
+    ncols: int = 4,
     legend_loc: str | None = "right margin",
-    ax: Axes | None = None,
+    ax: Axes | Sequence[Axes] | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
-) -> Axes | None:
+) -> Axes | list[Axes] | None:
     """Mean velocity on a regular grid over the cells of an embedding.
 
     Parameters
@@ -110,36 +162,65 @@ def velocity_grid(
     adata
         Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing or
         of another fit.
+    color
+        Obs columns or genes that colour the cells: one, or a list with a panel each. Values of genes are those of
+        ``layer``, or of ``X`` (of ``raw`` where only that has the gene).
     basis
         Which ``obsm["X_<basis>"]``, or ``obsm["<basis>"]`` as of "spatial"; its first two columns.
-    color
-        An obs column that colours the cells.
+    layer
+        The layer of values of genes.
+    gene_symbols
+        The var column by which genes are named, where not by ``var_names``.
     n_grid
         Grid points along each axis.
     smooth
         Standard deviation of the kernel that averages velocities, in spacings of the grid.
     min_density
         Where cells are fewer than this share of the densest places, nothing is drawn.
-    cmap, legend_loc
-        As in :func:`embedding`.
-    ax, show, save
+    cmap
+        Colour map of numbers; perceptually uniform by default.
+    vmin, vmax
+        Ends of the colour scale: numbers, or quantiles in per cent as scanpy writes them, "p1" and "p99". By default
+        all but the extreme half per cents; latent time from 0 to 1.
+    palette
+        Colours of labels, in order or by label; by default those of ``uns["<color>_colors"]``.
+    size
+        Area of a point in points squared; smaller by default the more cells there are.
+    title
+        Title of the panel, or of each.
+    figsize
+        Width and height of the figure in inches.
+    frameon
+        False leaves the axes out.
+    ncols
+        Panels in a row.
+    legend_loc
+        Where labels are named: "right margin", "on data" or None, which leaves colour bars out too.
+    ax
+        Axes, one for each panel.
+    show, save
         As in scanpy.
+
+    Returns
+    -------
+    The axes, a list of them for a list of colours; None if the figure was shown.
 
     Raises
     ------
     InputError
         If there is no such basis or column, or nothing is fitted.
     """
-    if n_grid < 2:
-        raise InputError(f"velocity_grid(n_grid={n_grid}): must be 2 or more.")
+    look = Look(color, layer, gene_symbols, cmap, vmin, vmax, palette, size, title, figsize, frameon, ncols, legend_loc)
     moving = _Moving.of(adata, basis)
     field = moving.field(n_grid=n_grid, smooth=smooth, min_density=min_density)
-    ax = _draw_cells(adata, moving, color, ax=ax, cmap=cmap, legend_loc=legend_loc)
+    axes = _draw_cells(adata, moving, look, ax)
     rows, columns = np.nonzero(field.crowded)
     at = np.c_[field.x[columns], field.y[rows]]
     spacing = min(field.x[1] - field.x[0], field.y[1] - field.y[0])
-    _draw_arrows(ax, at, field.velocity[rows, columns], length=1.3 * spacing, width=0.004)
-    return _close(ax, moving, basis, show=show, save=save)
+    for panel in axes:
+        _draw_arrows(panel, at, field.velocity[rows, columns], length=1.3 * spacing, width=0.004)
+        _close(panel, moving, basis)
+    return finish_panels(axes, one=isinstance(color, str), show=show, save=save, name="velocity_grid")
 
 
 @checked(ON_CELLS | {"max_arrows": Whole(1)})
@@ -148,14 +229,24 @@ def velocity_arrows(
     adata: AnnData,
     *,
     basis: str = "umap",
-    color: str = keys.LATENT_TIME,
+    color: str | Sequence[str] = keys.LATENT_TIME,
     max_arrows: int = 800,
+    layer: str | None = None,
+    gene_symbols: str | None = None,
     cmap: str = "viridis",
+    vmin: float | str | None = None,
+    vmax: float | str | None = None,
+    palette: Sequence[str] | Mapping[str, str] | None = None,
+    size: float | None = None,
+    title: str | Sequence[str] | None = None,
+    figsize: Sequence[float] | None = None,
+    frameon: bool | None = None,
+    ncols: int = 4,
     legend_loc: str | None = "right margin",
-    ax: Axes | None = None,
+    ax: Axes | Sequence[Axes] | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
-) -> Axes | None:
+) -> Axes | list[Axes] | None:
     """Velocity of single cells on an embedding.
 
     Parameters
@@ -163,31 +254,60 @@ def velocity_arrows(
     adata
         Fitted. The velocity graph and its projection on this basis are computed, and stored, where they are missing or
         of another fit.
+    color
+        Obs columns or genes that colour the cells: one, or a list with a panel each. Values of genes are those of
+        ``layer``, or of ``X`` (of ``raw`` where only that has the gene).
     basis
         Which ``obsm["X_<basis>"]``, or ``obsm["<basis>"]`` as of "spatial"; its first two columns.
-    color
-        An obs column that colours the cells.
+    layer
+        The layer of values of genes.
+    gene_symbols
+        The var column by which genes are named, where not by ``var_names``.
     max_arrows
         Of more cells than this, evenly chosen ones get an arrow: more cannot be told apart.
-    cmap, legend_loc
-        As in :func:`embedding`.
-    ax, show, save
+    cmap
+        Colour map of numbers; perceptually uniform by default.
+    vmin, vmax
+        Ends of the colour scale: numbers, or quantiles in per cent as scanpy writes them, "p1" and "p99". By default
+        all but the extreme half per cents; latent time from 0 to 1.
+    palette
+        Colours of labels, in order or by label; by default those of ``uns["<color>_colors"]``.
+    size
+        Area of a point in points squared; smaller by default the more cells there are.
+    title
+        Title of the panel, or of each.
+    figsize
+        Width and height of the figure in inches.
+    frameon
+        False leaves the axes out.
+    ncols
+        Panels in a row.
+    legend_loc
+        Where labels are named: "right margin", "on data" or None, which leaves colour bars out too.
+    ax
+        Axes, one for each panel.
+    show, save
         As in scanpy.
+
+    Returns
+    -------
+    The axes, a list of them for a list of colours; None if the figure was shown.
 
     Raises
     ------
     InputError
         If there is no such basis or column, or nothing is fitted.
     """
-    if max_arrows < 1:
-        raise InputError(f"velocity_arrows(max_arrows={max_arrows}): must be 1 or more.")
+    look = Look(color, layer, gene_symbols, cmap, vmin, vmax, palette, size, title, figsize, frameon, ncols, legend_loc)
     moving = _Moving.of(adata, basis)
-    ax = _draw_cells(adata, moving, color, ax=ax, cmap=cmap, legend_loc=legend_loc)
+    axes = _draw_cells(adata, moving, look, ax)
     cells = np.flatnonzero(moving.whole)
     cells = cells[np.linspace(0, len(cells) - 1, min(max_arrows, len(cells))).astype(int)]
     length = ARROW_LENGTH * float(np.ptp(moving.points[moving.whole], axis=0).min())
-    _draw_arrows(ax, moving.points[cells], moving.velocity[cells], length=length, width=0.0022)
-    return _close(ax, moving, basis, show=show, save=save)
+    for panel in axes:
+        _draw_arrows(panel, moving.points[cells], moving.velocity[cells], length=length, width=0.0022)
+        _close(panel, moving, basis)
+    return finish_panels(axes, one=isinstance(color, str), show=show, save=save, name="velocity_arrows")
 
 
 @dataclass(frozen=True)
@@ -225,14 +345,13 @@ def _project(adata: AnnData, basis: str) -> None:
     velocity_embedding(adata, basis=basis)
 
 
-def _draw_cells(
-    adata: AnnData, moving: _Moving, color: str, *, ax: Axes | None, cmap: str, legend_loc: str | None
-) -> Axes:
-    """The cells, pale under what is drawn over them."""
-    require_column(adata, color)
-    ax = open_axes(ax, size=figure_size(adata, color, legend_loc))
-    color_cells(ax, moving.points, adata, color, cmap=cmap, alpha=0.5, legend_loc=legend_loc)
-    return ax
+def _draw_cells(adata: AnnData, moving: _Moving, look: Look, ax: Axes | Sequence[Axes] | None) -> list[Axes]:
+    """The cells of each panel, pale under what is drawn over them."""
+    sources = look.sources(adata)
+    axes = look.panels(ax, sources)
+    for k, (panel, source) in enumerate(zip(axes, sources, strict=True)):
+        look.draw(panel, moving.points, source, alpha=0.5, k=k)
+    return axes
 
 
 def _typical(lengths: FloatArray) -> float:
@@ -247,7 +366,8 @@ def _draw_arrows(ax: Axes, at: FloatArray, velocity: FloatArray, *, length: floa
     ax.quiver(*at.T, *velocity.T, angles="xy", scale_units="xy", scale=typical / length, width=width, zorder=4)
 
 
-def _close(ax: Axes, moving: _Moving, basis: str, *, show: bool | None, save: str | Path | None) -> Axes | None:
+def _close(ax: Axes, moving: _Moving, basis: str) -> None:
+    """Names, limits, and how many cells are not drawn."""
     name_axes(ax, basis)
     placed = np.isfinite(moving.points).all(axis=1)
     low, high = moving.points[placed].min(axis=0), moving.points[placed].max(axis=0)
@@ -255,4 +375,3 @@ def _close(ax: Axes, moving: _Moving, basis: str, *, show: bool | None, save: st
     ax.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
     what = "velocity" if placed.all() else "coordinates or velocity"
     note_left_out(ax, ~moving.whole, f"without {what} left out")
-    return finish(ax, show=show, save=save)

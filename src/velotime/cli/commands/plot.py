@@ -38,17 +38,19 @@ def _heatmap(adata: AnnData, genes: list[str], color: str | None, basis: str, pa
 
 
 def _cells(adata: AnnData, genes: list[str], color: str | None, basis: str, path: Path) -> None:
-    del genes
     from velotime import pl
 
-    pl.embedding(adata, color=color or "latent_time", basis=basis, save=path, show=False)
+    pl.embedding(
+        adata, color=[*genes, *([color] if color else [])] or "latent_time", basis=basis, save=path, show=False
+    )
 
 
 def _stream(adata: AnnData, genes: list[str], color: str | None, basis: str, path: Path) -> None:
-    del genes
     from velotime import pl
 
-    pl.velocity_stream(adata, color=color or "latent_time", basis=basis, save=path, show=False)
+    pl.velocity_stream(
+        adata, color=[*genes, *([color] if color else [])] or "latent_time", basis=basis, save=path, show=False
+    )
 
 
 KINDS: dict[str, Callable[[AnnData, list[str], str | None, str, Path], None]] = {

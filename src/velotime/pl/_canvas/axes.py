@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from matplotlib.axes import Axes
+from scanpy import settings
 
 from velotime import _keys as keys
 from velotime._status import InputError
@@ -46,15 +47,19 @@ def open_axes(ax: Axes | None, *, size: tuple[float, float] = (4.0, 3.2)) -> Axe
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
 
 
-def finish(ax: Axes, *, show: bool | None, save: str | Path | None) -> Axes | None:
-    """Save and show as asked; the axes come back unless they were shown.
+def finish(ax: Axes, *, show: bool | None, save: str | Path | None, name: str = "velotime") -> Axes | None:
+    """Save and show as asked, or as scanpy's settings say; the axes come back unless they were shown.
 
-    ``show=None`` shows a figure if nothing is saved and the backend is interactive.
+    ``show=None`` shows a figure if nothing is saved and the backend is interactive. With ``sc.settings.autosave`` a
+    figure without a path of its own goes to ``sc.settings.figdir`` under the ``name`` of the plot.
     """
+    if save is None and settings.autosave:
+        settings.figdir.mkdir(parents=True, exist_ok=True)
+        save = settings.figdir / f"{name}{settings.plot_suffix}.{settings.file_format_figs}"
     if save is not None:
         _save(ax, Path(save))
     if show is None:
-        show = save is None and plt.isinteractive()
+        show = save is None and plt.isinteractive() and settings.autoshow
     if show:
         plt.show()
         return None
@@ -69,8 +74,9 @@ def _save(ax: Axes, path: Path) -> None:
     if path.suffix.lstrip(".").lower() not in supported:
         raise InputError(f"save={str(path)!r}: the name must end in one of {sorted(supported)}, preceded by a dot.")
     partial = path.with_name(f".{os.getpid()}.{path.name}")
+    asked = plt.rcParams["savefig.dpi"]  # scanpy.set_figure_params sets it
     try:
-        ax.figure.figure.savefig(partial, dpi=DPI)
+        ax.figure.figure.savefig(partial, dpi=DPI if asked == "figure" else asked)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -21,27 +23,55 @@ from velotime._types import FloatArray
 from velotime.pl._canvas.axes import is_categorical, name_column, require_column
 
 MISSING = "lightgray"
-# Told apart by the colour-blind (Okabe and Ito), and other than those of scanpy, which clusters have.
+# Both told apart by the colour-blind: strong ones (Okabe and Ito), and pale ones (Tol, "light").
 LINEAGE_PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+PALE_PALETTE = ["#77aadd", "#ee8866", "#eedd88", "#ffaabb", "#44bb99", "#99ddff", "#bbcc33", "#aaaa00", "#dddddd"]
 LEGEND_ROWS = 14  # labels per column of the legend
-LEGENDS = ("right margin", "on data", None)
 
 
 def default_palette(n: int) -> list[str]:
-    """Colours that scanpy would give ``n`` labels."""
-    for palette in (palettes.default_20, palettes.default_28, palettes.default_102):
+    """Colours of ``n`` labels: pale ones for few, which the strong ones of lineages stand out from; else scanpy's."""
+    for palette in (PALE_PALETTE, palettes.default_20, palettes.default_28, palettes.default_102):
         if n <= len(palette):
             return list(palette[:n])
     return [palettes.default_102[k % len(palettes.default_102)] for k in range(n)]
 
 
-def palette_of(adata: AnnData, column: str, labels: list[str]) -> dict[str, str]:
-    """Colour of each label: ``uns["<column>_colors"]`` where it has enough; else scanpy's, or those of lineages."""
+def palette_of(
+    adata: AnnData, column: str, labels: list[str], palette: Sequence[str] | Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Colour of each label: as given, or ``uns["<column>_colors"]`` where it has enough; else ours.
+
+    Raises
+    ------
+    InputError
+        If a palette is given that is too short, or lacks a label.
+    """
+    if palette is not None:
+        return _given_palette(palette, labels)
     given = list(adata.uns.get(f"{column}_colors", []))
     if len(given) < len(labels) or not all(is_color_like(color) for color in given):
         own = column == keys.LINEAGE and len(labels) <= len(LINEAGE_PALETTE)
         given = LINEAGE_PALETTE if own else default_palette(len(labels))
     return dict(zip(labels, given, strict=False))
+
+
+def _keep_palette(adata: AnnData, column: str, colors: list[str], *, given: bool) -> None:
+    """As scanpy, so that other plots of the same labels, scanpy's too, have the same colours."""
+    slot = f"{column}_colors"
+    if not adata.is_view and column != keys.LINEAGE and (given or len(adata.uns.get(slot, [])) < len(colors)):
+        adata.uns[slot] = colors
+
+
+def _given_palette(palette: Sequence[str] | Mapping[str, str], labels: list[str]) -> dict[str, str]:
+    if isinstance(palette, Mapping):
+        missing = [label for label in labels if label not in palette]
+        if missing:
+            raise InputError(f"palette: no colour for {missing}; give one for each of {labels}.")
+        return {label: palette[label] for label in labels}
+    if len(palette) < len(labels):
+        raise InputError(f"palette: {len(palette)} colours for {len(labels)} labels; give one for each.")
+    return dict(zip(labels, palette, strict=False))
 
 
 def labels_of(adata: AnnData, column: str) -> tuple[list[str], Any]:
@@ -63,59 +93,74 @@ def point_size(n: int) -> float:
     return float(np.clip(20_000 / max(n, 1), 0.5, 18.0))
 
 
-def color_cells(
-    ax: Axes,
-    points: FloatArray,
-    adata: AnnData,
-    column: str,
-    *,
-    cmap: str = "viridis",
-    alpha: float = 1.0,
-    legend_loc: str | None = "right margin",
-) -> None:
+@dataclass(frozen=True)
+class CellStyle:
+    """How cells are coloured: the arguments of plots under the same names, and the colour bar's label."""
+
+    cmap: str = "viridis"
+    vmin: float | str | None = None
+    vmax: float | str | None = None
+    palette: Sequence[str] | Mapping[str, str] | None = None
+    size: float | None = None
+    alpha: float = 1.0
+    legend_loc: str | None = "right margin"
+    label: str | None = None
+
+
+def color_cells(ax: Axes, points: FloatArray, adata: AnnData, column: str, style: CellStyle) -> None:
     """Scatter the cells, coloured by an obs column, with a legend or a colour bar; a row of NaN is not drawn."""
     require_column(adata, column)
-    if legend_loc not in LEGENDS:
-        raise InputError(f"legend_loc={legend_loc!r}: must be one of {LEGENDS}.")
-    style: dict[str, Any] = {
-        "s": point_size(len(points)),
-        "alpha": alpha,
+    drawn: dict[str, Any] = {
+        "s": point_size(len(points)) if style.size is None else style.size,
+        "alpha": style.alpha,
         "linewidths": 0,
         "rasterized": True,
         "plotnonfinite": True,
     }
     if not is_categorical(adata, column):
-        _color_numbers(ax, points, adata, column, cmap=cmap, bar=legend_loc is not None, style=style)
+        _color_numbers(ax, points, adata, column, style, drawn)
         return
     labels, codes = labels_of(adata, column)
-    palette = palette_of(adata, column, labels)
+    palette = palette_of(adata, column, labels, style.palette)
+    _keep_palette(adata, column, list(palette.values()), given=style.palette is not None)
     lookup = np.array([*palette.values(), MISSING], dtype=object)
-    ax.scatter(points[:, 0], points[:, 1], c=list(lookup[codes]), **style)
+    ax.scatter(points[:, 0], points[:, 1], c=list(lookup[codes]), **drawn)
     present = [label for k, label in enumerate(labels) if np.any(codes == k)]
-    if legend_loc == "on data":
+    if style.legend_loc == "on data":
         _label_groups(ax, points, labels, codes)
-    elif legend_loc is not None:
+    elif style.legend_loc is not None:
         _legend(ax, {label: palette[label] for label in present}, name_column(column))
 
 
 def _color_numbers(
-    ax: Axes, points: FloatArray, adata: AnnData, column: str, *, cmap: str, bar: bool, style: dict[str, Any]
+    ax: Axes, points: FloatArray, adata: AnnData, column: str, style: CellStyle, drawn: dict[str, Any]
 ) -> None:
     """Latent time runs from 0 to 1; of other columns the colours span all but the extreme half per cents."""
     values = np.asarray(adata.obs[column], dtype=float)
     there = values[np.isfinite(values)]
-    low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
-    low, high = {keys.LATENT_TIME: (0.0, 1.0), keys.LATENT_TIME_SD: (0.0, high)}.get(column, (low, high))
-    drawn = ax.scatter(points[:, 0], points[:, 1], c=values, cmap=color_map(cmap), vmin=low, vmax=high, **style)
-    if not bar:
+    low, high = _limits(there, column, style)
+    dots = ax.scatter(points[:, 0], points[:, 1], c=values, cmap=color_map(style.cmap), vmin=low, vmax=high, **drawn)
+    if style.legend_loc is None:
         return
     beyond = bool(np.any(there < low)), bool(np.any(there > high))
     extend = {(True, True): "both", (True, False): "min", (False, True): "max", (False, False): "neither"}[beyond]
-    scale = ax.figure.colorbar(drawn, ax=ax, extend=extend, extendfrac=0.03, aspect=25, fraction=0.06, pad=0.02)
-    scale.set_label(name_column(column))
+    scale = ax.figure.colorbar(dots, ax=ax, extend=extend, extendfrac=0.03, aspect=25, fraction=0.06, pad=0.02)
+    scale.set_label(style.label or name_column(column))
     if scale.solids is not None:
         scale.solids.set_alpha(1)  # the map as it is, though points are paler
     scale.outline.set_visible(False)
+
+
+def _limits(values: FloatArray, column: str, style: CellStyle) -> tuple[float, float]:
+    """Ends of the colour scale: those given, numbers or quantiles "p99"; else usual ones."""
+    low, high = np.quantile(values, [0.005, 0.995]) if len(values) else (0.0, 1.0)
+    usual = {keys.LATENT_TIME: (0.0, 1.0), keys.LATENT_TIME_SD: (0.0, high)}.get(column, (low, high))
+    ends = []
+    for given, otherwise in zip((style.vmin, style.vmax), usual, strict=True):
+        if isinstance(given, str):
+            given = np.quantile(values, float(given[1:]) / 100) if len(values) else None
+        ends.append(float(otherwise if given is None else given))
+    return ends[0], max(ends)
 
 
 def color_map(name: str) -> Any:

@@ -64,9 +64,9 @@ def open_pairs(
 
 
 def finish_panels(
-    axes: list[Axes], *, one: bool, show: bool | None, save: str | Path | None
+    axes: list[Axes], *, one: bool, show: bool | None, save: str | Path | None, name: str
 ) -> Axes | list[Axes] | None:
     """Save and show as asked; the axes come back unless they were shown."""
-    if finish(axes[0], show=show, save=save) is None:
+    if finish(axes[0], show=show, save=save, name=name) is None:
         return None
     return axes[0] if one else axes
