@@ -12,6 +12,7 @@ from velotime._status import FitError, InputError, InputWarning, Status, Unclear
 if TYPE_CHECKING:
     from velotime import get, metrics, pl, pp, read, simulation, tl
     from velotime.inference import (
+        ArrayBackend,
         Ends,
         ExactTimes,
         ExplicitTimes,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArrayBackend",
     "Ends",
     "ExactTimes",
     "ExplicitTimes",

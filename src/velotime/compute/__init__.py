@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from velotime.compute.arrays import ArrayBackend
 from velotime.compute.backend import LEAST_VARIANCE, Backend, CurveTargets
 from velotime.compute.layers import Layer, ScoreTables, SweepModel, pad_states
 from velotime.compute.matrix import Matrix, as_array
@@ -15,6 +16,7 @@ from velotime.compute.threads import on_all_cores
 __all__ = [
     "LEAST_VARIANCE",
     "NUMBA",
+    "ArrayBackend",
     "Backend",
     "CentredSums",
     "CurveTargets",

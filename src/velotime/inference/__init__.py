@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from velotime.compute import ArrayBackend
 from velotime.inference.em import Progress, Trace, Watcher
 from velotime.inference.evidence.agreement import Agreement
 from velotime.inference.evidence.arrow import Arrow
@@ -42,6 +43,7 @@ __all__ = [
     "NO_LABEL",
     "POOLED",
     "Agreement",
+    "ArrayBackend",
     "Arrow",
     "AtTimes",
     "CellLabels",

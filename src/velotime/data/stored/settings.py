@@ -11,6 +11,7 @@ import numpy as np
 from velotime import inference
 
 KINDS = (
+    inference.ArrayBackend,
     inference.Ends,
     inference.ExactTimes,
     inference.ExplicitTimes,

@@ -11,6 +11,7 @@ from numpy.random import Generator
 
 from velotime._check import Either, Instance, Number, OneOf, Optional, Rule, Settings, Whole
 from velotime._types import IntArray
+from velotime.compute import ArrayBackend
 from velotime.inference.em import Schedule, Watcher, watch_nothing
 from velotime.inference.evidence.agreement import agreement
 from velotime.inference.heldout.comparison import Comparison, compare_kinds
@@ -75,6 +76,9 @@ class SoftEM(Settings):
         Cells at most on which EM runs from hot to cold, ``50000`` by default. Of more, as many are drawn at random, and
         all cells go through a few last iterations: the curves are then nearly where they would have come with all. None
         means all from the beginning.
+    backend
+        What computes the passes over all cells: the compiled code on this machine's cores by default, or
+        ``ArrayBackend(...)``, PyTorch or CuPy on a GPU.
     hottest
         Temperature at which the annealing begins, 10 by default; 1 means no annealing.
     annealing
@@ -105,6 +109,7 @@ class SoftEM(Settings):
     prior: TimePrior = field(default_factory=LearnedPrior)
     n_times: int = 64
     max_cells: int | None = 50_000
+    backend: ArrayBackend | None = None
     hottest: float = 10.0
     annealing: int = 16
     max_iterations: int = 40
@@ -124,6 +129,7 @@ class SoftEM(Settings):
         "prior": Instance(TimePrior, "LearnedPrior(), UniformPrior() or FixedPrior(...)"),
         "n_times": Whole(8),
         "max_cells": Optional(Whole(20)),
+        "backend": Optional(Instance(ArrayBackend, "ArrayBackend(...)")),
         "hottest": Number(1, cure="1 means no annealing. The default is 10."),
         "annealing": Whole(0),
         "max_iterations": Whole(1),
@@ -314,6 +320,7 @@ class SoftEM(Settings):
 
     def _problem(self, cells: Cells, n_lineages: int) -> SoftProblem:
         states = States.grid(self.n_times, n_lineages)
+        states = states if self.backend is None else replace(states, backend=self.backend)
         half = self.annealing // 2
         return SoftProblem(
             cells,
