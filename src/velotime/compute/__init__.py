@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from velotime.compute.arrays import ArrayBackend
 from velotime.compute.backend import LEAST_VARIANCE, Backend, CurveTargets
+from velotime.compute.blocks import Block, Blocks, LocalBlocks, Task, pairwise_sum, split, take_rows
 from velotime.compute.layers import Layer, ScoreTables, SweepModel, pad_states
 from velotime.compute.matrix import Matrix, as_array
 from velotime.compute.numba import NUMBA
@@ -18,17 +19,21 @@ __all__ = [
     "NUMBA",
     "ArrayBackend",
     "Backend",
+    "Block",
+    "Blocks",
     "CentredSums",
     "CurveTargets",
     "Edges",
     "GaussianComponents",
     "Layer",
     "LayerSums",
+    "LocalBlocks",
     "Matrix",
     "NormalMixtures",
     "ScoreTables",
     "Sums",
     "SweepModel",
+    "Task",
     "accumulate_gaussian",
     "as_array",
     "edge_cosines",
@@ -36,5 +41,8 @@ __all__ = [
     "mixture_quantiles",
     "on_all_cores",
     "pad_states",
+    "pairwise_sum",
     "responsibilities",
+    "split",
+    "take_rows",
 ]

@@ -7,6 +7,9 @@ from velotime.compute import jit as _jit  # noqa: F401
 
 # isort: split
 
+from velotime.data.blocks.reading import tables_in_memory
+from velotime.data.blocks.sources import blocks_of_rows, lazily, open_blocks
+from velotime.data.blocks.summary import Summary, dispersions
 from velotime.data.embeddings import embed, embedding_points, list_embeddings, short_name
 from velotime.data.files import check_folder, check_output, write_file, write_page, write_table
 from velotime.data.fitted import Fitted, require_fit
@@ -26,7 +29,7 @@ from velotime.data.formats import (
     read_zarr,
 )
 from velotime.data.labels import check_genes, other_names, read_labels
-from velotime.data.layers.doubts import doubts_about
+from velotime.data.layers.doubts import doubts_about, doubts_of_sums
 from velotime.data.layers.names import find_layers
 from velotime.data.layers.sizes import fresh_sizes, layer_sizes, size_factors
 from velotime.data.layers.status import gene_status, tally
@@ -61,15 +64,19 @@ __all__ = [
     "Neighbors",
     "Reading",
     "Slots",
+    "Summary",
     "Velocity",
     "arrows_made_of",
+    "blocks_of_rows",
     "check_folder",
     "check_genes",
     "check_output",
     "choose_layers",
     "current_fit",
     "digest",
+    "dispersions",
     "doubts_about",
+    "doubts_of_sums",
     "embed",
     "embedding_points",
     "find_layers",
@@ -79,12 +86,14 @@ __all__ = [
     "gene_status",
     "has_arrows",
     "layer_sizes",
+    "lazily",
     "leaves_as_it_was",
     "list_embeddings",
     "merge_samples",
     "name_apart",
     "neighborhood_means",
     "of_these_cells",
+    "open_blocks",
     "other_names",
     "rate_table",
     "read_alevin_fry",
@@ -118,6 +127,7 @@ __all__ = [
     "size_factors",
     "slots_of",
     "stored_method",
+    "tables_in_memory",
     "tally",
     "write_derived",
     "write_file",

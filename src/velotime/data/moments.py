@@ -13,13 +13,15 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import IntArray
+from velotime.data.blocks.reading import read_blocks
+from velotime.data.blocks.sources import open_blocks
 from velotime.data.layers.doubts import doubts_about
 from velotime.data.layers.names import find_layers, layer_names
 from velotime.data.layers.status import tally
 from velotime.data.layers.values import read_layer
 from velotime.data.neighbors import N_NEIGHBORS, read_neighbors
 from velotime.data.reading import Reading, check_shape, read_observations
-from velotime.inference import Method, Observations, Reads
+from velotime.inference import Method, Observations, Reads, SoftEM
 
 LEAST_EXPRESSING = 10  # cells that must show a gene, in each layer
 
@@ -28,6 +30,11 @@ def read_for(adata: AnnData, method: Method, *, unspliced: str | None = None, sp
     """Read what a method wants to be given; see :func:`read_observations` and :func:`read_moments`."""
     if method.reads is Reads.MOMENTS:
         return read_moments(adata, unspliced=unspliced, spliced=spliced)
+    if isinstance(method, SoftEM) and method.noise.counts:
+        names = find_layers(adata, unspliced, spliced)
+        blocks = open_blocks(adata, names)
+        if blocks is not None:
+            return read_blocks(adata, names, blocks)
     reading = read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.reads is Reads.COUNTS)
     return replace(reading, observations=replace(reading.observations, n_averaged=_averaged(adata, reading.layers)))
 

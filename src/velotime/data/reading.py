@@ -11,7 +11,7 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._status import InputError
-from velotime._types import IntArray
+from velotime._types import BoolArray, IntArray
 from velotime.data.layers.doubts import doubts_about
 from velotime.data.layers.names import find_layers
 from velotime.data.layers.sizes import size_factors
@@ -113,7 +113,11 @@ def _share_of_barcodes(names: pd.Index) -> float:
 
 
 def _check_cells(adata: AnnData, u: Any, s: Any) -> None:
-    empty = np.asarray(u.sum(axis=1) + s.sum(axis=1)).ravel() == 0
+    refuse_empty(adata, np.asarray(u.sum(axis=1) + s.sum(axis=1)).ravel() == 0)
+
+
+def refuse_empty(adata: AnnData, empty: BoolArray) -> None:
+    """Refuse cells without counts in the genes to fit, ``(cells,)``."""
     if empty.any():
         raise InputError(
             f"{int(empty.sum())} cells have no counts in the genes to fit, e.g. {list(adata.obs_names[empty][:3])}. "

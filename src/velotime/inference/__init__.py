@@ -21,7 +21,7 @@ from velotime.inference.methods.soft_fit import SoftFit
 from velotime.inference.model.background.choice import LearnedBackground, NoBackground
 from velotime.inference.model.noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference.model.problem import SoftParameters
-from velotime.inference.observations import Observations
+from velotime.inference.observations import BlockedObservations, Observations
 from velotime.inference.results.bands import curve_covariance
 from velotime.inference.results.expectations import AtTimes, OverStates, columns_of, draw_states
 from velotime.inference.results.genes import GeneTable
@@ -46,6 +46,7 @@ __all__ = [
     "ArrayBackend",
     "Arrow",
     "AtTimes",
+    "BlockedObservations",
     "CellLabels",
     "Ends",
     "ExactTimes",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.random import Generator
 from scipy import sparse
 
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.compute import Matrix
+from velotime.compute import Block, Blocks, Matrix, take_rows
 
 BLOCK_OF_CELLS = 4096
 
@@ -63,6 +63,11 @@ class Observations:
         key = _hashes(self.unspliced, 0) + _hashes(self.spliced, 1)
         return np.lexsort((self.size_spliced, self.size_unspliced, key))
 
+    @property
+    def contents(self) -> tuple[Any, ...]:
+        """What a name of these values is made of."""
+        return self.unspliced, self.spliced
+
     def draw(self, n_cells: int, rng: Generator, include: Any = (), most_included: int = 0) -> IntArray:
         """Draw up to ``n_cells`` cells, at most ``most_included`` of ``include`` first; in the order of content."""
         drawn = draw_positions(np.isin(self.content_order, include), n_cells, rng, most_included)
@@ -81,6 +86,65 @@ class Observations:
     def select_genes(self, genes: IntArray) -> Observations:
         """Keep these genes, in this order."""
         return replace(self, unspliced=self.unspliced[:, genes], spliced=self.spliced[:, genes])
+
+
+@dataclass(frozen=True)
+class BlockedObservations(Observations):
+    """Counts that lie elsewhere, in blocks of cells: ``unspliced`` and ``spliced`` have their genes, and no cells.
+
+    Attributes
+    ----------
+    blocks
+        The counts of both layers.
+    """
+
+    blocks: Blocks = field(kw_only=True)
+
+    @classmethod
+    def of(cls, blocks: Blocks, size_unspliced: FloatArray, size_spliced: FloatArray) -> BlockedObservations:
+        """Counts of the genes to fit with size factors, ``(cells,)`` each."""
+        nothing = sparse.csr_array((0, blocks.n_genes), dtype=np.float32)
+        return cls(nothing, nothing, size_unspliced, size_spliced, blocks=blocks)
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return len(self.size_unspliced)
+
+    @property
+    def holds_whole_numbers(self) -> bool:
+        """Counts are."""
+        return True
+
+    @cached_property
+    def content_order(self) -> IntArray:
+        """Cells in an order of what they hold, ``(cells,)``, as in memory."""
+        return np.lexsort((self.size_spliced, self.size_unspliced, self._keys))
+
+    @cached_property
+    def _keys(self) -> Any:
+        """Hashes of the cells, ``(cells,)``."""
+        parts = [None] * (len(self.blocks.bounds) - 1)
+        return np.concatenate(list(self.blocks.each(_block_hashes, None, parts)))
+
+    @property
+    def contents(self) -> tuple[Any, ...]:
+        """What a name of these values is made of: the hashes of the cells."""
+        return (self._keys.view(np.int64),)
+
+    def select_cells(self, cells: IntArray) -> Observations:
+        """Keep these cells, in this order, in memory; size factors are kept as they are."""
+        u, s = take_rows(self.blocks, cells)
+        return Observations(u, s, self.size_unspliced[cells], self.size_spliced[cells], self.n_averaged)
+
+    def select_genes(self, genes: IntArray) -> BlockedObservations:
+        """Keep these genes, in this order."""
+        return self.of(self.blocks.genes(genes), self.size_unspliced, self.size_spliced)
+
+
+def _block_hashes(block: Block, shared: Any, part: Any) -> Any:
+    del shared, part
+    return _hashes(block.unspliced, 0) + _hashes(block.spliced, 1)
 
 
 def draw_positions(preferred: BoolArray, n: int, rng: Generator, most_preferred: int) -> IntArray:

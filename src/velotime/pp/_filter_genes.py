@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,18 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._check import Names, Optional, Whole, checked
 from velotime._status import InputError, InputWarning
-from velotime._types import BoolArray, FloatArray
-from velotime.data import check_genes, doubts_about, find_layers, read_layer
+from velotime._types import BoolArray, FloatArray, IntArray
+from velotime.data import (
+    Summary,
+    check_genes,
+    dispersions,
+    doubts_about,
+    doubts_of_sums,
+    find_layers,
+    lazily,
+    open_blocks,
+    read_layer,
+)
 from velotime.data.arguments import ADATA_IN_PLACE, LAYER
 
 SHARE, LEAST_CELLS, MOST_CELLS = 0.015, 10, 100  # of the cells that must show a gene in each layer, by default
@@ -92,14 +103,12 @@ def filter_genes(
     True
     """
     names = find_layers(adata, unspliced, spliced)
-    u, s = (read_layer(adata, name, counts=True) for name in names)
-    doubts = doubts_about(u, s, names, counts=True)
+    seen = _look(adata, names)
     least = _least_cells(adata.n_obs) if min_cells is None else min_cells
-    shared = _shared_counts(u, s)
     reasons = {
-        f"unspliced in fewer than {least} cells": _detected(u) < least,
-        f"spliced in fewer than {least} cells": _detected(s) < least,
-        f"fewer than {min_shared_counts} shared counts": shared < min_shared_counts,
+        f"unspliced in fewer than {least} cells": seen.detected[0] < least,
+        f"spliced in fewer than {least} cells": seen.detected[1] < least,
+        f"fewer than {min_shared_counts} shared counts": seen.shared < min_shared_counts,
     }
     wanted = _named(adata, keep)
     reasons = {reason: meets & ~wanted for reason, meets in reasons.items()}
@@ -111,17 +120,19 @@ def filter_genes(
             "Lower min_cells or min_shared_counts, or check that the layers hold raw counts."
         )
     if n_top_genes is not None and stay.sum() > n_top_genes:
-        top = np.flatnonzero(stay)[np.argsort(-_dispersion(s[:, stay]), kind="stable")[:n_top_genes]]
+        top = np.flatnonzero(stay)[np.argsort(-seen.dispersion(np.flatnonzero(stay)), kind="stable")[:n_top_genes]]
         best = np.isin(np.arange(adata.n_vars), top) | wanted
         went["not among the most variable"] = int(stay.sum() - best.sum())
         stay = best
     totals = {
-        column: np.asarray(layer.sum(axis=1, dtype=np.float64)).ravel()
-        for column, layer in ((keys.SIZE_UNSPLICED, u), (keys.SIZE_SPLICED, s))
+        column: total
+        for column, total in zip((keys.SIZE_UNSPLICED, keys.SIZE_SPLICED), seen.totals, strict=True)
         if column not in adata.obs
     }
-    for doubt in doubts:  # before anything is written, as warnings may be errors
+    lazy = {name: lazily(adata.layers[name], name) for name in names}
+    for doubt in seen.doubts:  # before anything is written, as warnings may be errors
         warnings.warn(doubt, InputWarning, stacklevel=3)
+    adata.layers.update({name: layer for name, layer in lazy.items() if layer is not adata.layers[name]})
     adata._inplace_subset_var(stay)
     for column, total in totals.items():
         adata.obs[column] = total
@@ -138,6 +149,49 @@ def _named(adata: AnnData, genes: Iterable[str]) -> BoolArray:
     genes = list(genes)
     check_genes(adata, genes)
     return np.asarray(adata.var_names.isin(genes))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the choice of genes needs of both layers.
+
+    Attributes
+    ----------
+    totals
+        Sum of each cell, unspliced and spliced, ``(cells,)`` each.
+    detected
+        Cells with each gene, ``(genes,)`` each.
+    shared
+        Counts of both layers over the cells that have a gene in both, ``(genes,)``.
+    doubts
+        What looks wrong with the layers.
+    dispersion
+        Variance over mean of log-normalised spliced counts of some genes, ``(genes,)``.
+    """
+
+    totals: tuple[FloatArray, FloatArray]
+    detected: tuple[Any, Any]
+    shared: FloatArray
+    doubts: tuple[str, ...]
+    dispersion: Callable[[IntArray], FloatArray]
+
+
+def _look(adata: AnnData, names: tuple[str, str]) -> _Seen:
+    """Both layers, in memory or in blocks."""
+    blocks = open_blocks(adata, names)
+    if blocks is not None:
+        found = Summary.of(blocks)
+        u, s = found.unspliced, found.spliced
+        doubts = doubts_of_sums(found.same, found.total, names, counts=True)
+        return _Seen((u.totals, s.totals), (u.detected, s.detected), found.shared, doubts, dispersions(blocks))
+    u, s = (read_layer(adata, name, counts=True) for name in names)
+    return _Seen(
+        tuple(np.asarray(layer.sum(axis=1, dtype=np.float64)).ravel() for layer in (u, s)),
+        (_detected(u), _detected(s)),
+        _shared_counts(u, s),
+        doubts_about(u, s, names, counts=True),
+        lambda genes: _dispersion(s[:, genes]),
+    )
 
 
 def _detected(layer: Any) -> FloatArray:

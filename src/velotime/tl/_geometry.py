@@ -42,7 +42,7 @@ def place_cells(
             f"{LEAST_GENES}. Keep more genes, or give each a clock of its own: method=vt.TwoStageEM()."
         )
     cells = observations.draw(MOST_CELLS, rng, include, MOST_LANDMARKS)
-    spliced = sparse.csr_matrix(observations.spliced[cells], dtype=np.float32)
+    spliced = sparse.csr_matrix(observations.select_cells(cells).spliced, dtype=np.float32)
     if counts:
         spliced = (sparse.diags(1.0 / observations.size_spliced[cells], dtype=np.float32) @ spliced).log1p()
     chosen = _first_of_same(spliced) | np.isin(cells, include)

@@ -13,7 +13,7 @@ from numpy.random import Generator
 
 from velotime._check import SEED, Flag, Instance, Names, Optional, checked
 from velotime._status import InputWarning, UnclearWarning
-from velotime.data import Reading, choose_layers, read_for, read_labels, write_fit
+from velotime.data import Reading, choose_layers, read_for, read_labels, tables_in_memory, write_fit
 from velotime.data.arguments import ADATA, LAYER
 from velotime.inference import (
     LEAST_GROUP,
@@ -199,6 +199,7 @@ def recover_dynamics(
         If no fit came out.
     """
     method = SoftEM() if method is None else method
+    tables_in_memory(adata)
     layers = choose_layers(adata, method, layers)
     reading = read_for(adata, method, unspliced=unspliced, spliced=spliced)
     for doubt in reading.doubts:

@@ -18,14 +18,18 @@ SMALLEST_SIZE = 0.05  # size factors are floored here: a nearly empty cell must 
 
 def size_factors(adata: AnnData, layer: Any, column: str) -> FloatArray:
     """Totals of the cells relative to their mean, ``(cells,)``."""
-    if column in adata.obs:
+    total = None if column in adata.obs else np.asarray(layer.sum(axis=1, dtype=np.float64)).ravel()
+    return sizes_of_totals(adata, total, column)
+
+
+def sizes_of_totals(adata: AnnData, total: FloatArray | None, column: str) -> FloatArray:
+    """The same from the cells' totals, which count where ``obs`` does not hold those before filtering."""
+    if total is None or column in adata.obs:
         total = np.asarray(adata.obs[column], dtype=np.float64)
         if not (np.all(np.isfinite(total)) and np.all(total >= 0) and total.sum() > 0):
             raise InputError(
                 f"adata.obs[{column!r}] must hold each cell's total count: finite, 0 or more. Delete it to use sums."
             )
-    else:
-        total = np.asarray(layer.sum(axis=1, dtype=np.float64)).ravel()
     return np.asarray(np.maximum(total / total.mean(), SMALLEST_SIZE))
 
 

@@ -20,6 +20,11 @@ def read_layer(adata: AnnData, name: str, *, counts: bool) -> Any:
             layer = getattr(layer, load)()
     if layer.shape != adata.shape:
         raise InputError(f"layer {name!r} is {layer.shape}, but adata is {adata.shape}: both must have the same shape.")
+    return checked_values(layer, name, counts=counts)
+
+
+def checked_values(layer: Any, name: str, *, counts: bool) -> Any:
+    """Values in memory as float32, CSR in canonical format or dense, checked."""
     values = layer.data if sparse.issparse(layer) else np.asarray(layer)
     _check_values(values, name, counts=counts)
     if not sparse.issparse(layer):

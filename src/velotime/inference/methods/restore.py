@@ -10,7 +10,8 @@ from velotime._types import FloatArray
 from velotime.inference.labels import CellLabels, match_groups
 from velotime.inference.methods.soft_em import SoftEM
 from velotime.inference.methods.soft_fit import SoftFit
-from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
+from velotime.inference.model.blocked import cells_of
+from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.observations import Observations
 from velotime.inference.results.restored import Restored
@@ -54,7 +55,7 @@ def restore(method: SoftEM, observations: Observations, labels: CellLabels, stor
     layout = Layout((stored.theta.shape[1] - Layout(0).n_parameters) // 2)
     rows = method.prior_rows(labels)
     problem = SoftProblem(
-        Cells.of(observations, rows, method.noise),
+        cells_of(observations, rows, method.noise),
         States(stored.times, layout),
         method.noise,
         method.prior,

@@ -26,6 +26,7 @@ from velotime.inference.methods.passes import full_passes, main_run
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.methods.soft_fit import Beginning, SoftFit
 from velotime.inference.model.background.choice import Background, LearnedBackground, background_shares
+from velotime.inference.model.blocked import cells_of
 from velotime.inference.model.noise import NegativeBinomial, Noise
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
@@ -211,7 +212,7 @@ class SoftEM(Settings):
         outcome = self._outcome(search, observations, thinning)
         final = finals(search, observations, outcome, sampling)
         n_lineages = outcome.problem.states.layout.n_lineages
-        everyone = Cells.of(observations, rows, self.noise)
+        everyone = cells_of(observations, rows, self.noise)
         problem = self._problem(self._some(everyone, observations, rows, drawing), n_lineages)
         # The posterior of the coarse clock is sharp; half as hot as the fit begins is warm enough, and never below 1.
         temperature = max(self.hottest / 2, 1.0)

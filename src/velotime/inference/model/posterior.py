@@ -11,8 +11,6 @@ from velotime._types import FloatArray
 from velotime.compute import Sums
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 
-BLOCK_OF_CELLS = 1024  # of a fine grid: their posterior and what is computed of it take some 10 MB
-
 
 def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[slice, FloatArray]]:
     """Posterior of all cells, block by block, in the sweep's order.
@@ -22,9 +20,7 @@ def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[s
     """
     model, n = problem.sweep_model(parameters)[0], problem.cells.n_averaged
     model = replace(model, log_prior=model.log_prior / np.float32(n), temperature=n)
-    for first in range(0, problem.cells.n_cells, BLOCK_OF_CELLS):
-        cells = slice(first, min(first + BLOCK_OF_CELLS, problem.cells.n_cells))
-        yield cells, problem.posterior(model, cells)[0]
+    yield from problem.posteriors(model)
 
 
 def time_and_lineage(problem: SoftProblem, parameters: SoftParameters) -> tuple[FloatArray, FloatArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.compute import Layer, ScoreTables, Sums, SweepModel, on_all_cores, pad_states
+from velotime.compute import Backend, Layer, ScoreTables, Sums, SweepModel, on_all_cores, pad_states
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import TimePrior
 from velotime.inference.model.background.learning import learn_background
@@ -26,6 +27,7 @@ from velotime.inference.observations import Observations
 from velotime.inference.states import States
 
 N_LEVELS = 32  # steps of the ladder that size factors are rounded to
+RUN_OF_CELLS = 1024  # of a fine grid: their posterior and what is computed of it take some 10 MB
 STEPS = 2  # Levenberg-Marquardt steps per M-step
 
 
@@ -82,10 +84,27 @@ class Cells:
         u, s = self.unspliced, self.spliced
         return Layer.of(u.given, u.level, u.size, u.rows), Layer.of(s.given, s.level, s.size, s.rows)
 
+    def sweep(self, backend: Backend, model: SweepModel) -> tuple[Sums, float]:
+        """Sums under the posterior, a row of weights for each row of the prior, and the log evidence of all cells."""
+        row = self.prior_row
+        sums, log_evidence = backend.accumulate(*self.layers, model, row, row)
+        return with_all_rows(sums, self.prior_rows.n_rows), float(log_evidence.sum(dtype=np.float64))
+
+    def posteriors(self, backend: Backend, model: SweepModel) -> Iterator[tuple[slice, FloatArray]]:
+        """Posterior of all cells, a run of them at a time, in this order."""
+        for first in range(0, self.n_cells, RUN_OF_CELLS):
+            cells = slice(first, min(first + RUN_OF_CELLS, self.n_cells))
+            yield cells, backend.posterior(*self.layers, model, self.prior_row, cells=cells)[0]
+
     @cached_property
     def prior_row(self) -> IntArray:
         """Row of the prior of each cell, ``(cells,)``, int32."""
         return self.prior_rows.row.astype(np.int32)
+
+
+def with_all_rows(sums: Sums, n_rows: int) -> Sums:
+    """With weights of 0 for the last rows of the prior, which no cell may be in."""
+    return replace(sums, weight=np.pad(sums.weight, ((0, n_rows - len(sums.weight)), (0, 0))))
 
 
 @dataclass(frozen=True)
@@ -189,8 +208,7 @@ class SoftProblem:
         """Sums under the posterior, and the bound per cell (at a higher temperature, its heated counterpart)."""
         model, rest = self.sweep_model(parameters, temperature)
         statistics, log_evidence = self._sweep(model)
-        evidence = temperature * float(log_evidence.sum(dtype=np.float64))
-        bound = evidence + rest - float(self.rate_prior.penalty(parameters.theta).sum())
+        bound = temperature * log_evidence + rest - float(self.rate_prior.penalty(parameters.theta).sum())
         return statistics, bound / self.cells.n_cells
 
     def expect_by(self, parameters: SoftParameters, genes: BoolArray, temperature: float) -> Sums:
@@ -198,18 +216,20 @@ class SoftProblem:
         model, _ = self.sweep_model(parameters, temperature, genes)
         return self._sweep(model)[0]
 
-    def _sweep(self, model: SweepModel) -> tuple[Sums, FloatArray]:
-        """Sums under the posterior and log evidence of each cell."""
-        row, n_rows = self.cells.prior_row, self.cells.prior_rows.n_rows
-        sums, log_evidence = self.states.backend.accumulate(*self.cells.layers, model, row, row)
-        sums = sums.first_states(self.states.n_states)
-        missing = n_rows - len(sums.weight)  # the last rows may have no cell here
-        return replace(sums, weight=np.pad(sums.weight, ((0, missing), (0, 0)))), log_evidence
+    def _sweep(self, model: SweepModel) -> tuple[Sums, float]:
+        """Sums under the posterior and log evidence of all cells."""
+        sums, log_evidence = self.cells.sweep(self.states.backend, model)
+        return sums.first_states(self.states.n_states), log_evidence
 
     def posterior(self, model: SweepModel, cells: slice) -> tuple[FloatArray, FloatArray]:
         """Posterior ``(cells, states)`` and log evidence of a run of cells, in the sweep's order."""
         q, evidence = self.states.backend.posterior(*self.cells.layers, model, self.cells.prior_row, cells=cells)
         return q[:, : self.states.n_states], evidence
+
+    def posteriors(self, model: SweepModel) -> Iterator[tuple[slice, FloatArray]]:
+        """Posterior of all cells, a run of them at a time, in the sweep's order."""
+        for cells, q in self.cells.posteriors(self.states.backend, model):
+            yield cells, q[:, : self.states.n_states]
 
     def sweep_model(
         self, parameters: SoftParameters, temperature: float = 1.0, genes: BoolArray | None = None

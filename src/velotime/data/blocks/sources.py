@@ -1,0 +1,115 @@
+"""Where blocks of cells are read: sparse datasets of AnnData's in .h5ad files and zarr stores, arrays in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from anndata import AnnData
+from anndata.abc import CSRDataset
+from scipy import sparse
+
+from velotime._status import InputError
+from velotime.compute import Block, Blocks, LocalBlocks
+from velotime.data.blocks.dask import dask_blocks, is_dask
+from velotime.data.layers.values import checked_values
+
+ENTRIES = 2**23  # of both layers in a block, about: 200 MB with what a sweep needs of them
+CHUNK = 512  # of cells in a sweep: a block holds a multiple
+MOST_CELLS = 2**16  # in a block
+
+
+def open_blocks(adata: AnnData, names: tuple[str, str]) -> Blocks | None:
+    """Both layers in blocks if one of them lies in a file by cells, or is a Dask array; None if they are in memory.
+
+    Raises
+    ------
+    InputError
+        If layers are of different shapes, or in pieces along the genes.
+    """
+    layers = tuple(adata.layers[name] for name in names)
+    for layer, name in zip(layers, names, strict=True):
+        if layer.shape != adata.shape:
+            raise InputError(
+                f"layer {name!r} is {layer.shape}, but adata is {adata.shape}: both must have the same shape."
+            )
+    if any(is_dask(layer) for layer in layers):
+        return dask_blocks(layers, names)
+    if any(isinstance(layer, CSRDataset) for layer in layers):
+        return blocks_of_rows(layers, names)
+    return None
+
+
+def blocks_of_rows(layers: Sequence[Any], names: tuple[str, str], cells: int | None = None) -> LocalBlocks:
+    """Blocks of two layers of which rows can be read; ``cells`` in each, or as many as are quickly computed."""
+    n_cells, n_genes = layers[0].shape
+    length = _length(layers) if cells is None else cells
+    bounds = np.append(np.arange(0, n_cells, length), n_cells)
+    return LocalBlocks(_Rows(tuple(layers), names), bounds, n_genes)
+
+
+def _length(layers: Sequence[Any]) -> int:
+    """Cells in a block."""
+    n_cells, n_genes = layers[0].shape
+    entries = sum(_n_entries(layer, n_cells * n_genes) for layer in layers)
+    whole = int(ENTRIES * n_cells / max(entries, 1)) // CHUNK * CHUNK
+    return max(CHUNK, min(whole, MOST_CELLS))
+
+
+def _n_entries(layer: Any, dense: int) -> int:
+    if isinstance(layer, CSRDataset):
+        return int(layer.group["data"].shape[0])
+    return int(getattr(layer, "nnz", dense))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Two layers of which rows can be read."""
+
+    layers: tuple[Any, ...]
+    names: tuple[str, str]
+
+    def read(self, first: int, last: int) -> Block:
+        """The cells from ``first`` to before ``last``, checked."""
+        u, s = (
+            checked_values(layer[first:last], name, counts=True)
+            for layer, name in zip(self.layers, self.names, strict=True)
+        )
+        return Block(u, s)
+
+
+def lazily(layer: Any, name: str) -> Any:
+    """A layer of which genes can be taken without reading it: sparse datasets in files as Dask arrays, others as given.
+
+    Raises
+    ------
+    InputError
+        If Dask is not installed.
+    """
+    if not isinstance(layer, CSRDataset):
+        return layer
+    try:
+        import dask.array as da
+        from dask import delayed
+    except ImportError:
+        raise InputError(
+            f"layer {name!r} lies in a file; to take some of its genes without reading it needs Dask: pip install "
+            f"'velotime[dask]', or read it first: adata.layers[{name!r}] = adata.layers[{name!r}].to_memory()."
+        ) from None
+    n_cells, n_genes = layer.shape
+    length = _length([layer])
+    pieces = [
+        da.from_delayed(
+            delayed(_rows)(layer, first, min(first + length, n_cells)),
+            (min(length, n_cells - first), n_genes),
+            meta=sparse.csr_matrix((0, 0), dtype=layer.dtype),
+        )
+        for first in range(0, n_cells, length)
+    ]
+    return da.concatenate(pieces)
+
+
+def _rows(layer: Any, first: int, last: int) -> Any:
+    return layer[first:last]

@@ -1,0 +1,175 @@
+"""The cells of a fit in blocks: sums of each block add up, and no more than a few blocks are in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from velotime._types import FloatArray, IntArray
+from velotime.compute import Backend, Block, Blocks, Layer, Sums, SweepModel, split
+from velotime.inference.knowledge.prior_rows import PriorRows
+from velotime.inference.model.layer import LayerData, size_levels
+from velotime.inference.model.noise import Noise
+from velotime.inference.model.problem import N_LEVELS, RUN_OF_CELLS, Cells, with_all_rows
+from velotime.inference.observations import BlockedObservations, Observations
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What does not change during a fit, of one layer of some cells.
+
+    Attributes
+    ----------
+    value_per_level
+        Sum of the values over the cells of each level, ``(levels, genes)``.
+    square
+        Sum of the squared values, ``(genes,)``.
+    histogram
+        Each gene's distinct non-zero counts: (gene, count, how many cells).
+    """
+
+    value_per_level: FloatArray
+    square: FloatArray
+    histogram: tuple[IntArray, FloatArray, FloatArray]
+
+    def __add__(self, other: Totals) -> Totals:
+        gene, count, times = (np.concatenate(pair) for pair in zip(self.histogram, other.histogram, strict=True))
+        base = int(count.max(initial=0)) + 1
+        code, where = np.unique(gene * base + count.astype(np.int64), return_inverse=True)
+        merged = code // base, (code % base).astype(float), np.bincount(where, times, minlength=len(code)).astype(float)
+        return Totals(self.value_per_level + other.value_per_level, self.square + other.square, merged)
+
+
+@dataclass(frozen=True)
+class SummedLayer(LayerData):
+    """A layer of which sums over the cells are known, and whose values lie elsewhere."""
+
+    totals: Totals = field(kw_only=True)
+
+    @cached_property
+    def value_per_level(self) -> FloatArray:
+        """Sum of the values over the cells of each level, ``(levels, genes)``."""
+        return self.totals.value_per_level
+
+    @cached_property
+    def square(self) -> FloatArray:
+        """Sum of the squared values of each gene, ``(genes,)``."""
+        return self.totals.square
+
+    @cached_property
+    def histogram(self) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Each gene's distinct non-zero counts: (gene, count, how many cells), three arrays of one length."""
+        return self.totals.histogram
+
+
+@dataclass(frozen=True)
+class BlockedCells(Cells):
+    """The cells in their blocks, and within each in the order in which the sweep is fastest.
+
+    Attributes
+    ----------
+    blocks
+        The counts of both layers, in the caller's order.
+    """
+
+    blocks: Blocks = field(kw_only=True)
+
+    @classmethod
+    def blocked(cls, observations: BlockedObservations, prior_rows: PriorRows) -> BlockedCells:
+        """Round size factors, sort each block's cells by them, and gather what does not change, in one pass."""
+        u_levels, u_level = size_levels(observations.size_unspliced, N_LEVELS)
+        s_levels, s_level = size_levels(observations.size_spliced, N_LEVELS)
+        blocks = observations.blocks
+        u, s = blocks.fold(_totals, (u_levels, s_levels), split(blocks.bounds, u_level, s_level)).layers
+        block = np.repeat(np.arange(len(blocks.bounds) - 1), np.diff(blocks.bounds))
+        rank = np.empty(observations.n_cells, dtype=np.int64)
+        rank[observations.content_order] = np.arange(observations.n_cells)  # a block's sums are as those in memory
+        order = np.lexsort((rank, u_level, s_level, block))
+        nothing = sparse.csr_array((0, blocks.n_genes), dtype=np.float32)
+        return cls(
+            order,
+            SummedLayer(nothing, u_levels, u_level[order], totals=u),
+            SummedLayer(nothing, s_levels, s_level[order], totals=s),
+            prior_rows.take(order),
+            blocks=blocks,
+        )
+
+    @cached_property
+    def _parts(self) -> list[tuple[Any, ...]]:
+        """Rows within the block, levels and rows of the prior, of each block."""
+        bounds = self.blocks.bounds
+        row = self.order - np.repeat(bounds[:-1], np.diff(bounds))
+        return split(bounds, row, self.unspliced.level, self.spliced.level, self.prior_row)
+
+    def sweep(self, backend: Backend, model: SweepModel) -> tuple[Sums, float]:
+        """Sums under the posterior, a row of weights for each row of the prior, and the log evidence of all cells."""
+        shared = backend, model, self.unspliced.levels, self.spliced.levels, self.prior_rows.n_rows
+        swept: _Swept = self.blocks.fold(_sweep, shared, self._parts)
+        return swept.sums, swept.log_evidence
+
+    def posteriors(self, backend: Backend, model: SweepModel) -> Iterator[tuple[slice, FloatArray]]:
+        """Posterior of all cells, a run of them at a time, in this order."""
+        shared = backend, model, self.unspliced.levels, self.spliced.levels
+        for first, q in zip(self.blocks.bounds, self.blocks.each(_posterior, shared, self._parts), strict=False):
+            for start in range(0, len(q), RUN_OF_CELLS):
+                run = q[start : start + RUN_OF_CELLS]
+                yield slice(int(first) + start, int(first) + start + len(run)), run
+
+
+def cells_of(observations: Observations, prior_rows: PriorRows, noise: Noise) -> Cells:
+    """The cells of a fit, in memory or in blocks, as the observations are."""
+    if isinstance(observations, BlockedObservations):
+        return BlockedCells.blocked(observations, prior_rows)
+    return Cells.of(observations, prior_rows, noise)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Totals of both layers."""
+
+    layers: tuple[Totals, Totals]
+
+    def __add__(self, other: _Pair) -> _Pair:
+        u, s = (mine + theirs for mine, theirs in zip(self.layers, other.layers, strict=True))
+        return _Pair((u, s))
+
+
+def _totals(block: Block, levels: tuple[FloatArray, FloatArray], level: tuple[IntArray, IntArray]) -> _Pair:
+    u, s = (LayerData(*layer) for layer in zip(block, levels, level, strict=True))
+    return _Pair((Totals(u.value_per_level, u.square, u.histogram), Totals(s.value_per_level, s.square, s.histogram)))
+
+
+@dataclass(frozen=True)
+class _Swept:
+    """Sums and log evidence of some cells."""
+
+    sums: Sums
+    log_evidence: float
+
+    def __add__(self, other: _Swept) -> _Swept:
+        return _Swept(self.sums + other.sums, self.log_evidence + other.log_evidence)
+
+
+def _layers(block: Block, u_levels: FloatArray, s_levels: FloatArray, part: tuple[Any, ...]) -> tuple[Layer, Layer]:
+    rows, u_level, s_level, _ = part
+    u = Layer.of(block.unspliced, u_level, u_levels[u_level], rows)
+    return u, Layer.of(block.spliced, s_level, s_levels[s_level], rows)
+
+
+def _sweep(block: Block, shared: tuple[Any, ...], part: tuple[Any, ...]) -> _Swept:
+    backend, model, u_levels, s_levels, n_rows = shared
+    row = part[-1]
+    sums, log_evidence = backend.accumulate(*_layers(block, u_levels, s_levels, part), model, row, row)
+    return _Swept(with_all_rows(sums, n_rows), float(log_evidence.sum(dtype=np.float64)))
+
+
+def _posterior(block: Block, shared: tuple[Any, ...], part: tuple[Any, ...]) -> FloatArray:
+    backend, model, u_levels, s_levels = shared
+    layers, row = _layers(block, u_levels, s_levels, part), part[-1]
+    q: FloatArray = backend.posterior(*layers, model, row, cells=slice(0, len(row)))[0]
+    return q
