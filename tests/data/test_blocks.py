@@ -17,7 +17,7 @@ from velotime.compute import NUMBA, pairwise_sum
 from velotime.data import blocks_of_rows, read_observations
 from velotime.inference import BlockedObservations, SoftEM
 from velotime.inference.labels import CellLabels
-from velotime.inference.model.blocked import BlockedCells
+from velotime.inference.model.blocks.cells import BlockedCells
 from velotime.inference.model.problem import Cells
 
 NAMES = ("unspliced", "spliced")

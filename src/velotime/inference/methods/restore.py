@@ -10,7 +10,7 @@ from velotime._types import FloatArray
 from velotime.inference.labels import CellLabels, match_groups
 from velotime.inference.methods.soft_em import SoftEM
 from velotime.inference.methods.soft_fit import SoftFit
-from velotime.inference.model.blocked import cells_of
+from velotime.inference.model.blocks.cells import cells_of
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.observations import Observations

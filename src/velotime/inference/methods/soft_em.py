@@ -26,7 +26,7 @@ from velotime.inference.methods.passes import full_passes, main_run
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.methods.soft_fit import Beginning, SoftFit
 from velotime.inference.model.background.choice import Background, LearnedBackground, background_shares
-from velotime.inference.model.blocked import cells_of
+from velotime.inference.model.blocks.cells import cells_of
 from velotime.inference.model.noise import NegativeBinomial, Noise
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior

@@ -10,61 +10,14 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from velotime._types import FloatArray, IntArray
+from velotime._types import FloatArray
 from velotime.compute import Backend, Block, Blocks, Layer, Sums, SweepModel, split
 from velotime.inference.knowledge.prior_rows import PriorRows
-from velotime.inference.model.layer import LayerData, size_levels
+from velotime.inference.model.blocks.totals import SummedLayer, totals_of_block
+from velotime.inference.model.layer import size_levels
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.problem import N_LEVELS, RUN_OF_CELLS, Cells, with_all_rows
 from velotime.inference.observations import BlockedObservations, Observations
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What does not change during a fit, of one layer of some cells.
-
-    Attributes
-    ----------
-    value_per_level
-        Sum of the values over the cells of each level, ``(levels, genes)``.
-    square
-        Sum of the squared values, ``(genes,)``.
-    histogram
-        Each gene's distinct non-zero counts: (gene, count, how many cells).
-    """
-
-    value_per_level: FloatArray
-    square: FloatArray
-    histogram: tuple[IntArray, FloatArray, FloatArray]
-
-    def __add__(self, other: Totals) -> Totals:
-        gene, count, times = (np.concatenate(pair) for pair in zip(self.histogram, other.histogram, strict=True))
-        base = int(count.max(initial=0)) + 1
-        code, where = np.unique(gene * base + count.astype(np.int64), return_inverse=True)
-        merged = code // base, (code % base).astype(float), np.bincount(where, times, minlength=len(code)).astype(float)
-        return Totals(self.value_per_level + other.value_per_level, self.square + other.square, merged)
-
-
-@dataclass(frozen=True)
-class SummedLayer(LayerData):
-    """A layer of which sums over the cells are known, and whose values lie elsewhere."""
-
-    totals: Totals = field(kw_only=True)
-
-    @cached_property
-    def value_per_level(self) -> FloatArray:
-        """Sum of the values over the cells of each level, ``(levels, genes)``."""
-        return self.totals.value_per_level
-
-    @cached_property
-    def square(self) -> FloatArray:
-        """Sum of the squared values of each gene, ``(genes,)``."""
-        return self.totals.square
-
-    @cached_property
-    def histogram(self) -> tuple[IntArray, FloatArray, FloatArray]:
-        """Each gene's distinct non-zero counts: (gene, count, how many cells), three arrays of one length."""
-        return self.totals.histogram
 
 
 @dataclass(frozen=True)
@@ -85,7 +38,7 @@ class BlockedCells(Cells):
         u_levels, u_level = size_levels(observations.size_unspliced, N_LEVELS)
         s_levels, s_level = size_levels(observations.size_spliced, N_LEVELS)
         blocks = observations.blocks
-        u, s = blocks.fold(_totals, (u_levels, s_levels), split(blocks.bounds, u_level, s_level)).layers
+        u, s = blocks.fold(totals_of_block, (u_levels, s_levels), split(blocks.bounds, u_level, s_level)).layers
         block = np.repeat(np.arange(len(blocks.bounds) - 1), np.diff(blocks.bounds))
         rank = np.empty(observations.n_cells, dtype=np.int64)
         rank[observations.content_order] = np.arange(observations.n_cells)  # a block's sums are as those in memory
@@ -126,22 +79,6 @@ def cells_of(observations: Observations, prior_rows: PriorRows, noise: Noise) ->
     if isinstance(observations, BlockedObservations):
         return BlockedCells.blocked(observations, prior_rows)
     return Cells.of(observations, prior_rows, noise)
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """Totals of both layers."""
-
-    layers: tuple[Totals, Totals]
-
-    def __add__(self, other: _Pair) -> _Pair:
-        u, s = (mine + theirs for mine, theirs in zip(self.layers, other.layers, strict=True))
-        return _Pair((u, s))
-
-
-def _totals(block: Block, levels: tuple[FloatArray, FloatArray], level: tuple[IntArray, IntArray]) -> _Pair:
-    u, s = (LayerData(*layer) for layer in zip(block, levels, level, strict=True))
-    return _Pair((Totals(u.value_per_level, u.square, u.histogram), Totals(s.value_per_level, s.square, s.histogram)))
 
 
 @dataclass(frozen=True)
