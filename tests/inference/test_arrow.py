@@ -40,6 +40,10 @@ def arrow(margin, n_cells=1000, **rest):
         ),
         (500.0, 1000, {"rivals": (rival(0.5, (0.6, -0.1), known=0.2),)}, ""),
         (500.0, 1000, {"rivals": (rival(3.0, None),)}, ""),
+        (500.0, 1000, {"rivals": (rival(0.5, (np.nan, 0.1)),)}, ""),  # in one half it ended as the fit reported
+        (500.0, 1000, {"rivals": (rival(0.5, (np.nan, np.nan)),)}, ""),
+        (500.0, 1000, {"rivals": (rival(0.5, (np.nan, 0.01)),)}, "0.01 in one half"),
+        (500.0, 1000, {"rivals": (rival(0.03, (np.nan, np.nan)),)}, "0.03 nats per cell behind"),
         (500.0, 1000, {"misfit": ("halves differ",)}, "halves differ"),
         (500.0, 1000, {"misfit": ("halves differ",), "knowledge_margin": 400.0}, ""),
         (500.0, 1000, {"misfit": ("bad",), "does_not_fit": True, "knowledge_margin": 400.0}, "bad"),
@@ -59,7 +63,9 @@ def test_evidence_of_a_process(fitted):
     assert record["verdict"] == "clear"
     assert record["reason"] == ""
     assert record["share_of_genes"] == pytest.approx((evidence > 0).mean())
-    assert evidence.sum() == pytest.approx(record["log_likelihood_margin"], rel=0.25)
+    assert evidence.sum() == pytest.approx(
+        record["log_likelihood_margin"], rel=0.35
+    )  # the rest: how sure of their times cells are
     changing = fitted.var["true_class"] != "flat"
     assert evidence[changing].median() > 3 * evidence[~changing].abs().median()
 

@@ -76,12 +76,13 @@ def test_with_a_wrong_root_the_reversed_clock_is_a_rival_and_wins(cells):
     assert final.trial is backwards.trial
 
 
-def candidate(bounds, halves, known=0.0):
-    """A candidate with these bounds on all genes and on halves of them."""
+FORWARD = np.arange(5.0)
+
+
+def candidate(bounds, halves, known=0.0, times=(FORWARD, FORWARD)):
+    """A candidate with these bounds on all genes and on halves of them, and these times on halves."""
     run = Run(None, None, bounds, None, None)
-    return Candidate(
-        Trial(None, run), bounds, known, np.arange(5.0), Halves(halves, (np.arange(5.0),) * 2, (None,) * 2)
-    )
+    return Candidate(Trial(None, run), bounds, known, FORWARD, Halves(halves, times, (None,) * 2))
 
 
 @pytest.mark.parametrize(
@@ -89,9 +90,16 @@ def candidate(bounds, halves, known=0.0):
     [((-5.1, -4.9), 0.0, 0), ((-4.9, -4.9), 0.0, 1), ((-4.99, -4.99), 0.0, 0), ((-4.9, -4.9), -0.2, 0)],
 )
 def test_both_halves_of_the_genes_overrule_all_of_them(halves, known, first):
-    both = [candidate(-10.0, (-5.0, -5.0)), candidate(-10.2, halves, known)]
+    both = [candidate(-10.0, (-5.0, -5.0)), candidate(-10.2, halves, known, (-FORWARD, -FORWARD))]
     assert refereed(both)[0] is both[first]
     assert sorted(map(id, refereed(both))) == sorted(map(id, both))
+
+
+def test_a_rival_that_ends_with_the_reported_times_is_none_in_that_half():
+    best, rival = candidate(-10.0, (-5.0, -5.0)), candidate(-10.2, (-5.0, -4.9), times=(FORWARD, -FORWARD))
+    assert rival.behind(best) == pytest.approx((np.nan, -0.1), nan_ok=True)
+    joined = candidate(-10.2, (-4.9, -4.9), times=(FORWARD, FORWARD))
+    assert refereed([best, joined])[0] is best
 
 
 def test_halves_of_the_genes_are_disjoint_and_hold_as_many_counts(cells):

@@ -139,9 +139,12 @@ def rival_in_words(rival: pd.Series) -> str:
     name = "the reversed clock" if str(rival["start"]) == "reversed" else f"time from {root_in_words(rival)}"
     known = f", {signed(rival['known'])} by what is known" if rival["known"] != 0 else ""
     text = f"{name}: {number(rival['margin'])} nats per cell behind{known}"
-    if np.isnan(rival["half_1"]):
-        return f"{text}, too far to ask halves of the genes"
-    return f"{text}; {number(rival['half_1'])} and {number(rival['half_2'])} in either half of the genes"
+    asked = [number(rival[half]) for half in ("half_1", "half_2") if not np.isnan(rival[half])]
+    if not asked:
+        return f"{text}, not asked in halves of the genes"
+    if len(asked) == 1:
+        return f"{text}; {asked[0]} in one half of the genes, and in the other it found the reported times"
+    return f"{text}; {asked[0]} and {asked[1]} in either half of the genes"
 
 
 def background_in_words(adata: AnnData) -> str:

@@ -166,9 +166,10 @@ def recover_dynamics(
         (``knowledge_margin``), share of genes, the threshold ``least_margin``, the table of ``rivals`` (fits from other
         roots and of the reversed clock: by how many nats per cell each is behind on the genes of the search,
         ``margin``, and in two disjoint halves of them, ``half_1`` and ``half_2``, NaN where it is too far behind to be
-        tested; by how much what is ``known`` is against it; the ``correlation`` of its times; whether it ``loses``),
-        whether counts and knowledge contradict each other (``contested``), whether Gaussian noise was fitted to
-        whole-number counts (``whole_numbers``), and ``verdict`` with the ``reason`` where it is unclear.
+        tested or ended with the times that are reported; by how much what is ``known`` is against it; the
+        ``correlation`` of its times; whether it ``loses``), whether counts and knowledge contradict each other
+        (``contested``), whether Gaussian noise was fitted to whole-number counts (``whole_numbers``), and ``verdict``
+        with the ``reason`` where it is unclear.
     ``uns["fit_verdict"]``
         Whether the model fits: ``verdict`` ("fits", "fits in part", "does not fit"), ``reason``, and the numbers:
         Spearman correlation of times from two disjoint halves of the genes (``agreement``), Cohen's kappa of late

@@ -73,7 +73,7 @@ class Arrow:
         opposite = counts * self.knowledge_margin < 0
         large = min(abs(counts), abs(self.knowledge_margin)) > self.least_margin
         halves = [half for rival in self.rivals[:1] for half in rival.halves or ()]
-        return opposite and large and all(half * counts > 0 for half in halves)
+        return opposite and large and not any(half * counts <= 0 for half in halves)
 
     @property
     def settled_by_knowledge(self) -> bool:

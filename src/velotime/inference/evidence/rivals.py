@@ -25,8 +25,8 @@ class Rival:
     margin
         By how much it is behind on all genes of the search, by the counts alone.
     halves
-        Likewise in each of two disjoint halves of these genes, fitted apart; None where it is so far behind that they
-        were not asked.
+        Likewise in each of two disjoint halves of these genes, fitted apart, NaN in one where it ended with the times
+        that are reported; None where it is so far behind that they were not asked.
     known
         By how much what is known of the cells speaks against it, over what it says of the fit that is reported.
     correlation
@@ -61,9 +61,9 @@ class Rival:
 
         Halves are not asked where what is known of the cells rules it out by itself.
         """
-        if self.halves is None or self.known >= CLEAR_PER_CELL:
+        if self.halves is None or np.isnan(self.halves).all() or self.known >= CLEAR_PER_CELL:
             return None
-        worst = int(np.argmin(self.halves))
+        worst = int(np.nanargmin(self.halves))
         return worst + 1 if self.halves[worst] + self.known < IN_A_HALF * CLEAR_PER_CELL else None
 
 

@@ -8,16 +8,19 @@ from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, Watcher, continue_em, run_em
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 
+UNTIL_PARTED = 5  # iterations at temperature 1 after which lineages have parted
+
 
 def main_run(
     problem: SoftProblem, first: SoftParameters, schedule: Schedule, watch: Watcher
 ) -> Run[SoftParameters, Sums]:
     """From hot to cold."""
     statistics, _ = problem.expect(first, schedule.hottest)
-    run = run_em(problem, first, statistics, schedule, watch)
     if problem.states.layout.n_lineages == 1:
-        return run
+        return run_em(problem, first, statistics, schedule, watch)
     # lineages part late in the annealing: a gene that was restarted before has the curve of all of them
+    brief = replace(schedule, longest=min(schedule.longest, UNTIL_PARTED))
+    run = run_em(problem, first, statistics, brief, watch)
     return continue_em(problem.restarting, run, replace(schedule, annealing=0), watch)
 
 

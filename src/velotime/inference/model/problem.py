@@ -19,7 +19,7 @@ from velotime.inference.model.background.means import with_background
 from velotime.inference.model.clock import LEAVE_ROOM, Warp, best_warp, try_warp, warp_density
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.layer import LayerData
-from velotime.inference.model.mstep import Descent, begin, improve, restart
+from velotime.inference.model.mstep import Descent, Restart, begin, improve, restart
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.sums import sums_under
@@ -168,6 +168,8 @@ class SoftProblem:
         The model.
     restarts
         Iterations in which every gene is tried again from scratch.
+    restart
+        How that is done.
     clock_moves
         Iterations in which other clocks are tried for the same cells.
     profile
@@ -184,6 +186,7 @@ class SoftProblem:
     time_prior: TimePrior
     rate_prior: RatePrior
     restarts: frozenset[int] = frozenset()
+    restart: Restart = restart
     clock_moves: frozenset[int] = frozenset()
     make_room: int | None = None
     profile: FloatArray | None = None
@@ -268,7 +271,8 @@ class SoftProblem:
     def first(self, statistics: Sums) -> SoftParameters:
         """Parameters from statistics alone: every shape of every gene is tried."""
         scatter = tuple(self.noise.initial_scatter(d) for d in (self.cells.unspliced, self.cells.spliced))
-        genes = restart(GeneProblem(self.states, self.noise, self.rate_prior, *statistics.layers, *scatter), None)
+        problem = GeneProblem(self.states, self.noise, self.rate_prior, *statistics.layers, *scatter)
+        genes = self.restart(problem, None)
         return self._rest_of_m_step(statistics, genes, *scatter)
 
     def maximise(self, parameters: SoftParameters, statistics: Sums, iteration: int) -> SoftParameters:
@@ -276,7 +280,7 @@ class SoftProblem:
         scatter = parameters.unspliced_scatter, parameters.spliced_scatter
         problem = self.gene_problem(parameters, statistics)
         if iteration in self.restarts:
-            genes = restart(problem, parameters.theta)
+            genes = self.restart(problem, parameters.theta)
         else:
             damping = parameters.damping if isinstance(parameters, Iterate) else None
             genes = improve(problem, begin(problem, parameters.theta, damping), STEPS)

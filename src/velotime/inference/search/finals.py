@@ -15,6 +15,7 @@ from velotime.inference.evidence.arrow import Arrow, gene_evidence
 from velotime.inference.evidence.coherence import coherence
 from velotime.inference.evidence.fit_verdict import LEAST_EXPLAINED, FitVerdict
 from velotime.inference.evidence.gains import gene_gains
+from velotime.inference.model.mstep import restart
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.observations import Observations
 from velotime.inference.search.rivals import Candidate
@@ -116,7 +117,7 @@ def _weigh(problem: SoftProblem, ahead: Finalist, behind: Finalist) -> Arrow:
 
 
 def _on_all_genes(problem: SoftProblem, genes: BoolArray, candidate: Candidate) -> Finalist:
-    silent = replace(problem.silent, restarts=frozenset({ALL_GENES.annealing}))
+    silent = replace(problem.silent, restarts=frozenset({ALL_GENES.annealing}), restart=restart)
     start = replace(candidate.trial.run.parameters, known=())
     first = silent.first(silent.expect_by(start, genes, ALL_GENES.hottest))
     statistics, _ = silent.expect(first, ALL_GENES.hottest)

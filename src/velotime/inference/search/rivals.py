@@ -97,11 +97,16 @@ class Candidate:
         return self.bound + self.known
 
     def behind(self, best: Candidate) -> tuple[float, float] | None:
-        """By how much it is behind another in each half, nats per cell; None where either was not tried on them."""
+        """By how much it is behind another in each half, nats per cell; None where either was not tried on them.
+
+        NaN in a half in which it ended with the times that the other has on all genes: its start found them too, so it
+        is no rival there.
+        """
         if self.halves is None or best.halves is None:
             return None
         one, two = (b - o for b, o in zip(best.halves.bounds, self.halves.bounds, strict=True))
-        return float(one), float(two)
+        joined = [self.clock.correlation(best.time, time) > SAME_TIMES for time in self.halves.times]
+        return float("nan") if joined[0] else float(one), float("nan") if joined[1] else float(two)
 
     def as_rival_of(self, best: Candidate, cells: IntArray, n_averaged: float) -> Rival:
         """By how much it is behind."""

@@ -15,6 +15,7 @@ from velotime.inference.evidence.rivals import CLEAR_PER_CELL, IN_A_HALF
 from velotime.inference.knowledge.pieces import Root, Terminals
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import TimePrior
+from velotime.inference.model.mstep import restart_by_shapes
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import Cells, SoftProblem
@@ -113,7 +114,9 @@ class Search:
     def problem(self, n_lineages: int) -> SoftProblem:
         """The short fits' problem."""
         states = States.grid(self.n_times, n_lineages)
-        return SoftProblem(self.cells, states, self.noise, self.prior, RatePrior(states.layout))
+        return SoftProblem(
+            self.cells, states, self.noise, self.prior, RatePrior(states.layout), restart=restart_by_shapes
+        )
 
     @property
     def n_lineages(self) -> int:
@@ -272,7 +275,7 @@ def refereed(candidates: list[Candidate]) -> list[Candidate]:
     best = candidates[0]
     for k, other in enumerate(candidates[1:], start=1):
         behind = other.behind(best)
-        if behind is not None and best.known - other.known + max(behind) < -IN_A_HALF * CLEAR_PER_CELL:
+        if behind is not None and all(best.known - other.known + b < -IN_A_HALF * CLEAR_PER_CELL for b in behind):
             return [other, *candidates[:k], *candidates[k + 1 :]]
     return candidates
 

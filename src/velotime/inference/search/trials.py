@@ -14,8 +14,8 @@ from velotime.inference.observations import Observations
 from velotime.inference.search.geometry.starts import Start, assignment
 
 # Genes are tried afresh midway and when cold: without that, the ranking after the first round misleads.
-FIRST_ROUND, FIRST_RESTARTS = Schedule(annealing=16, hottest=10.0, longest=2, tolerance=0.0), frozenset({8, 16})
-LATER_ROUNDS, LATER_RESTARTS = Schedule(annealing=10, hottest=5.0, longest=2, tolerance=0.0), frozenset({0, 5, 10})
+FIRST_ROUND, FIRST_RESTARTS = Schedule(annealing=12, hottest=10.0, longest=2, tolerance=0.0), frozenset({7, 12})
+LATER_ROUNDS, LATER_RESTARTS = Schedule(annealing=8, hottest=5.0, longest=2, tolerance=0.0), frozenset({0, 8})
 CLOSE = 0.5  # nats per cell behind the best, within which a trial is given another round
 
 
