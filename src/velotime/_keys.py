@@ -33,6 +33,8 @@ FIT_BACKGROUND_U = "fit_background_u"
 FIT_BACKGROUND_S = "fit_background_s"
 FIT_DEVIANCE_EXPLAINED = "fit_deviance_explained"
 FIT_GAIN = "fit_gain"
+FIT_CHECK_MEANS = "fit_check_means"
+FIT_CHECK_ZEROS = "fit_check_zeros"
 FIT_LINEAGE_RATIO = "fit_lineage_ratio"
 FIT_ARROW_EVIDENCE = "fit_arrow_evidence"
 FIT_STD_U = "fit_std_u"
@@ -149,6 +151,8 @@ WRITTEN_BY_FITS = {
         FIT_BACKGROUND_S,
         FIT_DEVIANCE_EXPLAINED,
         FIT_GAIN,
+        FIT_CHECK_MEANS,
+        FIT_CHECK_ZEROS,
         FIT_LINEAGE_RATIO,
         FIT_ARROW_EVIDENCE,
         FIT_STD_U,

@@ -164,6 +164,8 @@ def wide_object(n_cells, n_genes):
         "t_se",
         "deviance_explained",
         "gain",
+        "check_means",
+        "check_zeros",
         "arrow_evidence",
         "likelihood",
     ):

@@ -54,12 +54,13 @@ from velotime.data.stored.derived import (
     write_derived,
 )
 from velotime.data.stored.identity import digest
-from velotime.data.stored.rates import rate_table
+from velotime.data.stored.rates import QUALITY, rate_table
 from velotime.data.stored.restoring import require_soft_fit, restore_soft_fit, stored_method
 from velotime.data.stored.unchanged import leaves_as_it_was
 from velotime.data.writers import Slots, choose_layers, gene_columns, slots_of, write_fit
 
 __all__ = [
+    "QUALITY",
     "Fitted",
     "Neighbors",
     "Reading",

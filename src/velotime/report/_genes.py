@@ -39,10 +39,20 @@ COLUMNS = (
     Column(
         keys.FIT_DEVIANCE_EXPLAINED,
         "Explained",
-        "How much of what the clock can say of this gene its curve says; 1 or more: all of it, 0 or less: nothing.",
+        "How much of what the clock can say of this gene its curve says; 1: all of it, 0 or less: nothing.",
     ),
     Column(
         keys.FIT_GAIN, "Gain (nats)", "How much the gene says about time: its log-likelihood over that of a constant."
+    ),
+    Column(
+        keys.FIT_CHECK_MEANS,
+        "Means off (z)",
+        "Are counts along the clock as the curve says? Below 2: as in draws from the fit; above 3: they are not.",
+    ),
+    Column(
+        keys.FIT_CHECK_ZEROS,
+        "Zeros off (z)",
+        "Do as many cells have no count as the fit says? Below 2: as in draws from the fit; above 3: they do not.",
     ),
     Column("beta", "Splicing β", "Splicing rate per unit of the clock, with a 90 % interval."),
     Column("gamma", "Degradation γ", "Degradation rate per unit of the clock, with a 90 % interval."),

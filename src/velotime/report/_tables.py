@@ -18,6 +18,8 @@ TABLES = ("genes.csv", "cells.csv", "clusters.csv", "fates.csv", "verdict.csv")
 OF_GENES = (
     keys.FIT_DEVIANCE_EXPLAINED,
     keys.FIT_GAIN,
+    keys.FIT_CHECK_MEANS,
+    keys.FIT_CHECK_ZEROS,
     keys.FIT_LIKELIHOOD,
     keys.FIT_ARROW_EVIDENCE,
     keys.FIT_LINEAGE_RATIO,

@@ -9,7 +9,7 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._check import Optional, checked
 from velotime._status import InputError
-from velotime.data import Fitted, rate_table, read_labels, restore_soft_fit
+from velotime.data import QUALITY, Fitted, rate_table, read_labels, restore_soft_fit
 from velotime.data.arguments import ADATA, COLUMN, VAR_COLUMN
 from velotime.inference import group_gain, group_sums
 
@@ -30,8 +30,9 @@ def rank_genes(adata: AnnData, *, by: str | None = None) -> pd.DataFrame:
 
     Returns
     -------
-    One row per gene, by name: the column ranked by, the deviance explained and the gain; ``alpha`` (between the
-    switches), ``beta``, ``gamma`` per unit of the clock, so relative; the switch times ``t_on`` and ``t_off``;
+    One row per gene, by name: the column ranked by, the deviance explained, the gain and the predictive checks
+    (``fit_check_means`` and ``fit_check_zeros``: z-scores, above 3 the gene is not as the model has it); ``alpha``
+    (between the switches), ``beta``, ``gamma`` per unit of the clock, so relative; switch times ``t_on``, ``t_off``;
     ``scaling``. Where there are standard errors, ``_low`` and ``_high`` bound a 90 % interval: ``exp(log rate -+ 1.645
     se)`` for rates, which are estimated on their logs; for switches ``var["fit_t_on_q05"]`` and the like. All are given
     the fitted clock. (A rate of 100 is at its bound: it is that or faster.) Genes that were not fitted, or have NaN in
@@ -92,7 +93,7 @@ def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
     """
     genes, fit = restore_soft_fit(adata)
     names, code = read_labels(adata, [groupby]).codes(groupby)  # cells without a label are in no group
-    rates = rate_table(Fitted.of(adata)).iloc[genes].drop(columns=[keys.FIT_GAIN, keys.FIT_DEVIANCE_EXPLAINED])
+    rates = rate_table(Fitted.of(adata)).iloc[genes].drop(columns=list(QUALITY), errors="ignore")
     tables = []
     n_cells = np.bincount(code[code >= 0], minlength=len(names))
     for name, n, sums in zip(names, n_cells, group_sums(fit, code, len(names)), strict=True):

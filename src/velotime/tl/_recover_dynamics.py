@@ -110,7 +110,11 @@ def recover_dynamics(
     ``var["fit_gain"]``
         Log-likelihood over that of a constant mean, nats: how much the gene says about time. float.
     ``var["fit_deviance_explained"]``
-        What the curve explains of what a free mean along the clock would. float.
+        What the curve explains of what a free mean along the clock would, each with a dispersion of its own: at most 1.
+        float.
+    ``var["fit_check_means"]``, ``["fit_check_zeros"]``
+        Are means and shares of zeros along the clock as the fit says? z-scores against counts drawn from the fit:
+        standard normal where the model is true, above 3 where it is not. NaN where values are no counts. float.
     ``var["fit_beta_se"]`` and the like
         Standard errors of log beta, log gamma, t_on and the last switch, with what uncertain times add; given the shape
         of the curve that was found, and up to the clock's origin and unit (docs/studies/calibration.md). float.
@@ -122,7 +126,7 @@ def recover_dynamics(
     ``var["fit_status"]``
         "fitted", or why not. category.
     ``var["velocity_genes"]``
-        Fitted, and the curve explains something. bool.
+        Fitted, and the curve explains at least half of what the clock can say of the gene. bool.
     ``var["fit_arrow_evidence"]``
         By how many nats the gene prefers the reported direction of time. float.
     ``obs["latent_time"]`` and, with this name before them, ``_sd``, ``_q05``, ``_q95``, ``_entropy``

@@ -11,6 +11,7 @@ from velotime._types import FloatArray
 from velotime.data.fitted import Fitted
 
 COVERAGE = 0.9  # of the intervals
+QUALITY = (keys.FIT_DEVIANCE_EXPLAINED, keys.FIT_GAIN, keys.FIT_CHECK_MEANS, keys.FIT_CHECK_ZEROS)
 
 
 def rate_table(fitted: Fitted) -> pd.DataFrame:
@@ -24,9 +25,7 @@ def rate_table(fitted: Fitted) -> pd.DataFrame:
         If the method gives no rates.
     """
     var = fitted.require("rates").adata.var
-    columns: dict[str, FloatArray] = {
-        name: var[name].to_numpy() for name in (keys.FIT_DEVIANCE_EXPLAINED, keys.FIT_GAIN) if name in var
-    }
+    columns: dict[str, FloatArray] = {name: var[name].to_numpy() for name in QUALITY if name in var}
     columns["alpha"] = var[keys.FIT_ALPHA].to_numpy()
     z = norm.ppf(0.5 + COVERAGE / 2)
     for name, slot in (("beta", keys.FIT_BETA), ("gamma", keys.FIT_GAMMA)):

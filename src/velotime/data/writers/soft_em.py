@@ -25,7 +25,7 @@ from velotime.inference import (
     rivals_table,
 )
 
-LEAST_EXPLAINED = 0.05  # deviance explained from which on a gene counts as a velocity gene
+LEAST_EXPLAINED = 0.5  # of what the clock can say of a gene: from then on it counts as a velocity gene
 MOST_LABELS = 60  # a column with more labels makes no groups
 
 
@@ -78,6 +78,8 @@ def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
     columns = {
         **curve_columns(fit.parameters, fit.genes, n_cells=fit.cells.mean.shape[0]),
         **background_columns(fit.parameters),
+        keys.FIT_CHECK_MEANS: fit.genes.check_means,
+        keys.FIT_CHECK_ZEROS: fit.genes.check_zeros,
         keys.FIT_LINEAGE_RATIO: fit.genes.lineage_ratio,
         keys.FIT_ARROW_EVIDENCE: fit.arrow.gene_evidence,
         f"{keys.FIT_BETA}_se": errors[:, 0],
@@ -112,7 +114,7 @@ def background_columns(parameters: SoftParameters) -> dict[str, FloatArray]:
 
 
 def with_velocity_genes(var: dict[str, Any]) -> dict[str, Any]:
-    """Mark the genes whose curve explains something."""
+    """Mark the genes whose curve explains half of what the clock can, or more."""
     explained = np.nan_to_num(var[keys.FIT_DEVIANCE_EXPLAINED], nan=-np.inf)
     return var | {keys.VELOCITY_GENES: explained > LEAST_EXPLAINED}
 

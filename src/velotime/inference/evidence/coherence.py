@@ -60,7 +60,7 @@ class Coherence:
 def coherence(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> Coherence:
     """Measure it in the cells of a problem; both halves of the genes take either part, each with several groupings."""
     real = (problem.cells.unspliced, problem.cells.spliced)
-    drawn = _drawn(problem, parameters, rng)
+    drawn = drawn_layers(problem, parameters, rng)
     seeds = rng.integers(2**31 - 1, size=GROUPINGS)
     half = np.arange(problem.cells.spliced.n_genes) % 2 == 0
     found, expected = (
@@ -114,7 +114,7 @@ def _points(spliced: LayerData, *, counts: bool) -> FloatArray:
     return principal_components(points, N_COMPONENTS)
 
 
-def _drawn(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> tuple[LayerData, LayerData]:
+def drawn_layers(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> tuple[LayerData, LayerData]:
     """Counts of both layers drawn from a fit, each cell in a state drawn from its posterior."""
     cells = problem.cells
     q, _ = problem.posterior(problem.sweep_model(parameters)[0], slice(0, cells.n_cells))

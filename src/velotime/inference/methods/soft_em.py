@@ -173,6 +173,7 @@ class SoftEM(Settings):
         began = time.perf_counter()
         labels = CellLabels.plain(observations.n_cells) if labels is None else labels
         start = self.begin(observations, geometry, rng=rng, labels=labels)
+        (checking,) = rng.spawn(1)
         seconds_starts = time.perf_counter() - began
         problem, n_lineages = start.problem, start.problem.states.layout.n_lineages
         run = main_run(problem, start.first, self._schedule, watch)
@@ -192,7 +193,7 @@ class SoftEM(Settings):
             groups=problem.cells.prior_rows.groups,
             knowledge=agreement(problem, run.parameters, cells.mean),
             cells=cells,
-            genes=gene_table(problem, run.parameters, run.statistics, doubt),
+            genes=gene_table(problem, run.parameters, run.statistics, doubt, checking),
             lineage_names=self._lineage_names(n_lineages),
             lineage_votes=start.lineage_votes,
             at_bound=start.at_bound,

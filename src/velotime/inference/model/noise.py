@@ -68,6 +68,9 @@ class Noise(Protocol):
     def update_scatter(self, scatter: FloatArray, sums: LayerSums, means: FloatArray, data: LayerData) -> FloatArray:
         """Scatter that raises the expected log-likelihood at these means."""
 
+    def zero_share(self, means: FloatArray, scatter: FloatArray, size: float) -> FloatArray:
+        """Probability of a value of zero in a cell of this size factor, ``(genes, states)``."""
+
     def draw(self, means: FloatArray, scatter: FloatArray, rng: Generator) -> FloatArray:
         """Values with these means (size factors included), ``(cells, genes)``."""
 
@@ -141,6 +144,10 @@ class NegativeBinomial(Settings):
         r = 1.0 / scatter[gene]
         return data.cell_sums(gammaln(x + r) - gammaln(r) + x * np.log(scatter[gene])) + data.cell_count_constant
 
+    def zero_share(self, means: FloatArray, scatter: FloatArray, size: float) -> FloatArray:
+        """``(1 + phi l mu)^(-1/phi)``."""
+        return np.asarray(np.exp(-np.log1p(scatter[:, None] * size * means) / scatter[:, None]))
+
     def draw(self, means: FloatArray, scatter: FloatArray, rng: Generator) -> FloatArray:
         """Poisson counts with a gamma-distributed rate."""
         return rng.poisson(means * rng.gamma(1 / scatter, scatter, means.shape)).astype(float)
@@ -211,6 +218,11 @@ class Poisson(Settings):
         """``sum_g x log l - log x!``."""
         return data.cell_count_constant
 
+    def zero_share(self, means: FloatArray, scatter: FloatArray, size: float) -> FloatArray:
+        """``exp(-l mu)``."""
+        del scatter
+        return np.asarray(np.exp(-size * means))
+
     def draw(self, means: FloatArray, scatter: FloatArray, rng: Generator) -> FloatArray:
         """Poisson counts."""
         del scatter
@@ -263,6 +275,11 @@ class Gaussian(Settings):
         """``-sum_g x^2 / (2 sigma^2) + log(2 pi sigma^2)/2``."""
         x, gene = data.entries
         return data.cell_sums(-0.5 * x**2 / scatter[gene]) - 0.5 * float(np.log(2 * np.pi * scatter).sum())
+
+    def zero_share(self, means: FloatArray, scatter: FloatArray, size: float) -> FloatArray:
+        """No value is exactly zero."""
+        del scatter, size
+        return np.zeros_like(means)
 
     def draw(self, means: FloatArray, scatter: FloatArray, rng: Generator) -> FloatArray:
         """Normal values."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 
 from velotime._types import FloatArray
 from velotime.compute import Sums
 from velotime.inference.evidence.gains import GeneGains, gene_gains
+from velotime.inference.evidence.predictive import predictive_checks
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.mstep import begin, best_single_curve, better, improve
 from velotime.inference.model.problem import SoftParameters, SoftProblem
@@ -39,6 +41,8 @@ class GeneTable(GeneGains):
         Likelihood-ratio statistic of "the last switches of this gene's lineages differ", ``(genes,)``: twice the gain
         over the best curve that is one for all lineages, at the same posterior; it ranks fate genes. 0 with one
         lineage.
+    check_means, check_zeros
+        As of :class:`PredictiveChecks`, ``(genes,)``.
     velocity_variance
         Of ds/dt given the state, from an uncertain curve, ``(genes, states)``.
     """
@@ -48,13 +52,18 @@ class GeneTable(GeneGains):
     switches: SwitchIntervals
     lineage_ratio: FloatArray
     velocity_variance: FloatArray
+    check_means: FloatArray
+    check_zeros: FloatArray
 
 
-def gene_table(problem: SoftProblem, parameters: SoftParameters, statistics: Sums, doubt: Uncertainty) -> GeneTable:
-    """Fit and standard errors of every gene."""
+def gene_table(
+    problem: SoftProblem, parameters: SoftParameters, statistics: Sums, doubt: Uncertainty, rng: Generator
+) -> GeneTable:
+    """Fit and standard errors of every gene; ``rng`` draws counts from the fit."""
     genes = problem.gene_problem(parameters, statistics)
     errors = np.sqrt(np.maximum(np.einsum("gpp->gp", doubt.covariance), 0.0))
     gains = gene_gains(problem, parameters, statistics)
+    checks = predictive_checks(problem, parameters, rng)
     return GeneTable(
         gains.log_likelihood,
         gains.gain,
@@ -64,6 +73,8 @@ def gene_table(problem: SoftProblem, parameters: SoftParameters, statistics: Sum
         switch_intervals(genes, parameters.theta, doubt, problem.cells.n_averaged),
         lineage_ratio(genes, parameters.theta),
         doubt.velocity_variance,
+        checks.means,
+        checks.zeros,
     )
 
 

@@ -38,7 +38,16 @@ function sayGene(gene) {
   const parts = [];
   if (Number.isFinite(explained)) parts.push(sayExplained(explained));
   if (Number.isFinite(gain)) parts.push(`gain over a constant ${Math.round(gain).toLocaleString("en")} nats`);
+  const off = [["means", gene.values.fit_check_means], ["shares of zeros", gene.values.fit_check_zeros]];
+  if (off.every(([, z]) => Number.isFinite(z))) parts.push(sayChecks(off.filter(([, z]) => z > OFF)));
   return parts.length ? `${parts.join("; ")}.` : "";
+}
+
+// z-scores against counts drawn from the fit; one gene in a thousand is beyond by chance.
+const OFF = 3;
+function sayChecks(off) {
+  if (!off.length) return "counts along the clock are as drawn from the fit";
+  return `${off.map(([what, z]) => `${what} (z ${z.toFixed(1)})`).join(" and ")} along the clock are not as the fit has them`;
 }
 
 // A smooth curve can do better than free means in pieces of the clock, or worse than a constant: no share, but words.
