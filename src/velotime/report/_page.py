@@ -19,20 +19,21 @@ from velotime.report._facts import Facts
 from velotime.report._figures import figures
 from velotime.report._genes import EXTRA, PIECES, POINTS, Column, GeneFacts
 from velotime.report._pack import deflate, planes, round_bits, script_json
+from velotime.report.sections.collect import Sections
 
 SCRIPTS = ("data.js", "plots.js", "cells.js", "explorer.js", "table.js", "main.js")
 COORDINATE_BITS = 12
 TABLE_BITS = 13  # of mantissa: within 6e-5 of the value, of which three digits are shown
 
 
-def render(title: str, facts: Facts, cells: CellFacts, genes: GeneFacts, sizes: Any) -> str:
+def render(title: str, facts: Facts, sections: Sections, cells: CellFacts, genes: GeneFacts, sizes: Any) -> str:
     """The page as text.
 
     Parameters
     ----------
     title
         What was fitted: the page's heading.
-    facts, cells, genes
+    facts, sections, cells, genes
         What it shows.
     sizes
         Size factors of the drawn cells, unspliced and spliced, ``(2, drawn cells)``.
@@ -42,6 +43,7 @@ def render(title: str, facts: Facts, cells: CellFacts, genes: GeneFacts, sizes: 
     return page.from_string(_read("page.html")).render(
         title=title,
         facts=facts,
+        sections=sections,
         notes=cells.notes,
         genes=genes,
         style=_inert(_read("style.css"), "</style"),

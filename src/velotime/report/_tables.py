@@ -11,7 +11,7 @@ from velotime import _keys as keys
 from velotime._check import FilePath, Flag, checked
 from velotime.data import Fitted, check_folder, rate_table, write_table
 from velotime.data.arguments import ADATA
-from velotime.report._fates import cluster_column, cluster_table, fates_of
+from velotime.report.sections.fates import cluster_column, cluster_table, fates_of
 
 #: What :func:`write_tables` may write.
 TABLES = ("genes.csv", "cells.csv", "clusters.csv", "fates.csv", "verdict.csv")

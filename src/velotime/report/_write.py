@@ -24,9 +24,10 @@ def report(
     """Write a fit as one HTML file: self-contained, for any browser of 2023 or later, without Python or a network.
 
     The verdict comes first: how the fit ended, the direction of time, whether there is a trajectory at all, and what to
-    mind. Then what was done, the cells coloured by latent time or by any column of labels, a table of genes that can be
-    searched and sorted, and for each gene its phase portrait, its counts and fit along latent time, and its rates with
-    intervals.
+    mind. Then streamlines (where :func:`velotime.tl.velocity_embedding` was called), clusters and fates, the quality of
+    the data, and what was done; the cells coloured by latent time or by any column of labels, a table of genes that can
+    be searched and sorted, and for each gene its phase portrait, its counts and fit along latent time, and its rates
+    with intervals; a paragraph of methods to copy, and tables to download.
 
     The file stays below 10 MB for any number of cells and genes, and says what it leaves out. At most 20,000 cells are
     drawn, fewer of them where the map is crowded. Counts and curves are kept for as many genes as fit, the most
@@ -57,6 +58,7 @@ def report(
     from velotime.report._facts import collect
     from velotime.report._genes import collect_genes
     from velotime.report._page import render
+    from velotime.report.sections.collect import collect_sections
 
     path = Path(path)
     check_output(path, force=force, suffix=".html")
@@ -64,6 +66,7 @@ def report(
     cells = collect_cells(adata, basis)
     genes, explorer = collect_genes(adata, cells.drawn)
     title, facts, sizes = title or path.stem, collect(adata), np.array(explorer.fitted.sizes)[:, cells.drawn]
-    rest = len(render(title, facts, cells, genes, sizes).encode("utf-8", "replace"))
+    sections = collect_sections(adata, basis)
+    rest = len(render(title, facts, sections, cells, genes, sizes).encode("utf-8", "replace"))
     genes = replace(genes, packed=explorer.pack(LARGEST - rest))
-    write_page(render(title, facts, cells, genes, sizes), path, force=force)
+    write_page(render(title, facts, sections, cells, genes, sizes), path, force=force)

@@ -1,0 +1,1 @@
+"""Sections of the page for readers who were not there."""
