@@ -95,7 +95,7 @@ TABLE = {
     "tl.velocity_embedding": {"adata": ADATA, "basis": NAME, "scale": POSITIVE},
     "tl.velocity_graph": {
         "adata": ADATA,
-        "recursive": FLAG,
+        "recursive": OPTIONAL_FLAG,
         "posterior": FLAG,
         "n_draws": COUNT,
         "seed": SEED,

@@ -227,3 +227,13 @@ def test_cells_without_coordinates_take_no_others_with_them(graphed, value):
     score = vt.metrics.cross_boundary_correctness(adata, [("early", "late")], column="stage", basis="line")
     assert np.isfinite(score).all()
     assert score.attrs["n_cells_left_out"] == 3
+
+
+def test_neighbours_of_neighbours_are_left_out_of_many_cells(drawn, monkeypatch):
+    edges = {}
+    for most in (150, 149):
+        monkeypatch.setattr("velotime.tl._velocity_graph.MOST_RECURSIVE", most)
+        adata = drawn.copy()
+        vt.tl.velocity_graph(adata, posterior=True)
+        edges[adata.uns["velocity_params"]["recursive"]] = adata.obsp["velocity_graph"].nnz
+    assert edges[True] > 1.5 * edges[False]

@@ -9,7 +9,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime import _keys as keys
-from velotime._check import SEED, Flag, Whole, checked
+from velotime._check import SEED, Flag, Optional, Whole, checked
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import Edges, as_array, edge_cosines, mean_edge_cosines
@@ -27,13 +27,14 @@ from velotime.data.arguments import ADATA, LAYER, VAR_COLUMN
 from velotime.data.layers.names import layer_names
 from velotime.tl._transitions import SCALE
 
+MOST_RECURSIVE = 50_000  # cells whose neighbours of neighbours are taken by default
 CONFIDENCE_QUANTILE = 98  # percentile of the best correlations that a cell needs to leave for certain
 
 
 @checked(
     {
         "adata": ADATA,
-        "recursive": Flag(),
+        "recursive": Optional(Flag()),
         "posterior": Flag(),
         "n_draws": Whole(1),
         "seed": SEED,
@@ -46,7 +47,7 @@ CONFIDENCE_QUANTILE = 98  # percentile of the best correlations that a cell need
 def velocity_graph(
     adata: AnnData,
     *,
-    recursive: bool = True,
+    recursive: bool | None = None,
     posterior: bool = False,
     n_draws: int = 20,
     seed: int = 0,
@@ -69,7 +70,8 @@ def velocity_graph(
         principal components of the log-normalised spliced counts and kept under names of their own.
     recursive
         Also take the neighbours of neighbours, as scVelo does: the state space is sampled sparsely, and the next state
-        may lie two steps off.
+        may lie two steps off. By default for up to 50,000 cells: more sample it densely, and the edges of a million
+        would take over 50 GB. What was done stands in ``uns["velocity_params"]["recursive"]``.
     posterior
         Average over draws from the posterior of each cell's time and lineage (needs a fit by ``SoftEM``): a cell whose
         direction is uncertain diffuses. :func:`velotime.tl.transition_matrix` then gives the mean of the transitions
@@ -110,6 +112,7 @@ def velocity_graph(
     """
     vectors = _vectors(adata, genes)
     neighbors = find_neighbors(adata, spliced=spliced)
+    recursive = adata.n_obs <= MOST_RECURSIVE if recursive is None else recursive
     edges = _edges(neighbors.distances, recursive=recursive)
     there = _state(adata, neighbors, state, vectors.genes, spliced)
     between = Edges(edges.indptr, edges.indices)
@@ -122,11 +125,17 @@ def velocity_graph(
     positive, negative = (
         _keep(edges, values, keep) for values, keep in zip(signed, (np.greater, np.less), strict=True)
     )
-    _write(adata, neighbors, vectors, positive, negative)
+    _write(adata, neighbors, vectors, positive, negative, recursive=recursive)
 
 
 def _write(
-    adata: AnnData, neighbors: Neighbors, vectors: _Vectors, positive: sparse.csr_matrix, negative: sparse.csr_matrix
+    adata: AnnData,
+    neighbors: Neighbors,
+    vectors: _Vectors,
+    positive: sparse.csr_matrix,
+    negative: sparse.csr_matrix,
+    *,
+    recursive: bool,
 ) -> None:
     confidence = positive.max(axis=1).toarray().ravel()
     neighbors.write(adata)
@@ -143,6 +152,7 @@ def _write(
     adata.uns[keys.VELOCITY_PARAMS] = dict(adata.uns.get(keys.VELOCITY_PARAMS, {})) | {
         "n_genes_left_out": vectors.n_genes_left_out,
         "n_cells_left_out": vectors.n_cells_left_out,
+        "recursive": recursive,
     }
 
 
