@@ -36,6 +36,7 @@ def verdict(**changed):
         ({"coherence": Coherence(-0.1, 1.0)}, "does not fit", "by 0% of what", True),
         ({"coherence": Coherence(0.0, 0.01)}, "fits in part", "too few to say anything", True),
         ({"coherence": None}, "fits", "", False),
+        ({"left_out": 1}, "fits in part", "1 more branches than lineages", True),
         ({"gain": 0.1}, "fits in part", "gain only 0.10 nats per cell", True),
         ({"poor_genes": 0.3}, "fits in part", "30% of the genes", False),
         ({"poor_genes": float("nan")}, "fits", "", False),

@@ -18,6 +18,7 @@ from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.search import finals as finals_module
 from velotime.inference.search.geometry.starts import SAME_ORDER
+from velotime.inference.search.geometry.tree import LineageVotes
 from velotime.inference.search.rivals import Candidate, Halves, halves_of
 from velotime.inference.search.roots import refereed
 from velotime.inference.search.trials import Trial
@@ -108,6 +109,17 @@ def test_halves_of_the_genes_are_disjoint_and_hold_as_many_counts(cells):
     assert sorted([*one, *two]) == list(range(search.cells.spliced.n_genes))
     total = search.cells.spliced.value_per_level.sum(axis=0)
     assert total[one].sum() == pytest.approx(total[two].sum(), rel=0.1)
+
+
+def test_branches_without_a_lineage_are_counted(cells):
+    """One line cannot hold two fates; a line has none left out, nor is any where geometry finds the number."""
+    forked = vt.simulation.simulate(
+        300, 60, rng=np.random.default_rng(0), branches=vt.simulation.Branches((0.4,)), mean_spliced=3.0
+    )
+    search, _ = search_of(forked, n_lineages=1)
+    assert (search.left_out(1), search.left_out(2)) == (1, 0)
+    assert replace(search, votes=LineageVotes((2, 2))).left_out(1) == 0
+    assert search_of(cells, n_lineages=1)[0].left_out(1) == 0
 
 
 def test_tips_that_order_the_cells_as_an_end_does_are_left_out(cells):

@@ -35,6 +35,8 @@ class FitVerdict:
     poor_genes
         Share of the genes that tell of time whose curve explains less than 0.6 of what a free curve along the clock
         explains; NaN if no gene tells of time.
+    left_out
+        Branches of the cells, beyond doubt, for which the lineages that were asked for have no place.
     """
 
     agreement: float
@@ -42,6 +44,7 @@ class FitVerdict:
     coherence: Coherence | None
     gain: float
     poor_genes: float
+    left_out: int = 0
 
     @property
     def word(self) -> str:
@@ -73,6 +76,8 @@ class FitVerdict:
             yield self._incoherence
         if self.coherence is not None and self.coherence.expected < TELLING:
             yield "unspliced counts are too few to say anything of time that spliced ones do not"
+        if self.left_out:
+            yield f"the cells have {self.left_out} more branches than lineages were asked for"
         if self.gain < LEAST_GAIN:
             yield f"the curves gain only {self.gain:.2f} nats per cell over constant means"
 

@@ -73,7 +73,8 @@ def finals(search: Search, observations: Observations, outcome: Outcome, rng: Ge
     arrow = _weigh(problem, ahead, behind)
     if search.root is not None and ahead is backward and arrow.log_likelihood_margin < arrow.least_margin:
         ahead, arrow = forward, _weigh(problem, forward, backward)  # noise does not overrule a root
-    fit = verdict_on_fit(outcome.problem, ahead.candidate, rng)
+    left_out = search.left_out(outcome.problem.states.layout.n_lineages)
+    fit = verdict_on_fit(outcome.problem, ahead.candidate, rng, left_out)
     arrow = replace(
         arrow,
         whole_numbers=not search.noise.counts and some.holds_whole_numbers,
@@ -88,7 +89,7 @@ def finals(search: Search, observations: Observations, outcome: Outcome, rng: Ge
     return Verdict(ahead.candidate.trial, arrow, fit)
 
 
-def verdict_on_fit(problem: SoftProblem, candidate: Candidate, rng: Generator) -> FitVerdict:
+def verdict_on_fit(problem: SoftProblem, candidate: Candidate, rng: Generator, left_out: int = 0) -> FitVerdict:
     """Whether the model fits, by a candidate's short fit and its halves of the genes."""
     run = candidate.trial.run
     gains = gene_gains(problem, run.parameters, run.statistics)
@@ -101,6 +102,7 @@ def verdict_on_fit(problem: SoftProblem, candidate: Candidate, rng: Generator) -
         coherence=coherence(problem, run.parameters, rng) if problem.cells.n_averaged == 1 else None,
         gain=float(gains.gain.sum()) / problem.cells.n_cells,
         poor_genes=float(np.mean(poor)) if telling.any() else float("nan"),
+        left_out=left_out,
     )
 
 

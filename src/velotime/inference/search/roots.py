@@ -138,6 +138,10 @@ class Search:
         assert self.votes is not None
         return len(self._tree_of(self.votes.n_lineages).ends) - 1
 
+    def left_out(self, n_lineages: int) -> int:
+        """Branches, beyond doubt, for which so many lineages have no place; 0 where geometry found the number."""
+        return 0 if self.votes is not None else max(self.tree.n_sure - n_lineages, 0)
+
     def _tree_of(self, n_lineages: int) -> Tree:
         """The tree with as many lineages from one of its ends; from a root between them there is one more."""
         tree = self.tree.first(n_lineages + 1)

@@ -24,6 +24,7 @@ CELLS_A_NEIGHBOR = 20  # where cells are few, one neighbour for so many: else me
 N_SMOOTHINGS = 2  # means over neighbours: noise off the way falls, branches stay
 MOST_ENDS = 6  # unless more are asked for
 LEAST_OFF = 0.11  # of the longest way, below which an end is noise
+SURELY_OFF = 0.2  # likewise, from which on it is certain to be none
 LEAST_DROP = 1.5  # by which the last real end must lie farther off than the next
 SOFTNESS = 0.05  # of the mean way from root to ends, over which a cell is shared between lineages
 INNER = 0.25  # of the longest way: a root farther from every end lies between them
@@ -55,6 +56,11 @@ class Tree:
     def n_lineages(self) -> int:
         """Lineages from one of the ends that are no noise to all others."""
         return 1 + n_further(self.off)
+
+    @property
+    def n_sure(self) -> int:
+        """The lineages among these whose ends lie as far off as no noise does: in any noise tried, at most 0.18."""
+        return 1 + int((self.off[: self.n_lineages - 1] >= SURELY_OFF).sum())
 
     def first(self, n_ends: int) -> Tree:
         """The same with the first of the ends only."""
