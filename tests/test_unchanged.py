@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from importlib import import_module
 
 import matplotlib as mpl
@@ -13,7 +14,7 @@ from matplotlib import pyplot as plt
 from scipy import sparse
 
 import velotime as vt
-from velotime import InputError
+from velotime import InputError, UnclearWarning
 
 mpl.use("Agg")
 pytestmark = pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")  # of two iterations on 120 cells
@@ -324,6 +325,17 @@ def test_a_warning_made_an_error_leaves_the_object(bare):
     before = snapshot(adata)
     with pytest.raises(vt.InputWarning, match="the same values"):
         vt.pp.filter_genes(adata, n_top_genes=5)
+    assert_same(snapshot(adata), before)
+
+
+def test_a_doubt_about_a_fit_made_an_error_leaves_the_object(bare):
+    adata = bare.copy()
+    before = snapshot(adata)
+    method = vt.SoftEM(**SMALL | {"root": None, "most_lineages": 1})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnclearWarning)
+        with pytest.raises(UnclearWarning):
+            vt.tl.recover_dynamics(adata, method=method, progress=False)
     assert_same(snapshot(adata), before)
 
 

@@ -6,12 +6,12 @@ import anndata as ad
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from quick_fit import QUICK
 
 import velotime as vt
 from velotime import InputError
 from velotime.data import leaves_as_it_was, of_these_cells, read_derived, write_derived
 
-QUICK = {"start_cells": 150, "start_genes": 40, "annealing": 4, "max_iterations": 3, "n_times": 24, "start_times": 16}
 pytestmark = pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
 
 

@@ -8,6 +8,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from quick_fit import QUICK
 from scipy import sparse
 
 import velotime as vt
@@ -17,8 +18,6 @@ from velotime.data.stored.identity import digest, fingerprint
 from velotime.data.stored.parameters import lineage_columns, rate_columns, read_theta
 from velotime.data.stored.settings import plain, read_settings
 from velotime.inference.results.expectations import TAIL, draw_states, stack_cells, without_tail
-
-QUICK = {"start_cells": 150, "start_genes": 40, "annealing": 4, "max_iterations": 3, "n_times": 24, "start_times": 16}
 
 
 def simulated(n_cells=200, n_genes=30, **options):

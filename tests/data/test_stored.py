@@ -5,12 +5,11 @@ from __future__ import annotations
 import anndata as ad
 import numpy as np
 import pytest
+from quick_fit import QUICK
 
 import velotime as vt
 from velotime import InputError
 from velotime.data import restore_soft_fit
-
-QUICK = {"start_cells": 150, "start_genes": 40, "annealing": 4, "max_iterations": 3, "n_times": 24, "start_times": 16}
 
 
 def simulated(**options):

@@ -7,6 +7,10 @@ import pytest
 from scipy.stats import spearmanr
 
 import velotime as vt
+from velotime.data import read_observations
+from velotime.inference.knowledge.prior_rows import PriorRows
+from velotime.inference.labels import CellLabels, Groups
+from velotime.inference.model.problem import Cells
 
 N_CELLS, SOME = 1200, 300
 
@@ -54,3 +58,17 @@ def test_order_of_the_cells_does_not_matter_to_the_draw(cells, by_passes):
     np.testing.assert_allclose(
         shuffled.obs["latent_time"].reindex(cells.obs_names), by_passes.obs["latent_time"], atol=1e-3
     )
+
+
+def test_drawn_cells_are_read_without_a_copy_of_their_counts(cells):
+    observations = read_observations(cells).observations
+    drawn = observations.draw(SOME, np.random.default_rng(0))
+    labels = CellLabels.plain(SOME)
+    rows = PriorRows.of(Groups.of(labels, None), (), labels)
+    found = Cells.of(observations, rows, vt.NegativeBinomial(), drawn)
+    copied = Cells.of(observations.select_cells(drawn), rows, vt.NegativeBinomial())
+    np.testing.assert_array_equal(found.order, copied.order)
+    for one, other in ((found.unspliced, copied.unspliced), (found.spliced, copied.spliced)):
+        np.testing.assert_array_equal(one.size, other.size)
+        np.testing.assert_array_equal(one.values.toarray(), other.values.toarray())
+    assert found.spliced.given is observations.spliced

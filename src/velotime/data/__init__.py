@@ -50,20 +50,23 @@ from velotime.data.stored.derived import (
     current_fit,
     of_these_cells,
     read_derived,
+    read_record,
     remove_derived,
     write_derived,
 )
 from velotime.data.stored.identity import digest
 from velotime.data.stored.rates import QUALITY, rate_table
+from velotime.data.stored.records import Records
 from velotime.data.stored.restoring import require_soft_fit, restore_soft_fit, stored_method
 from velotime.data.stored.unchanged import leaves_as_it_was
-from velotime.data.writers import Slots, choose_layers, gene_columns, slots_of, write_fit
+from velotime.data.writers import Slots, choose_layers, compute_slots, gene_columns, slots_of, write_fit
 
 __all__ = [
     "QUALITY",
     "Fitted",
     "Neighbors",
     "Reading",
+    "Records",
     "Slots",
     "Summary",
     "Velocity",
@@ -73,6 +76,7 @@ __all__ = [
     "check_genes",
     "check_output",
     "choose_layers",
+    "compute_slots",
     "current_fit",
     "digest",
     "dispersions",
@@ -114,6 +118,7 @@ __all__ = [
     "read_neighbors",
     "read_observations",
     "read_parse",
+    "read_record",
     "read_samples",
     "read_starsolo",
     "read_tidesurf",

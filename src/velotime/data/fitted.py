@@ -19,6 +19,7 @@ from velotime.data.layers.names import find_layers
 from velotime.data.layers.values import read_block
 from velotime.data.stored.capabilities import capabilities_of, require
 from velotime.data.stored.parameters import read_theta
+from velotime.data.stored.records import Records
 from velotime.data.stored.settings import read_settings
 from velotime.inference import (
     AtTimes,
@@ -82,6 +83,11 @@ class Fitted:
                 "cells together with velotime.tl.recover_dynamics(adata)."
             )
         return cls(adata, record)
+
+    @property
+    def records(self) -> Records:
+        """What the fit says of itself."""
+        return Records(self.adata.uns)
 
     @property
     def id(self) -> str:

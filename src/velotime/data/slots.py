@@ -22,6 +22,7 @@ from velotime.data.layers.status import tally
 from velotime.data.reading import Reading
 from velotime.data.stored.derived import remove_stale
 from velotime.data.stored.identity import fingerprints, fit_id
+from velotime.data.stored.records import Records
 from velotime.data.stored.settings import plain
 from velotime.data.writers.layers import choose_layers
 from velotime.inference import Fit, Method
@@ -51,14 +52,34 @@ def slots_of(fit: Any, adata: AnnData, reading: Reading) -> Slots:  # noqa: ARG0
     raise TypeError(f"no writer for a {type(fit).__name__}: register one with velotime.data.slots_of.")
 
 
-def write_fit(
-    adata: AnnData, reading: Reading, method: Method, fit: Fit, *, seed: int, layers: Sequence[str] | None = None
-) -> None:
-    """Write any method's result; everything is computed before the first slot is touched.
+@dataclass(frozen=True)
+class Computed:
+    """All that a fit writes, and nothing written yet.
 
-    What an earlier fit left and this one does not write is removed, and so is what was derived from it, so that no
-    slot belongs to another fit. ``layers`` are those of cells x genes to write; see :func:`choose_layers`.
+    Attributes
+    ----------
+    slots
+        What goes where.
+    dense
+        Layers, ``(cells, genes)`` each.
+    reading
+        What the fit read, with the genes that it could fit.
     """
+
+    slots: Slots
+    dense: dict[str, FloatArray]
+    reading: Reading
+
+    @property
+    def records(self) -> Records:
+        """What the fit says of itself."""
+        return Records(self.slots.uns)
+
+
+def compute_slots(
+    adata: AnnData, reading: Reading, method: Method, fit: Fit, *, seed: int, layers: Sequence[str] | None = None
+) -> Computed:
+    """What any method's result writes. ``layers`` are those of cells x genes to write; see :func:`choose_layers`."""
     slots = slots_of(fit, adata, reading)
     if slots.fit_status is not None:
         reading = replace(reading, fit_status=slots.fit_status, genes=np.flatnonzero(slots.fit_status == keys.FITTED))
@@ -76,13 +97,19 @@ def write_fit(
         slots.uns[keys.VELOCITY_PARAMS] = {"mode": "dynamical", "fit_offset": False, "perc": np.array([5, 95])}
     if not {keys.MS, keys.MU} & set(chosen):
         slots.uns.pop(keys.MOMENTS, None)
-    _remove_earlier(adata, reading)
-    remove_stale(adata, record[keys.FIT_ID])
-    _fill(adata, slots, dense)
+    return Computed(slots, dense, reading)
 
 
-def _fill(adata: AnnData, slots: Slots, dense: dict[str, FloatArray]) -> None:
-    adata.layers.update(dense)
+def write_fit(adata: AnnData, computed: Computed) -> None:
+    """Write what was computed.
+
+    What an earlier fit left and this one does not write is removed, and so is what was derived from it, so that no
+    slot belongs to another fit.
+    """
+    slots = computed.slots
+    _remove_earlier(adata, computed.reading)
+    remove_stale(adata, computed.records.run[keys.FIT_ID])
+    adata.layers.update(computed.dense)
     for name, column in slots.var.items():
         adata.var[name] = column
     for name, values in slots.obs.items():

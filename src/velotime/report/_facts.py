@@ -13,7 +13,7 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._numbers import nats, number, percent
 from velotime._status import Status, UnclearWarning
-from velotime.data import Fitted
+from velotime.data import Fitted, read_record
 from velotime.report._words import (
     SPOKEN,
     Roots,
@@ -25,7 +25,6 @@ from velotime.report._words import (
     fit_in_words,
     flatten,
     headline,
-    left_out,
     lineage_shares,
     method_in_words,
     rival_in_words,
@@ -139,11 +138,12 @@ def _fit_ended(record: Mapping[str, Any]) -> Finding:
 
 
 def _direction(adata: AnnData) -> Finding:
-    if keys.TIME_ARROW not in adata.uns:
-        method = adata.uns[keys.RECOVER_DYNAMICS].get("method", "This method")
+    fitted = Fitted.of(adata)
+    arrow = fitted.records.arrow
+    if not arrow:
+        method = fitted.method
         text = f"{method} does not compare the two directions; they rest on unspliced counts leading spliced ones."
         return Finding("Direction of time", "Not tested", text, "plain")
-    arrow = adata.uns[keys.TIME_ARROW]
     text = direction_in_words(arrow)
     if "least_margin" in arrow:
         text += (
@@ -162,9 +162,9 @@ def _capital(text: str) -> str:
 
 
 def _fits(adata: AnnData) -> Finding | None:
-    if keys.FIT_VERDICT not in adata.uns:
+    record = Fitted.of(adata).records.fit_verdict
+    if not record:
         return None
-    record = adata.uns[keys.FIT_VERDICT]
     mark: Mark = "good" if str(record["verdict"]) == "fits" else "mind"
     return Finding("Does the model fit", _capital(str(record["verdict"])), _capital(fit_in_words(record)) + ".", mark)
 
@@ -172,7 +172,7 @@ def _fits(adata: AnnData) -> Finding | None:
 def _trajectory(adata: AnnData) -> Finding:
     record = comparison_record(adata)
     if not record:
-        return Finding("Trajectory", "Not asked", _why_not_asked(adata.uns[keys.RECOVER_DYNAMICS]), "plain")
+        return Finding("Trajectory", "Not asked", _why_not_asked(Fitted.of(adata).record), "plain")
     verdict = str(record["verdict"])
     answer = {"trajectory": "Found", "clusters": "Clusters instead", "nothing": "None"}.get(verdict, verdict)
     return Finding("Trajectory", answer, str(record["reason"]), "good" if verdict == "trajectory" else "mind")
@@ -205,7 +205,7 @@ def _relative() -> Finding:
 
 
 def _warnings(adata: AnnData) -> list[str]:
-    record = adata.uns[keys.RECOVER_DYNAMICS]
+    record = Fitted.of(adata).record
     out = []
     kind = str(comparison_record(adata).get("verdict", "trajectory"))
     if kind != "trajectory":
@@ -215,8 +215,8 @@ def _warnings(adata: AnnData) -> list[str]:
         )
     if str(record.get("status", Status.CONVERGED)) != Status.CONVERGED:
         out.append(str(record.get("status_text", "The fit did not converge.")))
-    out.extend(_doubt_in_words(doubt) for doubt in doubts_of(adata))
     fitted = Fitted.of(adata)
+    out.extend(_doubt_in_words(doubt) for doubt in doubts_of(fitted.records))
     if "intervals" in fitted.capabilities and float(np.nanmedian(fitted.uncertainty["sd"])) > VAGUE_TIME:
         out.append("The times of most cells are vague: compare groups of cells, not single cells.")
     return out
@@ -233,12 +233,16 @@ def _doubt_in_words(doubt: UnclearWarning) -> str:
 
 
 def _done(adata: AnnData) -> list[tuple[str, str]]:
-    record = adata.uns[keys.RECOVER_DYNAMICS]
+    fitted = Fitted.of(adata)
+    record = fitted.record
     settings = record.get("settings", {})
     rows = [
         ("Cells", number(record.get("n_cells", adata.n_obs))),
         ("Genes fitted", number(record.get("n_genes"))),
-        ("Genes left out", "; ".join(f"{n:,} {reason}" for reason, n in left_out(adata).items()) or "none"),
+        (
+            "Genes left out",
+            "; ".join(f"{n:,} {reason}" for reason, n in Fitted.of(adata).records.left_out.items()) or "none",
+        ),
         ("Method", method_in_words(record)),
         *_spoken(settings),
         *_starts_tried(record),
@@ -247,7 +251,7 @@ def _done(adata: AnnData) -> list[tuple[str, str]]:
         ("Background", background_in_words(adata)),
         *_lineage_rows(adata),
         _best_genes(adata),
-        ("Unit of time", unit_in_words(adata) if keys.EXPERIMENTAL_TIME in adata.uns else ""),
+        ("Unit of time", unit_in_words(adata) if read_record(adata, keys.EXPERIMENTAL_TIME) else ""),
         ("Layers", _layers(record)),
         ("Iterations", number(record.get("iterations"))),
         ("Log-likelihood", nats(record["log_likelihood"]) if "log_likelihood" in record else ""),
@@ -274,9 +278,8 @@ def _starts_tried(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _known(adata: AnnData) -> list[tuple[str, str]]:
     """What was known of the cells, a row per piece."""
-    if keys.KNOWLEDGE not in adata.uns:
-        return []
-    return [("Known of the cells", piece_in_words(piece)) for piece in adata.uns[keys.KNOWLEDGE]["table"].itertuples()]
+    table = Fitted.of(adata).records.knowledge
+    return [] if table is None else [("Known of the cells", piece_in_words(piece)) for piece in table.itertuples()]
 
 
 def _best_genes(adata: AnnData) -> tuple[str, str]:
@@ -285,7 +288,7 @@ def _best_genes(adata: AnnData) -> tuple[str, str]:
 
 
 def _votes(adata: AnnData) -> list[tuple[str, str]]:
-    record = adata.uns.get(keys.LINEAGES, {})
+    record = Fitted.of(adata).records.lineages
     return [("Number of lineages", votes_in_words(record))] if "votes" in record else []
 
 
@@ -305,18 +308,18 @@ def _layers(record: Mapping[str, Any]) -> str:
 
 def _tables(adata: AnnData) -> list[Table]:
     a_cell = {"log_likelihood": "held-out log-likelihood (nats per cell)", "behind": "behind the best (nats per cell)"}
-    record = adata.uns[keys.RECOVER_DYNAMICS]
+    record = Fitted.of(adata).record
     found = (
         (record.get("starts"), _starts_caption(adata), {"log_likelihood": "behind the best (nats)"}),
         (comparison_record(adata).get("table"), "Models judged on held-out counts", a_cell),
-        (adata.uns.get(keys.TIME_ARROW, {}).get("rivals"), "Rivals (nats per cell)", OF_RIVALS),
+        (Fitted.of(adata).records.arrow.get("rivals"), "Rivals (nats per cell)", OF_RIVALS),
     )
     return [_table(*one) for one in found if isinstance(one[0], pd.DataFrame) and len(one[0])]
 
 
 def _starts_caption(adata: AnnData) -> str:
     """What the table of starts holds; its distance of the fit backwards is another measure than the direction's."""
-    arrow, settings = adata.uns.get(keys.TIME_ARROW, {}), adata.uns[keys.RECOVER_DYNAMICS].get("settings", {})
+    arrow, settings = Fitted.of(adata).records.arrow, Fitted.of(adata).records.settings
     cells = f" on {number(arrow['n_cells'])} cells" if "n_cells" in arrow else ""
     genes = f" and at most {number(settings['start_genes'])} genes" if cells and "start_genes" in settings else ""
     return f"Starts tried in short fits{cells}{genes}; the direction of time is weighed afterwards, on all genes"

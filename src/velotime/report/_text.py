@@ -20,7 +20,6 @@ from velotime.report._words import (
     fate_genes,
     fit_in_words,
     headline,
-    left_out,
     lineage_shares,
     method_in_words,
     rival_in_words,
@@ -36,7 +35,7 @@ Row = tuple[str, str]
 
 def lineage_rows(adata: AnnData) -> list[Row]:
     """Rows of the summary on lineages; none if there is but one."""
-    record = adata.uns.get(keys.LINEAGES, {})
+    record = Fitted.of(adata).records.lineages
     rows = []
     if "votes" in record:
         rows.append(("number", votes_in_words(record)))
@@ -78,9 +77,9 @@ def comparison_rows(adata: AnnData) -> list[Row]:
 
 def arrow_rows(adata: AnnData) -> list[Row]:
     """Rows of the summary on the direction of time and its rivals; none if the method did not weigh it."""
-    if keys.TIME_ARROW not in adata.uns:
+    arrow = Fitted.of(adata).records.arrow
+    if not arrow:
         return []
-    arrow = adata.uns[keys.TIME_ARROW]
     rows = [("direction", f"{arrow['verdict']}. {direction_in_words(arrow)}")]
     if isinstance(arrow.get("rivals"), pd.DataFrame):
         rows.extend(("rival", rival_in_words(rival)) for _, rival in arrow["rivals"].iterrows())
@@ -89,14 +88,14 @@ def arrow_rows(adata: AnnData) -> list[Row]:
 
 def fit_rows(adata: AnnData) -> list[Row]:
     """The row of the summary on whether the model fits; none if the method does not say."""
-    return [("fit", fit_in_words(adata.uns[keys.FIT_VERDICT]))] if keys.FIT_VERDICT in adata.uns else []
+    record = Fitted.of(adata).records.fit_verdict
+    return [("fit", fit_in_words(record))] if record else []
 
 
 def knowledge_rows(adata: AnnData) -> list[Row]:
     """Rows of the summary on what was known of the cells, and whether it agrees with the rest."""
-    if keys.KNOWLEDGE not in adata.uns:
-        return []
-    return [("known", piece_in_words(piece)) for piece in adata.uns[keys.KNOWLEDGE]["table"].itertuples()]
+    table = Fitted.of(adata).records.knowledge
+    return [] if table is None else [("known", piece_in_words(piece)) for piece in table.itertuples()]
 
 
 def time_rows(adata: AnnData) -> list[Row]:
@@ -111,7 +110,7 @@ def summary(adata: AnnData, *, seconds: float) -> str:
         ("in short", headline(adata)),
         ("cells", number(record["n_cells"])),
         ("genes fitted", number(record["n_genes"])),
-        *[("genes left out", f"{number(n)} {reason}") for reason, n in left_out(adata).items()],
+        *[("genes left out", f"{number(n)} {reason}") for reason, n in Fitted.of(adata).records.left_out.items()],
         ("method", method_in_words(record)),
         ("iterations", number(record["iterations"])),
         ("status", status_in_words(record)),

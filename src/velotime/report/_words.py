@@ -12,7 +12,7 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._numbers import nats, number, percent
-from velotime.data import Fitted, of_these_cells, read_derived, require_fit
+from velotime.data import Fitted, of_these_cells, read_record, require_fit
 from velotime.tl._doubts import backwards_in_words
 
 SPOKEN = {
@@ -40,20 +40,11 @@ HOW = {
 
 def lineage_shares(adata: AnnData) -> list[tuple[str, float]]:
     """Name of each lineage and its share of the cells; none if there is but one."""
-    record = adata.uns.get(keys.LINEAGES, {})
+    record = Fitted.of(adata).records.lineages
     names = [str(name) for name in record.get("names", [])]
     if len(names) < 2:
         return []
     return list(zip(names, (float(share) for share in record["shares"]), strict=True))
-
-
-def left_out(adata: AnnData) -> dict[str, int]:
-    """How many genes were left out before and by the fit, by reason."""
-    out: dict[str, int] = {}
-    for record in (adata.uns.get(keys.FILTER_GENES, {}), adata.uns[keys.RECOVER_DYNAMICS]):
-        for reason, n in record.get("left_out", {}).items():
-            out[str(reason)] = out.get(str(reason), 0) + int(n)
-    return out
 
 
 def best_genes(adata: AnnData, n: int) -> list[str]:
@@ -149,8 +140,9 @@ def rival_in_words(rival: pd.Series) -> str:
 
 def background_in_words(adata: AnnData) -> str:
     """How much of the counts is in every cell whatever its state; empty where that was not asked."""
-    record, method = adata.uns.get(keys.BACKGROUND), adata.uns[keys.RECOVER_DYNAMICS].get("settings", {})
-    if record is None or dict(method.get("background", {})).get("name") != "LearnedBackground":
+    records = Fitted.of(adata).records
+    record, method = records.background, records.settings
+    if not record or dict(method.get("background", {})).get("name") != "LearnedBackground":
         return ""
     u, s = float(record["unspliced"]), float(record["spliced"])
     if u == s == 0:
@@ -187,17 +179,18 @@ FIT_SENTENCES = {
 
 def headline(adata: AnnData) -> str:
     """The verdict in a sentence: the fit first, then whether there is a trajectory, then its direction."""
-    if "time" not in Fitted.of(adata).capabilities:
+    fitted = Fitted.of(adata)
+    if "time" not in fitted.capabilities:
         return "Cells in groups, not in time: this method gives no order of the cells."
     kind = str(comparison_record(adata).get("verdict", ""))
     if kind == "nothing":
         return "No trajectory: no model tells these cells apart."
     if kind == "clusters":
         return "These cells form clusters rather than a trajectory."
-    fit = str(adata.uns.get(keys.FIT_VERDICT, {}).get("verdict", ""))
+    fit = str(fitted.records.fit_verdict.get("verdict", ""))
     if fit == "does not fit":
         return FIT_SENTENCES[fit]
-    arrow = str(adata.uns.get(keys.TIME_ARROW, {}).get("verdict", ""))
+    arrow = str(fitted.records.arrow.get("verdict", ""))
     direction = {
         "": "the direction of time was not tested",
         "clear": "the direction of time is clear",
@@ -308,15 +301,14 @@ def signed(value: float) -> str:
 
 def comparison_record(adata: AnnData) -> Mapping[str, Any]:
     """What models of exactly these cells and genes were compared to say; empty if that was not asked of them."""
-    record: Mapping[str, Any] = adata.uns.get(keys.MODEL_COMPARISON, {})
-    return record if of_these_cells(adata, keys.MODEL_COMPARISON) else {}
+    return read_record(adata, keys.MODEL_COMPARISON) if of_these_cells(adata, keys.MODEL_COMPARISON) else {}
 
 
 def unit_in_words(adata: AnnData) -> str:
     """The unit of time: relative, and what that is in the unit of experimental times if it was said."""
-    if read_derived(adata, keys.EXPERIMENTAL_TIME) is None:
+    scale = read_record(adata, keys.EXPERIMENTAL_TIME)
+    if not scale:
         return "relative: the clock runs from 0 to 1"
-    scale = adata.uns[keys.EXPERIMENTAL_TIME]
     return (
         f"relative; the clock spans {scale['units_per_clock']:.3g} of the unit of {scale['unit']!r}, from "
         f"{scale['origin']:.3g} on; in that unit: latent_time_experimental, fit_*_experimental"

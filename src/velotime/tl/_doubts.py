@@ -1,6 +1,6 @@
 """What a reader of a fit must not overlook, in sentences: warned about after a fit, repeated on the page.
 
-They are read from what the fit wrote, so that a warning, the page and ``uns`` cannot differ.
+They are read from the records of the fit, so that a warning, the page and ``uns`` cannot differ.
 """
 
 from __future__ import annotations
@@ -9,32 +9,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from anndata import AnnData
 
-from velotime import _keys as keys
 from velotime._numbers import nats, percent, signed_nats
 from velotime._status import Cure, UnclearWarning
+from velotime.data import Records
 
 LEAST_SHARE = 0.01  # of the cells, below which a lineage is warned about
 GIVEN_BY = {"Ends": Cure.ENDS, "Markers": Cure.MARKERS, "TimeLabels": Cure.TIMES}
 
 
-def doubts_of(adata: AnnData) -> list[UnclearWarning]:
+def doubts_of(records: Records) -> list[UnclearWarning]:
     """All that a fit leaves open, most important first; none if it is clear or its method does not say."""
     return [
-        *about_noise(adata),
-        *_about_fit(adata),
-        *_about_direction(adata),
-        *_about_knowledge(adata),
-        *_about_bound(adata),
-        *_about_shares(adata),
+        *about_noise(records),
+        *_about_fit(records),
+        *_about_direction(records),
+        *_about_knowledge(records),
+        *_about_bound(records),
+        *_about_shares(records),
     ]
 
 
-def about_noise(adata: AnnData) -> Iterator[UnclearWarning]:
+def about_noise(records: Records) -> Iterator[UnclearWarning]:
     """Counts that were fitted with Gaussian noise."""
-    if adata.uns.get(keys.TIME_ARROW, {}).get("whole_numbers", False):
+    if records.arrow.get("whole_numbers", False):
         yield UnclearWarning(
             "the values are whole numbers, as counts are, but the noise is Gaussian: its variance does not grow with "
             "the mean, so genes with many counts decide, and the direction of time is called unclear however large its "
@@ -63,25 +61,25 @@ def backwards_in_words(arrow: Mapping[str, Any]) -> str:
     return f"{nats(margin)} less likely"
 
 
-def _about_fit(adata: AnnData) -> Iterator[UnclearWarning]:
-    fit = adata.uns.get(keys.FIT_VERDICT, {})
+def _about_fit(records: Records) -> Iterator[UnclearWarning]:
+    fit = records.fit_verdict
     if str(fit.get("verdict", "")) == "does not fit":
         yield UnclearWarning(
             f"the model does not fit these cells: {fit['reason']}. Neither order nor direction of time means much."
         )
 
 
-def _about_direction(adata: AnnData) -> Iterator[UnclearWarning]:
-    arrow = adata.uns.get(keys.TIME_ARROW, {})
+def _about_direction(records: Records) -> Iterator[UnclearWarning]:
+    arrow = records.arrow
     if str(arrow.get("verdict", "clear")) == "clear" or arrow.get("whole_numbers", False):
         return
     if arrow.get("contested", False):
         yield _contested(arrow)
         return
-    if str(adata.uns.get(keys.FIT_VERDICT, {}).get("verdict", "")) == "does not fit":
+    if str(records.fit_verdict.get("verdict", "")) == "does not fit":
         return  # said already, and no root makes the model fit
     reason = str(arrow.get("reason", "")) or f"the closest rival is {backwards_in_words(arrow)}"
-    settings = adata.uns[keys.RECOVER_DYNAMICS].get("settings", {})
+    settings = records.settings
     yield UnclearWarning(
         f"the direction of time is not clear, it may begin elsewhere or run the other way: {reason}.",
         direction_cures(settings),
@@ -106,9 +104,9 @@ def piece_in_words(piece: Any) -> str:
     return f"{piece.piece} {verdict}: {signed_nats(piece.nats)} on {piece.n_cells:,} cells{order}"
 
 
-def _about_knowledge(adata: AnnData) -> Iterator[UnclearWarning]:
-    table = adata.uns.get(keys.KNOWLEDGE, {}).get("table")
-    if isinstance(table, pd.DataFrame) and table["in_conflict"].any():
+def _about_knowledge(records: Records) -> Iterator[UnclearWarning]:
+    table = records.knowledge
+    if table is not None and table["in_conflict"].any():
         told = "; ".join(piece_in_words(piece) for piece in table.itertuples())
         yield UnclearWarning(
             f"what is known of the cells contradicts the counts or itself: {told}. The fit weighs all of it; check "
@@ -116,9 +114,9 @@ def _about_knowledge(adata: AnnData) -> Iterator[UnclearWarning]:
         )
 
 
-def _about_bound(adata: AnnData) -> Iterator[UnclearWarning]:
+def _about_bound(records: Records) -> Iterator[UnclearWarning]:
     """A number of lineages that the data chose and a setting bounds."""
-    record = adata.uns.get(keys.LINEAGES, {})
+    record = records.lineages
     if record.get("at_bound", False):
         n = len(record["names"])
         yield UnclearWarning(
@@ -128,8 +126,8 @@ def _about_bound(adata: AnnData) -> Iterator[UnclearWarning]:
         )
 
 
-def _about_shares(adata: AnnData) -> Iterator[UnclearWarning]:
-    record = adata.uns.get(keys.LINEAGES, {})
+def _about_shares(records: Records) -> Iterator[UnclearWarning]:
+    record = records.lineages
     shares = dict(zip((str(name) for name in record.get("names", ())), record.get("shares", ()), strict=False))
     for name, share in shares.items():
         if float(share) < LEAST_SHARE:

@@ -13,7 +13,16 @@ from numpy.random import Generator
 
 from velotime._check import SEED, Flag, Instance, Names, Optional, checked
 from velotime._status import InputWarning, UnclearWarning
-from velotime.data import Reading, choose_layers, read_for, read_labels, tables_in_memory, write_fit
+from velotime.data import (
+    Reading,
+    Records,
+    choose_layers,
+    compute_slots,
+    read_for,
+    read_labels,
+    tables_in_memory,
+    write_fit,
+)
 from velotime.data.arguments import ADATA, LAYER
 from velotime.inference import (
     LEAST_GROUP,
@@ -211,8 +220,9 @@ def recover_dynamics(
         warnings.warn(doubt, InputWarning, stacklevel=3)
     with ProgressBar(show=progress) as bar:
         fit = _fit(method, adata, reading, np.random.default_rng(seed), bar)
-    write_fit(adata, reading, method, fit, seed=seed, layers=layers)
-    _warn(adata, fit)
+    computed = compute_slots(adata, reading, method, fit, seed=seed, layers=layers)
+    _warn(computed.records, fit)  # before anything is written: a warning may be an error
+    write_fit(adata, computed)
 
 
 @singledispatch
@@ -246,13 +256,13 @@ def _(method: MixtureEM, adata: AnnData, reading: Reading, rng: Generator, watch
     return method.fit(reading.observations, geometry, rng=fitting, watch=watch)
 
 
-def _warn(adata: AnnData, fit: Any) -> None:
+def _warn(records: Records, fit: Any) -> None:
     """Warnings that a reader must not overlook."""
     doubts: list[UnclearWarning] = []
     if isinstance(fit, SoftFit):
-        doubts += (*doubts_of(adata), *_about_groups(fit))
+        doubts += (*doubts_of(records), *_about_groups(fit))
     elif isinstance(fit, SharedClockFit):
-        doubts += about_noise(adata)
+        doubts += about_noise(records)
     for doubt in doubts:
         warnings.warn(doubt, stacklevel=4)
 

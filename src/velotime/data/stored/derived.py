@@ -56,6 +56,12 @@ def read_derived(adata: AnnData, name: str) -> Derived | None:
     return entry if all(slot in getattr(adata, box) for box, slot in entry.slots if box != "uns") else None
 
 
+def read_record(adata: AnnData, name: str) -> Mapping[str, Any]:
+    """What a result recorded in ``uns``; empty if there is none that belongs to the fit at hand."""
+    record: Mapping[str, Any] = {} if read_derived(adata, name) is None else adata.uns[name]
+    return record
+
+
 def of_these_cells(adata: AnnData, name: str) -> bool:
     """Whether a result belongs to the fit at hand and to exactly these cells and genes, in any order."""
     entry = read_derived(adata, name)

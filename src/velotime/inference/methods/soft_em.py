@@ -175,12 +175,12 @@ class SoftEM(Settings):
         start = self.begin(observations, geometry, rng=rng, labels=labels)
         (checking,) = rng.spawn(1)
         seconds_starts = time.perf_counter() - began
+        run = main_run(start.problem, start.first, self._schedule, watch)
+        run = self.background.settle(start.problem, run, self._schedule, watch)
+        if start.everyone is not start.problem.cells:
+            start = start.of_everyone  # what was read of some cells is let go
+            run = full_passes(start.problem, run, self._schedule, watch)
         problem, n_lineages = start.problem, start.problem.states.layout.n_lineages
-        run = main_run(problem, start.first, self._schedule, watch)
-        run = self.background.settle(problem, run, self._schedule, watch)
-        if start.everyone is not problem.cells:
-            problem = replace(problem, cells=start.everyone)
-            run = full_passes(problem, run, self._schedule, watch)
         doubt = doubts(problem, run.parameters, run.statistics)
         cells = cell_table(problem, run.parameters, doubt)
         return SoftFit(
@@ -226,7 +226,7 @@ class SoftEM(Settings):
         if self.max_cells is None or everyone.n_cells <= self.max_cells:
             return everyone
         drawn = observations.draw(self.max_cells, rng)
-        return Cells.of(observations.select_cells(drawn), rows.take(drawn), self.noise)
+        return Cells.of(observations, rows.take(drawn), self.noise, drawn)
 
     @property
     def _schedule(self) -> Schedule:

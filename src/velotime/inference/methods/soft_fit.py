@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -108,3 +108,8 @@ class Beginning:
     lineage_votes: LineageVotes | None
     at_bound: bool
     everyone: Cells
+
+    @property
+    def of_everyone(self) -> Beginning:
+        """The same with all cells in the problem."""
+        return replace(self, problem=replace(self.problem, cells=self.everyone))

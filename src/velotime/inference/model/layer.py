@@ -42,9 +42,12 @@ class LayerData:
     rows: IntArray | None = None
 
     @classmethod
-    def of(cls, values: Matrix, size: FloatArray, n_levels: int) -> LayerData:
-        """Round the size factors to at most ``n_levels`` levels, see :func:`size_levels`."""
-        return cls(values, *size_levels(size, n_levels))
+    def of(cls, values: Matrix, size: FloatArray, n_levels: int, rows: IntArray | None = None) -> LayerData:
+        """Round the size factors, of all or of these ``rows``, to at most ``n_levels``: see :func:`size_levels`."""
+        if rows is None:
+            return cls(values, *size_levels(size, n_levels))
+        levels = size_levels(size[rows], n_levels)
+        return cls(values, *levels, rows) if sparse.issparse(values) else cls(values[rows], *levels)
 
     def cells(self, index: IntArray) -> LayerData:
         """These cells, in this order."""

@@ -54,14 +54,19 @@ class Cells:
     n_averaged: float = 1.0
 
     @classmethod
-    def of(cls, observations: Observations, prior_rows: PriorRows, noise: Noise) -> Cells:
-        """Round size factors, sort the cells by them and read both layers."""
+    def of(
+        cls, observations: Observations, prior_rows: PriorRows, noise: Noise, drawn: IntArray | None = None
+    ) -> Cells:
+        """Round size factors, sort the cells by them and read both layers.
+
+        Of ``drawn`` cells only, if they are given, of which ``prior_rows`` are; sparse values are not copied for it.
+        """
         n_levels = N_LEVELS if noise.counts else 1
-        u = LayerData.of(observations.unspliced, observations.size_unspliced, n_levels)
-        s = LayerData.of(observations.spliced, observations.size_spliced, n_levels)
+        u = LayerData.of(observations.unspliced, observations.size_unspliced, n_levels, drawn)
+        s = LayerData.of(observations.spliced, observations.size_spliced, n_levels, drawn)
         rank = np.empty(observations.n_cells, dtype=np.int64)
         rank[observations.content_order] = np.arange(observations.n_cells)  # sums are then the same in any order given
-        order = np.lexsort((rank, u.level, s.level))
+        order = np.lexsort((rank if drawn is None else rank[drawn], u.level, s.level))
         return cls(order, u.cells(order), s.cells(order), prior_rows.take(order), observations.n_averaged)
 
     def genes(self, index: IntArray) -> Cells:
