@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
+from itertools import product
 from pathlib import Path
 
 import anndata as ad
@@ -33,6 +34,7 @@ AMBIENT = {
 }
 TERMS = {"without": vt.NoBackground(), "learned": vt.LearnedBackground()}
 GENES = ("Ins2", "Iapp", "Gcg", "Pyy", "Ghrl")
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "studies" / "background.md"
 LAST = 0.05  # share of the cells
 
 
@@ -106,25 +108,42 @@ def last_ratios(adata, fitted: Fitted, gene: str) -> str:
     return best[1]
 
 
+def simulated_table(seeds: int) -> list[str]:
+    """A row for each kind of ambient counts, without and with the term, printed as it comes."""
+    columns = ("beta", "gamma", "t_on", "t_off", "time", "nats", "seconds", "share of unspliced", "share of spliced")
+    lines = [
+        "| ambient counts | background | " + " | ".join(columns) + " |",
+        "| --- | --- |" + " ---: |" * len(columns),
+    ]
+    for (name, ambient), (word, term) in product(AMBIENT.items(), TERMS.items()) if seeds else ():
+        runs = [simulated(ambient, term, seed) for seed in range(seeds)]
+        row = [f"{np.median(np.concatenate([run[0][key] for run in runs])):.3f}" for key in columns[:4]]
+        forms = zip(columns[4:], (".4f", ",.1f", ".1f", ".3f", ".3f"), strict=True)
+        row += [f"{np.mean([run[1][key] for run in runs]):{form}}" for key, form in forms]
+        lines.append(f"| {name} | {word} | " + " | ".join(row) + " |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def fill(name: str, lines: list[str]) -> None:
+    """Put lines between the page's markers of this name."""
+    text = PAGE.read_text(encoding="utf-8")
+    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+    head, rest = text.split(begin)
+    PAGE.write_text(head + begin + "\n".join(lines) + "\n" + end + rest.split(end)[1], encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--lineages", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
+    parser.add_argument("--write", action="store_true", help="the first table into docs/studies/background.md")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
-    columns = ("beta", "gamma", "t_on", "t_off", "time", "nats", "seconds", "share of unspliced", "share of spliced")
-    print("| ambient counts | background | " + " | ".join(columns) + " |")
-    print("| --- | --- |" + " ---: |" * len(columns))
-    for name, ambient in AMBIENT.items() if chosen.seeds else ():
-        for word, term in TERMS.items():
-            runs = [simulated(ambient, term, seed) for seed in range(chosen.seeds)]
-            row = [f"{np.median(np.concatenate([run[0][key] for run in runs])):.3f}" for key in columns[:4]]
-            row += [
-                f"{np.mean([run[1][key] for run in runs]):{form}}"
-                for key, form in zip(columns[4:], (".4f", ",.1f", ".1f", ".3f", ".3f"), strict=True)
-            ]
-            print(f"| {name} | {word} | " + " | ".join(row) + " |", flush=True)
+    lines = simulated_table(chosen.seeds)
+    if chosen.write:
+        fill("simulated", lines)
     path = chosen.data / "pancreas.h5ad"
     for n_lineages in chosen.lineages if path.is_file() else ():
         for term in TERMS.values():

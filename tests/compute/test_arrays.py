@@ -106,13 +106,17 @@ def test_normal_equations_are_those_of_the_slow_reference(backend):
     size = rng.uniform(1, 9, 9)
     targets = [
         CurveTargets(
-            rng.gamma(2, 2, (n_genes, 9)), size, rng.uniform(0.5, 2, size.shape), rng.uniform(0.1, 1, (3, n_genes))
+            rng.gamma(2, 2, (n_genes, 9)),
+            size,
+            rng.uniform(0.5, 2, size.shape),
+            rng.uniform(0.1, 1, (3, n_genes)),
+            rng.uniform(0, 1, n_genes),
         )
         for _ in range(2)
     ]
     columns, few = np.arange(8)[None], np.r_[0:5, 250:260]
     slow = NaiveBackend()
-    part = [CurveTargets(t.value[few], t.size, t.mean_size, t.variance[:, few]) for t in targets]
+    part = [CurveTargets(t.value[few], t.size, t.mean_size, t.variance[:, few], t.background[few]) for t in targets]
     for found, expected in zip(
         backend.curve_information(theta, times, columns, *targets),
         slow.curve_information(theta[few], times, columns, *part),

@@ -224,6 +224,7 @@ class ArrayBackend(Settings):
         for target, mean, slope in zip(targets, (u, s), (du, ds), strict=True):
             value, size, mean_size = (self._put(x) for x in (target.value, target.size, target.mean_size))
             c = self._put(target.variance[:, :, None])
+            mean = mean if target.background is None else mean + self._put(target.background[:, None])
             variance = c[0] + mean * (c[1] + c[2] * mean_size * mean)
             variance = xp.where(variance < LEAST_VARIANCE, xp.full_like(variance, LEAST_VARIANCE), variance)
             residual = (value - size * mean) / variance
@@ -255,6 +256,7 @@ def _part(target: CurveTargets, genes: slice, states: slice) -> CurveTargets:
         size=target.size[..., states],
         mean_size=target.mean_size[..., states],
         variance=target.variance[:, genes],
+        background=None if target.background is None else target.background[genes],
     )
 
 
