@@ -76,6 +76,7 @@ TABLE = {
         **LAYERS,
     },
     "tl.differential_kinetics": {"adata": ADATA, "groupby": NAME, "least_cells": COUNT},
+    "tl.rank_fate_genes": {"adata": ADATA, "lineage": OPTIONAL_NAME},
     "tl.rank_genes": {"adata": ADATA, "by": OPTIONAL_NAME},
     "tl.rank_genes_in_groups": {"adata": ADATA, "groupby": NAME},
     "tl.recover_dynamics": {

@@ -76,6 +76,7 @@ ROWS = {
         None,
     ),
     "tl.differential_kinetics": (lambda adata, _: vt.tl.differential_kinetics(adata, "stage"), SOFT, FIT),
+    "tl.rank_fate_genes": (lambda adata, _: vt.tl.rank_fate_genes(adata), SOFT, FIT),
     "tl.rank_genes": (lambda adata, _: vt.tl.rank_genes(adata), TIMED, FIT),
     "tl.rank_genes_in_groups": (lambda adata, _: vt.tl.rank_genes_in_groups(adata, "stage"), SOFT, FIT),
     "tl.recover_dynamics": (

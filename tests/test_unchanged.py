@@ -67,6 +67,7 @@ REFUSED = {
         call("tl.differential_kinetics", NO),
         call("tl.differential_kinetics", "stage", least_cells=10**6),
     ],
+    "tl.rank_fate_genes": [call("tl.rank_fate_genes", lineage=NO)],
     "tl.rank_genes": [call("tl.rank_genes", by=NO)],
     "tl.rank_genes_in_groups": [call("tl.rank_genes_in_groups", NO)],
     "tl.recover_dynamics": [

@@ -63,6 +63,14 @@ def test_terminal_labels_name_the_lineages(branching):
     assert (late["fit_lineage"].astype(str) == late["stage"]).mean() > 0.95
     root = adata.uns["recover_dynamics"]["starts"]["root_cell"].iloc[0]
     assert adata.obs.loc[root, "stage"] == "root"
+    for k, name in enumerate(("end 0", "end 1")):
+        level = adata.varm["true_level_2"]
+        higher = pd.Series(level[:, k] > 1.01 * level[:, 1 - k], index=adata.var_names)
+        table = vt.tl.rank_fate_genes(adata, lineage=name)
+        assert higher[table["gene"].head(higher.sum() // 2)].mean() > 0.9
+        assert higher[table["gene"].tail(10)].mean() < 0.2
+        fold = pd.Series(np.log2(level[:, k] / level[:, 1 - k]), index=adata.var_names)
+        assert np.corrcoef(table["log2_fold"], fold[table["gene"]])[0, 1] > 0.8
 
 
 def test_the_number_of_lineages_is_found_by_default(branching):

@@ -25,7 +25,7 @@ from velotime.inference.observations import BlockedObservations, Observations
 from velotime.inference.results.bands import curve_covariance
 from velotime.inference.results.expectations import AtTimes, OverStates, columns_of, draw_states
 from velotime.inference.results.genes import GeneTable
-from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums
+from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums, lineage_gain
 from velotime.inference.results.intervals import pooled_interval
 from velotime.inference.results.restored import Restored
 from velotime.inference.search.begin import MOST_LANDMARKS
@@ -99,6 +99,7 @@ __all__ = [
     "group_gain",
     "group_sums",
     "label_texts",
+    "lineage_gain",
     "natural_rates",
     "place_all",
     "pooled_interval",

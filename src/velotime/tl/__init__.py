@@ -10,7 +10,7 @@ from velotime.compute import jit as _jit  # noqa: F401
 from velotime.tl._compare_models import compare_models
 from velotime.tl._differential_kinetics import differential_kinetics
 from velotime.tl._experimental_time import to_experimental_time
-from velotime.tl._rank_genes import rank_genes, rank_genes_in_groups
+from velotime.tl._rank_genes import rank_fate_genes, rank_genes, rank_genes_in_groups
 from velotime.tl._recover_dynamics import recover_dynamics
 from velotime.tl._resample import resample
 from velotime.tl._transitions import transition_matrix, velocity_embedding
@@ -19,6 +19,7 @@ from velotime.tl._velocity_graph import velocity_graph
 __all__ = [
     "compare_models",
     "differential_kinetics",
+    "rank_fate_genes",
     "rank_genes",
     "rank_genes_in_groups",
     "recover_dynamics",

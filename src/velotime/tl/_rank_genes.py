@@ -7,11 +7,11 @@ import pandas as pd
 from anndata import AnnData
 
 from velotime import _keys as keys
-from velotime._check import Optional, checked
+from velotime._check import Optional, Text, checked
 from velotime._status import InputError
 from velotime.data import QUALITY, Fitted, rate_table, read_labels, restore_soft_fit
 from velotime.data.arguments import ADATA, COLUMN, VAR_COLUMN
-from velotime.inference import group_gain, group_sums
+from velotime.inference import group_gain, group_sums, lineage_gain
 
 
 @checked({"adata": ADATA, "by": Optional(VAR_COLUMN)})
@@ -104,3 +104,67 @@ def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
         )
         tables.append(own.join(rates).sort_values("gain", ascending=False, kind="stable"))
     return pd.concat(tables, ignore_index=True)
+
+
+@checked({"adata": ADATA, "lineage": Optional(Text("the name of a lineage"))})
+def rank_fate_genes(adata: AnnData, *, lineage: str | None = None) -> pd.DataFrame:
+    """Genes that set each lineage apart from the others, lineage by lineage: candidates for drivers of its fate.
+
+    A gene is ranked by the log-likelihood of its curve in the lineage over that of its curve in the others (their mean
+    at each time, weighted by cells), summed over the lineage's cells under the posterior of time and lineage. Genes
+    that are higher in the lineage come first, strongest first, those that are lower last. Being apart is no proof of
+    driving: what a gene causes needs an experiment. (The posterior is that of the fit, rebuilt from the counts.)
+
+    Parameters
+    ----------
+    adata
+        Fitted with :func:`velotime.tl.recover_dynamics`, with the counts it was fitted to.
+    lineage
+        Only this lineage; all of them by default.
+
+    Returns
+    -------
+    One row per lineage and gene: ``lineage``, ``gene``, ``gain`` (nats, for the lineage's own curve), ``log2_fold``
+    (expected spliced counts over those of the other lineages, at the latest quarter of the lineage's cells),
+    ``fit_lineage_ratio`` (do any lineages of the gene differ), and ``t_off``, the gene's last switch in this lineage,
+    relative. Empty with one lineage.
+
+    Raises
+    ------
+    InputError
+        If nothing is fitted, there is no such lineage, or the counts are not those of the fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import velotime as vt
+    >>> branches = vt.simulation.Branches((0.4,))
+    >>> adata = vt.simulation.simulate(300, 40, rng=np.random.default_rng(0), branches=branches, mean_spliced=3.0)
+    >>> vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=2, start_times=16), progress=False)
+    >>> vt.tl.rank_fate_genes(adata).columns.tolist()
+    ['lineage', 'gene', 'gain', 'log2_fold', 'fit_lineage_ratio', 't_off']
+    """
+    genes, fit = restore_soft_fit(adata)
+    lineages, named = Fitted.of(adata).lineage_names, adata.var_names[genes]
+    if lineage is not None and lineage not in lineages:
+        raise InputError(f"lineage {lineage!r} not found; available: {', '.join(map(repr, lineages))}.")
+    columns = ["lineage", "gene", "gain", "log2_fold", keys.FIT_LINEAGE_RATIO, "t_off"]
+    if len(lineages) == 1:
+        return pd.DataFrame(columns=columns)
+    gain, fold = lineage_gain(fit, group_sums(fit, np.zeros(adata.n_obs, dtype=np.int64), 1)[0])
+    tables = []
+    for k, name in enumerate(lineages):
+        own = pd.DataFrame(
+            {
+                "lineage": str(name),
+                "gene": named,
+                "gain": gain[:, k],
+                "log2_fold": fold[:, k],
+                keys.FIT_LINEAGE_RATIO: adata.var[keys.FIT_LINEAGE_RATIO].to_numpy()[genes],
+                "t_off": adata.varm[keys.LINEAGE_T_OFF][genes, k],
+            }
+        )
+        best_first = np.argsort(-np.sign(fold[:, k]) * np.maximum(gain[:, k], 0.0), kind="stable")
+        tables.append(own.iloc[best_first])
+    table = pd.concat(tables, ignore_index=True)
+    return table if lineage is None else table[table["lineage"] == lineage].reset_index(drop=True)

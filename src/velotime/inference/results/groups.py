@@ -38,6 +38,9 @@ from velotime.kinetics import SwitchParameter
 
 STEPS = 15  # Levenberg-Marquardt steps from the shared curve
 CHANGE_SD = 1.0  # prior sd of the change of a log rate: e-fold changes are common
+LATE = 0.25  # share of a lineage's cells, the latest, whose fold change is given
+LEAST_CELLS = 1e-3  # that every state counts as having, so that a mean over lineages is defined everywhere
+LEAST_MEAN = 1e-4  # added to expected counts whose fold change is taken
 HELD = 1e12  # precision of what a group may not change
 
 
@@ -99,6 +102,39 @@ def group_gain(fit: Restored, sums: Sums) -> FloatArray:
     flat = [np.repeat(part.overall_mean, len(part.size), axis=1) for part in sums.layers]
     curve = genes.states.means(fit.parameters.theta)
     return np.asarray(genes.log_likelihood(curve) - genes.log_likelihood_at((flat[0], flat[1])))
+
+
+def lineage_gain(fit: Restored, sums: Sums) -> tuple[FloatArray, FloatArray]:
+    """What sets each lineage apart from the others, gene by gene: log-likelihood and fold change.
+
+    The log-likelihood is that of the lineage's own curve over that of the others (their mean at each time, weighted by
+    cells), among the lineage's cells, nats. The fold change compares the two curves for its latest quarter of cells,
+    on log2, spliced. Both ``(genes, lineages)``.
+    """
+    problem = _problem(fit, sums)
+    k, weight = problem.states.layout.n_lineages, sums.weight.sum(axis=0)
+    cells = weight.reshape(k, -1) + LEAST_CELLS
+    means = problem.means(fit.parameters.theta)
+    gains, folds = [], []
+    for lineage in range(k):
+        share = cells / (cells.sum(axis=0) - cells[lineage])
+        share[lineage] = 0.0
+        own, other = [], []
+        for layer in means:
+            by_lineage = layer.reshape(len(layer), k, -1)
+            own.append(by_lineage[:, lineage])
+            other.append((by_lineage * share).sum(axis=1))
+        alone = _of_states(problem, slice(lineage * cells.shape[1], (lineage + 1) * cells.shape[1]))
+        gains.append(alone.log_likelihood_at((own[0], own[1])) - alone.log_likelihood_at((other[0], other[1])))
+        passed = np.cumsum(cells[lineage])
+        late = cells[lineage] * (passed > (1 - LATE) * passed[-1])
+        folds.append(np.log2((own[1] @ late + LEAST_MEAN * late.sum()) / (other[1] @ late + LEAST_MEAN * late.sum())))
+    return np.stack(gains, axis=1), np.stack(folds, axis=1)
+
+
+def _of_states(problem: GeneProblem, states: slice) -> GeneProblem:
+    """The sums of some states."""
+    return replace(problem, unspliced=problem.unspliced.states(states), spliced=problem.spliced.states(states))
 
 
 def compare_groups(fit: Restored, sums: list[Sums], tested: Iterable[int]) -> list[GroupTest]:
