@@ -26,7 +26,7 @@ from velotime.inference.methods.passes import full_passes, main_run
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.methods.soft_fit import Beginning, SoftFit
 from velotime.inference.model.background.choice import Background, LearnedBackground, background_shares
-from velotime.inference.model.blocks.cells import cells_of
+from velotime.inference.model.blocks.cells import cells_of, drawn_cells
 from velotime.inference.model.noise import NegativeBinomial, Noise
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
@@ -226,7 +226,7 @@ class SoftEM(Settings):
         if self.max_cells is None or everyone.n_cells <= self.max_cells:
             return everyone
         drawn = observations.draw(self.max_cells, rng)
-        return Cells.of(observations, rows.take(drawn), self.noise, drawn)
+        return drawn_cells(observations, rows.take(drawn), self.noise, drawn)
 
     @property
     def _schedule(self) -> Schedule:

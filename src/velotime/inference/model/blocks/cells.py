@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from velotime._types import FloatArray
+from velotime._types import FloatArray, IntArray
 from velotime.compute import Backend, Block, Blocks, Layer, Sums, SweepModel, split
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.model.blocks.totals import SummedLayer, totals_of_block
@@ -79,6 +79,13 @@ def cells_of(observations: Observations, prior_rows: PriorRows, noise: Noise) ->
     if isinstance(observations, BlockedObservations):
         return BlockedCells.blocked(observations, prior_rows)
     return Cells.of(observations, prior_rows, noise)
+
+
+def drawn_cells(observations: Observations, prior_rows: PriorRows, noise: Noise, drawn: IntArray) -> Cells:
+    """Some cells in memory, of which ``prior_rows`` are; not copied if all are in memory."""
+    if isinstance(observations, BlockedObservations):
+        return Cells.of(observations.select_cells(drawn), prior_rows, noise)
+    return Cells.of(observations, prior_rows, noise, drawn)
 
 
 @dataclass(frozen=True)
