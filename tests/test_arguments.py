@@ -192,6 +192,7 @@ TABLE = {
         "branches": ((None, sim.Branches()), (sim.Branches, 2, (0.4,))),
         "samples": ((None, sim.Samples()), (sim.Samples, 2, (3, 3))),
         "ambient": ((None, sim.Ambient()), (sim.Ambient, 0.1, True)),
+        "cycle": ((None, sim.Cycling()), (sim.Cycling, True, 0.2)),
         "mean_unspliced": POSITIVE,
         "mean_spliced": POSITIVE,
     },

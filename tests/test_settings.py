@@ -80,6 +80,9 @@ TABLE = {
         )
     },
     "UniformPrior": {},
+    "GrowingPrior": {},
+    "Line": {},
+    "Cycle": {"origin": ((None, vt.Markers("a"), vt.Markers(late="b")), ("a", vt.Markers, vt.Ends("c", "a"), ["a"]))},
     "NegativeBinomial": {
         "least": number((20.0, TINY), (0, -1, 20.1)),
         "most": number((1.0, 0.01, 1e300), (0, 0.009)),
@@ -120,6 +123,7 @@ TABLE = {
             (vt.NoBackground(), vt.LearnedBackground()),
             (None, True, vt.NoBackground, 0.1, vt.UniformPrior()),
         ),
+        "clock": ((vt.Line(), vt.Cycle()), ("cycle", vt.Cycle, None, vt.UniformPrior())),
     },
     "NoBackground": {},
     "LearnedBackground": {"least_gain": FROM_ZERO},
@@ -186,6 +190,8 @@ TABLE = {
         "width": FROM_ZERO,
         "background": SHARE,
     },
+    "GrowingTimes": {},
+    "Cycling": {"flat": SHARE},
     "GappedTimes": {
         "start": number((0, 0.5), (-TINY, 0.6, 0.7)),  # the gap stops at 0.6
         "stop": number((1, 0.5), (0.4, 0.3, 1.1)),

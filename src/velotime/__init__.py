@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from velotime import get, metrics, pl, pp, read, simulation, tl
     from velotime.inference import (
         ArrayBackend,
+        Cycle,
         Ends,
         ExactTimes,
         ExplicitTimes,
         FixedPrior,
         Gaussian,
         GeneClock,
+        GrowingPrior,
         LearnedBackground,
         LearnedPrior,
+        Line,
         Markers,
         MixtureEM,
         NegativeBinomial,
@@ -41,6 +44,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArrayBackend",
+    "Cycle",
     "Ends",
     "ExactTimes",
     "ExplicitTimes",
@@ -48,10 +52,12 @@ __all__ = [
     "FixedPrior",
     "Gaussian",
     "GeneClock",
+    "GrowingPrior",
     "InputError",
     "InputWarning",
     "LearnedBackground",
     "LearnedPrior",
+    "Line",
     "Markers",
     "MixtureEM",
     "NegativeBinomial",

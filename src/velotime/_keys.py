@@ -26,6 +26,8 @@ FIT_T_ON_Q05, FIT_T_ON_Q95 = "fit_t_on_q05", "fit_t_on_q95"
 FIT_T_OFF_Q05, FIT_T_OFF_Q95 = "fit_t_q05", "fit_t_q95"
 FIT_UNIQUE = "fit_unique"
 FIT_SCALING = "fit_scaling"
+FIT_BETA_UNDILUTED = "fit_beta_undiluted"
+FIT_GAMMA_UNDILUTED = "fit_gamma_undiluted"
 FIT_LIKELIHOOD = "fit_likelihood"
 FIT_DISPERSION_U = "fit_dispersion_u"
 FIT_DISPERSION_S = "fit_dispersion_s"
@@ -61,6 +63,12 @@ LATENT_TIME_SD = "latent_time_sd"
 LATENT_TIME_CLOCK_SD = "latent_time_clock_sd"
 LATENT_TIME_Q05 = "latent_time_q05"
 LATENT_TIME_Q95 = "latent_time_q95"
+CYCLE_PHASE = "cycle_phase"
+CYCLE_PHASE_SD = "cycle_phase_sd"
+CYCLE_PHASE_CLOCK_SD = "cycle_phase_clock_sd"
+CYCLE_PHASE_Q05 = "cycle_phase_q05"
+CYCLE_PHASE_Q95 = "cycle_phase_q95"
+CYCLE_PHASE_ENTROPY = "cycle_phase_entropy"
 SELF_TRANSITION = "velocity_self_transition"
 LATENT_TIME_EXPERIMENTAL = "latent_time_experimental"
 LATENT_TIME_ENTROPY = "latent_time_entropy"
@@ -96,6 +104,7 @@ STATE_TIMES = "state_times"  # likewise: times of the states of the posterior
 DERIVED = "velotime_derived"  # what is made of a fit, and of which
 TIME_PRIOR = "time_prior"
 TIME_ARROW = "time_arrow"
+CYCLE = "cycle"  # what says where a clock that goes round begins
 FIT_VERDICT = "fit_verdict"
 RESAMPLE = "resample"
 KNOWLEDGE = "knowledge"
@@ -130,6 +139,12 @@ WRITTEN_BY_FITS = {
         LATENT_TIME_Q05,
         LATENT_TIME_Q95,
         LATENT_TIME_ENTROPY,
+        CYCLE_PHASE,
+        CYCLE_PHASE_SD,
+        CYCLE_PHASE_CLOCK_SD,
+        CYCLE_PHASE_Q05,
+        CYCLE_PHASE_Q95,
+        CYCLE_PHASE_ENTROPY,
         LINEAGE,
         FIT_SIZE_UNSPLICED,
         FIT_SIZE_SPLICED,
@@ -144,6 +159,8 @@ WRITTEN_BY_FITS = {
         FIT_T_ON,
         FIT_T_OFF,
         FIT_SCALING,
+        FIT_BETA_UNDILUTED,
+        FIT_GAMMA_UNDILUTED,
         FIT_LIKELIHOOD,
         FIT_DISPERSION_U,
         FIT_DISPERSION_S,
@@ -192,5 +209,5 @@ WRITTEN_BY_FITS = {
         MIXTURE_VARIANCE_U,
         MIXTURE_VARIANCE_S,
     ),
-    "uns": (LINEAGES, TIME_PRIOR, TIME_ARROW, FIT_VERDICT, KNOWLEDGE, BACKGROUND, VELOCITY_PARAMS),
+    "uns": (LINEAGES, CYCLE, TIME_PRIOR, TIME_ARROW, FIT_VERDICT, KNOWLEDGE, BACKGROUND, VELOCITY_PARAMS),
 }

@@ -23,8 +23,11 @@ from velotime.data.stored.records import Records
 from velotime.data.stored.settings import read_settings
 from velotime.inference import (
     AtTimes,
+    Curve,
+    Cycle,
     Gaussian,
     Layout,
+    Line,
     NegativeBinomial,
     OverStates,
     Poisson,
@@ -128,9 +131,9 @@ class Fitted:
         return np.flatnonzero(np.asarray(self.adata.var[keys.FIT_STATUS].astype(str)) == keys.FITTED)
 
     def theta(self, genes: IntArray | None = None) -> FloatArray:
-        """Parameters in the order of ``Layout``, ``(genes, 6 + 2 lineages)``; the fitted genes by default."""
+        """Parameters in the order of ``Layout``, ``(genes, parameters)``; the fitted genes by default."""
         self.require("curves")
-        return read_theta(self.adata, self.genes if genes is None else genes)
+        return self.curve.from_switch(read_theta(self.adata, self.genes if genes is None else genes))
 
     def scatter(self, genes: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
         """Dispersion or variance of the unspliced and the spliced layer, each ``(genes,)``; as :meth:`theta`."""
@@ -195,9 +198,39 @@ class Fitted:
     # ------------------------------------------------------------------ cells
     @property
     def latent_time(self) -> FloatArray:
-        """Time of each cell, ``(cells,)``, relative."""
+        """Time of each cell, or its phase on a clock that goes round, ``(cells,)``, relative."""
         self.require("time")
-        return np.asarray(self.adata.obs[keys.LATENT_TIME], dtype=np.float64)
+        return np.asarray(self.adata.obs[self.time_slot], dtype=np.float64)
+
+    @property
+    def time_slot(self) -> str:
+        """Name of the obs column of :attr:`latent_time`."""
+        return keys.CYCLE_PHASE if self.goes_round else keys.LATENT_TIME
+
+    @property
+    def goes_round(self) -> bool:
+        """Whether the clock has neither beginning nor end."""
+        return keys.CYCLE in self.adata.uns
+
+    @property
+    def curve(self) -> Curve:
+        """The kind of the genes' curves."""
+        return Cycle.curve if self.goes_round else Line.curve
+
+    def require_line(self, what: str) -> Fitted:
+        """The fit itself, if its clock begins and ends.
+
+        Raises
+        ------
+        InputError
+            If it goes round: ``what`` is then not defined.
+        """
+        if self.goes_round:
+            raise InputError(
+                f"{what} needs a clock that begins and ends, but this one goes round (clock=Cycle()): "
+                "fit with velotime.tl.recover_dynamics(adata, method=vt.SoftEM()) if the cells do not cycle."
+            )
+        return self
 
     @property
     def uncertainty(self) -> pd.DataFrame:
@@ -206,8 +239,8 @@ class Fitted:
         Only ``mean`` where the method gives each cell one time.
         """
         self.require("time")
-        columns = {"mean": keys.LATENT_TIME} | {
-            name: f"{keys.LATENT_TIME}_{name}" for name in ("sd", "clock_sd", "q05", "q95", "entropy")
+        columns = {"mean": self.time_slot} | {
+            name: f"{self.time_slot}_{name}" for name in ("sd", "clock_sd", "q05", "q95", "entropy")
         }
         obs = self.adata.obs
         return pd.DataFrame({name: obs[slot] for name, slot in columns.items() if slot in obs}, index=obs.index)
@@ -217,7 +250,7 @@ class Fitted:
         """The states of :attr:`posterior`: times in lineages."""
         self.require("posterior")
         times = np.asarray(self.record[keys.STATE_TIMES], dtype=np.float64)
-        return States(times, Layout(len(self.lineage_names)))
+        return States(times, Layout(len(self.lineage_names), self.curve))
 
     @property
     def posterior(self) -> sparse.csr_array:
@@ -268,7 +301,7 @@ class Fitted:
         asked = self.genes if genes is None else genes
         variance = np.asarray(self.adata.varm[keys.VELOCITY_VARIANCE], dtype=np.float64)[asked]
         coarse = States(np.asarray(self.time_prior["times"], dtype=np.float64), self.states.layout)
-        over = OverStates(self.states, read_theta(self.adata, asked), self.posterior[cells])
+        over = OverStates(self.states, self.theta(asked), self.posterior[cells])
         return self._known(over.velocity_sd(variance, coarse), asked)
 
     def means(self, cells: Index = ALL, genes: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
@@ -297,7 +330,7 @@ class Fitted:
 
     def _expectations(self, cells: Index, genes: IntArray) -> OverStates | AtTimes:
         self.require("curves")
-        theta = read_theta(self.adata, genes)
+        theta = self.theta(genes)
         if "posterior" in self.capabilities:
             return OverStates(self.states, theta, self.posterior[cells])
         return AtTimes(theta, self.latent_time[cells])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from velotime.compute import ArrayBackend
+from velotime.inference.curves.protocol import Curve
 from velotime.inference.em import Progress, Trace, Watcher
 from velotime.inference.evidence.agreement import Agreement
 from velotime.inference.evidence.arrow import Arrow
@@ -11,8 +12,9 @@ from velotime.inference.evidence.gains import GeneGains
 from velotime.inference.evidence.rivals import rivals_table
 from velotime.inference.knowledge.order import Markers, TimeLabels
 from velotime.inference.knowledge.pieces import Ends, Root, Terminals
-from velotime.inference.knowledge.time_prior import FixedPrior, LearnedPrior, UniformPrior
+from velotime.inference.knowledge.time_prior import FixedPrior, GrowingPrior, LearnedPrior, UniformPrior
 from velotime.inference.labels import LEAST_GROUP, LEAST_LABELLED, NO_LABEL, POOLED, CellLabels, label_texts
+from velotime.inference.methods.clocks import Cycle, Line
 from velotime.inference.methods.mixture_em import MixtureEM, MixtureFit
 from velotime.inference.methods.protocol import Fit, Method, PlainMethod, Reads
 from velotime.inference.methods.restore import StoredCurves, place_all, restore
@@ -48,6 +50,8 @@ __all__ = [
     "AtTimes",
     "BlockedObservations",
     "CellLabels",
+    "Curve",
+    "Cycle",
     "Ends",
     "ExactTimes",
     "ExplicitTimes",
@@ -61,9 +65,11 @@ __all__ = [
     "GeneTable",
     "Geometry",
     "GroupTest",
+    "GrowingPrior",
     "Layout",
     "LearnedBackground",
     "LearnedPrior",
+    "Line",
     "Markers",
     "Method",
     "MixtureEM",

@@ -13,8 +13,8 @@ from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted
-from velotime.inference import columns_of, curve_covariance
-from velotime.kinetics import SwitchParameter, spliced, switch_means, unspliced
+from velotime.inference import Layout, States, curve_covariance
+from velotime.kinetics import SwitchParameter, spliced, unspliced
 from velotime.pl._canvas.axes import TIME_LABEL
 from velotime.pl._canvas.colors import palette_of
 
@@ -127,10 +127,12 @@ def _batch(fitted: Fitted, genes: IntArray, theta: FloatArray, times: FloatArray
     found = fitted.background(genes)
     background = np.zeros((len(genes), 2, 1)) if found is None else found.T[..., None]
     curves: list[list[Curve]] = [[] for _ in genes]
-    names = zip(lineage_colors(fitted).items(), columns_of(theta), strict=True)
-    for k, ((name, color), own) in enumerate(names):
-        means = np.stack(switch_means(own, times), axis=1) + background
-        switches, at = _switches(own)
+    states = States(times, Layout(1, fitted.curve))
+    layout = Layout(len(fitted.lineage_names), fitted.curve)
+    for k, (name, color) in enumerate(lineage_colors(fitted).items()):
+        own = theta[:, layout.columns(k)]
+        means = np.stack(states.means(own), axis=1) + background
+        switches, at = _switches(own, states)
         for i, lines in enumerate(curves):
             there = (switches[i] > 0) & (switches[i] < 1)
             covariance = None if covariances is None else covariances[i, k]
@@ -139,7 +141,7 @@ def _batch(fitted: Fitted, genes: IntArray, theta: FloatArray, times: FloatArray
     return curves
 
 
-def _switches(theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _switches(theta: FloatArray, states: States) -> tuple[FloatArray, FloatArray]:
     """Times of both switches, ``(genes, 2)``, and the means there, ``(genes, 2, 2)``: layers x switches.
 
     The times differ from gene to gene; shifted so that the switch is at 0 they are the same for all.
@@ -149,9 +151,10 @@ def _switches(theta: FloatArray) -> tuple[FloatArray, FloatArray]:
     for elapsed in (np.zeros_like(duration), duration):
         shifted = theta.copy()
         shifted[:, SwitchParameter.T_ON] = -elapsed
-        at.append(np.concatenate(switch_means(shifted, np.zeros(1)), axis=1))
+        at.append(np.concatenate(states.at(np.zeros(1)).means(shifted), axis=1))
     t_on = theta[:, SwitchParameter.T_ON]
-    return np.stack([t_on, t_on + duration], axis=1), np.stack(at, axis=2)
+    times = np.stack([t_on, t_on + duration], axis=1)
+    return states.clock.rolled(times, np.full_like(times, 0.5)), np.stack(at, axis=2)
 
 
 def lineage_colors(fitted: Fitted) -> dict[str, str]:
@@ -212,4 +215,5 @@ def _covariances(fitted: Fitted, genes: IntArray, theta: FloatArray, times: Floa
         lineages=fitted.lineage_posterior / fitted.n_averaged,
         sizes=fitted.sizes,
         background=fitted.background(genes),
+        curve=fitted.curve,
     )

@@ -11,8 +11,10 @@ from numpy.random import Generator
 from scipy import sparse
 
 from velotime._check import Instance, Number, Optional, Whole, checked
+from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.kinetics import SwitchParameter, switch_means, switch_velocity
+from velotime.simulation._cycle import Cycling, cycle_means, cycle_velocity, with_phase
 from velotime.simulation._genes import (
     CLASSES,
     Branches,
@@ -43,6 +45,7 @@ BLOCK = 512  # cells whose curves are evaluated at a time
         "branches": Optional(Instance(Branches, "Branches(...)")),
         "samples": Optional(Instance(Samples, "Samples(...)")),
         "ambient": Optional(Instance(Ambient, "Ambient(...)")),
+        "cycle": Optional(Instance(Cycling, "Cycling(...)")),
         "mean_unspliced": Number(0, open_least=True),
         "mean_spliced": Number(0, open_least=True),
     }
@@ -60,6 +63,7 @@ def simulate(
     branches: Branches | None = None,
     samples: Samples | None = None,
     ambient: Ambient | None = None,
+    cycle: Cycling | None = None,
     mean_unspliced: float = 0.3,
     mean_spliced: float = 1.0,
 ) -> AnnData:
@@ -87,6 +91,8 @@ def simulate(
         Samples and conditions, one sample by default.
     ambient
         Molecules that come with every cell besides its own, none by default.
+    cycle
+        A clock that goes round: its genes take the place of ``genes``, and times are phases. None by default: a line.
     mean_unspliced, mean_spliced
         Mean counts of a gene of the cells' own, over genes and cells.
 
@@ -99,6 +105,13 @@ def simulate(
     these are the common ones of, also obs ``sample`` and ``condition``, var ``true_changed``, varm ``true_capture_u``,
     ``true_capture_s`` and ``true_log_gamma_change``, ``(genes, samples)``, and uns ``true_samples``; with
     ambient counts also varm ``true_ambient_u`` and ``true_ambient_s``, at size factor 1, ``(genes, samples)``.
+    ``true_capture_s`` and ``true_log_gamma_change``, ``(genes, samples)``, and uns ``true_samples``. With a cycle
+    obs ``true_phase`` stands in place of time and lineage, and ``true_t_off`` may lie in the next turn.
+
+    Raises
+    ------
+    InputError
+        If both branches and a cycle are given.
 
     Examples
     --------
@@ -110,8 +123,10 @@ def simulate(
     >>> sorted(adata.obs["true_lineage"].unique().tolist())
     ['0', '1']
     """
-    classes = genes.draw(n_genes, rng)
-    theta = draw_theta(classes, rates, rng)[None]
+    if branches is not None and cycle is not None:
+        raise InputError("branches=... and cycle=...: a clock that goes round has no branches; leave one of them out.")
+    classes, theta = _draw_genes(n_genes, genes, rates, cycle, rng)
+    curves = (switch_means, switch_velocity) if cycle is None else (cycle_means, cycle_velocity)
     differences = None if samples is None else samples.draw(n_genes, rng)
     sample = np.zeros(n_cells, dtype=int) if samples is None else samples.of_cells(n_cells)
     time = times.draw(n_cells, rng) if differences is None else differences.draw_times(times, sample, rng)
@@ -119,15 +134,15 @@ def simulate(
     if branches is not None:
         theta = branch_theta(theta[0], branches, rng)
         lineage = draw_lineages(time, branches, rng)
-    theta = _set_expression(theta, time, lineage, (mean_unspliced, mean_spliced), rng)
+    theta = _set_expression(curves[0], theta, time, lineage, (mean_unspliced, mean_spliced), rng)
     size = depth.draw(n_cells, rng)
     layers = {name: np.empty((n_cells, n_genes), dtype=np.float32) for name in ("unspliced", "spliced")}
     velocity, besides = np.empty((n_cells, n_genes)), np.zeros((2, n_genes, sample.max() + 1))
     for k in np.unique(sample):
         cells = np.flatnonzero(sample == k)
         own = theta if differences is None else differences.theta_of(theta, k)
-        means = _evaluate(switch_means, own, time[cells], lineage[cells])
-        velocity[cells] = _evaluate(switch_velocity, own, time[cells], lineage[cells])[1]
+        means = _evaluate(curves[0], own, time[cells], lineage[cells])
+        velocity[cells] = _evaluate(curves[1], own, time[cells], lineage[cells])[1]
         for number, (name, mean) in enumerate(zip(layers, means, strict=True)):
             scatter = noise if differences is None else differences.noise_of(noise, number, k)
             mean *= 1.0 if differences is None else differences.capture[number, :, k]
@@ -138,7 +153,17 @@ def simulate(
         differences.annotate(adata, samples, sample)
     if ambient is not None:
         adata.varm["true_ambient_u"], adata.varm["true_ambient_s"] = besides
-    return adata
+    return adata if cycle is None else with_phase(adata)
+
+
+def _draw_genes(
+    n_genes: int, genes: GeneMix, rates: LogNormalRates, cycle: Cycling | None, rng: Generator
+) -> tuple[list[str], FloatArray]:
+    """Class of each gene, and parameters of one lineage, ``(1, genes, 8)``."""
+    if cycle is not None:
+        return cycle.draw(n_genes, rates, rng)
+    classes = genes.draw(n_genes, rng)
+    return classes, draw_theta(classes, rates, rng)[None]
 
 
 def _evaluate(curve: Any, theta: FloatArray, time: FloatArray, lineage: Any) -> tuple[FloatArray, FloatArray]:
@@ -154,17 +179,17 @@ def _evaluate(curve: Any, theta: FloatArray, time: FloatArray, lineage: Any) -> 
 
 
 def _set_expression(
-    theta: FloatArray, time: FloatArray, lineage: Any, means: tuple[float, float], rng: Generator
+    curve: Any, theta: FloatArray, time: FloatArray, lineage: Any, means: tuple[float, float], rng: Generator
 ) -> FloatArray:
     """Spread expression over genes and set the mean counts of both layers."""
     p = SwitchParameter
     theta = theta.copy()
     wanted = rng.lognormal(-0.5 * EXPRESSION_SD**2, EXPRESSION_SD, theta.shape[1])
     levels = [p.LOG_LEVEL_0, p.LOG_LEVEL_1, p.LOG_LEVEL_2]
-    _, spliced = _evaluate(switch_means, theta, time, lineage)
+    _, spliced = _evaluate(curve, theta, time, lineage)
     shift = np.log(means[1] * wanted / wanted.mean() / spliced.mean(axis=0))
     theta[:, :, levels] += shift[None, :, None]
-    unspliced, _ = _evaluate(switch_means, theta, time, lineage)
+    unspliced, _ = _evaluate(curve, theta, time, lineage)
     theta[:, :, p.LOG_SCALING] += np.log(means[0] / unspliced.mean())
     return theta
 

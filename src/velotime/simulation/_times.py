@@ -103,3 +103,22 @@ class ExponentialTimes(Times):
     def draw(self, n_cells: int, rng: Generator) -> FloatArray:
         """By inversion of the truncated exponential distribution."""
         return -np.log1p(-rng.uniform(0, 1, n_cells) * -np.expm1(-self.rate)) / self.rate
+
+
+@dataclass(frozen=True)
+class GrowingTimes(Times):
+    """Cells that divide once a turn, evenly: density ``2 ln 2 2^-t`` on [0, 1), two new ones for each old.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import velotime as vt
+    >>> cycle, times = vt.simulation.Cycling(), vt.simulation.GrowingTimes()
+    >>> adata = vt.simulation.simulate(500, 20, rng=np.random.default_rng(0), cycle=cycle, times=times)
+    >>> bool((adata.obs["true_phase"] < 0.5).mean() > 0.52)
+    True
+    """
+
+    def draw(self, n_cells: int, rng: Generator) -> FloatArray:
+        """By inversion: ``-log2(1 - u / 2)``."""
+        return -np.log2(1 - 0.5 * rng.uniform(0, 1, n_cells))

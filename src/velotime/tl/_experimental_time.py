@@ -55,7 +55,7 @@ def to_experimental_time(adata: AnnData, column: str, *, unit: str | None = None
         If nothing is fitted, the method gives no time, the column does not exist, is not numeric or holds only one
         number, or time runs against it.
     """
-    time = Fitted.of(adata).latent_time
+    time = Fitted.of(adata).require_line("experimental time").latent_time
     experimental = _numbers(adata, column)
     told = np.isfinite(experimental)
     table = _by_label(experimental[told], time[told])

@@ -159,6 +159,13 @@ def recover_dynamics(
         Names and shares of the lineages; with ``n_lineages="auto"`` their number in each draw of the cells (``votes``)
         and whether the data would choose more than the method allows (``at_bound``).
 
+    With ``method=vt.SoftEM(clock=vt.Cycle())``, whose clock goes round, ``obs["cycle_phase"]`` (turns, 0 to 1) stands
+    with ``_sd``, ``_clock_sd``, ``_q05``, ``_q95`` and ``_entropy`` in place of latent time, mean and quantiles
+    circular (an interval that passes 0 has its upper end below its lower one); rates are per turn, and
+    ``var["fit_beta_undiluted"]`` and ``["fit_gamma_undiluted"]`` those without the dilution of cells that double once
+    a turn; ``var["fit_t_"]`` may lie in the next turn; ``uns["cycle"]`` says what the ``origin`` comes from: "markers",
+    "growth" or "free".
+
     With ``method=vt.TwoStageEM(clock="shared")``, which gives every cell one time, those of these slots that need no
     posterior: no ``_sd``, ``_se``, quantiles, entropy or prior, and ``Ms`` and ``Mu`` stay the moments that it read.
 

@@ -72,7 +72,7 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
     """
     genes, fitted = restore_soft_fit(adata)
     method, observations, labels = stored_method(adata)
-    time = Fitted.of(adata).latent_time
+    time = Fitted.of(adata).require_line("resampling").latent_time
     replicates, rows = [], []
     for rng in np.random.default_rng(seed).spawn(n_replicates):
         half = _draw_half(observations, labels, method, rng)

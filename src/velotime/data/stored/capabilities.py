@@ -30,6 +30,13 @@ class Capability:
 
 
 TIME = (("obs", keys.LATENT_TIME),)
+#: What stands in the place of a slot where the clock goes round.
+ON_A_CIRCLE = {
+    keys.LATENT_TIME: keys.CYCLE_PHASE,
+    keys.LATENT_TIME_SD: keys.CYCLE_PHASE_SD,
+    keys.LATENT_TIME_Q05: keys.CYCLE_PHASE_Q05,
+    keys.LATENT_TIME_Q95: keys.CYCLE_PHASE_Q95,
+}
 CURVES = (
     *TIME,
     *(("var", name) for name in RATE_SLOTS),
@@ -73,7 +80,9 @@ def capabilities_of(adata: AnnData) -> frozenset[str]:
 
 def missing_slots(adata: AnnData, capability: Capability) -> list[str]:
     """Slots of a capability that are not there."""
-    return [f"{box}[{name!r}]" for box, name in capability.slots if name not in getattr(adata, box)]
+    names = ON_A_CIRCLE if keys.CYCLE in adata.uns else {}
+    slots = [(box, names.get(name, name)) for box, name in capability.slots]
+    return [f"{box}[{name!r}]" for box, name in slots if name not in getattr(adata, box)]
 
 
 def require(adata: AnnData, name: str, method: str) -> None:

@@ -72,7 +72,7 @@ def _read_again(fitted: Fitted) -> tuple[SoftEM, Observations, CellLabels]:
 
 
 def _check_same(fitted: Fitted, fit: Restored) -> None:
-    away = np.abs(fit.latent_time - fitted.latent_time).max()
+    away = np.abs(fit.problem.states.clock.away(fit.latent_time, fitted.latent_time)).max()
     if not away < CLOSE:
         raise InputError(
             f"the counts are not those of the fit: latent times computed from them differ by up to {away:.2g}. "

@@ -12,6 +12,7 @@ from velotime import inference
 
 KINDS = (
     inference.ArrayBackend,
+    inference.Cycle,
     inference.Ends,
     inference.ExactTimes,
     inference.ExplicitTimes,
@@ -19,7 +20,9 @@ KINDS = (
     inference.Gaussian,
     inference.GeneClock,
     inference.LearnedBackground,
+    inference.GrowingPrior,
     inference.LearnedPrior,
+    inference.Line,
     inference.Markers,
     inference.MixtureEM,
     inference.NegativeBinomial,

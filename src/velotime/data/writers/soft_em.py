@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,7 @@ def _(fit: SoftFit, adata: AnnData, reading: Reading) -> Slots:
             keys.TIME_POSTERIOR: sparse.csr_matrix(fit.cells.posterior),
         },
         varm=gene_rows(
-            lineage_columns(fit.parameters.theta)
-            | {keys.VELOCITY_VARIANCE: fit.genes.velocity_variance.astype(np.float32)},
+            lineage_columns(_as_switch(fit)) | {keys.VELOCITY_VARIANCE: fit.genes.velocity_variance.astype(np.float32)},
             reading.genes,
             adata.n_vars,
         ),
@@ -76,7 +76,8 @@ def _fitted_moments(reading: Reading) -> bool:
 def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
     errors, switches = fit.genes.standard_errors, fit.genes.switches
     columns = {
-        **curve_columns(fit.parameters, fit.genes, n_cells=fit.cells.mean.shape[0]),
+        **curve_columns(replace(fit.parameters, theta=_as_switch(fit)), fit.genes, n_cells=fit.cells.mean.shape[0]),
+        **_undiluted(fit),
         **background_columns(fit.parameters),
         keys.FIT_CHECK_MEANS: fit.genes.check_means,
         keys.FIT_CHECK_ZEROS: fit.genes.check_zeros,
@@ -93,6 +94,19 @@ def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
         keys.FIT_UNIQUE: switches.unique.astype(np.float64),
     }
     return with_velocity_genes(gene_columns(columns, reading.genes, adata.n_vars))
+
+
+def _as_switch(fit: SoftFit) -> FloatArray:
+    """Curves in the parameters of the switch model."""
+    return fit.states.curve.as_switch(fit.parameters.theta)
+
+
+def _undiluted(fit: SoftFit) -> dict[str, FloatArray]:
+    """Rates less those at which cells that double once a turn dilute what they hold; nothing on a line."""
+    if not fit.origin:
+        return {}
+    rates = np.exp(fit.parameters.theta[:, :2]) - np.log(2)
+    return {keys.FIT_BETA_UNDILUTED: rates[:, 0], keys.FIT_GAMMA_UNDILUTED: rates[:, 1]}
 
 
 def curve_columns(parameters: SoftParameters, genes: GeneGains | GeneTable, *, n_cells: int) -> dict[str, FloatArray]:
@@ -122,6 +136,16 @@ def with_velocity_genes(var: dict[str, Any]) -> dict[str, Any]:
 def _obs(fit: SoftFit) -> dict[str, Any]:
     cells = fit.cells
     names: Any = list(fit.lineage_names)
+    if fit.origin:
+        return {
+            keys.LINEAGE: pd.Categorical.from_codes(cells.lineages.argmax(axis=1), names),
+            keys.CYCLE_PHASE: cells.mean,
+            keys.CYCLE_PHASE_SD: cells.sd,
+            keys.CYCLE_PHASE_CLOCK_SD: cells.clock_sd,
+            keys.CYCLE_PHASE_Q05: cells.q05,
+            keys.CYCLE_PHASE_Q95: cells.q95,
+            keys.CYCLE_PHASE_ENTROPY: cells.entropy,
+        }
     return {
         keys.LINEAGE: pd.Categorical.from_codes(cells.lineages.argmax(axis=1), names),
         keys.LATENT_TIME: cells.mean,
@@ -172,18 +196,23 @@ def _root_margin(starts: pd.DataFrame) -> float:
 
 def _uns(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
     moments = {} if _fitted_moments(reading) else {keys.MOMENTS: {"source": keys.FITTED_MEANS}}
-    return moments | {
-        keys.LINEAGES: _lineages(fit),
-        keys.TIME_PRIOR: {
-            "times": fit.states.times,
-            "weights": fit.parameters.prior,
-            "groups": np.array(fit.groups.names, dtype=object),
-        },
-        keys.KNOWLEDGE: _knowledge(fit),
-        keys.BACKGROUND: dict(zip(("unspliced", "spliced"), map(float, fit.background_shares), strict=True)),
-        keys.TIME_ARROW: arrow_record(adata, fit.arrow),
-        keys.FIT_VERDICT: _fit_verdict(fit),
-    }
+    cycle = {keys.CYCLE: {"origin": fit.origin}} if fit.origin else {}
+    return (
+        moments
+        | cycle
+        | {
+            keys.LINEAGES: _lineages(fit),
+            keys.TIME_PRIOR: {
+                "times": fit.states.times,
+                "weights": fit.parameters.prior,
+                "groups": np.array(fit.groups.names, dtype=object),
+            },
+            keys.KNOWLEDGE: _knowledge(fit),
+            keys.BACKGROUND: dict(zip(("unspliced", "spliced"), map(float, fit.background_shares), strict=True)),
+            keys.TIME_ARROW: arrow_record(adata, fit.arrow),
+            keys.FIT_VERDICT: _fit_verdict(fit),
+        }
+    )
 
 
 def arrow_record(adata: AnnData, arrow: Arrow) -> dict[str, Any]:

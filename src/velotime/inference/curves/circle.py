@@ -6,7 +6,8 @@ Times on the circle are in turns, from 0 to below 1. The mean of times t with we
 
     rho = sum_{i<j} sin(a_i - a_j) sin(b_i - b_j) / sqrt(sum_{i<j} sin^2(a_i - a_j)  sum_{i<j} sin^2(b_i - b_j)),
 
-which does not depend on either origin, is 1 for a rotation and -1 for a reflection.
+which does not depend on either origin, is 1 for a rotation and -1 for a reflection. Its root, with the sign, is what
+is compared with correlations along a line: for evenly spread cells that is ``exp(-sd^2/2)`` of the differences.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ NO_LEVEL = -60.0  # a level of e^-60 is zero
 @dataclass(frozen=True)
 class CircleClock:
     """From 0 on, and at 1 again at 0."""
+
+    reversed_heat = 1.0  # hotter, all phases become alike, and what cools down runs forwards
 
     def grid(self, n_times: int) -> FloatArray:
         """From 0 on, without 1."""
@@ -70,12 +73,9 @@ class CircleClock:
         return np.asarray((time + mean - 0.5) % 1.0)
 
     def correlation(self, one: FloatArray, other: FloatArray) -> float:
-        """Fisher and Lee's, by sums over cells (as in their equation 2.3)."""
-        a, b, n = TURN * np.asarray(one), TURN * np.asarray(other), len(one)
-        straight = (np.cos(a) * np.cos(b)).sum() * (np.sin(a) * np.sin(b)).sum()
-        crossed = (np.cos(a) * np.sin(b)).sum() * (np.sin(a) * np.cos(b)).sum()
-        spread = [n**2 - np.cos(2 * x).sum() ** 2 - np.sin(2 * x).sum() ** 2 for x in (a, b)]
-        return float(4 * (straight - crossed) / np.sqrt(max(spread[0] * spread[1], 1e-300)))
+        """Root of Fisher and Lee's, with its sign."""
+        rho = fisher_lee(one, other)
+        return float(np.sign(rho) * np.sqrt(abs(rho)))
 
     def design(self, time: FloatArray) -> FloatArray:
         """A rotation."""
@@ -174,6 +174,15 @@ def _unit_periodic(times: bytes, shape: Shape) -> tuple[FloatArray, FloatArray]:
     theta[:, p.T_ON], theta[:, p.LOG_DURATION], theta[:, p.LOG_SCALING] = shape.onset, np.log(shape.duration), 0.0
     theta[[0, 1], [p.LOG_LEVEL_0, p.LOG_LEVEL_1]] = 0.0
     return periodic_means(theta, np.frombuffer(times))
+
+
+def fisher_lee(one: FloatArray, other: FloatArray) -> float:
+    """Fisher and Lee's correlation of times on the circle, in turns, by sums over cells."""
+    a, b, n = TURN * np.asarray(one), TURN * np.asarray(other), len(one)
+    straight = (np.cos(a) * np.cos(b)).sum() * (np.sin(a) * np.sin(b)).sum()
+    crossed = (np.cos(a) * np.sin(b)).sum() * (np.sin(a) * np.cos(b)).sum()
+    spread = [n**2 - np.cos(2 * x).sum() ** 2 - np.sin(2 * x).sum() ** 2 for x in (a, b)]
+    return float(4 * (straight - crossed) / np.sqrt(max(spread[0] * spread[1], 1e-300)))
 
 
 PERIODIC = PeriodicCurve()

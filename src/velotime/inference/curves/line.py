@@ -27,6 +27,8 @@ NO_LEVEL = -60.0  # a level of e^-60 is zero
 class LineClock:
     """From 0 to 1."""
 
+    reversed_heat = np.inf
+
     def grid(self, n_times: int) -> FloatArray:
         """Both ends among them."""
         return np.linspace(0.0, 1.0, n_times)

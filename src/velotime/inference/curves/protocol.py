@@ -12,6 +12,10 @@ from velotime.compute import Backend, CurveTargets
 class Clock(Protocol):
     """How times lie to each other; one turn of the clock, or all of it, is 1."""
 
+    @property
+    def reversed_heat(self) -> float:
+        """Temperature beyond which a fit of the reversed clock does not stay reversed."""
+
     def grid(self, n_times: int) -> FloatArray:
         """Even times, ``(times,)``."""
 

@@ -6,6 +6,10 @@ enough clusters any trajectory can be cut into pieces, so where the best number 
 cells lie *between* that many points? The cells are scored on the same curves with only that many states, the best ones.
 If they score as well as with the whole clock, they are clusters that a curve happens to join; if they score worse, they
 fill the clock.
+
+A clock that goes round is fitted as well. It is the account of the cells if it is as likely as the trajectory (its
+curves have a parameter less), does not predict held-out counts worse, and if cells lie all the way round: a line
+with its ends joined leaves the way back empty.
 """
 
 from __future__ import annotations
@@ -23,14 +27,17 @@ from velotime.inference.em import Schedule, run_em
 from velotime.inference.heldout.clusters import cluster_states, fit_clusters
 from velotime.inference.heldout.scores import StateModel, predict
 from velotime.inference.heldout.thinning import ThinnedCounts, compare
-from velotime.inference.model.problem import Cells
+from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.observations import Observations
+from velotime.inference.search.circle.orders import CycleSearch, has_no_gap
 from velotime.inference.search.roots import Search
+from velotime.inference.search.trials import Trial
 
 NUMBERS_OF_CLUSTERS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20)
 LEAST_CELLS = 20  # a cluster, on average
 ERRORS = 2.0  # standard errors by which a model must win
 LEAST_GAIN = 0.05  # nats per cell by which it must win: with less, no two cells can be told apart
+AS_LIKELY = 0.1  # nats per cell by which a cycle may be behind a line: lines are closed at a cost of 0.2 and more
 ROUNDS = 5  # of placing cells in the best few states, and finding these again
 
 
@@ -41,7 +48,7 @@ class Comparison:
     Attributes
     ----------
     verdict
-        "trajectory", "clusters" or "nothing".
+        "trajectory", "cycle", "clusters" or "nothing".
     reason
         Why, in a sentence.
     table
@@ -62,6 +69,9 @@ class _Scores:
     clusters: dict[int, FloatArray]
     trajectory: FloatArray
     points: FloatArray
+    cycle: FloatArray
+    cycle_points: FloatArray
+    goes_round: bool
     fair: int
     best: int
 
@@ -94,13 +104,16 @@ def compare_kinds(search: Search, observations: Observations, n_lineages: int, r
         **{f"{k} clusters": scores.clusters[k] for k in sorted({scores.fair, scores.best})},
         f"trajectory at {scores.best} points": scores.points,
         "trajectory": scores.trajectory,
+        f"cycle at {scores.best} points": scores.cycle_points,
+        "cycle": scores.cycle,
     }
     return Comparison(verdict, reason, compare(names))
 
 
 def _score(search: Search, parts: ThinnedCounts, n_lineages: int) -> _Scores:
     cells = Cells.of(parts.train, search.prior_rows, search.noise)
-    problem, best_trial = replace(search, cells=cells).quick(n_lineages)
+    searched = replace(search, cells=cells)
+    problem, best_trial = searched.quick(n_lineages)
     fair = problem.states.layout.n_parameters // 2  # a cluster has one mean per gene and layer
     numbers = {k for k in NUMBERS_OF_CLUSTERS if k * LEAST_CELLS <= cells.n_cells}
 
@@ -111,16 +124,33 @@ def _score(search: Search, parts: ThinnedCounts, n_lineages: int) -> _Scores:
     models = {k: clusters(k) for k in sorted({*numbers, fair})}
     scores = {k: model.heldout(parts.test) for k, model in models.items()}
     best = max(scores, key=lambda k: float(scores[k].mean()))
-    trajectory = StateModel.of_curves(problem, best_trial.run.parameters)
-    unseen = trajectory.unseen(parts.test)
+    members = models[best].known.argmax(axis=1)
+    trajectory, points = _score_curves(problem, best_trial, parts.test, members)
+    circle, around = CycleSearch.of(searched).quick(1)
+    cycle, cycle_points = _score_curves(circle, around, parts.test, members)
+    # with a parameter less for each gene a cycle that is as likely is the better account of the cells
+    as_likely = around.bound > best_trial.bound - AS_LIKELY
+    goes_round = as_likely and not _wins(trajectory, cycle) and has_no_gap(circle, around)
     return _Scores(
         constant=clusters(1).heldout(parts.test),
         clusters=scores,
-        trajectory=predict(trajectory.known, unseen),
-        points=_at_points(trajectory.known - trajectory.log_weight, unseen, models[best].known.argmax(axis=1)),
+        trajectory=trajectory,
+        points=points,
+        cycle=cycle,
+        cycle_points=cycle_points,
+        goes_round=goes_round,
         fair=fair,
         best=best,
     )
+
+
+def _score_curves(
+    problem: SoftProblem, trial: Trial, test: Observations, members: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Held-out log-likelihood of a fit of curves, and with as many states as there are clusters, ``(cells,)`` each."""
+    model = StateModel.of_curves(problem, trial.run.parameters)
+    unseen = model.unseen(test)
+    return predict(model.known, unseen), _at_points(model.known - model.log_weight, unseen, members)
 
 
 def _at_points(known: FloatArray, unseen: FloatArray, members: IntArray) -> FloatArray:
@@ -187,23 +217,26 @@ class WeightProblem:
 
 
 def _judge(scores: _Scores) -> tuple[str, str]:
+    """The order that the cells have is the better of trajectory and cycle; it must then beat the clusters."""
     best, fair = scores.clusters[scores.best], scores.clusters[scores.fair]
-    found = [
-        name for name, score in (("clusters", best), ("trajectory", scores.trajectory)) if _wins(score, scores.constant)
-    ]
+    name, order, points = "trajectory", scores.trajectory, scores.points
+    if scores.goes_round:
+        name, order, points = "cycle", scores.cycle, scores.cycle_points
+    found = [kind for kind, score in (("clusters", best), (name, order)) if _wins(score, scores.constant)]
     if not found:
         return "nothing", "No model tells the cells apart: one mean for all predicts unseen counts as well."
-    if "trajectory" not in found or not _wins(scores.trajectory, fair):
+    if name not in found or not _wins(order, fair):
         return "clusters", f"{scores.fair} clusters, with as many parameters, predict unseen counts as well or better."
-    if _wins(scores.trajectory, best):
-        return "trajectory", "The trajectory predicts unseen counts better than any number of clusters."
-    if _wins(scores.trajectory, scores.points):
+    over = ", and a clock that begins and ends no better" if name == "cycle" else ""
+    if _wins(order, best):
+        return name, f"The {name} predicts unseen counts better than any number of clusters{over}."
+    if _wins(order, points):
         return (
-            "trajectory",
-            f"The trajectory does better than {scores.fair} clusters, which have as many parameters; {scores.best} "
+            name,
+            f"The {name} does better than {scores.fair} clusters, which have as many parameters{over}; {scores.best} "
             "clusters do as well, but the cells lie between them, all along the clock.",
         )
-    return "clusters", f"{scores.best} clusters do as well as the trajectory, and the cells do not lie between them."
+    return "clusters", f"{scores.best} clusters do as well as the {name}, and the cells do not lie between them."
 
 
 def _wins(one: FloatArray, other: FloatArray) -> bool:

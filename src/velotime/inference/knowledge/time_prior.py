@@ -164,3 +164,34 @@ class FixedPrior(Settings):
     def update(self, weight: FloatArray, states: States) -> FloatArray:
         """The weights on the grid."""
         return self.initial(states, weight.shape[0])
+
+
+@dataclass(frozen=True)
+class GrowingPrior(Settings):
+    """The density of cells that divide evenly, once a turn of a clock that goes round (``clock=Cycle()``).
+
+    For every cell that divides there are two that have just done so: ``2 ln 2 2^-phase``, with phase 0 at the division.
+    Where that is on the clock is learned: of all times of the grid the one at which the density goes best with the
+    cells' posterior.
+
+    Examples
+    --------
+    >>> import velotime as vt
+    >>> vt.SoftEM(clock=vt.Cycle(), prior=vt.GrowingPrior()).prior
+    GrowingPrior()
+    """
+
+    by = None
+
+    def initial(self, states: States, n_rows: int) -> FloatArray:
+        """Uniform: nothing is known of the division yet."""
+        return _uniform(states, n_rows)
+
+    def update(self, weight: FloatArray, states: States) -> FloatArray:
+        """The density from its best origin on."""
+        n = states.n_states
+        edges = np.exp2(-np.arange(n + 1) / n)
+        density = 2 * (edges[:-1] - edges[1:])  # the integral over each step
+        shifted = np.stack([np.roll(density, k) for k in range(n)])
+        best = shifted[(np.log(shifted) @ weight.sum(axis=0)).argmax()]
+        return np.repeat(best[None], len(weight), axis=0)

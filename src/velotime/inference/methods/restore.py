@@ -52,7 +52,8 @@ class StoredCurves:
 
 def restore(method: SoftEM, observations: Observations, labels: CellLabels, stored: StoredCurves) -> Restored:
     """Take up a fit of ``method`` to these observations again."""
-    layout = Layout((stored.theta.shape[1] - Layout(0).n_parameters) // 2)
+    curve = method.clock.curve
+    layout = Layout((stored.theta.shape[1] - Layout(0).n_parameters) // curve.n_own, curve)
     rows = method.prior_rows(labels)
     problem = SoftProblem(
         cells_of(observations, rows, method.noise),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from velotime._check import Either, Instance, Number, OneOf, Optional, Rule, Settings, Whole
+from velotime._status import InputError
 from velotime._types import IntArray
 from velotime.compute import ArrayBackend
 from velotime.inference.em import Schedule, Watcher, watch_nothing
@@ -20,11 +21,12 @@ from velotime.inference.knowledge.base import Knowledge
 from velotime.inference.knowledge.order import Markers, TimeLabels
 from velotime.inference.knowledge.pieces import Ends, Root, Terminals
 from velotime.inference.knowledge.prior_rows import PriorRows
-from velotime.inference.knowledge.time_prior import LearnedPrior, TimePrior
+from velotime.inference.knowledge.time_prior import GrowingPrior, LearnedPrior, TimePrior
 from velotime.inference.labels import CellLabels, Groups
+from velotime.inference.methods.clocks import Cycle, Line, rotated
 from velotime.inference.methods.passes import full_passes, main_run
 from velotime.inference.methods.protocol import Reads
-from velotime.inference.methods.soft_fit import Beginning, SoftFit
+from velotime.inference.methods.soft_fit import Beginning, SoftFit, SoftRun
 from velotime.inference.model.background.choice import Background, LearnedBackground, background_shares
 from velotime.inference.model.blocks.cells import cells_of, drawn_cells
 from velotime.inference.model.noise import NegativeBinomial, Noise
@@ -104,6 +106,8 @@ class SoftEM(Settings):
     knowledge
         What else is known of the cells, one piece or several: ``Ends``, ``Markers``, ``TimeLabels``. Each enters the
         prior of the cells' times, in the starts as in the fit, for both directions alike; none is a hard cut.
+    clock
+        ``Line()`` (default), a clock that begins and ends, or ``Cycle()``, one that goes round.
     """
 
     noise: Noise = field(default_factory=NegativeBinomial)
@@ -124,6 +128,7 @@ class SoftEM(Settings):
     root: Root | None = None
     knowledge: tuple[Knowledge, ...] = ()
     background: Background = field(default_factory=LearnedBackground)
+    clock: Line | Cycle = field(default_factory=Line)
 
     rules: ClassVar = {
         "noise": Instance(Noise, "NegativeBinomial(), Poisson() or Gaussian()"),
@@ -144,7 +149,22 @@ class SoftEM(Settings):
         "root": Optional(Instance(Root, "Root(...)", cure="E.g. vt.Root('clusters', 'Ductal').")),
         "knowledge": Pieces(),
         "background": Instance(Background, "LearnedBackground() or NoBackground()"),
+        "clock": Instance((Line, Cycle), "Line() or Cycle(...)"),
     }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        cure = (
+            "With Cycle() leave root, lineages, n_lineages and knowledge out, and name genes that say where it begins: "
+            "Cycle(origin=Markers(...)); with Line() choose another prior."
+        )
+        if isinstance(self.clock, Cycle):
+            wrong = "a clock that goes round has no root, ends or lineages"
+            given = bool(self._pieces) or self.n_lineages != "auto"
+        else:
+            wrong, given = "GrowingPrior() is for clock=Cycle()", isinstance(self.prior, GrowingPrior)
+        if given:
+            raise InputError(f"SoftEM(clock={self.clock!r}): {wrong}. {cure}")
 
     def fit(
         self,
@@ -181,6 +201,7 @@ class SoftEM(Settings):
             start = start.of_everyone  # what was read of some cells is let go
             run = full_passes(start.problem, run, self._schedule, watch)
         problem, n_lineages = start.problem, start.problem.states.layout.n_lineages
+        run, origin = self._from_zero(problem, run, labels)
         doubt = doubts(problem, run.parameters, run.statistics)
         cells = cell_table(problem, run.parameters, doubt)
         return SoftFit(
@@ -201,6 +222,7 @@ class SoftEM(Settings):
             arrow=start.arrow,
             fit_verdict=start.fit_verdict,
             background_shares=background_shares(problem, run.parameters),
+            origin=origin,
             seconds_starts=seconds_starts,
             seconds=time.perf_counter() - began,
         )
@@ -210,6 +232,7 @@ class SoftEM(Settings):
         searching, thinning, sampling, drawing = rng.spawn(4)  # what one draws does not depend on what another drew
         rows, landmarks = self.prior_rows(labels), self.landmarks(labels)
         search = self._starts.search(observations, geometry, rows, landmarks, searching, counted=self._is_open)
+        search = self.clock.search(search)
         outcome = self._outcome(search, observations, thinning)
         final = finals(search, observations, outcome, sampling)
         n_lineages = outcome.problem.states.layout.n_lineages
@@ -220,6 +243,15 @@ class SoftEM(Settings):
         first = hand_over(problem, search.genes, outcome.problem.states, final.trial, temperature)
         starts = search.table(outcome, final.trial)
         return Beginning(problem, first, starts, final.arrow, final.fit, search.votes, search.at_bound, everyone)
+
+    def _from_zero(self, problem: SoftProblem, run: SoftRun, labels: CellLabels) -> tuple[SoftRun, str]:
+        """The same fit with the clock at 0 where it begins, and what says where that is."""
+        zero, origin = self.clock.zero(problem, run.parameters, labels)
+        if zero == 0.0:
+            return run, origin
+        parameters = rotated(problem, run.parameters, zero)
+        statistics, bound = problem.expect(parameters, 1.0)
+        return replace(run, parameters=parameters, statistics=statistics, bound=bound), origin
 
     def _some(self, everyone: Cells, observations: Observations, rows: PriorRows, rng: Generator) -> Cells:
         """The cells on which EM begins: a draw of ``max_cells``, or everyone if they are no more."""
@@ -283,7 +315,8 @@ class SoftEM(Settings):
     @property
     def marker_genes(self) -> tuple[str, ...]:
         """The genes that the settings refer to."""
-        return tuple(dict.fromkeys(gene for piece in self._pieces for gene in piece.genes))
+        pieces = (*self._pieces, *(() if self.clock.markers is None else (self.clock.markers,)))
+        return tuple(dict.fromkeys(gene for piece in pieces for gene in piece.genes))
 
     def prior_rows(self, labels: CellLabels) -> PriorRows:
         """What is known of each cell, by these settings."""
@@ -301,7 +334,7 @@ class SoftEM(Settings):
     @property
     def _is_open(self) -> bool:
         """Whether the number of lineages is left to the data."""
-        return self.lineages is None and self.n_lineages == "auto"
+        return self.lineages is None and self.n_lineages == "auto" and isinstance(self.clock, Line)
 
     @property
     def _n_lineages(self) -> int:
@@ -321,16 +354,15 @@ class SoftEM(Settings):
         return Starts(self.noise, self.prior, *size, self.root, self.lineages, self.most_lineages)
 
     def _problem(self, cells: Cells, n_lineages: int) -> SoftProblem:
-        states = States.grid(self.n_times, n_lineages)
+        states = States.grid(self.n_times, n_lineages, self.clock.curve)
         states = states if self.backend is None else replace(states, backend=self.backend)
         half = self.annealing // 2
-        return SoftProblem(
+        problem = SoftProblem(
             cells,
             states,
             self.noise,
             self.prior,
             RatePrior(states.layout),
             restarts=frozenset({half, self.annealing}),
-            clock_moves=frozenset({half}),
-            make_room=self.annealing,
         )
+        return self.clock.moves(problem, half, self.annealing)

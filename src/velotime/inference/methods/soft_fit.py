@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import pandas as pd
 
 from velotime._status import Status
 from velotime._types import FloatArray
-from velotime.inference.em import Trace
+from velotime.compute import Sums
+from velotime.inference.em import Run, Trace
 from velotime.inference.evidence.agreement import Agreement
 from velotime.inference.evidence.arrow import Arrow
 from velotime.inference.evidence.fit_verdict import FitVerdict
@@ -18,6 +20,9 @@ from velotime.inference.results.cells import CellTable
 from velotime.inference.results.genes import GeneTable
 from velotime.inference.search.geometry.tree import LineageVotes
 from velotime.inference.states import States
+
+#: A run of the loop on the soft EM's problem.
+SoftRun: TypeAlias = Run[SoftParameters, Sums]
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ class SoftFit:
         Whether the model fits.
     background_shares
         Share of all unspliced and of all spliced counts that is background, ``(2,)``; zero where there is none.
+    origin
+        What says where a clock that goes round begins: "markers", "growth" or "free"; nothing on a line.
     seconds_starts, seconds
         Wall time of the starts, and of everything.
     """
@@ -74,6 +81,7 @@ class SoftFit:
     arrow: Arrow
     fit_verdict: FitVerdict
     background_shares: FloatArray
+    origin: str
     seconds_starts: float
     seconds: float
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from velotime._types import FloatArray, IntArray
 from velotime.compute import LayerSums
+from velotime.inference.curves.line import SWITCH
+from velotime.inference.curves.protocol import Curve
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.rate_prior import RatePrior
@@ -24,6 +26,7 @@ def curve_covariance(
     lineages: FloatArray,
     sizes: tuple[FloatArray, FloatArray],
     background: FloatArray | None = None,
+    curve: Curve = SWITCH,
 ) -> FloatArray:
     """Posterior covariance of fitted means (u, s), by Laplace's approximation and the delta method.
 
@@ -49,12 +52,14 @@ def curve_covariance(
         Size factors in the unspliced and the spliced layer, each ``(cells,)``.
     background
         Counts in every cell besides the curve, at size factor 1, ``(2, genes)``; it is taken as known.
+    curve
+        Kind of the curves.
 
     Returns
     -------
     Covariances of (unspliced, spliced), ``(genes, lineages, times, 2, 2)``, in squared counts at size factor 1.
     """
-    layout = Layout(lineages.shape[1])
+    layout = Layout(lineages.shape[1], curve)
     states = States((np.arange(BINS) + 0.5) / BINS, layout)
     bins = np.clip((time * BINS).astype(np.int64), 0, BINS - 1)
     prior = RatePrior(layout)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
+from scipy.stats import norm
 
 from velotime._types import FloatArray
 from velotime.compute import Sums
+from velotime.inference.curves.line import SWITCH
 from velotime.inference.evidence.gains import GeneGains, gene_gains
 from velotime.inference.evidence.predictive import predictive_checks
 from velotime.inference.model.gene_problem import GeneProblem
@@ -64,18 +66,33 @@ def gene_table(
     errors = np.sqrt(np.maximum(np.einsum("gpp->gp", doubt.covariance), 0.0))
     gains = gene_gains(problem, parameters, statistics)
     checks = predictive_checks(problem, parameters, rng)
+    last = last_switch_errors(doubt.covariance, parameters.theta, problem.states.layout)
+    if problem.states.curve is SWITCH:
+        switches = switch_intervals(genes, parameters.theta, doubt, problem.cells.n_averaged)
+    else:
+        switches = normal_intervals(parameters.theta, errors[:, SwitchParameter.T_ON], last[:, 0])
     return GeneTable(
         gains.log_likelihood,
         gains.gain,
         gains.deviance_explained,
         errors,
-        last_switch_errors(doubt.covariance, parameters.theta, problem.states.layout),
-        switch_intervals(genes, parameters.theta, doubt, problem.cells.n_averaged),
+        last,
+        switches,
         lineage_ratio(genes, parameters.theta),
         doubt.velocity_variance,
         checks.means,
         checks.zeros,
     )
+
+
+def normal_intervals(theta: FloatArray, on_error: FloatArray, off_error: FloatArray) -> SwitchIntervals:
+    """The fit and 1.64 standard errors either side of both switches, for curves with no profile of their own."""
+    p = SwitchParameter
+    sides = norm.ppf([0.05, 0.95])
+    t_on = theta[:, p.T_ON] % 1.0
+    t_off = t_on + np.exp(theta[:, p.LOG_DURATION])
+    ends = [at[:, None] + error[:, None] * sides for at, error in ((t_on, on_error), (t_off, off_error))]
+    return SwitchIntervals(ends[0], ends[1], np.ones(len(theta), dtype=bool))
 
 
 def last_switch_errors(covariance: FloatArray, theta: FloatArray, layout: Layout) -> FloatArray:

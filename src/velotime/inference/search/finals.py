@@ -20,7 +20,7 @@ from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.observations import Observations
 from velotime.inference.search.rivals import Candidate
 from velotime.inference.search.roots import Outcome, Search
-from velotime.inference.search.trials import Trial
+from velotime.inference.search.trials import Trial, cooler
 
 ALL_GENES = Schedule(annealing=8, hottest=5.0, longest=4, tolerance=0.0)  # on the cells of the search
 TELLS_OF_TIME = 20.0  # nats over a constant mean from which on a gene does
@@ -121,8 +121,9 @@ def _weigh(problem: SoftProblem, ahead: Finalist, behind: Finalist) -> Arrow:
 def _on_all_genes(problem: SoftProblem, genes: BoolArray, candidate: Candidate) -> Finalist:
     silent = replace(problem.silent, restarts=frozenset({ALL_GENES.annealing}), restart=restart)
     start = replace(candidate.trial.run.parameters, known=())
-    first = silent.first(silent.expect_by(start, genes, ALL_GENES.hottest))
-    statistics, _ = silent.expect(first, ALL_GENES.hottest)
-    run = run_em(silent, first, statistics, ALL_GENES)
+    schedule = cooler(ALL_GENES, problem.states.clock.reversed_heat)
+    first = silent.first(silent.expect_by(start, genes, schedule.hottest))
+    statistics, _ = silent.expect(first, schedule.hottest)
+    run = run_em(silent, first, statistics, schedule)
     known = (listen(problem, run).bound - run.bound) * problem.cells.n_cells
     return Finalist(candidate, run, known, problem.cells.worth)

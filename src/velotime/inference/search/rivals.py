@@ -153,7 +153,8 @@ def candidates_of(problem: SoftProblem, trials: list[Trial]) -> list[Candidate]:
 def _reversed(problem: SoftProblem, best: Trial) -> Trial:
     """The same lineages with the clock run backwards, by the counts alone; another round where it comes close."""
     time, lineages = time_and_lineage(problem, best.run.parameters)
-    start = Start(int(np.argmax(time)), "reversed", ranks(1.0 - time), lineages if lineages.shape[1] > 1 else None)
+    membership = lineages if lineages.shape[1] > 1 else None
+    start = Start(int(np.argmax(time)), "reversed", ranks(1.0 - time), membership, problem.states.clock.reversed_heat)
     silent = problem.silent
     trial = begin_trial(silent, start)
     if best.bound - trial.bound < CLOSE:

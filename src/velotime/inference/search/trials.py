@@ -35,17 +35,22 @@ class Trial:
 
 def begin_trial(problem: SoftProblem, start: Start) -> Trial:
     """A first round from a start."""
-    heated = replace(problem, restarts=FIRST_RESTARTS)
+    heated, schedule = replace(problem, restarts=FIRST_RESTARTS), cooler(FIRST_ROUND, start.hottest)
     statistics = heated.statistics_of(assignment(start, problem.states))
-    return Trial(start, run_em(heated, heated.first(statistics), statistics, FIRST_ROUND))
+    return Trial(start, run_em(heated, heated.first(statistics), statistics, schedule))
 
 
 def go_on(problem: SoftProblem, trial: Trial) -> Trial:
     """Another round: heat up, try every gene afresh, cool down; the better of before and after."""
-    heated = replace(problem, restarts=LATER_RESTARTS)
-    statistics, _ = heated.expect(trial.run.parameters, LATER_ROUNDS.hottest)
-    run = run_em(heated, trial.run.parameters, statistics, LATER_ROUNDS)
+    heated, schedule = replace(problem, restarts=LATER_RESTARTS), cooler(LATER_ROUNDS, trial.start.hottest)
+    statistics, _ = heated.expect(trial.run.parameters, schedule.hottest)
+    run = run_em(heated, trial.run.parameters, statistics, schedule)
     return Trial(trial.start, run if run.bound > trial.bound else trial.run, trial.rounds + 1)
+
+
+def cooler(schedule: Schedule, hottest: float) -> Schedule:
+    """The same schedule, no hotter than this."""
+    return replace(schedule, hottest=min(schedule.hottest, hottest))
 
 
 def best_by_root(problem: SoftProblem, starts: list[list[Start]]) -> tuple[list[Trial], list[Trial]]:

@@ -144,6 +144,8 @@ def name_column(column: str) -> str:
     """An obs column as a label; times say that they are relative."""
     known = {
         keys.LATENT_TIME: TIME_LABEL,
+        keys.CYCLE_PHASE: "phase (turns of the clock)",
+        keys.CYCLE_PHASE_SD: "sd of the phase (turns)",
         keys.LATENT_TIME_SD: "sd of latent time (relative)",
         keys.LATENT_TIME_Q05: "5 % quantile of latent time (relative)",
         keys.LATENT_TIME_Q95: "95 % quantile of latent time (relative)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib as mpl
@@ -109,6 +109,11 @@ class CellStyle:
 
 def color_cells(ax: Axes, points: FloatArray, adata: AnnData, column: str, style: CellStyle) -> None:
     """Scatter the cells, coloured by an obs column, with a legend or a colour bar; a row of NaN is not drawn."""
+    if column == keys.LATENT_TIME and column not in adata.obs and keys.CYCLE_PHASE in adata.obs:
+        column, style = (
+            keys.CYCLE_PHASE,
+            replace(style, cmap="twilight"),
+        )  # what plots show by default, of a clock that goes round
     require_column(adata, column)
     drawn: dict[str, Any] = {
         "s": point_size(len(points)) if style.size is None else style.size,
@@ -154,7 +159,9 @@ def _color_numbers(
 def _limits(values: FloatArray, column: str, style: CellStyle) -> tuple[float, float]:
     """Ends of the colour scale: those given, numbers or quantiles "p99"; else usual ones."""
     low, high = np.quantile(values, [0.005, 0.995]) if len(values) else (0.0, 1.0)
-    usual = {keys.LATENT_TIME: (0.0, 1.0), keys.LATENT_TIME_SD: (0.0, high)}.get(column, (low, high))
+    usual = {keys.LATENT_TIME: (0.0, 1.0), keys.CYCLE_PHASE: (0.0, 1.0), keys.LATENT_TIME_SD: (0.0, high)}.get(
+        column, (low, high)
+    )
     ends = []
     for given, otherwise in zip((style.vmin, style.vmax), usual, strict=True):
         if isinstance(given, str):

@@ -76,12 +76,15 @@ class Start:
         Time of each placed cell, from 0 to 1.
     membership
         Lineage weights of each placed cell, ``(placed, lineages)``; None shares every cell alike.
+    hottest
+        Temperature that short fits from here may rise to: what they would otherwise start with, or less.
     """
 
     root: int
     how: str
     time: FloatArray
     membership: FloatArray | None = None
+    hottest: float = np.inf
 
 
 def orderings(geometry: Geometry, roots: IntArray) -> Iterator[Start]:

@@ -1,0 +1,127 @@
+"""Clocks that ``SoftEM`` can fit: one that begins and ends, and one that goes round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from velotime._check import Instance, Optional, Settings
+from velotime._types import FloatArray
+from velotime.inference.curves.circle import PERIODIC
+from velotime.inference.curves.line import SWITCH
+from velotime.inference.curves.protocol import Curve
+from velotime.inference.knowledge.order import Markers
+from velotime.inference.knowledge.time_prior import GrowingPrior
+from velotime.inference.labels import CellLabels
+from velotime.inference.model.posterior import time_and_lineage
+from velotime.inference.model.problem import SoftParameters, SoftProblem
+from velotime.inference.search.circle.orders import CycleSearch
+from velotime.inference.search.roots import Search
+from velotime.kinetics import SwitchParameter
+
+ORIGIN_BINS = 16  # pieces of the circle in which markers are averaged, so that crowded phases count no more
+
+
+@dataclass(frozen=True)
+class Line(Settings):
+    """A clock that begins and ends: development, differentiation, a response."""
+
+    curve: ClassVar[Curve] = SWITCH
+    markers: ClassVar[Markers | None] = None
+
+    def search(self, search: Search) -> Search:
+        """From the ends of the cells."""
+        return search
+
+    def zero(self, problem: SoftProblem, parameters: SoftParameters, labels: CellLabels) -> tuple[float, str]:
+        """Where time begins, and what says so: the search found it."""
+        del problem, parameters, labels
+        return 0.0, ""
+
+    def moves(self, problem: SoftProblem, half: int, cold: int) -> SoftProblem:
+        """Other clocks are tried half way down, and room left at both ends when cold."""
+        return replace(problem, clock_moves=frozenset({half}), make_room=cold)
+
+
+@dataclass(frozen=True)
+class Cycle(Settings):
+    r"""A clock that goes round, such as that of dividing cells: phases from 0 to 1, where 1 is 0 again.
+
+    Every gene follows the periodic switch: transcription at one level for a part of the turn, at another for the rest,
+
+        du/dt = alpha(phase) - beta u,    ds/dt = beta u - gamma s,    u and s the same after a turn.
+
+    Rates are per turn, and those of growing cells contain dilution (ln 2 per turn of cells that double).
+
+    Parameters
+    ----------
+    origin
+        Genes that say where phase 0 is: ``Markers(early=..., late=...)``, of which the early ones rise, or
+        the late ones fall, through their means there; with both, the middle. By default it lies where
+        ``prior=GrowingPrior()`` finds the division, and is left free, anywhere, with other priors.
+
+    Examples
+    --------
+    >>> import velotime as vt
+    >>> vt.SoftEM(clock=vt.Cycle(origin=vt.Markers(early=["MCM5", "PCNA"], late=["CDK1"]))).clock.origin.late
+    ('CDK1',)
+    """
+
+    origin: Markers | None = None
+
+    curve: ClassVar[Curve] = PERIODIC
+    rules: ClassVar = {"origin": Optional(Instance(Markers, "Markers(early=..., late=...)"))}
+
+    @property
+    def markers(self) -> Markers | None:
+        """What the origin is read from."""
+        return self.origin
+
+    def search(self, search: Search) -> Search:
+        """From circular orders of the cells."""
+        return CycleSearch.of(search)
+
+    def zero(self, problem: SoftProblem, parameters: SoftParameters, labels: CellLabels) -> tuple[float, str]:
+        """Phase of the fit at which the clock is to begin, and what says so."""
+        if self.origin is not None:
+            return phase_of_markers(self.origin, time_and_lineage(problem, parameters)[0], labels), "markers"
+        if isinstance(problem.time_prior, GrowingPrior):
+            return float(problem.states.times[parameters.prior[0].argmax()]), "growth"
+        return 0.0, "free"
+
+    def moves(self, problem: SoftProblem, half: int, cold: int) -> SoftProblem:
+        """A circle has no ends."""
+        del half, cold
+        return problem
+
+
+def rotated(problem: SoftProblem, parameters: SoftParameters, zero: float) -> SoftParameters:
+    """The same fit with phase ``zero``, to the step of the grid, as the first: onsets and prior go with it."""
+    steps = round(zero * problem.states.n_states)
+    theta = parameters.theta.copy()
+    theta[:, SwitchParameter.T_ON] = (theta[:, SwitchParameter.T_ON] - steps / problem.states.n_states) % 1.0
+    return replace(parameters, theta=theta, prior=np.roll(parameters.prior, -steps, axis=1))
+
+
+def phase_of_markers(markers: Markers, phase: FloatArray, labels: CellLabels) -> float:
+    """Where the early genes rise, and the late ones fall, through their means: a quarter before and after their peaks.
+
+    The peak of a gene is the direction of its mean counts round the circle, every piece of the circle with cells
+    counting the same; genes count the same.
+    """
+    piece = np.minimum((phase * ORIGIN_BINS).astype(int), ORIGIN_BINS - 1)
+    here = np.unique(piece)
+    directions = []
+    for genes, way in ((markers.early, -0.25), (markers.late, 0.25)):
+        peaks = []
+        for gene in genes:
+            value = np.log1p(np.maximum(labels.genes[gene], 0.0))
+            means = np.array([value[piece == k].mean() for k in here])
+            vector = (means - means.mean()) @ np.exp(2j * np.pi * (here + 0.5) / ORIGIN_BINS)
+            peaks.append(vector / max(abs(vector), 1e-12))
+        if peaks:
+            total = np.sum(peaks)
+            directions.append(total / max(abs(total), 1e-12) * np.exp(2j * np.pi * way))
+    return float(np.angle(np.sum(directions)) / (2 * np.pi) % 1.0)

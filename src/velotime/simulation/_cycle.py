@@ -1,0 +1,71 @@
+"""Simulated genes of a clock that goes round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.random import Generator
+
+from velotime._check import Number, Settings
+from velotime._types import FloatArray
+from velotime.kinetics import SwitchParameter, periodic_means, periodic_velocity
+from velotime.simulation._genes import LogNormalRates
+
+
+@dataclass(frozen=True)
+class Cycling(Settings):
+    """Genes that are on once in every turn of the clock, a fifth to a half of it, each from a phase of its own on.
+
+    Parameters
+    ----------
+    flat
+        Share of the genes that are the same all the way round.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import velotime as vt
+    >>> adata = vt.simulation.simulate(200, 50, rng=np.random.default_rng(0), cycle=vt.simulation.Cycling())
+    >>> bool(adata.obs["true_phase"].between(0, 1).all())
+    True
+    """
+
+    flat: float = 0.2
+
+    rules: ClassVar = {"flat": Number(0, 1)}
+
+    def draw(self, n_genes: int, rates: LogNormalRates, rng: Generator) -> tuple[list[str], FloatArray]:
+        """Class of each gene, and its parameters, ``(1, genes, 8)``; the last level is the first."""
+        p = SwitchParameter
+        classes = ["flat" if place < round(self.flat * n_genes) else "pulse" for place in rng.permutation(n_genes)]
+        theta = np.zeros((n_genes, 8))
+        beta, gamma = rates.draw(n_genes, rng)
+        theta[:, p.LOG_BETA], theta[:, p.LOG_GAMMA] = np.log(beta), np.log(gamma)
+        theta[:, p.T_ON] = rng.uniform(0, 1, n_genes)
+        theta[:, p.LOG_DURATION] = np.log(rng.uniform(0.2, 0.5, n_genes))
+        theta[:, p.LOG_SCALING] = rng.normal(0, 0.3, n_genes)
+        fold = rng.uniform(np.log(5), np.log(30), n_genes)
+        theta[:, p.LOG_LEVEL_0] = np.where(np.array(classes) == "flat", 0.0, -fold)
+        theta[:, p.LOG_LEVEL_2] = theta[:, p.LOG_LEVEL_0]
+        return classes, theta[None]
+
+
+def cycle_means(theta: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Means of parameters ``(genes, 8)``, of which the last level is not used."""
+    return periodic_means(theta[:, :7], t)
+
+
+def cycle_velocity(theta: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Their rates of change."""
+    return periodic_velocity(theta[:, :7], t)
+
+
+def with_phase(adata: AnnData) -> AnnData:
+    """The same with phases in place of times, which a circle has not."""
+    obs = adata.obs.rename(columns={"true_time": "true_phase"})
+    adata.obs = pd.DataFrame(obs.drop(columns="true_lineage"))
+    return adata

@@ -1,0 +1,108 @@
+"""A clock that goes round: phases and direction of simulated cells, and what is stored of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import circmean
+
+import velotime as vt
+from velotime import InputError
+from velotime import simulation as sim
+from velotime.data.stored.restoring import restore_soft_fit
+from velotime.inference.curves.circle import PERIODIC
+from velotime.inference.states import States
+
+CIRCLE = PERIODIC.clock
+SMALL = {"n_times": 32, "start_times": 16, "annealing": 8, "max_iterations": 10, "start_genes": 40}
+pytestmark = pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")  # of few cells
+
+
+@pytest.fixture(scope="module")
+def cycling():
+    """200 growing cells, fitted with the density of growing cells."""
+    rng = np.random.default_rng(0)
+    adata = sim.simulate(
+        200, 40, rng=rng, cycle=sim.Cycling(), times=sim.GrowingTimes(), mean_unspliced=1.0, mean_spliced=3.0
+    )
+    method = vt.SoftEM(clock=vt.Cycle(), prior=vt.GrowingPrior(), **SMALL)
+    vt.tl.recover_dynamics(adata, method=method, progress=False)
+    return adata
+
+
+def test_phases_run_as_they_should_and_begin_at_the_division(cycling):
+    off = CIRCLE.away(cycling.obs["cycle_phase"].to_numpy(), cycling.obs["true_phase"].to_numpy())
+    turned = circmean(off, 0.5, -0.5)
+    assert abs(turned) < 0.12
+    assert np.median(np.abs(CIRCLE.away(off, turned))) < 0.03
+    assert cycling.uns["cycle"]["origin"] == "growth"
+    assert cycling.uns["time_arrow"]["verdict"] == "clear"
+    assert (cycling.uns["time_arrow"]["rivals"]["correlation"] < -0.5).all()
+
+
+def test_intervals_run_round_the_circle(cycling):
+    obs = cycling.obs
+    off = CIRCLE.away(obs["cycle_phase"].to_numpy(), obs["true_phase"].to_numpy())
+    true = obs["true_phase"] + circmean(off, 0.5, -0.5)
+    width = (obs["cycle_phase_q95"] - obs["cycle_phase_q05"]) % 1
+    inside = (true - obs["cycle_phase_q05"]) % 1 <= width
+    assert 0.82 < inside.mean() < 0.97
+    assert (obs["cycle_phase_q95"] < obs["cycle_phase_q05"]).any()  # some pass 0
+    assert (((obs["cycle_phase"] - obs["cycle_phase_q05"]) % 1) <= width + 1e-9).all()
+
+
+def test_velocities_and_rates(cycling):
+    pulses = (cycling.var["true_class"] == "pulse").to_numpy() & (cycling.var["fit_gain"] > 100).to_numpy()
+    pairs = zip(cycling.layers["velocity"].T[pulses], cycling.layers["true_velocity"].T[pulses], strict=True)
+    assert np.median([np.corrcoef(found, true)[0, 1] for found, true in pairs]) > 0.85
+    np.testing.assert_allclose(cycling.var["fit_gamma"] - cycling.var["fit_gamma_undiluted"], np.log(2))
+    np.testing.assert_array_equal(cycling.var["fit_alpha_0"], cycling.var["fit_alpha_2"])
+
+
+def test_it_is_taken_up_again_and_refuses_what_needs_a_line(cycling):
+    assert "latent_time" not in cycling.obs
+    _, fit = restore_soft_fit(cycling)
+    np.testing.assert_allclose(CIRCLE.away(fit.latent_time, cycling.obs["cycle_phase"].to_numpy()), 0, atol=1e-3)
+    assert list(vt.get.latent_time(cycling)) == ["mean", "sd", "clock_sd", "q05", "q95", "entropy"]
+    cycling.obs["day"] = 1.0
+    with pytest.raises(InputError, match="goes round"):
+        vt.tl.to_experimental_time(cycling, "day")
+
+
+@pytest.mark.parametrize(
+    "given", [{"root": vt.Root(cell="a")}, {"knowledge": vt.Markers("a")}, {"n_lineages": 2}, {"lineages": None}]
+)
+def test_a_circle_has_no_ends(given):
+    if given == {"lineages": None}:
+        with pytest.raises(InputError, match="GrowingPrior"):
+            vt.SoftEM(prior=vt.GrowingPrior())
+        return
+    with pytest.raises(InputError, match="no root"):
+        vt.SoftEM(clock=vt.Cycle(), **given)
+
+
+def test_the_division_is_where_the_density_jumps():
+    states = States.grid(24, 1, PERIODIC)
+    weight = np.roll(np.exp2(-states.times), 7)[None] * 50
+    prior = vt.GrowingPrior().update(weight, states)
+    assert prior[0].argmax() == 7
+    assert prior.sum() == pytest.approx(1.0)
+    assert prior.max() / prior.min() == pytest.approx(2 ** (23 / 24))
+
+
+def test_circular_pieces_of_the_clock():
+    rng = np.random.default_rng(0)
+    time, q = np.arange(12) / 12, rng.dirichlet(np.ones(12), 5)
+    expected = [circmean(rng.choice(time, 200_000, p=row), 1.0) for row in q]
+    np.testing.assert_allclose(CIRCLE.away(CIRCLE.mean(q, time), np.array(expected)), 0, atol=0.01)
+    a, b = rng.uniform(size=(2, 9))
+    pairs = [(i, j) for i in range(9) for j in range(i)]
+    sines = np.array([[np.sin(2 * np.pi * (x[i] - x[j])) for i, j in pairs] for x in (a, b)])
+    rho = (sines[0] * sines[1]).sum() / np.sqrt((sines[0] ** 2).sum() * (sines[1] ** 2).sum())
+    assert CIRCLE.correlation(a, b) == pytest.approx(np.sign(rho) * np.sqrt(abs(rho)))
+    assert CIRCLE.correlation(a, (a + 0.3) % 1) == pytest.approx(1)
+    assert CIRCLE.correlation(a, -a) == pytest.approx(-1)
+    np.testing.assert_allclose(CIRCLE.carry(np.arange(4.0), CIRCLE.grid(4), CIRCLE.grid(8))[-1], 1.5)
+    np.testing.assert_allclose(CIRCLE.lengths(time, np.full(12, 2.0)), 2 * CIRCLE.away(time, time[:, None]), atol=1e-12)
+    steep = CIRCLE.slope(np.sin(2 * np.pi * CIRCLE.grid(200)), CIRCLE.grid(200))
+    np.testing.assert_allclose(steep, 2 * np.pi * np.cos(2 * np.pi * CIRCLE.grid(200)), atol=0.01)
