@@ -70,13 +70,9 @@ def predictive_checks(problem: SoftProblem, parameters: SoftParameters, rng: Gen
 
 def _on_some_cells(problem: SoftProblem) -> SoftProblem:
     """Evenly from all of them, which are in the order of their sizes."""
-    cells = problem.cells
-    if cells.n_cells <= MOST_CELLS:
-        return problem
-    index = np.linspace(0, cells.n_cells - 1, MOST_CELLS).astype(np.int64)
-    layers = {name: getattr(cells, name).cells(index) for name in ("unspliced", "spliced")}
-    kept = replace(cells, order=cells.order[index], prior_rows=cells.prior_rows.take(index), **layers)
-    return replace(problem, cells=kept)
+    n_cells = problem.cells.n_cells
+    index = np.linspace(0, n_cells - 1, min(n_cells, MOST_CELLS)).astype(np.int64)
+    return replace(problem, cells=problem.cells.at(index))
 
 
 def _drawn_again(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> SoftProblem:

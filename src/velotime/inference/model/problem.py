@@ -73,6 +73,11 @@ class Cells:
         """The same cells with these genes only."""
         return replace(self, unspliced=self.unspliced.genes(index), spliced=self.spliced.genes(index))
 
+    def at(self, index: IntArray) -> Cells:
+        """Some of the cells, in this order, in memory."""
+        u, s = self.unspliced.cells(index), self.spliced.cells(index)
+        return Cells(self.order[index], u, s, self.prior_rows.take(index), self.n_averaged)
+
     @property
     def n_cells(self) -> int:
         """Number of cells."""

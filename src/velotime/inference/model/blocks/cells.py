@@ -11,10 +11,10 @@ import numpy as np
 from scipy import sparse
 
 from velotime._types import FloatArray, IntArray
-from velotime.compute import Backend, Block, Blocks, Layer, Sums, SweepModel, split
+from velotime.compute import Backend, Block, Blocks, Layer, Sums, SweepModel, split, take_rows
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.model.blocks.totals import SummedLayer, totals_of_block
-from velotime.inference.model.layer import size_levels
+from velotime.inference.model.layer import LayerData, size_levels
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.problem import N_LEVELS, RUN_OF_CELLS, Cells, with_all_rows
 from velotime.inference.observations import BlockedObservations, Observations
@@ -51,6 +51,15 @@ class BlockedCells(Cells):
             prior_rows.take(order),
             blocks=blocks,
         )
+
+    def at(self, index: IntArray) -> Cells:
+        """Some of the cells, in this order, in memory."""
+        block = take_rows(self.blocks, self.order[index])
+        u, s = (
+            LayerData(values, layer.levels, layer.level[index])
+            for values, layer in zip(block, (self.unspliced, self.spliced), strict=True)
+        )
+        return Cells(self.order[index], u, s, self.prior_rows.take(index))
 
     @cached_property
     def _parts(self) -> list[tuple[Any, ...]]:
