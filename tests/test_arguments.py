@@ -75,6 +75,13 @@ TABLE = {
         "seed": SEED,
         **LAYERS,
     },
+    "tl.compare_conditions": {
+        "adata": ADATA,
+        "condition": NAME,
+        "reference": OPTIONAL_NAME,
+        "batch": OPTIONAL_NAME,
+        "n_pieces": ((2, 32), (1, 33, None, *NOT_WHOLE)),
+    },
     "tl.differential_kinetics": {"adata": ADATA, "groupby": NAME, "least_cells": COUNT},
     "tl.rank_fate_genes": {"adata": ADATA, "lineage": OPTIONAL_NAME},
     "tl.rank_genes": {"adata": ADATA, "by": OPTIONAL_NAME},

@@ -75,6 +75,7 @@ ROWS = {
         ALL,
         None,
     ),
+    "tl.compare_conditions": (lambda adata, _: vt.tl.compare_conditions(adata, "stage"), (), FIT),
     "tl.differential_kinetics": (lambda adata, _: vt.tl.differential_kinetics(adata, "stage"), SOFT, FIT),
     "tl.rank_fate_genes": (lambda adata, _: vt.tl.rank_fate_genes(adata), SOFT, FIT),
     "tl.rank_genes": (lambda adata, _: vt.tl.rank_genes(adata), TIMED, FIT),

@@ -119,6 +119,7 @@ TABLE = {
             ((), [], vt.Ends("c", "a"), [vt.Ends("c", "a"), vt.TimeLabels("day")], (vt.Markers("a"),)),
             (vt.Ends, "day", None, [vt.Root("c", "a")], vt.Terminals("c", ["a", "b"]), ["day"]),
         ),
+        "samples": OPTIONAL_NAME,
         "background": (
             (vt.NoBackground(), vt.LearnedBackground()),
             (None, True, vt.NoBackground, 0.1, vt.UniformPrior()),

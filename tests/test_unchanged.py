@@ -63,6 +63,7 @@ REFUSED = {
         call("tl.compare_models", method=vt.SoftEM(root=vt.Root(NO, "early"))),
         call("tl.compare_models", method=vt.SoftEM(noise=vt.Gaussian())),
     ],
+    "tl.compare_conditions": [call("tl.compare_conditions", "stage")],
     "tl.differential_kinetics": [
         call("tl.differential_kinetics", NO),
         call("tl.differential_kinetics", "stage", least_cells=10**6),

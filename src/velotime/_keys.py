@@ -83,6 +83,8 @@ SAMPLE = "sample"
 # obsm, varm
 TIME_POSTERIOR = "time_posterior"
 LINEAGE_POSTERIOR = "lineage_posterior"
+CAPTURE_U = "fit_capture_u"  # genes x samples
+CAPTURE_S = "fit_capture_s"
 LINEAGE_T_OFF = "fit_lineage_t"
 LINEAGE_ALPHA = "fit_lineage_alpha"
 VELOCITY_VARIANCE = "fit_velocity_variance"
@@ -98,6 +100,7 @@ LOSS = "loss"
 
 # uns
 LINEAGES = "lineages"
+SAMPLES = "samples"
 RECOVER_DYNAMICS = "recover_dynamics"
 FIT_ID = "id"  # within the record of a fit
 STATE_TIMES = "state_times"  # likewise: times of the states of the posterior
@@ -203,11 +206,13 @@ WRITTEN_BY_FITS = {
         LOSS,
         LINEAGE_T_OFF,
         LINEAGE_ALPHA,
+        CAPTURE_U,
+        CAPTURE_S,
         VELOCITY_VARIANCE,
         MIXTURE_MEAN_U,
         MIXTURE_MEAN_S,
         MIXTURE_VARIANCE_U,
         MIXTURE_VARIANCE_S,
     ),
-    "uns": (LINEAGES, CYCLE, TIME_PRIOR, TIME_ARROW, FIT_VERDICT, KNOWLEDGE, BACKGROUND, VELOCITY_PARAMS),
+    "uns": (LINEAGES, SAMPLES, CYCLE, TIME_PRIOR, TIME_ARROW, FIT_VERDICT, KNOWLEDGE, BACKGROUND, VELOCITY_PARAMS),
 }

@@ -13,11 +13,13 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime import _keys as keys
+from velotime._check import label_text
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data.layers.names import find_layers
 from velotime.data.layers.values import read_block
 from velotime.data.stored.capabilities import capabilities_of, require
+from velotime.data.stored.effects import read_effects
 from velotime.data.stored.parameters import read_theta
 from velotime.data.stored.records import Records
 from velotime.data.stored.settings import read_settings
@@ -31,11 +33,13 @@ from velotime.inference import (
     NegativeBinomial,
     OverStates,
     Poisson,
+    SampleEffects,
     States,
     draw_states,
 )
 
 Index = slice | IntArray
+LEAST_CAPTURE = 1e-10
 NOTHING = "nothing is fitted yet: call velotime.tl.recover_dynamics(adata) first."
 ALL = slice(None)
 
@@ -187,13 +191,35 @@ class Fitted:
         return found if isinstance(found, NegativeBinomial | Poisson) else Gaussian()
 
     def values(self, genes: Sequence[int] | IntArray) -> tuple[FloatArray, FloatArray]:
-        """Unspliced and spliced values of some genes over the size factors of the fit, each ``(cells, genes)``."""
+        """Unspliced and spliced values of some genes over the size factors of the fit, each ``(cells, genes)``.
+
+        Over the captures of their samples as well, where there are several; NaN where a sample does not have a gene.
+        """
         out = []
-        for name, size in zip(self.layers, self.sizes, strict=True):
+        for k, (name, size) in enumerate(zip(self.layers, self.sizes, strict=True)):
             block = read_block(self.adata.layers[name], np.asarray(genes))
             dense = block.toarray() if sparse.issparse(block) else block
             out.append(np.asarray(dense, dtype=np.float64) / size[:, None])
+            if self.effects is not None:
+                capture = np.exp(self.effects.genes(np.asarray(genes)).log_capture[k])
+                out[k] /= np.where(capture > LEAST_CAPTURE, capture, np.nan).T[self.sample]
         return out[0], out[1]
+
+    @cached_property
+    def effects(self) -> SampleEffects | None:
+        """What each sample has of its own, all genes of the object; None for a fit of one sample."""
+        return read_effects(self.adata, np.arange(self.adata.n_vars))
+
+    @property
+    def sample(self) -> IntArray:
+        """Index of the sample of each cell among those of the fit, ``(cells,)``."""
+        assert self.effects is not None
+        column = str(self.settings.samples)
+        names = self.adata.obs[column].map(label_text).astype(str)
+        code = pd.Index(self.effects.names).get_indexer(names)
+        if (code < 0).any():
+            raise InputError(f"obs[{column!r}] has samples that were not fitted, e.g. {names[code < 0].iloc[0]!r}.")
+        return np.asarray(code)
 
     # ------------------------------------------------------------------ cells
     @property

@@ -15,6 +15,7 @@ from velotime._status import InputError
 from velotime._types import IntArray
 from velotime.data.blocks.reading import read_blocks
 from velotime.data.blocks.sources import open_blocks
+from velotime.data.layers.by_sample import by_sample
 from velotime.data.layers.doubts import doubts_about
 from velotime.data.layers.names import find_layers, layer_names
 from velotime.data.layers.status import tally
@@ -33,10 +34,17 @@ def read_for(adata: AnnData, method: Method, *, unspliced: str | None = None, sp
     if isinstance(method, SoftEM) and method.noise.counts:
         names = find_layers(adata, unspliced, spliced)
         blocks = open_blocks(adata, names)
+        if blocks is not None and method.samples is not None:
+            raise InputError(
+                f"SoftEM(samples={method.samples!r}) needs counts in memory, and these are read in blocks: call "
+                "adata = adata.to_memory() first, or leave samples out."
+            )
         if blocks is not None:
             return read_blocks(adata, names, blocks)
     reading = read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.reads is Reads.COUNTS)
-    return replace(reading, observations=replace(reading.observations, n_averaged=_averaged(adata, reading.layers)))
+    reading = replace(reading, observations=replace(reading.observations, n_averaged=_averaged(adata, reading.layers)))
+    samples = getattr(method, "samples", None)
+    return reading if samples is None else by_sample(reading, adata, samples)
 
 
 def read_moments(adata: AnnData, *, unspliced: str | None = None, spliced: str | None = None) -> Reading:

@@ -9,6 +9,7 @@ from velotime.inference.evidence.agreement import Agreement
 from velotime.inference.evidence.arrow import Arrow
 from velotime.inference.evidence.fit_verdict import FitVerdict
 from velotime.inference.evidence.gains import GeneGains
+from velotime.inference.evidence.moderated import Effects, moderated_effects
 from velotime.inference.evidence.rivals import rivals_table
 from velotime.inference.knowledge.order import Markers, TimeLabels
 from velotime.inference.knowledge.pieces import Ends, Root, Terminals
@@ -23,6 +24,7 @@ from velotime.inference.methods.soft_fit import SoftFit
 from velotime.inference.model.background.choice import LearnedBackground, NoBackground
 from velotime.inference.model.noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference.model.problem import SoftParameters
+from velotime.inference.model.samples.effects import SampleEffects
 from velotime.inference.observations import BlockedObservations, Observations
 from velotime.inference.results.bands import curve_covariance
 from velotime.inference.results.expectations import AtTimes, OverStates, columns_of, draw_states
@@ -30,7 +32,14 @@ from velotime.inference.results.genes import GeneTable
 from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums, lineage_gain
 from velotime.inference.results.intervals import pooled_interval
 from velotime.inference.results.restored import Restored
+from velotime.inference.results.samples.conditions import WHAT as CONDITION_PARAMETERS
+from velotime.inference.results.samples.conditions import (
+    SampleRates,
+    composition_of_samples,
+    rates_of_samples,
+)
 from velotime.inference.search.begin import MOST_LANDMARKS
+from velotime.inference.search.geometry.samples import without_offsets
 from velotime.inference.search.geometry.starts import Geometry
 from velotime.inference.states import Layout, States, natural_rates
 from velotime.inference.two_stage.gene_clock.fit import GeneClock, GeneClockFit
@@ -39,6 +48,7 @@ from velotime.inference.two_stage.method import TwoStageEM
 from velotime.inference.two_stage.shared_clock.fit import SharedClock, SharedClockFit
 
 __all__ = [
+    "CONDITION_PARAMETERS",
     "LEAST_GROUP",
     "LEAST_LABELLED",
     "MOST_LANDMARKS",
@@ -52,6 +62,7 @@ __all__ = [
     "CellLabels",
     "Curve",
     "Cycle",
+    "Effects",
     "Ends",
     "ExactTimes",
     "ExplicitTimes",
@@ -85,6 +96,8 @@ __all__ = [
     "Reads",
     "Restored",
     "Root",
+    "SampleEffects",
+    "SampleRates",
     "SharedClock",
     "SharedClockFit",
     "SoftEM",
@@ -100,15 +113,19 @@ __all__ = [
     "Watcher",
     "columns_of",
     "compare_groups",
+    "composition_of_samples",
     "curve_covariance",
     "draw_states",
     "group_gain",
     "group_sums",
     "label_texts",
     "lineage_gain",
+    "moderated_effects",
     "natural_rates",
     "place_all",
     "pooled_interval",
+    "rates_of_samples",
     "restore",
     "rivals_table",
+    "without_offsets",
 ]

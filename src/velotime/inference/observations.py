@@ -29,6 +29,8 @@ class Observations:
     n_averaged
         Cells that each value is a mean of: 1, or for moments a cell and its neighbours. The values of that
         many cells together carry the information of one cell.
+    sample, sample_names
+        Sample of each cell, ``(cells,)``, and names of the samples; None where there is one.
     """
 
     unspliced: Matrix
@@ -36,6 +38,8 @@ class Observations:
     size_unspliced: FloatArray
     size_spliced: FloatArray
     n_averaged: float = 1.0
+    sample: IntArray | None = None
+    sample_names: tuple[str, ...] = ()
 
     @property
     def n_cells(self) -> int:
@@ -81,6 +85,7 @@ class Observations:
             spliced=self.spliced[cells],
             size_unspliced=self.size_unspliced[cells],
             size_spliced=self.size_spliced[cells],
+            sample=None if self.sample is None else self.sample[cells],
         )
 
     def select_genes(self, genes: IntArray) -> Observations:

@@ -8,6 +8,7 @@ from velotime.compute import jit as _jit  # noqa: F401
 # isort: split
 
 from velotime.tl._compare_models import compare_models
+from velotime.tl._conditions.compare import compare_conditions
 from velotime.tl._differential_kinetics import differential_kinetics
 from velotime.tl._experimental_time import to_experimental_time
 from velotime.tl._rank_genes import rank_fate_genes, rank_genes, rank_genes_in_groups
@@ -17,6 +18,7 @@ from velotime.tl._transitions import transition_matrix, velocity_embedding
 from velotime.tl._velocity_graph import velocity_graph
 
 __all__ = [
+    "compare_conditions",
     "compare_models",
     "differential_kinetics",
     "rank_fate_genes",

@@ -29,6 +29,9 @@ def differential_kinetics(adata: AnnData, groupby: str, *, least_cells: int = 20
     all tests by Benjamini and Hochberg (1995). (scVelo's ``differential_kinetic_test``, Bergen
     et al. 2020, first asked whether groups differ, by the slope of phase portraits.)
 
+    Cells are the replicates: this is a test within one sample. Groups that are samples, or conditions of samples,
+    differ in whatever happened to them, and nearly every gene would be found: see :func:`compare_conditions`.
+
     With thousands of cells the test also finds where the model is merely wrong (a third switch, a clock that runs
     unevenly for a group), so look at the fold changes before the p-values; and where many genes of a group differ, the
     cells' times are biased by them and the test rejects too often for the rest.

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from velotime._status import InputError
 from velotime._types import BoolArray
-from velotime.inference import MOST_LANDMARKS, Geometry, Observations
+from velotime.inference import MOST_LANDMARKS, Geometry, Observations, without_offsets
 
 MOST_CELLS = 3000  # placed at most: enough for the axes, and short fits use some of them anyhow
 N_COMPONENTS = 20
@@ -58,6 +58,8 @@ def place_cells(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scanpy's own making, about its dependencies
         sc.pp.pca(copy, n_comps=min(N_COMPONENTS, smaller), random_state=seed)
+        if isinstance(observations, Observations) and observations.sample is not None:
+            copy.obsm["X_pca"] = without_offsets(copy.obsm["X_pca"], observations.sample[cells], seed)
         sc.pp.neighbors(copy, n_neighbors=min(N_NEIGHBORS, len(cells) // 2), method="gauss", random_state=seed)
         sc.tl.diffmap(copy, n_comps=min(N_DIFFUSION, len(cells) - 2), random_state=seed)
     value = np.clip(np.asarray(copy.uns["diffmap_evals"][1:], dtype=np.float64), 0.0, 1.0 - 1e-6)

@@ -166,6 +166,17 @@ def recover_dynamics(
     a turn; ``var["fit_t_"]`` may lie in the next turn; ``uns["cycle"]`` says what the ``origin`` comes from: "markers",
     "growth" or "free".
 
+    With ``method=vt.SoftEM(samples="...")`` and more than one sample, also
+
+    ``varm["fit_capture_u"]``, ``["fit_capture_s"]``
+        How many times as many counts of each gene a sample has as all samples have, (genes, samples); their logs have
+        mean zero over the cells. 0 where a sample does not have the gene. Curves, ``Ms`` and velocities are those of
+        all samples, without these factors. float.
+    ``uns["samples"]``
+        ``names``; ``spread``, the sd of log capture of unspliced and spliced; ``dispersion_u`` and ``dispersion_s``,
+        factors on dispersions; ``shares`` of the cells; ``table`` with ``n_cells``, ``mean_time`` and ``gain_per_cell``
+        over constant means, nats, of each.
+
     With ``method=vt.TwoStageEM(clock="shared")``, which gives every cell one time, those of these slots that need no
     posterior: no ``_sd``, ``_se``, quantiles, entropy or prior, and ``Ms`` and ``Mu`` stay the moments that it read.
 

@@ -13,6 +13,7 @@ from velotime._types import IntArray
 from velotime.data.fitted import Fitted
 from velotime.data.labels import read_labels
 from velotime.data.moments import read_for
+from velotime.data.stored.effects import read_effects
 from velotime.inference import CellLabels, Observations, Restored, SoftEM, StoredCurves, restore
 
 CLOSE = 0.01  # largest error of a latent time that counts as the same fit
@@ -90,4 +91,5 @@ def _curves(fitted: Fitted) -> StoredCurves:
         tuple(str(name) for name in prior["groups"]),
         tuple(np.asarray(known[str(k)], dtype=np.float64) for k in range(len(known))),
         fitted.background(),
+        read_effects(fitted.adata, fitted.genes),
     )

@@ -15,6 +15,7 @@ from velotime import _keys as keys
 from velotime._types import FloatArray
 from velotime.data.reading import Reading
 from velotime.data.slots import Slots, gene_columns, gene_rows, slots_of
+from velotime.data.stored.effects import capture_columns, samples_record
 from velotime.data.stored.parameters import lineage_columns, rate_columns
 from velotime.inference import (
     Arrow,
@@ -41,7 +42,9 @@ def _(fit: SoftFit, adata: AnnData, reading: Reading) -> Slots:
             keys.TIME_POSTERIOR: sparse.csr_matrix(fit.cells.posterior),
         },
         varm=gene_rows(
-            lineage_columns(_as_switch(fit)) | {keys.VELOCITY_VARIANCE: fit.genes.velocity_variance.astype(np.float32)},
+            capture_columns(fit.parameters)
+            | lineage_columns(_as_switch(fit))
+            | {keys.VELOCITY_VARIANCE: fit.genes.velocity_variance.astype(np.float32)},
             reading.genes,
             adata.n_vars,
         ),
@@ -200,6 +203,7 @@ def _uns(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
     return (
         moments
         | cycle
+        | samples_record(fit.parameters, fit.samples)
         | {
             keys.LINEAGES: _lineages(fit),
             keys.TIME_PRIOR: {

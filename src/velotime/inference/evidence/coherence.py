@@ -33,6 +33,7 @@ CELLS_PER_GROUP = 50
 GROUPINGS = 3
 AVERAGED = (0.1, 0.7)  # of the groups, from the lowest gain
 MOST_OF_A_CELL = 3.0  # nats
+LEAST_OF_A_SAMPLE = 100  # cells: two groups
 TINY = 1e-300  # 690 nats below the best state: however many of its group say so, the cell's gain is cut all the same
 
 
@@ -58,7 +59,22 @@ class Coherence:
 
 
 def coherence(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> Coherence:
-    """Measure it in the cells of a problem; both halves of the genes take either part, each with several groupings."""
+    """Measure it in the cells of a problem; both halves of the genes take either part, each with several groupings.
+
+    Within each sample where there are several, as cells of one are alike for technical reasons, and averaged.
+    """
+    strata = [(part, own) for _, part, own in problem.strata(parameters)]
+    enough = [pair for pair in strata if pair[0].cells.n_cells >= LEAST_OF_A_SAMPLE] or strata
+    each = [_coherence(part, own, rng) for part, own in enough]
+    weight = np.array([part.cells.n_cells for part, _ in enough], dtype=np.float64)
+    weight /= weight.sum()
+    return Coherence(
+        sum(float(w) * one.found for w, one in zip(weight, each, strict=True)),
+        sum(float(w) * one.expected for w, one in zip(weight, each, strict=True)),
+    )
+
+
+def _coherence(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> Coherence:
     real = (problem.cells.unspliced, problem.cells.spliced)
     drawn = drawn_layers(problem, parameters, rng)
     seeds = rng.integers(2**31 - 1, size=GROUPINGS)

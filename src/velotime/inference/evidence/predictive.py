@@ -61,11 +61,18 @@ def predictive_checks(problem: SoftProblem, parameters: SoftParameters, rng: Gen
     if not problem.noise.counts:
         nothing = np.full(len(parameters.theta), np.nan)
         return PredictiveChecks(nothing, nothing)
+    each = [_checks(part, own, rng) for _, part, own in problem.strata(parameters)]
+    means, zeros = (sum(one[k] for one in each) / np.sqrt(len(each)) for k in range(2))  # Stouffer's, over samples
+    return PredictiveChecks(np.asarray(means), np.asarray(zeros))
+
+
+def _checks(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> tuple[FloatArray, FloatArray]:
+    """z-scores of means and of zeros, ``(genes,)`` each, of cells that share their parameters."""
     some = _on_some_cells(problem)
     found = _discrepancies(some, parameters)
     drawn = [_discrepancies(_drawn_again(some, parameters, rng), parameters) for _ in range(DRAWS)]
     means, zeros = (_z_scores(found[k], np.stack([one[k] for one in drawn])) for k in range(2))
-    return PredictiveChecks(means, zeros)
+    return means, zeros
 
 
 def _on_some_cells(problem: SoftProblem) -> SoftProblem:

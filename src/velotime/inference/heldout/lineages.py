@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.random import Generator
 
-from velotime.inference.heldout.scores import StateModel
+from velotime.inference.heldout.scores import heldout_by_curves
 from velotime.inference.heldout.thinning import ThinnedCounts
-from velotime.inference.model.problem import Cells
+from velotime.inference.model.samples.cells import cells_of
 from velotime.inference.observations import Observations
 from velotime.inference.search.geometry.starts import Start
 from velotime.inference.search.geometry.tree import middle_start
@@ -35,12 +35,12 @@ def begins_in_the_middle(search: Search, observations: Observations, line: Start
         Thins the counts.
     """
     parts = ThinnedCounts.of(observations, rng)
-    thinned = replace(search, cells=Cells.of(parts.train, search.prior_rows, search.noise))
+    thinned = replace(search, cells=cells_of(parts.train, search.prior_rows, search.noise))
     scores = []
     for n_lineages, start in ((1, line), (2, middle_start(search.tree))):
         problem = thinned.problem(n_lineages)
         trial = go_on(problem, begin_trial(problem, start))
-        scores.append(StateModel.of_curves(problem, trial.run.parameters).heldout(parts.test))
+        scores.append(heldout_by_curves(problem, trial.run.parameters, parts.test))
     gain = scores[1] - scores[0]
     error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
     return bool(gain.mean() > max(ERRORS * error, LEAST_GAIN))

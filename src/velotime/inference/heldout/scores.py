@@ -86,6 +86,12 @@ class StateModel:
         return predict(self.known, self.unseen(test))
 
 
+def heldout_by_curves(problem: SoftProblem, parameters: SoftParameters, test: Observations) -> FloatArray:
+    """Held-out log-likelihood of each cell under a fit of curves, nats, ``(cells,)``, in the sweep's order."""
+    strata = problem.strata(parameters)
+    return np.concatenate([StateModel.of_curves(part, own).heldout(test) for _, part, own in strata])
+
+
 def predict(known: FloatArray, unseen: FloatArray) -> FloatArray:
     """``log sum_j q_ij p(test | j)`` with q the posterior of log weights ``known``, both ``(cells, states)``."""
     log_q = known - logsumexp(known, axis=1, keepdims=True)

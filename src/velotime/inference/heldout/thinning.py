@@ -7,7 +7,7 @@ with the same dispersion, but the two share the gamma-distributed part of the ra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,11 @@ class ThinnedCounts:
         u_train, u_test = _thin(observations.unspliced, rng)
         s_train, s_test = _thin(observations.spliced, rng)
         sizes = observations.size_unspliced, observations.size_spliced
-        return cls(Observations(u_train, s_train, *sizes), Observations(u_test, s_test, *sizes))
+        parts = Observations(u_train, s_train, *sizes), Observations(u_test, s_test, *sizes)
+        train, test = (
+            replace(part, sample=observations.sample, sample_names=observations.sample_names) for part in parts
+        )
+        return cls(train, test)
 
 
 def _thin(counts: Matrix, rng: Generator) -> tuple[sparse.csr_array, sparse.csr_array]:

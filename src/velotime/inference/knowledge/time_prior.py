@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
+from scipy.special import gammaln
 
 from velotime._check import Number, Numbers, Optional, Settings
 from velotime._status import InputError
@@ -87,6 +88,60 @@ class LearnedPrior(Settings):
             by_lineage = raised.reshape(len(raised), states.layout.n_lineages, -1)
             raised = smooth_density(by_lineage, states, self.smoothness).reshape(raised.shape)
         return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+
+KAPPAS = 2.0 ** np.arange(0.0, 17.0, 0.5)  # cells that the density of all samples may count for in each
+PIECES = 16  # of each lineage, in which densities are compared
+
+
+@dataclass(frozen=True)
+class SharedPrior:
+    """A density for each group that is drawn towards that of all: ``pi_b ~ Dirichlet(kappa pi_0)``.
+
+    ``pi_b = (n_b + kappa pi_0) / (N_b + kappa)``, with kappa the likeliest of the summed posteriors of the groups
+    (Dirichlet-multinomial): groups of the same composition share one density, groups that differ have their own. One
+    group has pi_0.
+
+    Attributes
+    ----------
+    whole
+        What pi_0 is learned by.
+    by
+        The obs column of the groups.
+    """
+
+    whole: LearnedPrior
+    by: str | None
+
+    def initial(self, states: States, n_rows: int) -> FloatArray:
+        """``1 / states``."""
+        return _uniform(states, n_rows)
+
+    def update(self, weight: FloatArray, states: States) -> FloatArray:
+        """As above."""
+        if len(weight) == 1:
+            return self.whole.update(weight, states)
+        weight = weight[:, : states.n_states]
+        common = self.whole.update(weight.sum(axis=0, keepdims=True), states)
+        kappa = likeliest_kappa(_in_pieces(weight, states), _in_pieces(common, states)[0])
+        raised = weight + kappa * common
+        return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+
+def likeliest_kappa(counts: FloatArray, density: FloatArray) -> float:
+    """Kappa under which counts ``(groups, pieces)`` of ``Dirichlet(kappa density)`` are likeliest."""
+    alpha = KAPPAS[:, None] * density
+    with_counts = gammaln(counts[:, None] + alpha) - gammaln(alpha)
+    total = gammaln(KAPPAS) - gammaln(counts.sum(axis=1, keepdims=True) + KAPPAS)
+    return float(KAPPAS[np.argmax((with_counts.sum(axis=2) + total).sum(axis=0))])
+
+
+def _in_pieces(weight: FloatArray, states: States) -> FloatArray:
+    """Summed over neighbouring times, ``(rows, lineages * pieces)``."""
+    n_times = len(states.times)
+    starts = np.arange(0, n_times, max(1, n_times // PIECES))
+    by_lineage = weight.reshape(len(weight), states.layout.n_lineages, n_times)
+    return np.asarray(np.add.reduceat(by_lineage, starts, axis=2).reshape(len(weight), -1))
 
 
 SMOOTHING_STEPS = 100  # EM iterations for the weights of the kernels

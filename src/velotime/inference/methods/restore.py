@@ -10,9 +10,11 @@ from velotime._types import FloatArray
 from velotime.inference.labels import CellLabels, match_groups
 from velotime.inference.methods.soft_em import SoftEM
 from velotime.inference.methods.soft_fit import SoftFit
-from velotime.inference.model.blocks.cells import cells_of
-from velotime.inference.model.problem import SoftParameters, SoftProblem
+from velotime.inference.model.problem import SoftParameters
 from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.model.samples.cells import cells_of
+from velotime.inference.model.samples.effects import SampleEffects
+from velotime.inference.model.samples.problem import problem_of
 from velotime.inference.observations import Observations
 from velotime.inference.results.restored import Restored
 from velotime.inference.states import Layout, States
@@ -38,6 +40,8 @@ class StoredCurves:
         Log weights of each piece of knowledge, ``(rows of the piece, states)`` each.
     background
         Counts in every cell whatever its state, at size factor 1, ``(2, genes)``; None for nothing.
+    effects
+        What each of several samples has of its own.
     """
 
     theta: FloatArray
@@ -48,6 +52,7 @@ class StoredCurves:
     groups: tuple[str, ...] = ("all",)
     known: tuple[FloatArray, ...] = ()
     background: FloatArray | None = None
+    effects: SampleEffects | None = None
 
 
 def restore(method: SoftEM, observations: Observations, labels: CellLabels, stored: StoredCurves) -> Restored:
@@ -55,11 +60,11 @@ def restore(method: SoftEM, observations: Observations, labels: CellLabels, stor
     curve = method.clock.curve
     layout = Layout((stored.theta.shape[1] - Layout(0).n_parameters) // curve.n_own, curve)
     rows = method.prior_rows(labels)
-    problem = SoftProblem(
+    problem = problem_of(
         cells_of(observations, rows, method.noise),
         States(stored.times, layout),
         method.noise,
-        method.prior,
+        method.time_prior,
         RatePrior(layout),
     )
     prior = match_groups(stored.prior, stored.groups, rows.groups.names)
@@ -67,8 +72,11 @@ def restore(method: SoftEM, observations: Observations, labels: CellLabels, stor
         np.pad(table, ((0, max(int(n) + 1 - len(table), 0)), (0, 0)))
         for table, n in zip(stored.known, rows.sources.max(axis=0), strict=True)
     )
+    effects = stored.effects
+    if effects is not None and isinstance(observations, Observations):
+        effects = effects.named(observations.sample_names)
     scatter = stored.unspliced_scatter, stored.spliced_scatter
-    return Restored(problem, SoftParameters(stored.theta, *scatter, prior, known, stored.background))
+    return Restored(problem, SoftParameters(stored.theta, *scatter, prior, known, stored.background, effects=effects))
 
 
 def place_all(method: SoftEM, observations: Observations, labels: CellLabels, fit: SoftFit) -> Restored:
@@ -83,5 +91,6 @@ def place_all(method: SoftEM, observations: Observations, labels: CellLabels, fi
         fit.groups.names,
         parameters.known,
         parameters.background,
+        parameters.effects,
     )
     return restore(method, observations, labels, stored)

@@ -17,24 +17,27 @@ from velotime.inference.em import Schedule, Watcher, watch_nothing
 from velotime.inference.evidence.agreement import agreement
 from velotime.inference.heldout.comparison import Comparison, compare_kinds
 from velotime.inference.heldout.lineages import begins_in_the_middle
-from velotime.inference.knowledge.base import Knowledge
+from velotime.inference.knowledge.base import COLUMN, Knowledge
 from velotime.inference.knowledge.order import Markers, TimeLabels
 from velotime.inference.knowledge.pieces import Ends, Root, Terminals
 from velotime.inference.knowledge.prior_rows import PriorRows
-from velotime.inference.knowledge.time_prior import GrowingPrior, LearnedPrior, TimePrior
+from velotime.inference.knowledge.time_prior import GrowingPrior, LearnedPrior, SharedPrior, TimePrior
 from velotime.inference.labels import CellLabels, Groups
 from velotime.inference.methods.clocks import Cycle, Line, rotated
 from velotime.inference.methods.passes import full_passes, main_run
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.methods.soft_fit import Beginning, SoftFit, SoftRun
 from velotime.inference.model.background.choice import Background, LearnedBackground, background_shares
-from velotime.inference.model.blocks.cells import cells_of, drawn_cells
+from velotime.inference.model.blocks.cells import drawn_cells
 from velotime.inference.model.noise import NegativeBinomial, Noise
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.model.samples.cells import cells_of
+from velotime.inference.model.samples.problem import SampledProblem, problem_of
 from velotime.inference.observations import Observations
 from velotime.inference.results.cells import cell_table
 from velotime.inference.results.genes import gene_table
+from velotime.inference.results.samples.table import sample_table
 from velotime.inference.results.uncertainty import doubts
 from velotime.inference.search.begin import Starts, hand_over
 from velotime.inference.search.finals import finals
@@ -108,6 +111,11 @@ class SoftEM(Settings):
         prior of the cells' times, in the starts as in the fit, for both directions alike; none is a hard cut.
     clock
         ``Line()`` (default), a clock that begins and ends, or ``Cycle()``, one that goes round.
+    samples
+        The obs column with the sample of each cell, where there are several: each has captures of its own for every
+        gene and layer, a factor on dispersions, and, if ``prior`` is learned for all cells, a time prior drawn towards
+        that of all. Size factors are relative to the mean of the sample. With one sample the fit is the same as
+        without; with several no background is learned. Default: none, all cells were captured alike.
     """
 
     noise: Noise = field(default_factory=NegativeBinomial)
@@ -129,6 +137,7 @@ class SoftEM(Settings):
     knowledge: tuple[Knowledge, ...] = ()
     background: Background = field(default_factory=LearnedBackground)
     clock: Line | Cycle = field(default_factory=Line)
+    samples: str | None = None
 
     rules: ClassVar = {
         "noise": Instance(Noise, "NegativeBinomial(), Poisson() or Gaussian()"),
@@ -150,6 +159,7 @@ class SoftEM(Settings):
         "knowledge": Pieces(),
         "background": Instance(Background, "LearnedBackground() or NoBackground()"),
         "clock": Instance((Line, Cycle), "Line() or Cycle(...)"),
+        "samples": Optional(COLUMN),
     }
 
     def __post_init__(self) -> None:
@@ -165,6 +175,16 @@ class SoftEM(Settings):
             wrong, given = "GrowingPrior() is for clock=Cycle()", isinstance(self.prior, GrowingPrior)
         if given:
             raise InputError(f"SoftEM(clock={self.clock!r}): {wrong}. {cure}")
+        if self.samples is not None and isinstance(self.clock, Cycle):
+            raise InputError(
+                f"SoftEM(samples={self.samples!r}, clock={self.clock!r}): several samples are fitted on a clock "
+                "that begins and ends only. Leave samples out, or fit each sample alone."
+            )
+        if self.samples is not None and not self.noise.counts:
+            raise InputError(
+                f"SoftEM(samples={self.samples!r}, noise={self.noise!r}): how samples capture molecules is told from "
+                "counts. Give raw counts and noise=vt.NegativeBinomial(), or leave samples out."
+            )
 
     def fit(
         self,
@@ -196,7 +216,8 @@ class SoftEM(Settings):
         (checking,) = rng.spawn(1)
         seconds_starts = time.perf_counter() - began
         run = main_run(start.problem, start.first, self._schedule, watch)
-        run = self.background.settle(start.problem, run, self._schedule, watch)
+        if not isinstance(start.problem, SampledProblem):  # several samples have no background that they share
+            run = self.background.settle(start.problem, run, self._schedule, watch)
         if start.everyone is not start.problem.cells:
             start = start.of_everyone  # what was read of some cells is let go
             run = full_passes(start.problem, run, self._schedule, watch)
@@ -225,6 +246,7 @@ class SoftEM(Settings):
             origin=origin,
             seconds_starts=seconds_starts,
             seconds=time.perf_counter() - began,
+            samples=sample_table(problem, run.parameters, run.statistics, cells.mean),
         )
 
     def begin(self, observations: Observations, geometry: Geometry, *, rng: Generator, labels: CellLabels) -> Beginning:
@@ -258,6 +280,8 @@ class SoftEM(Settings):
         if self.max_cells is None or everyone.n_cells <= self.max_cells:
             return everyone
         drawn = observations.draw(self.max_cells, rng)
+        if observations.sample is not None:
+            return cells_of(observations.select_cells(drawn), rows.take(drawn), self.noise)
         return drawn_cells(observations, rows.take(drawn), self.noise, drawn)
 
     @property
@@ -309,7 +333,7 @@ class SoftEM(Settings):
     @property
     def columns(self) -> tuple[str, ...]:
         """The obs columns that the settings refer to."""
-        by = () if self.prior.by is None else (self.prior.by,)
+        by = tuple(column for column in (self.time_prior.by, self.samples) if column is not None)
         return tuple(dict.fromkeys((*by, *(column for piece in self._pieces for column in piece.columns))))
 
     @property
@@ -318,9 +342,16 @@ class SoftEM(Settings):
         pieces = (*self._pieces, *(() if self.clock.markers is None else (self.clock.markers,)))
         return tuple(dict.fromkeys(gene for piece in pieces for gene in piece.genes))
 
+    @property
+    def time_prior(self) -> TimePrior:
+        """The prior of time: one for each sample, drawn towards that of all, where it is learned and samples differ."""
+        if self.samples is None or not isinstance(self.prior, LearnedPrior) or self.prior.by is not None:
+            return self.prior
+        return SharedPrior(self.prior, self.samples)
+
     def prior_rows(self, labels: CellLabels) -> PriorRows:
         """What is known of each cell, by these settings."""
-        return PriorRows.of(Groups.of(labels, self.prior.by), self._pieces, labels)
+        return PriorRows.of(Groups.of(labels, self.time_prior.by), self._pieces, labels)
 
     def landmarks(self, labels: CellLabels) -> IntArray:
         """Cells of which the starts must hold up to 100: those that may be the root."""
@@ -351,18 +382,14 @@ class SoftEM(Settings):
     @property
     def _starts(self) -> Starts:
         size = self.start_cells, self.start_genes, self.start_times
-        return Starts(self.noise, self.prior, *size, self.root, self.lineages, self.most_lineages)
+        return Starts(self.noise, self.time_prior, *size, self.root, self.lineages, self.most_lineages)
 
     def _problem(self, cells: Cells, n_lineages: int) -> SoftProblem:
         states = States.grid(self.n_times, n_lineages, self.clock.curve)
         states = states if self.backend is None else replace(states, backend=self.backend)
         half = self.annealing // 2
-        problem = SoftProblem(
-            cells,
-            states,
-            self.noise,
-            self.prior,
-            RatePrior(states.layout),
-            restarts=frozenset({half, self.annealing}),
-        )
+        problem = problem_of(cells, states, self.noise, self.time_prior, RatePrior(states.layout))
+        if isinstance(problem, SampledProblem):
+            problem = replace(problem, learning=max(self.annealing, 1))
+        problem = replace(problem, restarts=frozenset({half, self.annealing}))
         return self.clock.moves(problem, half, self.annealing)

@@ -63,6 +63,9 @@ class SoftFit:
         What says where a clock that goes round begins: "markers", "growth" or "free"; nothing on a line.
     seconds_starts, seconds
         Wall time of the starts, and of everything.
+    samples
+        Where there are several: cells, mean time, log-likelihood per cell and gain per cell of the curves over
+        constant means of each, a row per sample.
     """
 
     status: Status
@@ -84,6 +87,7 @@ class SoftFit:
     origin: str
     seconds_starts: float
     seconds: float
+    samples: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)

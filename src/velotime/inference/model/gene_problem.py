@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,6 +63,10 @@ class GeneProblem:
             self.spliced_scatter[index],
             None if self.background is None else self.background[:, index],
         )
+
+    def parts(self, theta: FloatArray) -> Iterator[tuple[GeneProblem, FloatArray]]:
+        """Problems of cells with curves of their own, as each of several samples, and the parameters of these."""
+        yield self, theta
 
     def coarse(self, about: int = COARSE) -> GeneProblem:
         """The same on about so many times per lineage, each the middle of those it stands for."""

@@ -21,6 +21,7 @@ learned with two sizes per state, which have the first three moments of all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -159,27 +160,47 @@ class NegativeBinomial(Settings):
         of moments is simpler, but the log-likelihood falls under it.) That sizes differ within a state affects phi
         more than the curves, so two sizes stand for them here.
         """
+        found = newton(
+            lambda log_phi: self.scatter_log_likelihood(np.exp(log_phi), sums, means, data),
+            np.log(scatter),
+            np.log(self.least),
+            np.log(self.most),
+        )
+        return np.exp(found)
+
+    def scatter_log_likelihood(
+        self, scatter: FloatArray, sums: LayerSums, means: FloatArray, data: LayerData
+    ) -> FloatArray:
+        """Expected log-likelihood of each gene's dispersion at these means, ``(genes,)``."""
         mu = np.maximum(means, MEAN_FLOOR)
+        total = self.constant(data, scatter)
+        for size, share in sums.two_sizes:
+            rate = scatter[:, None] * size
+            total -= (share * (sums.value + sums.size / rate) * np.log1p(rate * mu)).sum(axis=1)
+        return total
 
-        def value(log_phi: FloatArray) -> FloatArray:
-            phi = np.exp(log_phi)
-            total = self.constant(data, phi)
-            for size, share in sums.two_sizes:
-                rate = phi[:, None] * size
-                total -= (share * (sums.value + sums.size / rate) * np.log1p(rate * mu)).sum(axis=1)
-            return total
 
-        here = np.log(scatter)
-        step, low, high = 0.2, np.log(self.least), np.log(self.most)
-        tried = [here, np.clip(here - step, low, high), np.clip(here + step, low, high)]
-        heights = [value(at) for at in tried]
-        slope = (heights[2] - heights[1]) / (2 * step)
-        curvature = (heights[2] - 2 * heights[0] + heights[1]) / step**2
-        newton = np.where(curvature < 0, slope / np.maximum(-curvature, 1e-12), np.sign(slope))
-        tried.append(np.clip(here + np.clip(newton, -1.0, 1.0), low, high))
-        heights.append(value(tried[3]))
-        best = np.argmax(heights, axis=0)
-        return np.asarray(np.exp(np.choose(best, tried)))
+def newton(value: Callable[[FloatArray], FloatArray], here: FloatArray, low: float, high: float) -> FloatArray:
+    """One Newton step of each of many logarithms within bounds, by differences; the best of four, so none gets worse.
+
+    Parameters
+    ----------
+    value
+        What is to be large, for each of them.
+    here
+        Where they stand.
+    low, high
+        Bounds.
+    """
+    step = 0.2
+    tried = [here, np.clip(here - step, low, high), np.clip(here + step, low, high)]
+    heights = [value(at) for at in tried]
+    slope = (heights[2] - heights[1]) / (2 * step)
+    curvature = (heights[2] - 2 * heights[0] + heights[1]) / step**2
+    ahead = np.where(curvature < 0, slope / np.maximum(-curvature, 1e-12), np.sign(slope))
+    tried.append(np.clip(here + np.clip(ahead, -1.0, 1.0), low, high))
+    heights.append(value(tried[3]))
+    return np.asarray(np.choose(np.argmax(heights, axis=0), tried))
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,12 @@ def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[s
     Where values are means over n neighbours it is taken to the power 1/n, each cell's share of the information in its
     values. The prior is taken to this power too, as it was learned from the same values.
     """
-    model, n = problem.sweep_model(parameters)[0], problem.cells.n_averaged
-    model = replace(model, log_prior=model.log_prior / np.float32(n), temperature=n)
-    yield from problem.posteriors(model)
+    n = problem.cells.n_averaged
+    for start, part, own in problem.strata(parameters):
+        model, _ = part.sweep_model(own)
+        model = replace(model, log_prior=model.log_prior / np.float32(n), temperature=n)
+        for at, q in part.posteriors(model):
+            yield slice(start + at.start, start + at.stop), q
 
 
 def time_and_lineage(problem: SoftProblem, parameters: SoftParameters) -> tuple[FloatArray, FloatArray]:
@@ -37,7 +40,8 @@ def time_and_lineage(problem: SoftProblem, parameters: SoftParameters) -> tuple[
 def gene_log_likelihood(problem: SoftProblem, parameters: SoftParameters, statistics: Sums) -> FloatArray:
     """Expected log-likelihood of each gene's counts given the posterior, ``(genes,)``."""
     gene_problem = problem.gene_problem(parameters, statistics)
-    constant = problem.noise.constant(problem.cells.unspliced, parameters.unspliced_scatter) + problem.noise.constant(
-        problem.cells.spliced, parameters.spliced_scatter
-    )
+    constant = np.zeros(len(parameters.theta))
+    for _, part, own in problem.strata(parameters):
+        constant += part.noise.constant(part.cells.unspliced, own.unspliced_scatter)
+        constant += part.noise.constant(part.cells.spliced, own.spliced_scatter)
     return gene_problem.log_likelihood(problem.states.means(parameters.theta)) + constant

@@ -22,6 +22,7 @@ from velotime.inference.model.layer import LayerData
 from velotime.inference.model.mstep import Descent, Restart, begin, improve, restart
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.model.samples.effects import SampleEffects
 from velotime.inference.model.sums import sums_under
 from velotime.inference.observations import Observations
 from velotime.inference.states import States
@@ -134,6 +135,8 @@ class SoftParameters:
     background
         Counts of both layers that are in every cell whatever its state, at size factor 1, ``(2, genes)``; None for
         nothing. See ``background``.
+    effects
+        What each of several samples has of its own.
     """
 
     theta: FloatArray
@@ -142,6 +145,7 @@ class SoftParameters:
     prior: FloatArray
     known: tuple[FloatArray, ...] = ()
     background: FloatArray | None = None
+    effects: SampleEffects | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -216,20 +220,31 @@ class SoftProblem:
         """Expected counts of both layers at size factor 1, curve and background, each ``(genes, states)``."""
         return with_background(self.states.means(parameters.theta), parameters.background)
 
+    def strata(self, parameters: SoftParameters) -> Iterator[tuple[int, SoftProblem, SoftParameters]]:
+        """Cells with parameters of their own: where they begin in the sweep's order, their problem, their parameters.
+
+        All cells here; each sample where there are several.
+        """
+        yield 0, self, parameters
+
+    def joined(self, parts: list[Sums]) -> Sums:
+        """Sums of the strata together."""
+        return parts[0]
+
     # ------------------------------------------------------------------ E-step
     def expect(self, parameters: SoftParameters, temperature: float) -> tuple[Sums, float]:
         """Sums under the posterior, and the bound per cell (at a higher temperature, its heated counterpart)."""
         model, rest = self.sweep_model(parameters, temperature)
-        statistics, log_evidence = self._sweep(model)
+        statistics, log_evidence = self.sweep(model)
         bound = temperature * log_evidence + rest - float(self.rate_prior.penalty(parameters.theta).sum())
         return statistics, bound / self.cells.n_cells
 
     def expect_by(self, parameters: SoftParameters, genes: BoolArray, temperature: float) -> Sums:
         """Sums of all genes under the posterior that ``genes`` alone give; the parameters are those of ``genes``."""
         model, _ = self.sweep_model(parameters, temperature, genes)
-        return self._sweep(model)[0]
+        return self.sweep(model)[0]
 
-    def _sweep(self, model: SweepModel) -> tuple[Sums, float]:
+    def sweep(self, model: SweepModel) -> tuple[Sums, float]:
         """Sums under the posterior and log evidence of all cells."""
         sums, log_evidence = self.cells.sweep(self.states.backend, model)
         return sums.first_states(self.states.n_states), log_evidence

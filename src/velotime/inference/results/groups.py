@@ -30,6 +30,7 @@ from velotime.compute import Sums
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.mstep import begin, improve
 from velotime.inference.model.posterior import blocks
+from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import NearPrior
 from velotime.inference.model.sums import sums_under
 from velotime.inference.results.restored import Restored
@@ -80,11 +81,17 @@ def group_sums(fit: Restored, group: IntArray, n_groups: int) -> list[Sums]:
     n_groups
         Number of groups.
     """
-    cells = fit.problem.cells
-    sums = [Sums.zero(cells.unspliced.n_genes, 1, fit.problem.states.n_states) for _ in range(n_groups)]
-    for at, q in blocks(fit.problem, fit.parameters):
+    strata = list(fit.problem.strata(fit.parameters))
+    parts = [_sums_of_stratum(part, own, group, n_groups) for _, part, own in strata]
+    return [fit.problem.joined([of_groups[k] for of_groups in parts]) for k in range(n_groups)]
+
+
+def _sums_of_stratum(problem: SoftProblem, parameters: SoftParameters, group: IntArray, n_groups: int) -> list[Sums]:
+    cells = problem.cells
+    sums = [Sums.zero(cells.unspliced.n_genes, 1, problem.states.n_states) for _ in range(n_groups)]
+    for at, q in blocks(problem, parameters):
         codes = group[cells.order[at]]
-        for k in np.unique(codes):
+        for k in np.unique(codes[codes >= 0]):
             rows = np.flatnonzero(codes == k)
             part = q[rows].astype(np.float64) / cells.n_averaged
             u, s = (layer.cells(at.start + rows) for layer in (cells.unspliced, cells.spliced))
@@ -99,7 +106,8 @@ def group_gain(fit: Restored, sums: Sums) -> FloatArray:
     where it predicts a change that is not there.
     """
     genes = _problem(fit, sums)
-    flat = [np.repeat(part.overall_mean, len(part.size), axis=1) for part in sums.layers]
+    layers = genes.unspliced, genes.spliced
+    flat = [np.repeat(part.overall_mean, len(part.size), axis=1) for part in layers]
     curve = genes.states.means(fit.parameters.theta)
     return np.asarray(genes.log_likelihood(curve) - genes.log_likelihood_at((flat[0], flat[1])))
 

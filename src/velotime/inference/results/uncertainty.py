@@ -120,7 +120,7 @@ def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray, n_av
         Cells that each value is a mean of.
     """
     count = np.maximum(n_cells, 1e-6)
-    layers = list(_layers(genes, theta, n_averaged))
+    layers = [layer for part, own in genes.parts(theta) for layer in _layers(part, own, n_averaged)]
     terms = _terms(genes, layers, count)
     M = terms.information
     E = terms.conditional @ terms.cross
@@ -129,7 +129,7 @@ def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray, n_av
     align = _alignment(design, count)
     keep = np.eye(len(M)) - design.T @ align
     covariance = _aligned(terms.conditional, E, H, clock, align, genes.states.curve.gauge(theta))
-    velocity = _velocity_variance(covariance, layers[1::2], genes.states)
+    velocity = _velocity_variance(covariance, theta, genes.states)
     return Uncertainty(
         widening=1.0 + terms.spurious / M,
         clock_variance=np.maximum(np.diagonal(keep @ clock @ keep.T), 0.0),
@@ -232,10 +232,10 @@ def _aligned(
     return np.asarray(whole - with_clock - with_clock.transpose(0, 2, 1) + of_clock)
 
 
-def _velocity_variance(covariance: FloatArray, spliced: list[_Layer], states: States) -> FloatArray:
+def _velocity_variance(covariance: FloatArray, theta: FloatArray, states: States) -> FloatArray:
     pieces = []
-    for layer in spliced:
-        steep = states.clock.slope(layer.jacobian, states.times)
-        own = covariance[:, layer.columns[:, None], layer.columns]
+    for columns, (_, _, _, jacobian) in zip(states.columns, states.jacobians(theta), strict=True):
+        steep = states.clock.slope(jacobian, states.times)
+        own = covariance[:, columns[:, None], columns]
         pieces.append(np.maximum(_quadratic(steep, own), 0.0))
     return np.hstack(pieces)

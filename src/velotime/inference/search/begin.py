@@ -12,7 +12,8 @@ from velotime.inference.knowledge.pieces import Root, Terminals
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import TimePrior
 from velotime.inference.model.noise import Noise
-from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
+from velotime.inference.model.problem import SoftParameters, SoftProblem
+from velotime.inference.model.samples.cells import cells_of
 from velotime.inference.observations import Observations, draw_positions
 from velotime.inference.search.geometry.starts import Geometry, farthest
 from velotime.inference.search.geometry.tree import geodesics_of, most_ends, tree_of, votes_of
@@ -72,7 +73,7 @@ class Starts:
         some = observations.select_cells(placed.cells)
         genes = most_variable(some, self.n_genes)
         return Search(
-            cells=Cells.of(some.select_genes(np.flatnonzero(genes)), rows.take(placed.cells), self.noise),
+            cells=cells_of(some.select_genes(np.flatnonzero(genes)), rows.take(placed.cells), self.noise),
             geometry=placed,
             tree=tree.take(kept),
             from_root=None if root is None else geodesics.distances(root)[kept],

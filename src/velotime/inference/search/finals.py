@@ -16,7 +16,8 @@ from velotime.inference.evidence.coherence import coherence
 from velotime.inference.evidence.fit_verdict import LEAST_EXPLAINED, FitVerdict
 from velotime.inference.evidence.gains import gene_gains
 from velotime.inference.model.mstep import restart
-from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
+from velotime.inference.model.problem import SoftParameters, SoftProblem
+from velotime.inference.model.samples.cells import cells_of
 from velotime.inference.observations import Observations
 from velotime.inference.search.rivals import Candidate
 from velotime.inference.search.roots import Outcome, Search
@@ -67,7 +68,7 @@ def finals(search: Search, observations: Observations, outcome: Outcome, rng: Ge
         Draws counts from the fit.
     """
     some = observations.select_cells(search.geometry.cells)
-    problem = replace(outcome.problem, cells=Cells.of(some, search.prior_rows, search.noise))
+    problem = replace(outcome.problem, cells=cells_of(some, search.prior_rows, search.noise))
     forward, backward = (_on_all_genes(problem, search.genes, one) for one in outcome.candidates[:2])
     ahead, behind = (forward, backward) if forward.log_likelihood >= backward.log_likelihood else (backward, forward)
     arrow = _weigh(problem, ahead, behind)

@@ -20,6 +20,7 @@ from velotime.inference.model.noise import Noise
 from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.model.samples.problem import problem_of
 from velotime.inference.search.geometry.starts import (
     SAME_ORDER,
     Geometry,
@@ -114,9 +115,8 @@ class Search:
     def problem(self, n_lineages: int) -> SoftProblem:
         """The short fits' problem."""
         states = States.grid(self.n_times, n_lineages)
-        return SoftProblem(
-            self.cells, states, self.noise, self.prior, RatePrior(states.layout), restart=restart_by_shapes
-        )
+        problem = problem_of(self.cells, states, self.noise, self.prior, RatePrior(states.layout))
+        return replace(problem, restart=restart_by_shapes)
 
     @property
     def n_lineages(self) -> int:

@@ -1,0 +1,1 @@
+"""Several samples on the same curves: capture and dispersion of each."""

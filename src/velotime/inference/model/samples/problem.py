@@ -1,0 +1,210 @@
+"""The soft EM of several samples: each sample's own tables in the E-step, sums of each in the M-step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from velotime._types import BoolArray, FloatArray
+from velotime.compute import Sums
+from velotime.inference.knowledge.time_prior import TimePrior
+from velotime.inference.model.clock import LEAVE_ROOM, best_warp
+from velotime.inference.model.layer import LayerData
+from velotime.inference.model.mstep import Descent, begin, improve
+from velotime.inference.model.noise import Noise
+from velotime.inference.model.problem import STEPS, Cells, Iterate, SoftParameters, SoftProblem
+from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.model.samples.cells import SampledCells
+from velotime.inference.model.samples.effects import SampleEffects, with_capture
+from velotime.inference.model.samples.genes import SampledGenes, SampledSums, SampleSums, pooled_sums
+from velotime.inference.model.samples.learning import Captured, learn_effects, learn_scatter
+from velotime.inference.states import States
+
+LEARNING = 10  # iterations in which short fits learn how much samples differ
+FREE_ROUNDS = 3  # of capture and free means, before there are curves
+EXPECTED_AT_LEAST = 20.0  # counts of a gene, of which a sample has none, from which on it counts as not measured there
+
+
+@dataclass(frozen=True)
+class SampledProblem(SoftProblem):
+    """E- and M-step where cells are of several samples.
+
+    Attributes
+    ----------
+    learning
+        Iterations in which the spread of capture is learned; then it stays, so that the bound does not fall.
+    """
+
+    learning: int = LEARNING
+
+    @property
+    def restarting(self) -> SampledProblem:
+        """The same problem with every gene tried again in the first iteration."""
+        return replace(self, restarts=frozenset({0}), clock_moves=frozenset(), make_room=None, learning=0)
+
+    @property
+    def _parts(self) -> tuple[Cells, ...]:
+        assert isinstance(self.cells, SampledCells)
+        return self.cells.parts
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        assert isinstance(self.cells, SampledCells)
+        return self.cells.names
+
+    def _alone(self, cells: Cells) -> SoftProblem:
+        return SoftProblem(cells, self.states, self.noise, self.time_prior, self.rate_prior)
+
+    def strata(self, parameters: SoftParameters) -> Iterator[tuple[int, SoftProblem, SoftParameters]]:
+        """Where the cells of each sample begin in the sweep's order, its problem, and its parameters."""
+        start = 0
+        for b, cells in enumerate(self._parts):
+            if cells.n_cells:
+                yield start, self._alone(cells), of_sample(parameters, b)
+            start += cells.n_cells
+
+    def joined(self, parts: list[Sums]) -> Sums:
+        """Sums of the strata together."""
+        rest = iter(parts)
+        empty = Sums.zero(self.cells.unspliced.n_genes, len(parts[0].weight), self.states.n_states)
+        return SampledSums.of([next(rest) if cells.n_cells else empty for cells in self._parts])
+
+    # ------------------------------------------------------------------ E-step
+    def expect(self, parameters: SoftParameters, temperature: float) -> tuple[Sums, float]:
+        """Sums under the posterior of each sample, and the bound per cell."""
+        assert parameters.effects is not None
+        parts, total = [], -float(self.rate_prior.penalty(parameters.theta).sum()) - parameters.effects.penalty
+        for _, part, own in self.strata(parameters):
+            model, rest = part.sweep_model(own, temperature)
+            statistics, log_evidence = part.sweep(model)
+            total += temperature * log_evidence + rest
+            parts.append(statistics)
+        return self.joined(parts), total / self.cells.n_cells
+
+    def expect_by(self, parameters: SoftParameters, genes: BoolArray, temperature: float) -> Sums:
+        """Sums of all genes under the posterior that ``genes`` alone give."""
+        return self.joined([part.expect_by(own, genes, temperature) for _, part, own in self.strata(parameters)])
+
+    # ------------------------------------------------------------------ M-step
+    def first(self, statistics: Sums) -> SoftParameters:
+        """Parameters from statistics alone: capture by free means, then every shape of every gene."""
+        u, s = (self.noise.initial_scatter(d) for d in (self.cells.unspliced, self.cells.spliced))
+        bare = SoftParameters(np.zeros((len(u), 0)), u, s, np.zeros((0, 0)), effects=self._first_effects(statistics))
+        for _ in range(FREE_ROUNDS):
+            genes = self.gene_problem(bare, statistics)
+            means = genes.unspliced.means(1.0), genes.spliced.means(1.0)
+            assert bare.effects is not None
+            layers = self._captured(bare, statistics, means)
+            bare = replace(bare, effects=learn_effects(bare.effects, layers, spread_too=True))
+        found = self.restart(self.gene_problem(bare, statistics), None)
+        return self._rest(bare, statistics, found, spread_too=True)
+
+    def _first_effects(self, statistics: Sums) -> SampleEffects:
+        """No differences, but for genes of which a sample has no count where it should have."""
+        parts = _by_sample(statistics)
+        counts = np.stack([sum(layer.value.sum(axis=1) for layer in part.layers) for part in parts], axis=1)
+        size = np.array([part.spliced.size.sum() for part in parts])
+        expected = counts.sum(axis=1, keepdims=True) * size / max(float(size.sum()), 1e-12)
+        n_cells = np.array([cells.n_cells for cells in self._parts], dtype=np.float64)
+        return SampleEffects.none(self._names, n_cells, (counts > 0) | (expected < EXPECTED_AT_LEAST))
+
+    def maximise(self, parameters: SoftParameters, statistics: Sums, iteration: int) -> SoftParameters:
+        """Curves, then capture and scatter, then time prior and how labels lie on the clock."""
+        problem = self.gene_problem(parameters, statistics)
+        if iteration in self.restarts:
+            genes = self.restart(problem, parameters.theta)
+        else:
+            damping = parameters.damping if isinstance(parameters, Iterate) else None
+            genes = improve(problem, begin(problem, parameters.theta, damping), STEPS)
+        updated = self._rest(parameters, statistics, genes, spread_too=iteration < self.learning)
+        if iteration in self.clock_moves:
+            warp = best_warp(self.gene_problem(updated, statistics), updated.theta)
+            updated = updated if warp is None else self._follow(updated, statistics, warp)
+        if iteration == self.make_room:
+            updated = self._follow(updated, statistics, LEAVE_ROOM)
+        return updated
+
+    def _rest(self, parameters: SoftParameters, statistics: Sums, genes: Descent, *, spread_too: bool) -> Iterate:
+        means = self.states.means(genes.theta)
+        assert parameters.effects is not None
+        layers = self._captured(parameters, statistics, means)
+        effects = learn_effects(parameters.effects, layers, spread_too=spread_too)
+        scatters, factors = [parameters.unspliced_scatter, parameters.spliced_scatter], effects.log_dispersion.copy()
+        for k, layer in enumerate(layers):
+            data = [_layer(cells, k) for cells in self._parts]
+            scatters[k], factors[k] = learn_scatter(layer, scatters[k], factors[k], data, effects.log_capture[k])
+        return Iterate(
+            genes.theta,
+            scatters[0],
+            scatters[1],
+            self.time_prior.update(self.cells.prior_rows.by_group(statistics.weight), self.states),
+            self.cells.prior_rows.update(statistics.weight, self.states),
+            effects=replace(effects, log_dispersion=factors),
+            damping=genes.damping,
+        )
+
+    def _captured(
+        self, parameters: SoftParameters, statistics: Sums, means: tuple[FloatArray, FloatArray]
+    ) -> tuple[Captured, Captured]:
+        assert parameters.effects is not None
+        parts, share = _by_sample(statistics), parameters.effects.share
+        scatter = np.stack([scatters(parameters, b) for b in range(len(parts))], axis=2)
+        u, s = (Captured(self.noise, [part.layers[k] for part in parts], means[k], scatter[k], share) for k in (0, 1))
+        return u, s
+
+    def gene_problem(self, parameters: SoftParameters, statistics: Sums) -> SampledGenes:
+        """The M-step's problem at these parameters."""
+        effects, parts = parameters.effects, _by_sample(statistics)
+        assert effects is not None
+        u, s = (pooled_sums([part.layers[k] for part in parts], effects.log_capture[k]) for k in (0, 1))
+        samples = tuple(
+            SampleSums(*part.layers, effects.log_capture[:, :, b], scatters(parameters, b))
+            for b, part in enumerate(parts)
+        )
+        return SampledGenes(
+            self.states,
+            self.noise,
+            self.rate_prior,
+            u,
+            s,
+            parameters.unspliced_scatter,
+            parameters.spliced_scatter,
+            samples=samples,
+        )
+
+    def statistics_of(self, assignment: FloatArray) -> Sums:
+        """Sums of each sample under a given posterior ``(cells, states)``, in the caller's order of cells."""
+        parts = [self._alone(cells).statistics_of(assignment) for cells in self._parts if cells.n_cells]
+        return self.joined(parts)
+
+
+def scatters(parameters: SoftParameters, sample: int) -> FloatArray:
+    """The noise model's parameter of both layers in a sample, ``(2, genes)``."""
+    assert parameters.effects is not None
+    both = np.stack([parameters.unspliced_scatter, parameters.spliced_scatter])
+    return np.asarray(both * np.exp(parameters.effects.log_dispersion[:, [sample]]))
+
+
+def of_sample(parameters: SoftParameters, sample: int) -> SoftParameters:
+    """The parameters of a sample, as those of a fit of it alone."""
+    assert parameters.effects is not None
+    u, s = scatters(parameters, sample)
+    theta = with_capture(parameters.theta, parameters.effects.log_capture[:, :, sample])
+    return SoftParameters(theta, u, s, parameters.prior, parameters.known)
+
+
+def problem_of(cells: Cells, states: States, noise: Noise, time_prior: TimePrior, rate_prior: RatePrior) -> SoftProblem:
+    """The problem of these cells: that of several samples where they are of several."""
+    kind = SampledProblem if isinstance(cells, SampledCells) else SoftProblem
+    return kind(cells, states, noise, time_prior, rate_prior)
+
+
+def _by_sample(statistics: Sums) -> tuple[Sums, ...]:
+    assert isinstance(statistics, SampledSums)
+    return statistics.by_sample
+
+
+def _layer(cells: Cells, k: int) -> LayerData:
+    return cells.spliced if k else cells.unspliced

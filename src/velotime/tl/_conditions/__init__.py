@@ -1,0 +1,1 @@
+"""Conditions of several samples compared, with the samples as replicates."""

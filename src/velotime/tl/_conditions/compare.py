@@ -1,0 +1,192 @@
+"""Compare conditions: genes, and composition along the clock."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy.stats import false_discovery_control
+
+from velotime._check import Optional, Text, Whole, checked
+from velotime._status import InputError, UnclearWarning
+from velotime._types import FloatArray
+from velotime.data import Fitted, restore_soft_fit
+from velotime.data.arguments import ADATA, COLUMN
+from velotime.inference import (
+    CONDITION_PARAMETERS,
+    Effects,
+    Restored,
+    SampleRates,
+    composition_of_samples,
+    moderated_effects,
+    rates_of_samples,
+)
+from velotime.tl._conditions.design import Design, design_of
+
+HALF_A_CELL = 0.5  # added to each piece of the clock, so that an empty one has a logarithm
+COLUMNS = ["log2_fold", "standard_error", "log2_fold_shrunken", "degrees", "p_value", "q_value", "n_samples"]
+
+
+@dataclass(frozen=True)
+class ConditionComparison:
+    """What differs between conditions, with samples as the replicates.
+
+    Attributes
+    ----------
+    genes
+        A row for each gene, condition and parameter, smallest p-value first; see :func:`compare_conditions`.
+    composition
+        A row for each condition, lineage and piece of the clock.
+    note
+        What the design can tell and what not, in words; empty where nothing needs to be said.
+    """
+
+    genes: pd.DataFrame
+    composition: pd.DataFrame
+    note: str
+
+
+@checked(
+    {
+        "adata": ADATA,
+        "condition": COLUMN,
+        "reference": Optional(Text("a condition")),
+        "batch": Optional(COLUMN),
+        "n_pieces": Whole(2, 32),
+    }
+)
+def compare_conditions(
+    adata: AnnData, condition: str, *, reference: str | None = None, batch: str | None = None, n_pieces: int = 8
+) -> ConditionComparison:
+    """Compare conditions of a fit of several samples: rates of every gene, and where the cells are.
+
+    Samples are the replicates: cells of one sample share whatever happened to it, and do not count as independent. The
+    joint fit stays as it is; each gene is fitted again to each sample, and the changes go to a linear model of
+    samples with variances moderated over genes (limma: Smyth 2004). Within one sample, cells can be compared
+    by :func:`differential_kinetics`.
+
+    Cells keep their times on the common clock. Where all genes of a condition run slower at once, the clock takes up
+    most of that, and what is left in the rates of single genes is too small.
+
+    Parameters
+    ----------
+    adata
+        Fitted with ``method=vt.SoftEM(samples=...)``, with the counts it was fitted to.
+    condition
+        The obs column of the conditions, the same for all cells of a sample.
+    reference
+        The condition that others are compared with; by default the first category, or the first by name.
+    batch
+        An obs column of batches whose effects are taken off; none by default.
+    n_pieces
+        Pieces of the clock whose shares of cells are compared, 8 by default: about what cells can be told apart by.
+
+    Returns
+    -------
+    An object with tables. ``.genes``: ``gene``, ``condition``, ``reference``, ``parameter`` ("alpha" between the
+    switches, with what samples differ in capture; "beta"; "gamma"; "t_on"), ``log2_fold`` over the reference (of "t_on"
+    the difference on the clock), its ``standard_error``, ``log2_fold_shrunken``
+    (drawn towards zero as the genes as a whole say), ``degrees`` of freedom, ``p_value``, ``q_value`` (Benjamini
+    and Hochberg, within condition and parameter), and ``n_samples`` behind it.
+    ``.composition``: ``lineage``, ``start`` and ``stop`` on the clock, and the columns of the genes, of the share
+    of cells. P-values are NaN where no sample is left to tell chance from conditions, as ``.note`` says.
+
+    Warns
+    -----
+    UnclearWarning
+        What the design cannot tell.
+
+    Raises
+    ------
+    InputError
+        If nothing is fitted, or without samples, or conditions cannot be compared: the message says why.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> import numpy as np
+    >>> import velotime as vt
+    >>> samples = vt.simulation.Samples((2, 2))
+    >>> adata = vt.simulation.simulate(200, 24, rng=np.random.default_rng(0), samples=samples, mean_spliced=4)
+    >>> quick = vt.SoftEM(samples="sample", n_times=16, annealing=2, max_iterations=3, start_times=8, n_lineages=1)
+    >>> quick = replace(quick, root=vt.Root(cell=adata.obs["true_time"].idxmin()))
+    >>> vt.tl.recover_dynamics(adata, method=quick, progress=False)
+    >>> found = vt.tl.compare_conditions(adata, "condition")
+    >>> sorted(found.genes["parameter"].unique())
+    ['alpha', 'beta', 'gamma', 't_on']
+    >>> len(found.composition)
+    8
+    """
+    fitted = Fitted.of(adata)
+    if fitted.effects is None:
+        raise InputError(
+            "the fit is of one sample, and samples are the replicates: call velotime.tl.recover_dynamics(adata, "
+            "method=vt.SoftEM(samples='...')) with the obs column of the samples. Groups of cells within one sample "
+            "are compared by velotime.tl.differential_kinetics."
+        )
+    genes, fit = restore_soft_fit(adata)
+    design = design_of(adata, str(fitted.settings.samples), fitted.effects.names, condition, reference, batch)
+    if design.note:
+        warnings.warn(design.note, UnclearWarning, stacklevel=3)
+    rates = rates_of_samples(fit)
+    return ConditionComparison(
+        _genes(rates, design, adata.var_names[genes]),
+        _composition(fit, design, fitted.lineage_names, n_pieces),
+        design.note,
+    )
+
+
+def _genes(rates: SampleRates, design: Design, names: pd.Index) -> pd.DataFrame:
+    tables = []
+    for what in CONDITION_PARAMETERS:
+        if what == "alpha" and not design.replicated:
+            continue
+        unit = 1.0 if what == "t_on" else np.log(2)
+        effects = rates.regress(what, design.matrix)
+        for k, name in enumerate(design.conditions[1:], start=1):
+            table = _rows(effects, k, unit)
+            table.insert(0, "gene", np.asarray(names))
+            table.insert(1, "condition", name)
+            table.insert(2, "reference", design.conditions[0])
+            table.insert(3, "parameter", what)
+            tables.append(table[np.isfinite(table["log2_fold"])])
+    return pd.concat(tables).sort_values("p_value", kind="stable", ignore_index=True)
+
+
+def _rows(effects: Effects, k: int, unit: float) -> pd.DataFrame:
+    p_value = effects.p_value[:, k]
+    q_value = np.full(len(p_value), np.nan)
+    told = np.isfinite(p_value)
+    if told.any():
+        q_value[told] = false_discovery_control(p_value[told])
+    values = (
+        effects.estimate[:, k] / unit,
+        effects.error[:, k] / unit,
+        effects.shrunken[:, k] / unit,
+        effects.degrees,
+        p_value,
+        q_value,
+        effects.n_samples,
+    )
+    return pd.DataFrame(dict(zip(COLUMNS, values, strict=True)))
+
+
+def _composition(fit: Restored, design: Design, lineages: list[str], n_pieces: int) -> pd.DataFrame:
+    """Log shares of the pieces of the clock; what a share must vary by, as cells are counted, is its error."""
+    edges = np.linspace(0.0, 1.0, n_pieces + 1)
+    cells: FloatArray = composition_of_samples(fit, edges) + HALF_A_CELL
+    values = np.log(cells / cells.sum(axis=0))
+    effects = moderated_effects(values, 1 / cells, design.matrix)
+    tables = []
+    for k, name in enumerate(design.conditions[1:], start=1):
+        table = _rows(effects, k, np.log(2))
+        table.insert(0, "condition", name)
+        table.insert(1, "reference", design.conditions[0])
+        table.insert(2, "lineage", np.repeat(lineages, n_pieces))
+        table.insert(3, "start", np.tile(edges[:-1], len(lineages)))
+        table.insert(4, "stop", np.tile(edges[1:], len(lineages)))
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)

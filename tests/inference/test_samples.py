@@ -1,0 +1,178 @@
+"""Several samples on one clock: capture, dispersion and composition of each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import velotime as vt
+from velotime import simulation as sim
+from velotime.compute import LayerSums
+from velotime.data import Fitted, restore_soft_fit
+from velotime.inference.curves.line import SWITCH
+from velotime.inference.knowledge.time_prior import LearnedPrior, SharedPrior, likeliest_kappa
+from velotime.inference.model.noise import NegativeBinomial
+from velotime.inference.model.samples.effects import NOT_SEEN, with_capture
+from velotime.inference.model.samples.learning import Captured, learn_capture, learn_spread
+from velotime.inference.search.geometry.samples import without_offsets
+from velotime.inference.states import States
+
+QUICK = {"n_times": 24, "annealing": 8, "max_iterations": 12, "start_cells": 200, "start_genes": 40, "start_times": 12}
+
+
+def fitted(adata, **more):
+    adata = adata.copy()
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(**(QUICK | {"n_lineages": 1} | more)), progress=False)
+    return adata
+
+
+@pytest.fixture(scope="module")
+def cells():
+    samples = sim.Samples((2, 1), composition=1.5, dispersion=0.4, sizes=(1, 1, 0.4))
+    return sim.simulate(360, 60, rng=np.random.default_rng(3), samples=samples, mean_unspliced=1.5, mean_spliced=4.0)
+
+
+@pytest.fixture(scope="module")
+def fit(cells):
+    return fitted(cells, samples="sample", root=vt.Root(cell=cells.obs["true_time"].idxmin()))
+
+
+def test_a_curve_times_capture_is_a_curve():
+    theta = np.random.default_rng(0).normal(size=(5, 10))
+    theta[:, [2, 6, 8]] = [0.2, -1.0, -1.2]
+    capture = np.random.default_rng(1).normal(size=(2, 5))
+    states = States.grid(9, 2, SWITCH)
+    for before, after, factor in zip(
+        states.means(theta), states.means(with_capture(theta, capture)), capture, strict=True
+    ):
+        assert np.allclose(after, before * np.exp(factor)[:, None], rtol=1e-12)
+
+
+def test_capture_is_the_likeliest_with_mean_zero():
+    """Against a general optimiser on the same objective, which no step makes worse."""
+    rng = np.random.default_rng(2)
+    size = rng.uniform(5, 20, (3, 6))
+    means, phi = rng.uniform(0.2, 3, (4, 6)), rng.uniform(0.05, 0.5, (4, 3))
+    sums = [
+        LayerSums.of_one_size(rng.poisson(means * size[b] * np.exp(rng.normal(0, 0.5, (4, 1)))), size[b], np.ones(6))
+        for b in range(3)
+    ]
+    layer = Captured(NegativeBinomial(), sums, means, phi, np.array([0.5, 0.3, 0.2]))
+    found, loss = np.zeros((4, 3)), np.inf
+    found[0, 2] = NOT_SEEN
+    for _ in range(12):
+        found = learn_capture(layer, found, 0.4)
+        assert np.all(layer.loss(found, 0.4) <= loss)
+        loss = layer.loss(found, 0.4)
+    assert found[0, 2] == NOT_SEEN
+    assert np.allclose(found[1:] @ layer.share, 0, atol=1e-12)
+    assert np.allclose(found[0, :2] @ layer.share[:2], 0, atol=1e-12)
+    for other in rng.normal(0, 0.02, (40, 4, 3)):
+        other -= (other @ layer.share)[:, None] / layer.share.sum()
+        assert np.all(layer.loss(found + other * (found > NOT_SEEN), 0.4)[1:] > loss[1:])
+    assert 0.1 < learn_spread(layer, found, 0.4)[0] < 1.0
+
+
+def test_time_priors_are_shared_as_far_as_samples_agree():
+    states = States.grid(32)
+    rng = np.random.default_rng(4)
+    same = rng.multinomial(400, np.full(32, 1 / 32), size=4).astype(float)
+    different = np.stack([np.roll(np.r_[np.full(8, 50.0), np.zeros(24)], 8 * b) for b in range(4)])
+    prior = SharedPrior(LearnedPrior(), "sample")
+    assert np.abs(prior.update(same, states) - 1 / 32).max() < 0.01
+    assert np.all((prior.update(different, states) > 0.02).sum(axis=1) == 8)
+    assert likeliest_kappa(same, np.full(32, 1 / 32)) > 1000 > likeliest_kappa(different, np.full(32, 1 / 32)) * 20
+    one = np.arange(32.0)[None]
+    assert np.array_equal(prior.update(one, states), LearnedPrior().update(one, states))
+
+
+def test_offsets_of_samples_are_told_by_what_they_share():
+    rng = np.random.default_rng(5)
+    sample = np.repeat([0, 1], 300)
+    kind = rng.integers(0, 3, 600) + sample  # the first kind is in one of them only, the last in the other
+    places = rng.normal(0, 2, (4, 6))[kind] + rng.normal(0, 0.4, (600, 6))
+    found = without_offsets(places + sample[:, None] * rng.normal(0, 1.5, 6), sample, 0)
+    shift = (found - places)[sample == 1].mean(axis=0) - (found - places)[sample == 0].mean(axis=0)
+    assert np.abs(shift).max() < 0.35  # of 1.5
+
+
+def test_one_sample_is_the_fit_without(cells):
+    alone = cells[cells.obs["sample"] == "A1"].copy()
+    one, other = fitted(alone), fitted(alone, samples="sample")
+    for slot in ("latent_time", "latent_time_sd", "fit_size_spliced"):
+        assert np.array_equal(one.obs[slot], other.obs[slot])
+    assert np.array_equal(one.var["fit_gamma"], other.var["fit_gamma"], equal_nan=True)
+    assert "samples" not in other.uns
+
+
+def test_captures_dispersions_and_times_are_found(cells, fit):
+    assert stats.spearmanr(fit.obs["latent_time"], cells.obs["true_time"]).statistic > 0.98
+    record = fit.uns["samples"]
+    assert list(record["names"]) == ["A1", "A2", "B1"]
+    assert record["spread"] == pytest.approx([0.5, 0.2], rel=0.35)
+    for layer in "us":
+        found, true = (np.log(table.varm[f"{name}_capture_{layer}"]) for table, name in ((fit, "fit"), (cells, "true")))
+        assert np.allclose(found @ record["shares"], 0, atol=1e-8)
+        assert np.corrcoef(found.ravel(), (true - (true @ record["shares"])[:, None]).ravel())[0, 1] > 0.8
+    weights = fit.uns["time_prior"]["weights"]
+    density = dict(zip(fit.uns["time_prior"]["groups"], weights @ fit.uns["time_prior"]["times"], strict=True))
+    true = cells.obs.groupby("sample", observed=True)["true_time"].mean()
+    assert max(density, key=density.get) == true.idxmax()
+    assert list(record["table"]["n_cells"]) == [150, 150, 60]
+
+
+def test_the_bound_does_not_fall(fit):
+    _, restored = restore_soft_fit(fit)
+    problem, parameters = restored.problem, restored.parameters
+    assert np.abs(restored.latent_time - fit.obs["latent_time"]).max() < 1e-6
+    statistics, last = problem.expect(parameters, 1.0)
+    for iteration in range(100, 104):
+        parameters = problem.maximise(parameters, statistics, iteration)
+        statistics, bound = problem.expect(parameters, 1.0)
+        assert bound > last - 1e-4
+        last = bound
+
+
+def test_values_are_as_if_all_samples_had_captured_alike(fit):
+    stored = Fitted.of(fit)
+    genes = stored.genes[:5]
+    values, means = stored.values(genes)[1], stored.means(genes=genes)[1]
+    for name in ("A1", "A2"):
+        own = np.asarray(fit.obs["sample"] == name)
+        assert values[own].mean(axis=0) == pytest.approx(means[own].mean(axis=0), rel=0.15)
+
+
+def test_a_gene_that_a_sample_does_not_have_says_nothing_there(cells):
+    less = cells.copy()
+    rows, gene = np.flatnonzero(less.obs["sample"] == "B1"), int(np.argmax(less.layers["spliced"].sum(axis=0)))
+    for layer in ("unspliced", "spliced"):
+        counts = less.layers[layer].toarray()
+        counts[rows, gene] = 0
+        less.layers[layer] = counts
+    found = fitted(less, samples="sample", root=vt.Root(cell=cells.obs["true_time"].idxmin()))
+    assert found.varm["fit_capture_s"][gene, 2] < 1e-10
+    assert found.uns["samples"]["spread"][1] < 0.4
+    assert np.isnan(Fitted.of(found).values([gene])[1][rows]).all()
+
+
+def test_samples_that_cannot_be_used(cells):
+    few = cells.copy()
+    few.obs["sample"] = pd.Categorical(["x"] * 350 + ["y"] * 10)
+    with pytest.raises(vt.InputError, match=r"fewer than 20 cells: {'y': 10}"):
+        fitted(few, samples="sample")
+    few.obs["sample"] = ["x"] * 350 + [None] * 10
+    with pytest.raises(vt.InputError, match="10 cells have no sample"):
+        fitted(few, samples="sample")
+    with pytest.raises(vt.InputError, match="told from counts"):
+        vt.SoftEM(samples="sample", noise=vt.Gaussian())
+
+
+def test_another_chemistry_is_named(cells):
+    nuclei = cells.copy()
+    counts = nuclei.layers["unspliced"].toarray()
+    counts[np.asarray(nuclei.obs["sample"] == "A2")] *= 6
+    nuclei.layers["unspliced"] = counts
+    with pytest.warns(vt.InputWarning, match="sample 'A2' has .* unspliced counts"):
+        fitted(nuclei, samples="sample", max_iterations=1, annealing=1)
