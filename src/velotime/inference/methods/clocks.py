@@ -26,7 +26,14 @@ ORIGIN_BINS = 16  # pieces of the circle in which markers are averaged, so that 
 
 @dataclass(frozen=True)
 class Line(Settings):
-    """A clock that begins and ends: development, differentiation, a response."""
+    """A clock that begins and ends: development, differentiation, a response.
+
+    Examples
+    --------
+    >>> import velotime as vt
+    >>> vt.SoftEM().clock
+    Line()
+    """
 
     curve: ClassVar[Curve] = SWITCH
     markers: ClassVar[Markers | None] = None
