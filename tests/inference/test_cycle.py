@@ -40,6 +40,15 @@ def test_phases_run_as_they_should_and_begin_at_the_division(cycling):
     assert (cycling.uns["time_arrow"]["rivals"]["correlation"] < -0.5).all()
 
 
+def test_a_line_through_cycling_cells_is_never_clear():
+    """Whatever its margin: the cells lie on a ring."""
+    adata = sim.simulate(300, 60, rng=np.random.default_rng(5), cycle=sim.Cycling())
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_times=24, start_genes=40, start_times=12), progress=False)
+    assert adata.uns["fit_verdict"]["verdict"] == "does not fit"
+    assert "to be fitted as a cycle" in adata.uns["fit_verdict"]["reason"]
+    assert adata.uns["time_arrow"]["verdict"] == "unclear"
+
+
 def test_intervals_run_round_the_circle(cycling):
     obs = cycling.obs
     off = CIRCLE.away(obs["cycle_phase"].to_numpy(), obs["true_phase"].to_numpy())

@@ -37,6 +37,8 @@ def verdict(**changed):
         ({"coherence": Coherence(0.0, 0.01)}, "fits in part", "too few to say anything", True),
         ({"coherence": None}, "fits", "", False),
         ({"left_out": 1}, "fits in part", "1 more branches than lineages", True),
+        ({"ring": 0.31}, "does not fit", "to be fitted as a cycle", True),
+        ({"ring": 0.29}, "fits", "", False),
         ({"gain": 0.1}, "fits in part", "gain only 0.10 nats per cell", True),
         ({"poor_genes": 0.3}, "fits in part", "30% of the genes", False),
         ({"poor_genes": float("nan")}, "fits", "", False),

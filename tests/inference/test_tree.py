@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 
 from velotime.inference.places import nearest, principal_components, smooth
 from velotime.inference.search.geometry.geodesic import Geodesics, off_the_ways, spanning_tree
+from velotime.inference.search.geometry.ring import ring_of
 from velotime.inference.search.geometry.tree import (
     LineageVotes,
     Tree,
@@ -138,6 +139,36 @@ def test_more_ends_are_looked_for_where_more_lineages_are_allowed():
     points, _, _ = star(8, n_cells=2000, noise=0.04)
     assert tree_of(geodesics_of(points), most_ends(5)).n_lineages < 7
     assert tree_of(geodesics_of(points), most_ends(7)).n_lineages == 7
+
+
+def round_a_ring(share, seed, n_cells=600):
+    """Points along this share of a circle of radius 1/2, with noise in ten dimensions."""
+    rng = np.random.default_rng(seed)
+    angle = 2 * np.pi * rng.uniform(0, share, n_cells)
+    points = np.zeros((n_cells, 10))
+    points[:, 0], points[:, 1] = np.cos(angle) / 2, np.sin(angle) / 2
+    return points + rng.normal(0, 0.05, points.shape)
+
+
+def ring_among(points):
+    geodesics = geodesics_of(points)
+    return ring_of(geodesics, *tree_of(geodesics).ends[:2].tolist())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_ring_is_told_from_lines_and_trees(seed):
+    """A line bent to most of a circle is a line."""
+    assert ring_among(round_a_ring(1.0, seed)) > 0.5
+    assert ring_among(round_a_ring(0.75, seed)) < 0.15
+    assert all(ring_among(star(n_arms, seed=seed)[0]) < 0.2 for n_arms in (2, 3, 5))
+
+
+def test_paths_that_part_and_meet_again_are_a_ring():
+    """A stem, two ways round, and a stem again."""
+    stem = np.zeros((200, 10))
+    stem[:, 0] = np.r_[np.linspace(-1.0, -0.5, 100), np.linspace(0.5, 1.0, 100)]
+    noise = np.random.default_rng(0).normal(0, 0.03, stem.shape)
+    assert ring_among(np.vstack([stem + noise, round_a_ring(1.0, 1)])) > 0.3
 
 
 def test_starts_run_along_the_tree():

@@ -12,6 +12,7 @@ from velotime.inference.evidence.coherence import Coherence
 AGREE, DISAGREE = 0.7, 0.5  # Spearman correlation of times from disjoint halves of the genes: fits, does not
 COHERENT, INCOHERENT = 0.6, 0.3  # share of what the fit expects unspliced counts to say: likewise
 TELLING = 0.02  # nats per cell that unspliced counts must be expected to say, for their silence to mean anything
+RING = 0.3  # share of the longest way by which cells lie farther from it than in a tree: see search.geometry.ring
 LEAST_GAIN = 0.2  # nats per cell over constant means
 POOR_SHARE = 0.2  # of the genes that tell of time, which may be explained by less than
 LEAST_EXPLAINED = 0.6  # of what a free curve along the clock explains
@@ -37,6 +38,8 @@ class FitVerdict:
         explains; NaN if no gene tells of time.
     left_out
         Branches of the cells, beyond doubt, for which the lineages that were asked for have no place.
+    ring
+        How far the cells are from a line or a tree, as a share of the longest way along them.
     """
 
     agreement: float
@@ -45,6 +48,7 @@ class FitVerdict:
     gain: float
     poor_genes: float
     left_out: int = 0
+    ring: float = 0.0
 
     @property
     def word(self) -> str:
@@ -64,12 +68,16 @@ class FitVerdict:
         return tuple(self._doubts())
 
     def _against(self) -> Iterator[str]:
+        if self.ring > RING:
+            yield self._round
         if not self.agreement >= DISAGREE:
             yield self._disagreement
         if self._incoherent(INCOHERENT):
             yield self._incoherence
 
     def _doubts(self) -> Iterator[str]:
+        if self.ring > RING:
+            yield self._round
         if not self.agreement >= AGREE:
             yield self._disagreement
         if self._incoherent(COHERENT):
@@ -91,6 +99,13 @@ class FitVerdict:
     def _incoherent(self, least: float) -> bool:
         c = self.coherence
         return c is not None and c.expected >= TELLING and c.share < least
+
+    @property
+    def _round(self) -> str:
+        return (
+            "two ways lead along the cells from one end to the other: they go round, and are to be fitted as a cycle, "
+            "or paths part and meet again, which no lineages describe"
+        )
 
     @property
     def _disagreement(self) -> str:
@@ -115,4 +130,5 @@ class FitVerdict:
             "coherence_expected": c.expected,
             "gain_per_cell": self.gain,
             "poor_genes": self.poor_genes,
+            "ring": self.ring,
         }

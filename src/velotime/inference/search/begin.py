@@ -15,6 +15,7 @@ from velotime.inference.model.noise import Noise
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.samples.cells import cells_of
 from velotime.inference.observations import Observations, draw_positions
+from velotime.inference.search.geometry.ring import ring_of
 from velotime.inference.search.geometry.starts import Geometry, farthest
 from velotime.inference.search.geometry.tree import geodesics_of, most_ends, tree_of, votes_of
 from velotime.inference.search.roots import Search
@@ -76,6 +77,7 @@ class Starts:
             cells=cells_of(some.select_genes(np.flatnonzero(genes)), rows.take(placed.cells), self.noise),
             geometry=placed,
             tree=tree.take(kept),
+            ring=ring_of(geodesics, *tree.ends[:2].tolist()),
             from_root=None if root is None else geodesics.distances(root)[kept],
             votes=votes_of(geometry.components, drawing, self.most_lineages) if counted else None,
             prior_rows=rows.take(placed.cells),

@@ -75,7 +75,8 @@ def finals(search: Search, observations: Observations, outcome: Outcome, rng: Ge
     if search.root is not None and ahead is backward and arrow.log_likelihood_margin < arrow.least_margin:
         ahead, arrow = forward, _weigh(problem, forward, backward)  # noise does not overrule a root
     left_out = search.left_out(outcome.problem.states.layout.n_lineages)
-    fit = verdict_on_fit(outcome.problem, ahead.candidate, rng, left_out)
+    fit = verdict_on_fit(outcome.problem, ahead.candidate, rng)
+    fit = replace(fit, left_out=left_out, ring=search.ring)
     arrow = replace(
         arrow,
         whole_numbers=not search.noise.counts and some.holds_whole_numbers,
@@ -90,7 +91,7 @@ def finals(search: Search, observations: Observations, outcome: Outcome, rng: Ge
     return Verdict(ahead.candidate.trial, arrow, fit)
 
 
-def verdict_on_fit(problem: SoftProblem, candidate: Candidate, rng: Generator, left_out: int = 0) -> FitVerdict:
+def verdict_on_fit(problem: SoftProblem, candidate: Candidate, rng: Generator) -> FitVerdict:
     """Whether the model fits, by a candidate's short fit and its halves of the genes."""
     run = candidate.trial.run
     gains = gene_gains(problem, run.parameters, run.statistics)
@@ -103,7 +104,6 @@ def verdict_on_fit(problem: SoftProblem, candidate: Candidate, rng: Generator, l
         coherence=coherence(problem, run.parameters, rng) if problem.cells.n_averaged == 1 else None,
         gain=float(gains.gain.sum()) / problem.cells.n_cells,
         poor_genes=float(np.mean(poor)) if telling.any() else float("nan"),
-        left_out=left_out,
     )
 
 

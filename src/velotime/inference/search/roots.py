@@ -79,6 +79,8 @@ class Search:
         Where they lie.
     tree
         The tree of ends.
+    ring
+        How far the cells are from a tree, see :func:`ring_of`; 0 where they are fitted as a circle.
     from_root
         Way from the given root to every cell, ``(cells,)``; None if none is given.
     votes
@@ -100,6 +102,7 @@ class Search:
     cells: Cells
     geometry: Geometry
     tree: Tree
+    ring: float
     from_root: FloatArray | None
     votes: LineageVotes | None
     prior_rows: PriorRows

@@ -30,8 +30,8 @@ class CycleSearch(Search):
 
     @classmethod
     def of(cls, search: Search) -> CycleSearch:
-        """The same cells and genes."""
-        return cls(**{field.name: getattr(search, field.name) for field in fields(search)})
+        """The same cells and genes; that they go round is then no fault."""
+        return cls(**{field.name: getattr(search, field.name) for field in fields(search)} | {"ring": 0.0})
 
     def problem(self, n_lineages: int) -> SoftProblem:  # noqa: ARG002 - a circle has one
         """The short fits' problem."""

@@ -41,6 +41,14 @@ class Geodesics:
         """From one cell to all, ``(cells,)``."""
         return np.asarray(dijkstra(self._graph, directed=False, indices=cell))
 
+    def way(self, one: int, other: int) -> IntArray:
+        """The cells of the shortest way between two cells, both included, in its order."""
+        _, before = dijkstra(self._graph, directed=False, indices=one, return_predecessors=True)
+        way = [other]
+        while way[-1] != one:
+            way.append(int(before[way[-1]]))
+        return np.array(way[::-1])
+
 
 def _links(length: FloatArray, one: IntArray, other: IntArray, n: int) -> sparse.csr_array:
     return sparse.csr_array((length + LEAST_LENGTH, (one, other)), shape=(n, n))

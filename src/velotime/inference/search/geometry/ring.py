@@ -1,0 +1,44 @@
+"""Do two ways lead from one end of the cells to the other? Then they lie on a ring, which no tree describes.
+
+In a tree a cell that lies ``off = (d_a + d_b - d_ab)/2`` off the way from a to b is that far from it. On a ring the
+cells of the other half lie on a way from a to b too, ``off = 0``, and yet far from the cells of this half. So what
+the distance of a cell to the way exceeds ``off`` by, as a share of the way's length, is noise in a tree and up to a
+whole way on a ring. In simulations of 300 to 800 cells, twentieth largest of 100: lines and forks 0.06 to 0.17, real
+and simulated sets without a ring up to 0.10, cycles 0.52 to 0.85.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from velotime.inference.search.geometry.geodesic import Geodesics
+
+N_MARKS = 19  # cells on the way, evenly apart, to which distances are taken
+SHARE = 0.05  # of the cells, that must lie farther from the way than a tree allows
+
+
+def ring_of(geodesics: Geodesics, one: int, other: int) -> float:
+    """By how much a twentieth of the cells lie farther from the way between two ends than a tree allows, at least.
+
+    Parameters
+    ----------
+    geodesics
+        Ways along the cells.
+    one, other
+        The two cells farthest from each other.
+
+    Returns
+    -------
+    As a share of the way: near 0 in a tree, above 0.3 on a ring.
+    """
+    way = geodesics.way(one, other)
+    from_one, from_other = geodesics.distances(one), geodesics.distances(other)
+    length = max(float(from_one[other]), 1e-12)
+    at = np.searchsorted(from_one[way], np.linspace(0, length, N_MARKS + 2)[1:-1])
+    marks = way[np.minimum(at, len(way) - 1)]
+    off, along = (from_one + from_other - length) / 2, (from_one + length - from_other) / 2
+    beside = np.abs(along - from_one[marks][:, None])
+    nearest = beside.argmin(axis=0)
+    cells = np.arange(len(along))
+    distance = np.stack([geodesics.distances(int(mark)) for mark in marks])[nearest, cells]
+    return float(np.quantile((distance - off - beside[nearest, cells]) / length, 1 - SHARE))
