@@ -32,6 +32,19 @@ def test_no_difference_is_found_as_often_as_it_should_be():
     assert np.nanmean(more.p_value[:, 1] < 0.05) > 0.9
 
 
+@pytest.mark.parametrize("spread", [15, 1000])
+def test_shares_of_cells_differ_as_often_as_they_should(spread):
+    """Samples of 80 and of 1,000 cells whose composition differs from sample to sample, and not between conditions."""
+    found = []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        base = spread * rng.dirichlet(np.full(8, 5.0))
+        n_cells = 80 if seed % 2 else 1000
+        cells = np.stack([rng.multinomial(n_cells, rng.dirichlet(base)) for _ in range(6)], axis=1) + 0.5
+        found.append(moderated_effects(np.log(cells / cells.sum(axis=0)), 1 / cells, TWO).p_value[:, 1])
+    assert 0.03 < np.mean(np.array(found) < 0.05) < 0.07
+
+
 def test_equal_errors_are_least_squares_with_a_moderated_variance():
     values = np.random.default_rng(1).normal(0, 0.5, (50, 6))
     found = moderated_effects(values, np.zeros((50, 6)), TWO)
