@@ -52,5 +52,5 @@ def test_every_model_is_a_problem_of_the_loop():
     assert all("expect" in problems[name] for name in with_m_step)
     runners = {module for module, _ in functions_that(lambda function: "run_em" in called(function))}
     assert {
-        f"inference/{name}.py" for name in ("methods/soft_em", "methods/mixture_em", "two_stage/shared_clock/fit")
+        f"inference/{name}.py" for name in ("methods/passes", "methods/mixture_em", "two_stage/shared_clock/fit")
     } <= runners

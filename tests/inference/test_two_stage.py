@@ -167,9 +167,3 @@ def test_bad_input():
     adata.layers["u"][:] = np.where(adata.layers["s"] > np.median(adata.layers["s"], axis=0), 0, adata.layers["u"])
     with pytest.raises(vt.InputError, match="steady-state ratio"):
         fit(adata)
-
-
-def test_plots_of_shared_curves_say_that_there_are_none(two_stage):
-    for plot in (lambda: vt.pl.phase_portrait(two_stage, "gene_0"), lambda: vt.pl.heatmap(two_stage)):
-        with pytest.raises(vt.InputError, match=r"made by TwoStageEM.*vt\.SoftEM"):
-            plot()

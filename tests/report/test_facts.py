@@ -88,7 +88,7 @@ def test_what_was_done(fitted):
     rows = dict(facts.done)
     assert rows["Cells"] == "600"
     assert rows["Genes left out"] == "1,234 spliced in fewer than 9 cells"
-    assert rows["Method"] == "SoftEM, NegativeBinomial, LearnedPrior, LearnedBackground"
+    assert rows["Method"] == "SoftEM, NegativeBinomial, LearnedPrior, LearnedBackground, Line"
     assert rows["Noise"].startswith("negative binomial")
     starts = adata.uns["recover_dynamics"]["starts"]
     assert starts.loc[starts["chosen"], "root_cell"].iloc[0] in rows["Root cell"]
