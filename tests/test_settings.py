@@ -323,7 +323,14 @@ def test_errors_say_what_was_wrong_what_is_allowed_and_the_cure(make, text):
 
 def test_dispersion_stays_within_its_bounds(small):
     method = vt.SoftEM(
-        noise=vt.NegativeBinomial(least=0.5, most=0.6), n_times=16, annealing=2, max_iterations=3, start_genes=20
+        noise=vt.NegativeBinomial(least=0.5, most=0.6),
+        n_times=16,
+        annealing=2,
+        max_iterations=3,
+        n_lineages=1,
+        start_cells=60,
+        start_genes=20,
+        start_times=8,
     )
     vt.tl.recover_dynamics(small, method=method, progress=False)
     for name in ("fit_dispersion_u", "fit_dispersion_s"):
