@@ -51,6 +51,7 @@ FITTED = (*TIMED, "mixture")
 ALL = tuple(METHODS)
 
 FIT = r"call velotime\.tl\.recover_dynamics\(adata"
+SAMPLES = r"(samples are the replicates|nothing is fitted yet): call velotime\.tl\.recover_dynamics\(adata"
 MOMENTS = r"Call velotime\.pp\.moments\(adata\)"
 GRAPH = r"no velocity graph of the fit that is here: call velotime\.tl\.velocity_graph\(adata\) first"
 ARROWS = r"no velocity on basis 'umap': call velotime\.tl\.velocity_embedding\(adata, basis='umap'\)"
@@ -75,7 +76,7 @@ ROWS = {
         ALL,
         None,
     ),
-    "tl.compare_conditions": (lambda adata, _: vt.tl.compare_conditions(adata, "stage"), (), FIT),
+    "tl.compare_conditions": (lambda adata, _: vt.tl.compare_conditions(adata, "stage"), (), SAMPLES),
     "tl.differential_kinetics": (lambda adata, _: vt.tl.differential_kinetics(adata, "stage"), SOFT, FIT),
     "tl.rank_fate_genes": (lambda adata, _: vt.tl.rank_fate_genes(adata), SOFT, FIT),
     "tl.rank_genes": (lambda adata, _: vt.tl.rank_genes(adata), TIMED, FIT),
