@@ -41,7 +41,7 @@ def ring(adata: ad.AnnData) -> float:
     """What a fit with default settings would find."""
     geometry = place_cells(read_observations(adata).observations, np.random.default_rng(0), counts=True)
     geodesics = geodesics_of(geometry.components)
-    return ring_of(geodesics, *tree_of(geodesics).ends[:2].tolist())
+    return ring_of(geodesics, tree_of(geodesics))
 
 
 def main() -> None:

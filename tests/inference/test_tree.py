@@ -152,7 +152,7 @@ def round_a_ring(share, seed, n_cells=600):
 
 def ring_among(points):
     geodesics = geodesics_of(points)
-    return ring_of(geodesics, *tree_of(geodesics).ends[:2].tolist())
+    return ring_of(geodesics, tree_of(geodesics))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -108,10 +108,7 @@ class ArrayBackend(Settings):
         evidence = np.empty(unspliced.n_cells, dtype=np.float32)
         total: tuple[Any, ...] = ()
         for cells in self._blocks(slice(0, unspliced.n_cells)):
-            values = [
-                self._put(_dense(layer.by_cell, cells, t.slope.shape[1]), "float32")
-                for layer, t in zip(layers, tables, strict=True)
-            ]
+            values = self._values(layers, tables, cells)
             q, log_sum = self._normalised(values, layers, tables, model, prior_row, cells)
             evidence[cells] = self._get(log_sum)
             wide = xp.astype(q, xp.float64)
@@ -131,16 +128,18 @@ class ArrayBackend(Settings):
         """Posterior of a run of cells and their log evidence."""
         layers, tables, found = (unspliced, spliced), self._tables(model), []
         for part in self._blocks(cells):
-            values = [
-                self._put(_dense(layer.by_cell, part, t.slope.shape[1]), "float32")
-                for layer, t in zip(layers, tables, strict=True)
-            ]
+            values = self._values(layers, tables, part)
             found.append([self._get(x) for x in self._normalised(values, layers, tables, model, prior_row, part)])
         return np.concatenate([q for q, _ in found]), np.concatenate([evidence for _, evidence in found])
 
     def _blocks(self, cells: slice) -> Iterator[slice]:
         for first in range(cells.start, cells.stop, self.block):
             yield slice(first, min(first + self.block, cells.stop))
+
+    def _values(self, layers: tuple[Layer, Layer], tables: tuple[ScoreTables, ScoreTables], cells: slice) -> list[Any]:
+        """Counts of a block of cells on the device, ``(cells, genes)`` of each layer."""
+        pairs = zip(layers, tables, strict=True)
+        return [self._put(_dense(layer.by_cell, cells, t.slope.shape[1]), "float32") for layer, t in pairs]
 
     def _tables(self, model: SweepModel) -> tuple[ScoreTables, ScoreTables]:
         """Both layers' tables on the device."""

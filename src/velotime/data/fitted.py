@@ -16,6 +16,7 @@ from velotime import _keys as keys
 from velotime._check import label_text
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
+from velotime.compute import as_array
 from velotime.data.layers.names import find_layers
 from velotime.data.layers.values import read_block
 from velotime.data.stored.capabilities import capabilities_of, require
@@ -198,8 +199,7 @@ class Fitted:
         out = []
         for k, (name, size) in enumerate(zip(self.layers, self.sizes, strict=True)):
             block = read_block(self.adata.layers[name], np.asarray(genes))
-            dense = block.toarray() if sparse.issparse(block) else block
-            out.append(np.asarray(dense, dtype=np.float64) / size[:, None])
+            out.append(as_array(block, np.float64) / size[:, None])
             if self.effects is not None:
                 capture = np.exp(self.effects.genes(np.asarray(genes)).log_capture[k])
                 out[k] /= np.where(capture > LEAST_CAPTURE, capture, np.nan).T[self.sample]

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy import sparse
 
 from velotime._check import label_text
 from velotime._status import InputError
 from velotime._types import FloatArray
+from velotime.compute import as_array
 from velotime.data.layers.names import find_layers
 from velotime.data.layers.sizes import fresh_sizes
 from velotime.data.layers.values import read_layer
@@ -82,7 +82,7 @@ def read_markers(
     layer = read_layer(adata, find_layers(adata, *layers)[1], counts=False)
     size = fresh_sizes(adata, find_layers(adata, *layers)[1])
     columns = layer[:, adata.var_names.get_indexer(pd.Index(genes))]
-    dense = columns.toarray() if sparse.issparse(columns) else np.asarray(columns)
+    dense = as_array(columns)
     return {gene: np.asarray(dense[:, k] / size, dtype=np.float64) for k, gene in enumerate(genes)}
 
 

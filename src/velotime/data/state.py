@@ -10,6 +10,7 @@ from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
+from velotime.compute import as_array
 from velotime.data.embeddings import embedding_points, short_name
 from velotime.data.fitted import Fitted
 from velotime.data.layers.names import find_spliced
@@ -56,7 +57,7 @@ def read_velocity(adata: AnnData, genes: IntArray | None = None) -> Velocity:
         layer = adata.layers[keys.VELOCITY]
         block = layer if genes is None else layer[:, genes]
         asked = np.arange(adata.n_vars) if genes is None else genes
-        return Velocity(np.asarray(block.toarray() if sparse.issparse(block) else block), asked)
+        return Velocity(as_array(block), asked)
     fitted = Fitted.of(adata)
     asked = fitted.genes if genes is None else genes
     return Velocity(fitted.velocity(genes=asked), asked)

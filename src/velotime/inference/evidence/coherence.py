@@ -23,6 +23,7 @@ from scipy import sparse
 from scipy.special import logsumexp
 
 from velotime._types import BoolArray, FloatArray, IntArray
+from velotime.compute import as_array
 from velotime.inference.model.layer import LayerData
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.scores import state_scores
@@ -125,7 +126,7 @@ def _over_others(u: FloatArray, log_q: FloatArray) -> FloatArray:
 def _points(spliced: LayerData, *, counts: bool) -> FloatArray:
     """Principal components of the cells, noise included, ``(cells, components)``."""
     values = spliced.values
-    dense = values.toarray() if sparse.issparse(values) else np.asarray(values)
+    dense = as_array(values)
     points = np.log1p(dense / spliced.size[:, None]) if counts else dense.astype(float)
     return principal_components(points, N_COMPONENTS)
 

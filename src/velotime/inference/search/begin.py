@@ -77,7 +77,7 @@ class Starts:
             cells=cells_of(some.select_genes(np.flatnonzero(genes)), rows.take(placed.cells), self.noise),
             geometry=placed,
             tree=tree.take(kept),
-            ring=ring_of(geodesics, *tree.ends[:2].tolist()),
+            ring=ring_of(geodesics, tree),
             from_root=None if root is None else geodesics.distances(root)[kept],
             votes=votes_of(geometry.components, drawing, self.most_lineages) if counted else None,
             prior_rows=rows.take(placed.cells),

@@ -11,12 +11,13 @@ import pandas as pd
 from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.colors import is_color_like
-from scipy import sparse
 
 from velotime._check import Either, Flag, Names, NotAllowedError, Number, Numbers, Optional, Rule, Text, Whole
 from velotime._status import InputError
 from velotime._types import FloatArray
+from velotime.compute import as_array
 from velotime.data.arguments import BASIS, LAYER
+from velotime.data.layers.names import layer_names
 from velotime.pl._canvas.arguments import AXES, LEGEND, PLOT, ColorMap, ListOfAxes
 from velotime.pl._canvas.axes import require_column
 from velotime.pl._canvas.colors import CellStyle, color_cells, figure_size
@@ -168,23 +169,14 @@ def gene_values(adata: AnnData, name: str, layer: str | None, symbols: str | Non
         If there is no such layer or column.
     """
     if layer is not None and layer not in adata.layers:
-        raise InputError(f"layer {layer!r} not found in adata.layers; available: {_layer_names(adata)}.")
+        raise InputError(f"layer {layer!r} not found in adata.layers; available: {layer_names(adata)}.")
     if symbols is not None and symbols not in adata.var:
         raise InputError(f"column {symbols!r} not found in adata.var; available: {list(adata.var.columns)}.")
     names = adata.var_names if symbols is None else pd.Index(adata.var[symbols].astype(str))
     found = np.flatnonzero(np.asarray(names == name))
     if len(found):
         values = adata.X if layer is None else adata.layers[layer]
-        return None if values is None else _dense(values[:, found[:1]])
+        return None if values is None else as_array(values[:, found[:1]], float).ravel()
     if layer is None and adata.raw is not None and name in adata.raw.var_names:
-        return _dense(adata.raw[:, name].X)
+        return as_array(adata.raw[:, name].X, float).ravel()
     return None
-
-
-def _layer_names(adata: AnnData) -> list[str]:
-    """Names of the layers; anndata 0.13 has ``X`` among them, under None."""
-    return [name for name in adata.layers if name]
-
-
-def _dense(values: Any) -> FloatArray:
-    return np.asarray(values.toarray() if sparse.issparse(values) else values, dtype=float).ravel()

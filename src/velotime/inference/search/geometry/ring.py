@@ -13,32 +13,34 @@ from __future__ import annotations
 
 import numpy as np
 
-from velotime.inference.search.geometry.geodesic import Geodesics
+from velotime.inference.search.geometry.geodesic import Geodesics, off_the_ways
+from velotime.inference.search.geometry.tree import Tree
 
 N_MARKS = 19  # cells on the way, evenly apart, to which distances are taken
 SHARE = 0.05  # of the cells, that must lie farther from the way than a tree allows
 
 
-def ring_of(geodesics: Geodesics, one: int, other: int) -> float:
-    """By how much a twentieth of the cells lie farther from the way between two ends than a tree allows, at least.
+def ring_of(geodesics: Geodesics, tree: Tree) -> float:
+    """By how much a twentieth of the cells lie farther from the longest way than a tree allows, at least.
 
     Parameters
     ----------
     geodesics
         Ways along the cells.
-    one, other
-        The two cells farthest from each other.
+    tree
+        Their tree of ends, of which the first two are the cells farthest from each other.
 
     Returns
     -------
     As a share of the way: near 0 in a tree, above 0.3 on a ring.
     """
+    longest = tree.first(2)
+    (one, other), (from_one, from_other) = longest.ends.tolist(), longest.distance
     way = geodesics.way(one, other)
-    from_one, from_other = geodesics.distances(one), geodesics.distances(other)
     length = max(float(from_one[other]), 1e-12)
     at = np.searchsorted(from_one[way], np.linspace(0, length, N_MARKS + 2)[1:-1])
     marks = way[np.minimum(at, len(way) - 1)]
-    off, along = (from_one + from_other - length) / 2, (from_one + length - from_other) / 2
+    off, along = off_the_ways(longest.ends, longest.distance), (from_one + length - from_other) / 2
     beside = np.abs(along - from_one[marks][:, None])
     nearest = beside.argmin(axis=0)
     cells = np.arange(len(along))
