@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
-from velotime._rules import (
+from velotime._argument_rules import (
     SEED,
     Either,
     FilePath,

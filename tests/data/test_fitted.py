@@ -14,8 +14,8 @@ from scipy import sparse
 import velotime as vt
 from velotime import InputError
 from velotime.data import Fitted, layer_sizes
+from velotime.data.stored.gene_columns import lineage_columns, rate_columns, read_theta
 from velotime.data.stored.identity import digest, fingerprint
-from velotime.data.stored.parameters import lineage_columns, rate_columns, read_theta
 from velotime.data.stored.settings import plain, read_settings
 from velotime.inference.results.expectations import TAIL, draw_states, stack_cells, without_tail
 

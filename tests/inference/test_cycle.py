@@ -9,7 +9,7 @@ from scipy.stats import circmean
 import velotime as vt
 from velotime import InputError
 from velotime import simulation as sim
-from velotime.data.stored.restoring import restore_soft_fit
+from velotime.data.stored.soft_fit import restore_soft_fit
 from velotime.inference.curves.circle import PERIODIC
 from velotime.inference.states import States
 

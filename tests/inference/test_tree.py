@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 
-from velotime.inference.places import nearest, principal_components, smooth
+from velotime.inference.cell_space import nearest, principal_components, smooth
 from velotime.inference.search.geometry.geodesic import Geodesics, off_the_ways, spanning_tree
 from velotime.inference.search.geometry.ring import ring_of
 from velotime.inference.search.geometry.tree import (

@@ -28,17 +28,7 @@ from velotime.data.formats import (
     read_tidesurf,
     read_zarr,
 )
-from velotime.data.labels import check_genes, other_names, read_labels
-from velotime.data.layers.doubts import doubts_about, doubts_of_sums
-from velotime.data.layers.names import find_layers
-from velotime.data.layers.sizes import fresh_sizes, layer_sizes, size_factors
-from velotime.data.layers.status import gene_status, tally
-from velotime.data.layers.values import read_block, read_layer
-from velotime.data.moments import read_for, read_moments
-from velotime.data.neighbors import Neighbors, find_neighbors, read_neighbors
-from velotime.data.reading import Reading, read_observations
-from velotime.data.samples import merge_samples, name_apart
-from velotime.data.state import (
+from velotime.data.gene_space import (
     Velocity,
     arrows_made_of,
     has_arrows,
@@ -46,6 +36,16 @@ from velotime.data.state import (
     read_velocity,
     require_velocity,
 )
+from velotime.data.labels import check_genes, other_names, read_labels
+from velotime.data.layers.names import find_layers
+from velotime.data.layers.plausibility import doubts_about, doubts_of_sums
+from velotime.data.layers.sizes import fresh_sizes, layer_sizes, size_factors
+from velotime.data.layers.status import gene_status, tally
+from velotime.data.layers.values import read_block, read_layer
+from velotime.data.moments import read_for, read_moments
+from velotime.data.neighbors import Neighbors, find_neighbors, read_neighbors
+from velotime.data.reading import Reading, read_observations
+from velotime.data.samples import merge_samples, name_apart
 from velotime.data.stored.derived import (
     current_fit,
     of_these_cells,
@@ -57,8 +57,8 @@ from velotime.data.stored.derived import (
 from velotime.data.stored.identity import digest
 from velotime.data.stored.rates import QUALITY, rate_table
 from velotime.data.stored.records import Records
-from velotime.data.stored.restoring import require_soft_fit, restore_soft_fit, stored_method
-from velotime.data.stored.unchanged import leaves_as_it_was
+from velotime.data.stored.rollback import leaves_as_it_was
+from velotime.data.stored.soft_fit import require_soft_fit, restore_soft_fit, stored_method
 from velotime.data.writers import Slots, choose_layers, compute_slots, gene_columns, slots_of, write_fit
 
 __all__ = [

@@ -21,7 +21,7 @@ from velotime.data.layers.names import find_layers
 from velotime.data.layers.values import read_block
 from velotime.data.stored.capabilities import capabilities_of, require
 from velotime.data.stored.effects import read_effects
-from velotime.data.stored.parameters import read_theta
+from velotime.data.stored.gene_columns import read_theta
 from velotime.data.stored.records import Records
 from velotime.data.stored.settings import read_settings
 from velotime.inference import (

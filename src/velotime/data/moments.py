@@ -16,8 +16,8 @@ from velotime._types import IntArray
 from velotime.data.blocks.reading import read_blocks
 from velotime.data.blocks.sources import open_blocks
 from velotime.data.layers.by_sample import by_sample
-from velotime.data.layers.doubts import doubts_about
 from velotime.data.layers.names import find_layers, layer_names
+from velotime.data.layers.plausibility import doubts_about
 from velotime.data.layers.status import tally
 from velotime.data.layers.values import read_layer
 from velotime.data.neighbors import N_NEIGHBORS, read_neighbors

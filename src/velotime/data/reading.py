@@ -12,8 +12,8 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import BoolArray, IntArray
-from velotime.data.layers.doubts import doubts_about
 from velotime.data.layers.names import find_layers
+from velotime.data.layers.plausibility import doubts_about
 from velotime.data.layers.sizes import size_factors
 from velotime.data.layers.status import _tally, gene_status
 from velotime.data.layers.values import read_layer

@@ -18,7 +18,7 @@ from velotime.inference.labels import LEAST_GROUP, LEAST_LABELLED, NO_LABEL, POO
 from velotime.inference.methods.clocks import Cycle, Line
 from velotime.inference.methods.mixture_em import MixtureEM, MixtureFit
 from velotime.inference.methods.protocol import Fit, Method, PlainMethod, Reads
-from velotime.inference.methods.restore import StoredCurves, place_all, restore
+from velotime.inference.methods.restore_soft_fit import StoredCurves, place_all, restore
 from velotime.inference.methods.soft_em import SoftEM
 from velotime.inference.methods.soft_fit import SoftFit
 from velotime.inference.model.background.choice import LearnedBackground, NoBackground
@@ -31,7 +31,7 @@ from velotime.inference.results.expectations import AtTimes, OverStates, columns
 from velotime.inference.results.genes import GeneTable
 from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums, lineage_gain
 from velotime.inference.results.intervals import pooled_interval
-from velotime.inference.results.restored import Restored
+from velotime.inference.results.restored_fit import Restored
 from velotime.inference.results.samples.conditions import WHAT as CONDITION_PARAMETERS
 from velotime.inference.results.samples.conditions import (
     SampleRates,

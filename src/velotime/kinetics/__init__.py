@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from velotime.kinetics.divided import exp1, exp2, exp3
+from velotime.kinetics.divided_differences import exp1, exp2, exp3
 from velotime.kinetics.inverse import time_from_spliced, time_from_unspliced
 from velotime.kinetics.periodic import periodic_jacobian, periodic_means, periodic_velocity
 from velotime.kinetics.splicing import (

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
-from velotime.kinetics.divided import differences, exp1
+from velotime.kinetics.divided_differences import differences, exp1
 from velotime.kinetics.splicing import SwitchParameter, _carry, _Gene, _natural, _Step, _step, velocity
 
 N_PERIODIC = 7  # parameters: those of SwitchParameter up to the duration

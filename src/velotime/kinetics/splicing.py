@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
-from velotime.kinetics.divided import Differences, differences, exp1, higher_differences
+from velotime.kinetics.divided_differences import Differences, differences, exp1, higher_differences
 
 
 class SwitchParameter(IntEnum):

@@ -33,7 +33,7 @@ from velotime.report._words import (
     unit_in_words,
     votes_in_words,
 )
-from velotime.tl._doubts import doubts_of, piece_in_words
+from velotime.tl._fit_warnings import doubts_of, piece_in_words
 
 VAGUE_TIME = 0.15  # median sd of the cells' times from which on their order says little
 RELATIVE = (

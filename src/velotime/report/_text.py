@@ -28,7 +28,7 @@ from velotime.report._words import (
     unit_in_words,
     votes_in_words,
 )
-from velotime.tl._doubts import piece_in_words
+from velotime.tl._fit_warnings import piece_in_words
 
 Row = tuple[str, str]
 

@@ -13,7 +13,7 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._numbers import nats, number, percent
 from velotime.data import Fitted, of_these_cells, read_record, require_fit
-from velotime.tl._doubts import backwards_in_words
+from velotime.tl._fit_warnings import backwards_in_words
 
 SPOKEN = {
     "NegativeBinomial": "negative binomial (counts scatter more than by chance alone)",

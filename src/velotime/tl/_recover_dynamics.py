@@ -36,7 +36,7 @@ from velotime.inference import (
     TwoStageEM,
     Watcher,
 )
-from velotime.tl._doubts import about_noise, doubts_of
+from velotime.tl._fit_warnings import about_noise, doubts_of
 from velotime.tl._geometry import place_cells
 from velotime.tl._progress import ProgressBar
 

@@ -1,9 +1,9 @@
 """The switch model on a time grid, compiled: means, and the normal equations of the M-step, gene by gene.
 
 Compiled versions of ``kinetics.switch_means`` and ``kinetics.switch_jacobian`` (see there for the mathematics, and
-``kinetics.divided`` for the divided differences); the tests compare the two. Written out for one gene at a time, most
-of the work is saved: before its onset a gene is in steady state, and the end of its pulse is computed once for all
-later times. Derivatives are added to the sums over states at once, so none is stored.
+``kinetics.divided_differences`` for the divided differences); the tests compare the two. Written out for one gene at
+a time, most of the work is saved: before its onset a gene is in steady state, and the end of its pulse is computed
+once for all later times. Derivatives are added to the sums over states at once, so none is stored.
 """
 
 from __future__ import annotations

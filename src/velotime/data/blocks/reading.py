@@ -9,7 +9,7 @@ from velotime import _keys as keys
 from velotime._status import InputError
 from velotime.compute import Blocks
 from velotime.data.blocks.summary import Summary, empty_cells
-from velotime.data.layers.doubts import doubts_of_sums
+from velotime.data.layers.plausibility import doubts_of_sums
 from velotime.data.layers.sizes import sizes_of_totals
 from velotime.data.layers.status import _tally
 from velotime.data.reading import Reading, check_shape, refuse_empty

@@ -11,7 +11,7 @@ import numpy as np
 from velotime import _keys as keys
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import Block, Blocks, split
-from velotime.data.layers.doubts import same_values
+from velotime.data.layers.plausibility import same_values
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._status import InputError
-from velotime.data.stored.parameters import LINEAGE_SLOTS, RATE_SLOTS
+from velotime.data.stored.gene_columns import LINEAGE_SLOTS, RATE_SLOTS
 
 SOFT, SHARED, GENE, MIXTURE = "SoftEM", "TwoStageEM on a shared clock", "TwoStageEM on genes' own clocks", "MixtureEM"
 

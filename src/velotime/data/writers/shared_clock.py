@@ -11,7 +11,7 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime.data.reading import Reading
 from velotime.data.slots import Slots, gene_columns, gene_rows, slots_of
-from velotime.data.stored.parameters import lineage_columns
+from velotime.data.stored.gene_columns import lineage_columns
 from velotime.data.writers.soft_em import (
     arrow_record,
     curve_columns,

@@ -16,7 +16,7 @@ from velotime._types import FloatArray
 from velotime.data.reading import Reading
 from velotime.data.slots import Slots, gene_columns, gene_rows, slots_of
 from velotime.data.stored.effects import capture_columns, samples_record
-from velotime.data.stored.parameters import lineage_columns, rate_columns
+from velotime.data.stored.gene_columns import lineage_columns, rate_columns
 from velotime.inference import (
     Arrow,
     GeneGains,

@@ -24,10 +24,10 @@ from scipy.special import logsumexp
 
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import as_array
+from velotime.inference.cell_space import k_means, principal_components
 from velotime.inference.model.layer import LayerData
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.scores import state_scores
-from velotime.inference.places import k_means, principal_components
 
 N_COMPONENTS = 10
 CELLS_PER_GROUP = 50

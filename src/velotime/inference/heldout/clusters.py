@@ -12,12 +12,12 @@ import numpy as np
 
 from velotime._types import FloatArray
 from velotime.compute import NUMBA, Backend, ScoreTables, Sums, SweepModel, pad_states
+from velotime.inference.cell_space import k_means
 from velotime.inference.em import Run, Schedule, run_em
 from velotime.inference.heldout.scores import StateModel
 from velotime.inference.model.noise import MEAN_FLOOR, Noise
 from velotime.inference.model.problem import Cells
 from velotime.inference.model.sums import sums_under
-from velotime.inference.places import k_means
 
 SHRINK = 1.0  # cells' worth of the overall mean that every cluster is credited with
 SCHEDULE = Schedule(annealing=0, hottest=1.0, longest=25, tolerance=1e-3)

@@ -26,10 +26,10 @@ from velotime._check import Number, Settings, Whole
 from velotime._status import InputError, Status
 from velotime._types import FloatArray
 from velotime.compute import CentredSums, GaussianComponents, Matrix, accumulate_gaussian, as_array, responsibilities
+from velotime.inference.cell_space import k_means
 from velotime.inference.em import Schedule, Trace, Watcher, run_em, watch_nothing
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.observations import Observations
-from velotime.inference.places import k_means
 from velotime.inference.search.geometry.starts import Geometry
 
 BLOCK_OF_CELLS = 4096

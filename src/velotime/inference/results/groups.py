@@ -33,7 +33,7 @@ from velotime.inference.model.posterior import blocks
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import NearPrior
 from velotime.inference.model.sums import sums_under
-from velotime.inference.results.restored import Restored
+from velotime.inference.results.restored_fit import Restored
 from velotime.inference.states import Layout
 from velotime.kinetics import SwitchParameter
 

@@ -12,7 +12,7 @@ from velotime._numbers import nats, number
 from velotime._status import Status
 from velotime.data import Fitted
 from velotime.report._words import SPOKEN, method_in_words
-from velotime.tl._doubts import piece_in_words
+from velotime.tl._fit_warnings import piece_in_words
 
 CITATION = (
     "The velotime developers. velotime: latent time and RNA velocity by expectation-maximisation on a shared clock. "

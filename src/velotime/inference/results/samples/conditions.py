@@ -18,7 +18,7 @@ from velotime.inference.model.mstep import begin, improve
 from velotime.inference.model.rate_prior import NearPrior
 from velotime.inference.model.samples.effects import NOT_SEEN
 from velotime.inference.model.samples.genes import SampledGenes
-from velotime.inference.results.restored import Restored
+from velotime.inference.results.restored_fit import Restored
 from velotime.inference.results.uncertainty import uncertainty
 from velotime.kinetics import SwitchParameter
 

@@ -7,7 +7,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components, dijkstra
 
 from velotime._types import FloatArray, IntArray
-from velotime.inference.places import nearest
+from velotime.inference.cell_space import nearest
 
 N_NEIGHBORS = 15
 LEAST_LENGTH = 1e-12  # of a link: the graph takes none of length zero for a link

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 from velotime._types import FloatArray, IntArray
+from velotime.inference.cell_space import k_means
 from velotime.inference.em import Schedule, run_em
-from velotime.inference.places import k_means
 
 CELLS_PER_KIND = 40
 MOST_KINDS = 15

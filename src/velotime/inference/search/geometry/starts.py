@@ -19,7 +19,7 @@ from scipy.stats import rankdata, spearmanr
 
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.inference.places import k_means
+from velotime.inference.cell_space import k_means
 from velotime.inference.search.geometry.geodesic import more_ends
 from velotime.inference.states import States
 

@@ -14,7 +14,7 @@ from numpy.random import Generator
 from scipy.stats import rankdata
 
 from velotime._types import FloatArray, IntArray
-from velotime.inference.places import smooth
+from velotime.inference.cell_space import smooth
 from velotime.inference.search.geometry.geodesic import Geodesics, off_the_ways
 from velotime.inference.search.geometry.starts import Start
 

@@ -16,7 +16,7 @@ from velotime.inference.model.samples.cells import cells_of
 from velotime.inference.model.samples.effects import SampleEffects
 from velotime.inference.model.samples.problem import problem_of
 from velotime.inference.observations import Observations
-from velotime.inference.results.restored import Restored
+from velotime.inference.results.restored_fit import Restored
 from velotime.inference.states import Layout, States
 
 

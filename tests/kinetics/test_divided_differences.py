@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from velotime import kinetics as kin
-from velotime.kinetics.divided import differences, higher_differences
+from velotime.kinetics.divided_differences import differences, higher_differences
 
 mp.mp.dps = 60
 
