@@ -9,7 +9,7 @@ from velotime._types import FloatArray
 from velotime.compute import Sums
 from velotime.inference.em import Run
 from velotime.inference.evidence.rivals import CLEAR_PER_CELL, Rival
-from velotime.inference.model.posterior import gene_log_likelihood
+from velotime.inference.model.posterior import gene_log_likelihood_by_size
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 
 CLEAR_MARGIN = 10.0  # nats by which the reported direction must win to be called clear
@@ -119,9 +119,13 @@ def rival_doubts(rival: Rival) -> Iterator[str]:
 def gene_evidence(
     problem: SoftProblem, ahead: Run[SoftParameters, Sums], behind: Run[SoftParameters, Sums]
 ) -> FloatArray:
-    """How much likelier each gene is under ``ahead``, nats, ``(genes,)``: its counts and the log prior of its curve."""
+    """How much likelier each gene is under ``ahead``, nats, ``(genes,)``: its counts and the log prior of its curve.
+
+    With q the posterior of the states, the bound is ``sum_g E_q log p(x_g) + log prior of the curves - KL(q | prior)``:
+    the genes' parts and, apart from them, how sure the cells are of their times.
+    """
     parts = [
-        gene_log_likelihood(problem, run.parameters, run.statistics) - problem.rate_prior.penalty(run.parameters.theta)
+        gene_log_likelihood_by_size(problem, run.parameters) - problem.rate_prior.penalty(run.parameters.theta)
         for run in (ahead, behind)
     ]
     return (parts[0] - parts[1]) / problem.cells.n_averaged

@@ -9,7 +9,9 @@ import numpy as np
 
 from velotime._types import FloatArray
 from velotime.compute import Sums
+from velotime.inference.model.layer import LayerData
 from velotime.inference.model.problem import SoftParameters, SoftProblem
+from velotime.inference.model.sums import layer_sums
 
 
 def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[slice, FloatArray]]:
@@ -45,3 +47,24 @@ def gene_log_likelihood(problem: SoftProblem, parameters: SoftParameters, statis
         constant += part.noise.constant(part.cells.unspliced, own.unspliced_scatter)
         constant += part.noise.constant(part.cells.spliced, own.spliced_scatter)
     return gene_problem.log_likelihood(problem.states.means(parameters.theta)) + constant
+
+
+def gene_log_likelihood_by_size(problem: SoftProblem, parameters: SoftParameters) -> FloatArray:
+    """The same exactly, cells of each size factor apart, ``(genes,)``: one mean size per state is nats off."""
+    total = np.zeros(len(parameters.theta))
+    for _, part, own in problem.strata(parameters):
+        q = np.concatenate([q for _, q in part.posteriors(part.sweep_model(own)[0])]).astype(np.float64)
+        total += _layer_by_size(part, part.cells.unspliced, q, part.means(own)[0], own.unspliced_scatter)
+        total += _layer_by_size(part, part.cells.spliced, q, part.means(own)[1], own.spliced_scatter)
+    return total
+
+
+def _layer_by_size(
+    problem: SoftProblem, layer: LayerData, q: FloatArray, means: FloatArray, scatter: FloatArray
+) -> FloatArray:
+    total = problem.noise.constant(layer, scatter)
+    for level in range(len(layer.levels)):
+        cells = np.flatnonzero(layer.level == level)
+        if len(cells):
+            total = total + problem.noise.log_likelihood(layer_sums(layer.cells(cells), q[cells]), means, scatter)
+    return total

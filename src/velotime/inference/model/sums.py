@@ -31,10 +31,11 @@ def sums_under(
     else:
         weight = np.zeros((n_groups, q.shape[1]))
         np.add.at(weight, group, q)
-    return Sums(_layer_sums(unspliced, q), _layer_sums(spliced, q), weight)
+    return Sums(layer_sums(unspliced, q), layer_sums(spliced, q), weight)
 
 
-def _layer_sums(data: LayerData, q: FloatArray) -> LayerSums:
+def layer_sums(data: LayerData, q: FloatArray) -> LayerSums:
+    """Sums of one layer under a posterior ``(cells, states)``."""
     powers = data.size ** np.array([[1], [2], [3], [4]])
     return LayerSums(np.asarray(data.values.T @ q, dtype=np.float64), powers @ q)
 
