@@ -18,6 +18,7 @@ MODULES = [
     "velotime.get",
     "velotime.metrics",
     "velotime.read",
+    "velotime.write",
     "velotime.simulation",
     "velotime.kinetics",
 ]
@@ -37,7 +38,7 @@ def test_all_is_true(name):
 
 FUNCTIONS = [
     pytest.param(getattr(module, word), id=f"{module.__name__}.{word}")
-    for module in (vt.tl, vt.pp, vt.pl, vt.get, vt.metrics, vt.read, vt.simulation)
+    for module in (vt.tl, vt.pp, vt.pl, vt.get, vt.metrics, vt.read, vt.write, vt.simulation)
     for word in module.__all__
     if inspect.isfunction(getattr(module, word))
 ]

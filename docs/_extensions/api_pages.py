@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 ROOT = "velotime"
-FIRST = ("pp", "tl", "pl", "get", "metrics", "read", "simulation")  # others follow, by name
+FIRST = ("pp", "tl", "pl", "get", "metrics", "read", "write", "simulation")  # others follow, by name
 BESIDE = ("kinetics",)  # public, though not a name of the package's face
 APART = ("architecture", "changelog", "index", "stability")
 TITLES = {
@@ -25,6 +25,7 @@ TITLES = {
     "get": "Results as arrays and tables",
     "metrics": "Metrics",
     "read": "Reading",
+    "write": "Writing",
     "simulation": "Simulation",
     "kinetics": "Kinetics",
 }

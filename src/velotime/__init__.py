@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from velotime._status import FitError, InputError, InputWarning, Status, UnclearWarning, VelotimeError
 
 if TYPE_CHECKING:
-    from velotime import get, metrics, pl, pp, read, simulation, tl
+    from velotime import get, metrics, pl, pp, read, simulation, tl, write
     from velotime.inference import (
         ArrayBackend,
         Cycle,
@@ -82,9 +82,10 @@ __all__ = [
     "report",
     "simulation",
     "tl",
+    "write",
 ]
 
-_SUBPACKAGES = ("get", "metrics", "pl", "pp", "read", "simulation", "tl")
+_SUBPACKAGES = ("get", "metrics", "pl", "pp", "read", "simulation", "tl", "write")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """Readers: files and folders of the common quantifiers into one AnnData.
 
-``auto`` recognises what is there; the others say what it must be; ``samples`` merges several.
+``auto`` recognises what is there; the others say what it must be; ``samples`` merges several; ``lazy`` leaves counts
+where they are.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ cellranger_pair = checked({"with_introns": FilePath(), "without_introns": FilePa
 h5ad = checked(PATH | GENE_NAMES, "read.h5ad")(data.read_h5ad)
 h5mu = checked(PATH | MOD | GENE_NAMES, "read.h5mu")(data.read_h5mu)
 kb = checked(PATH, "read.kb")(data.read_kb)
+lazy = checked(PATH | GENE_NAMES, "read.lazy")(data.read_lazy)
 loom = checked(PATH, "read.loom")(data.read_loom)
 parse = checked(PATH, "read.parse")(data.read_parse)
 samples = checked({"paths": FILES} | GENE_NAMES, "read.samples")(data.read_samples)
@@ -35,6 +37,7 @@ __all__ = [
     "h5ad",
     "h5mu",
     "kb",
+    "lazy",
     "loom",
     "parse",
     "samples",

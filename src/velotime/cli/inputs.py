@@ -44,8 +44,11 @@ def reading_options(command: F) -> F:
     return command
 
 
-def read_inputs(inputs: tuple[Path, ...], mod: str | None, gene_names: str | None) -> AnnData:
-    """One file or folder, or several merged; names that occur more than once are told apart, and this is said."""
+def read_inputs(inputs: tuple[Path, ...], mod: str | None, gene_names: str | None, *, lazily: bool = False) -> AnnData:
+    """One file or folder, or several merged; names that occur more than once are told apart, and this is said.
+
+    ``lazily`` leaves the counts of a large .h5ad file or .zarr store where they are.
+    """
     from velotime import data, read
 
     if len(inputs) > 1 and mod is not None:
@@ -53,7 +56,10 @@ def read_inputs(inputs: tuple[Path, ...], mod: str | None, gene_names: str | Non
     with warnings_told():
         if len(inputs) > 1:
             return read.samples(inputs, gene_names=gene_names)
-        adata = read.auto(inputs[0], mod=mod, gene_names=gene_names)
+        if lazily and mod is None and data.is_large(inputs[0]):
+            adata = read.lazy(inputs[0], gene_names=gene_names)
+        else:
+            adata = read.auto(inputs[0], mod=mod, gene_names=gene_names)
         data.name_apart(adata)
         return adata
 
@@ -68,7 +74,7 @@ def read_fitted(path: Path) -> AnnData:
     """
     from velotime import data, read
 
-    adata = read.auto(path)
+    adata = read.lazy(path) if data.is_large(path) else read.auto(path)
     try:
         data.require_fit(adata)
     except InputError as error:

@@ -46,7 +46,7 @@ _AS_OPTIONS = tuple(
         (r"adata\.var_names", "the names of genes"),
         (r"adata\.layers", "the layers"),
         (r"adata\.(obs|var)\b", r"\1"),
-        (r"(?:call )?velotime\.(?:read|pp|tl)\.(\w+)(?:\([^)]*\))?", r"\1 of velotime's Python package"),
+        (r"(?:call )?velotime\.(?:read|write|pp|tl)\.(\w+)(?:\([^)]*\))?", r"\1 of velotime's Python package"),
         (r"\bvt\.", ""),
         (r"\buns\['(\w+)'\]", r"the slot \1 of uns in the output"),
     )

@@ -9,11 +9,12 @@ from velotime.compute import jit as _jit  # noqa: F401
 
 from velotime.data.blocks.reading import tables_in_memory
 from velotime.data.blocks.sources import blocks_of_rows, lazily, open_blocks
-from velotime.data.blocks.summary import Summary, dispersions
+from velotime.data.blocks.summary import Summary, cell_totals, dispersions
 from velotime.data.embeddings import embed, embedding_points, list_embeddings, short_name
 from velotime.data.files import check_folder, check_output, write_file, write_page, write_table
 from velotime.data.fitted import Fitted, require_fit
 from velotime.data.formats import (
+    is_large,
     read_alevin_fry,
     read_any,
     read_cellranger_pair,
@@ -21,6 +22,7 @@ from velotime.data.formats import (
     read_h5ad,
     read_h5mu,
     read_kb,
+    read_lazy,
     read_loom,
     read_parse,
     read_samples,
@@ -41,7 +43,7 @@ from velotime.data.layers.names import find_layers
 from velotime.data.layers.plausibility import doubts_about, doubts_of_sums
 from velotime.data.layers.sizes import fresh_sizes, layer_sizes, size_factors
 from velotime.data.layers.status import gene_status, tally
-from velotime.data.layers.values import read_block, read_layer
+from velotime.data.layers.values import cell_sums, read_block, read_layer
 from velotime.data.moments import read_for, read_moments
 from velotime.data.neighbors import Neighbors, find_neighbors, read_neighbors
 from velotime.data.reading import Reading, read_observations
@@ -72,6 +74,8 @@ __all__ = [
     "Velocity",
     "arrows_made_of",
     "blocks_of_rows",
+    "cell_sums",
+    "cell_totals",
     "check_folder",
     "check_genes",
     "check_output",
@@ -90,6 +94,7 @@ __all__ = [
     "gene_columns",
     "gene_status",
     "has_arrows",
+    "is_large",
     "layer_sizes",
     "lazily",
     "leaves_as_it_was",
@@ -113,6 +118,7 @@ __all__ = [
     "read_kb",
     "read_labels",
     "read_layer",
+    "read_lazy",
     "read_loom",
     "read_moments",
     "read_neighbors",

@@ -1,37 +1,41 @@
-"""Files that are written, .h5ad, .html and .csv: a killed run leaves the old file or none."""
+"""Files that are written, .h5ad, .zarr, .html and .csv: a killed run leaves the old file or none."""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 from anndata import AnnData
 
 from velotime._status import InputError
-from velotime.data.formats.parts.source import first_line
+from velotime.data.formats.h5ad import holds_zarr
+from velotime.data.stores.objects import write_h5ad, write_zarr
+from velotime.data.stores.whole import write_whole, write_whole_folder
+from velotime.data.writers.layers import rows_of_layers
 
 DIGITS = "%.6g"  # of a number in a table
-FAST = 1  # of 9: gzip is what every reader of HDF5 knows; higher levels take long and gain little
-_KINDS = {".h5ad": "results", ".html": "reports", ".csv": "tables"}
+RESULTS = (".h5ad", ".zarr")
+_KINDS = {RESULTS: "results", (".html",): "reports", (".csv",): "tables"}
 
 
-def check_output(path: str | Path, *, force: bool = False, suffix: str = ".h5ad") -> None:
+def check_output(path: str | Path, *, force: bool = False, suffixes: tuple[str, ...] = RESULTS) -> None:
     """Check, before a long fit, that ``path`` can be written.
 
     Raises
     ------
     InputError
         If the file exists and ``force`` is not given, its folder does not exist or cannot be written, or its name does
-        not end in ``suffix``.
+        not end in one of ``suffixes``; also if a folder is there that is no zarr store.
     """
     path = Path(path)
-    if path.suffix != suffix:
-        raise InputError(f"{path}: {_KINDS[suffix]} are written as {suffix}; give a name that ends in {suffix}.")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give a file.")
+    if path.suffix not in suffixes:
+        allowed = " or ".join(suffixes)
+        kind = _KINDS.get(suffixes, "results")
+        raise InputError(f"{path}: {kind} are written as {allowed}; give a name that ends in {allowed}.")
+    if path.is_dir() and not (path.suffix == ".zarr" and holds_zarr(path)):
+        raise InputError(f"{path} is a folder{' that holds no zarr store' * (path.suffix == '.zarr')}; give a file.")
     if path.exists() and not force:
         raise InputError(f"{path} exists. Give another name, or force=True (--force) to replace it.")
     if not path.parent.is_dir():
@@ -60,16 +64,34 @@ def check_folder(folder: str | Path, names: Iterable[str], *, force: bool = Fals
         raise InputError(f"the folder {folder} cannot be made: {error.strerror}.") from error
 
 
-def write_file(adata: AnnData, path: str | Path, *, force: bool = False) -> None:
-    """Write ``.h5ad`` beside the target and move it there when it is whole.
+def write_file(adata: AnnData, path: str | Path, *, layers: Sequence[str] = (), force: bool = False) -> None:
+    """Write ``.h5ad`` or ``.zarr`` beside the target and move it there when it is whole.
+
+    Counts that lie in another file, or in Dask arrays, are copied block by block.
+
+    Parameters
+    ----------
+    adata
+        The object.
+    path
+        Where to, and by how it ends, as what.
+    layers
+        Dense layers of the fit to write besides those that are there, computed block by block.
+    force
+        Replace what is there.
 
     Raises
     ------
     InputError
-        As :func:`check_output`, or if writing fails.
+        As :func:`check_output`, if a layer is none that the fit can give, or if writing fails.
     """
+    path = Path(path)
     check_output(path, force=force)
-    _write_whole(Path(path), lambda part: adata.write_h5ad(part, compression="gzip", compression_opts=FAST))
+    made = rows_of_layers(adata, layers)
+    if path.suffix == ".zarr":
+        write_whole_folder(path, lambda part: write_zarr(adata, part, made))
+    else:
+        write_whole(path, lambda part: write_h5ad(adata, part, made))
 
 
 def write_table(table: pd.DataFrame, path: str | Path, *, force: bool = False) -> None:
@@ -80,8 +102,8 @@ def write_table(table: pd.DataFrame, path: str | Path, *, force: bool = False) -
     InputError
         As :func:`check_output`, or if writing fails.
     """
-    check_output(path, force=force, suffix=".csv")
-    _write_whole(Path(path), lambda part: table.to_csv(part, float_format=DIGITS))
+    check_output(path, force=force, suffixes=(".csv",))
+    write_whole(Path(path), lambda part: table.to_csv(part, float_format=DIGITS))
 
 
 def write_page(text: str, path: str | Path, *, force: bool = False) -> None:
@@ -92,32 +114,5 @@ def write_page(text: str, path: str | Path, *, force: bool = False) -> None:
     InputError
         As :func:`check_output`, or if writing fails.
     """
-    check_output(path, force=force, suffix=".html")
-    _write_whole(Path(path), lambda part: part.write_bytes(text.encode("utf-8", "replace")))
-
-
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Have ``write`` fill a file beside ``path``, and move it there when it is whole."""
-    try:
-        handle, name = tempfile.mkstemp(suffix=f"{path.suffix}.part", prefix=f".{path.stem}-", dir=path.parent)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {first_line(error)}") from error
-    os.close(handle)
-    part = Path(name)
-    try:
-        write(part)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.chmod(0o666 & ~_umask())
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {first_line(error)}") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """Permissions that new files go without; can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    check_output(path, force=force, suffixes=(".html",))
+    write_whole(Path(path), lambda part: part.write_bytes(text.encode("utf-8", "replace")))

@@ -15,7 +15,7 @@ from velotime._types import FloatArray
 from velotime.compute import as_array
 from velotime.data.layers.names import find_layers
 from velotime.data.layers.sizes import fresh_sizes
-from velotime.data.layers.values import read_layer
+from velotime.data.layers.values import read_block
 from velotime.inference import CellLabels
 
 
@@ -79,10 +79,9 @@ def read_markers(
     if not genes:
         return {}
     check_genes(adata, genes)
-    layer = read_layer(adata, find_layers(adata, *layers)[1], counts=False)
-    size = fresh_sizes(adata, find_layers(adata, *layers)[1])
-    columns = layer[:, adata.var_names.get_indexer(pd.Index(genes))]
-    dense = as_array(columns)
+    name = find_layers(adata, *layers)[1]
+    size = fresh_sizes(adata, name)
+    dense = as_array(read_block(adata.layers[name], adata.var_names.get_indexer(pd.Index(genes))))
     return {gene: np.asarray(dense[:, k] / size, dtype=np.float64) for k, gene in enumerate(genes)}
 
 

@@ -15,6 +15,7 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._status import InputError, InputWarning
 from velotime.data.layers.names import find_layers
+from velotime.data.layers.values import loaded
 
 BETWEEN = "_"  # sample and barcode
 
@@ -103,7 +104,7 @@ def _refuse_same_cells(adata: AnnData) -> None:
     twice = np.flatnonzero(adata.obs_names.duplicated(keep=False))
     if not len(twice):
         return
-    spliced = sparse.csr_array(adata.layers[find_layers(adata)[1]][twice])
+    spliced = sparse.csr_array(loaded(adata.layers[find_layers(adata)[1]][twice]))
     weights = np.random.default_rng(0).random(spliced.shape[1])  # a sum with these is the same for the same counts only
     table = pd.DataFrame({"name": adata.obs_names[twice], "counts": spliced @ weights})
     again = table[table.duplicated() & (table["counts"] > 0)]

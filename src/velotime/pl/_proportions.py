@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from velotime import _keys as keys
 from velotime._check import Optional, checked
 from velotime._types import FloatArray
-from velotime.data import find_layers
+from velotime.data import cell_sums, find_layers
 from velotime.data.arguments import COLUMN, LAYER
 from velotime.pl._canvas.arguments import PLOT
 from velotime.pl._canvas.axes import finish, open_axes, require_groups
@@ -83,7 +83,7 @@ def _totals(adata: AnnData, names: tuple[str, str]) -> dict[str, FloatArray]:
     elif {keys.SIZE_UNSPLICED, keys.SIZE_SPLICED} <= set(adata.obs):
         columns = {"spliced": keys.SIZE_SPLICED, "unspliced": keys.SIZE_UNSPLICED}
         return {kind: np.asarray(adata.obs[column], dtype=float) for kind, column in columns.items()}
-    return {kind: np.asarray(adata.layers[layer].sum(axis=1), dtype=float).ravel() for kind, layer in layers.items()}
+    return {kind: cell_sums(adata.layers[layer]) for kind, layer in layers.items()}
 
 
 def _shares(adata: AnnData, totals: dict[str, FloatArray], groupby: str | None) -> dict[str, FloatArray]:

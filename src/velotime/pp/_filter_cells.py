@@ -8,7 +8,7 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._check import Whole, checked
 from velotime._status import InputError
-from velotime.data import find_layers, gene_status, read_layer
+from velotime.data import Summary, blocks_of_rows, cell_totals, find_layers, open_blocks, read_layer
 from velotime.data.arguments import ADATA_IN_PLACE, LAYER
 
 
@@ -41,12 +41,16 @@ def filter_cells(
     InputError
         If a layer is missing, or no cell is left; ``adata`` is as it was.
     """
-    u, s = (read_layer(adata, name, counts=True) for name in find_layers(adata, unspliced, spliced))
+    names = find_layers(adata, unspliced, spliced)
+    blocks = open_blocks(adata, names)
+    if blocks is None:
+        blocks = blocks_of_rows([read_layer(adata, name, counts=True) for name in names], names)
+    else:
+        blocks = blocks.kept()
     stay = np.ones(adata.n_obs, dtype=bool)
     while stay.any():  # a gene can become constant, and is not fitted then, when cells go
-        genes = np.flatnonzero(gene_status(u[stay], s[stay]) == keys.FITTED)
-        total = np.asarray(u[:, genes].sum(axis=1) + s[:, genes].sum(axis=1)).ravel()
-        fewer = stay & (total >= min_counts)
+        genes = np.flatnonzero(Summary.of(blocks, stay).status == keys.FITTED)
+        fewer = stay & (cell_totals(blocks.genes(genes)) >= min_counts)
         if np.array_equal(fewer, stay):
             break
         stay = fewer

@@ -61,7 +61,7 @@ def report(
     from velotime.report.sections.collect import collect_sections
 
     path = Path(path)
-    check_output(path, force=force, suffix=".html")
+    check_output(path, force=force, suffixes=(".html",))
     require_fit(adata)
     cells = collect_cells(adata, basis)
     genes, explorer = collect_genes(adata, cells.drawn)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._check import SEED, Instance, Optional, checked
-from velotime.data import read_labels, read_observations, write_derived
+from velotime.data import Reading, find_layers, open_blocks, read_for, read_labels, read_observations, write_derived
 from velotime.data.arguments import ADATA, LAYER
 from velotime.inference import SoftEM
 from velotime.tl._geometry import place_cells
@@ -66,7 +68,7 @@ def compare_models(
         As :func:`recover_dynamics`, or if the noise is no count noise.
     """
     method = SoftEM() if method is None else method
-    reading = read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.noise.counts)
+    reading = _read(adata, method, unspliced, spliced)
     placing, comparing = np.random.default_rng(seed).spawn(2)
     labels = read_labels(adata, method.columns, method.marker_genes, reading.layers)
     landmarks = method.landmarks(labels)
@@ -80,3 +82,10 @@ def compare_models(
     }
     write_derived(adata, keys.MODEL_COMPARISON, {"uns": {keys.MODEL_COMPARISON: record}})
     return result.verdict
+
+
+def _read(adata: AnnData, method: SoftEM, unspliced: str | None, spliced: str | None) -> Reading:
+    """The values of both layers, in memory or in blocks; samples make no difference here."""
+    if method.noise.counts and open_blocks(adata, find_layers(adata, unspliced, spliced)) is not None:
+        return read_for(adata, replace(method, samples=None), unspliced=unspliced, spliced=spliced)
+    return read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.noise.counts)

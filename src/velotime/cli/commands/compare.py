@@ -49,7 +49,7 @@ def compare(
 
         WAYS["soft"].check(asked)
         if output is not None:
-            data.check_output(output, force=True, suffix=".csv")
+            data.check_output(output, force=True, suffixes=(".csv",))
         adata = read_inputs((file,), mod, gene_names)
         layers = {"unspliced": unspliced, "spliced": spliced}
         if "recover_dynamics" not in adata.uns:

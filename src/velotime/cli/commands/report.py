@@ -32,7 +32,7 @@ def report(
         from velotime.report import TABLES, write_tables
 
         output = file.with_suffix(".html") if output is None else output
-        data.check_output(output, force=force, suffix=".html")
+        data.check_output(output, force=force, suffixes=(".html",))
         if tables is not None:
             data.check_folder(tables, TABLES, force=force)
         adata = read_fitted(file)

@@ -12,6 +12,7 @@ import click
 from velotime._status import InputError, InputWarning
 from velotime.cli.console import Console, exit_codes, limit_threads, warnings_told
 from velotime.cli.inputs import BASIS, FORCE, QUIET, SEED, THREADS, read_inputs, reading_options
+from velotime.cli.labels import split_names
 from velotime.cli.methods import WAYS, Asked
 from velotime.cli.words import in_options
 
@@ -26,6 +27,7 @@ class Outputs:
     fitted: Path
     report: Path | None
     tables: Path | None
+    layers: tuple[str, ...]
     force: bool
 
     def check(self) -> None:
@@ -40,7 +42,7 @@ class Outputs:
 
         data.check_output(self.fitted, force=self.force)
         if self.report is not None:
-            data.check_output(self.report, force=self.force, suffix=".html")
+            data.check_output(self.report, force=self.force, suffixes=(".html",))
         if self.tables is not None:
             from velotime.report import TABLES
 
@@ -51,7 +53,7 @@ class Outputs:
         from velotime import data, report
 
         console.stage(f"Writing {self.fitted}")
-        data.write_file(adata, self.fitted, force=self.force)
+        data.write_file(adata, self.fitted, layers=self.layers, force=self.force)
         written.append(self.fitted)
         if self.tables is not None:
             from velotime.report import write_tables
@@ -69,9 +71,14 @@ class Outputs:
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Where to write; default: IN_velotime.h5ad beside IN. Must be given with several IN.",
+    help="Where to write, .h5ad or .zarr; default: IN_velotime.h5ad beside IN. Must be given with several IN.",
 )
 @click.option("--report", type=click.Path(path_type=Path), help="Write a page for the browser too, e.g. report.html.")
+@click.option(
+    "--layers",
+    metavar="NAME,NAME",
+    help="Dense layers to write, e.g. velocity,Ms. [default: all up to 200 million cells x genes, else none]",
+)
 @click.option(
     "--tables", metavar="DIR", type=click.Path(path_type=Path), help="Write genes, cells, fates and verdict as CSV too."
 )
@@ -132,6 +139,7 @@ def run(
     output: Path | None,
     report: Path | None,
     tables: Path | None,
+    layers: str | None,
     force: bool,
     way: str,
     mod: str | None,
@@ -159,7 +167,8 @@ def run(
 
     IN is an .h5ad, .loom or .h5mu file, a .zarr store, or the output folder of STARsolo (Velocyto), kb-python (nac,
     lamanno), alevin-fry (USA mode), tidesurf or Parse (split-pipe). Several IN are samples of one data set: cells of
-    the same barcode are told apart by the names of the files.
+    the same barcode are told apart by the names of the files. Counts of one .h5ad file or .zarr store with more than
+    134 million of them are read and written block by block (needs Dask).
 
     What is written holds the genes that were fitted, with all genes in raw, the velocity graph, and arrows on an
     embedding (UMAP is computed where there is none).
@@ -173,19 +182,21 @@ def run(
         console.stage(f"Reading {', '.join(map(str, inputs))}")
         _check_limits(asked, min_cells, n_top_genes)
         WAYS[way].check(asked)
-        outputs = Outputs(_beside(inputs) if output is None else output, report, tables, force)
+        wanted = tuple(split_names(layers))
+        outputs = Outputs(_beside(inputs) if output is None else output, report, tables, wanted, force)
         outputs.check()
-        adata = read_inputs(inputs, mod, gene_names)
+        lazily = way == "soft" and asked.noise != "gaussian" and _is_large(inputs, outputs.fitted)
+        adata = read_inputs(inputs, mod, gene_names, lazily=lazily)
         method = WAYS[way].method(asked, adata.obs)
-        layers = {"unspliced": unspliced, "spliced": spliced}
+        counts = {"unspliced": unspliced, "spliced": spliced}
         if asked.noise != "gaussian":
             keep = getattr(method, "marker_genes", ())
-            choose_genes(adata, {"min_cells": min_cells, "n_top_genes": n_top_genes, "keep": keep}, layers)
+            choose_genes(adata, {"min_cells": min_cells, "n_top_genes": n_top_genes, "keep": keep}, counts)
         with warnings_told():
-            fitted_layers = WAYS[way].prepare(adata, layers, seed)
-        fit(adata, method, fitted_layers, seed, console)
+            fitted_layers = WAYS[way].prepare(adata, counts, seed)
+        fit(adata, method, fitted_layers, seed, console, dense=() if lazily else None)
         _to_unit(adata, method)
-        _compare(adata, method, layers, seed, console, skip=skip_comparison)
+        _compare(adata, method, counts, seed, console, skip=skip_comparison)
         project(adata, basis, seed, console)
         outputs.write(adata, ", ".join(path.name for path in inputs), basis, console, written)
         tell(adata, console)
@@ -210,6 +221,17 @@ def _check_limits(asked: Asked, min_cells: int | None, n_top_genes: int | None) 
         )
 
 
+def _is_large(inputs: tuple[Path, ...], output: Path) -> bool:
+    """Whether the counts of IN stay where they are; the output must then be another file."""
+    from velotime import data
+
+    if len(inputs) > 1 or not data.is_large(inputs[0]):
+        return False
+    if output.resolve() == inputs[0].resolve():
+        raise InputError(f"{output} is read block by block while the output is written: give another name, e.g. -o.")
+    return True
+
+
 def _beside(inputs: tuple[Path, ...]) -> Path:
     if len(inputs) > 1:
         raise InputError(f"{len(inputs)} inputs and no name for what is written: give one, e.g. -o fitted.h5ad.")
@@ -231,14 +253,22 @@ def choose_genes(adata: AnnData, limits: dict[str, Any], layers: dict[str, str |
             warnings.warn(f"{n:,} cells have no counts in the genes to fit: left out.", InputWarning, stacklevel=2)
 
 
-def fit(adata: AnnData, method: Any, layers: dict[str, str | None], seed: int, console: Console) -> None:
-    """The fit itself, with a bar on a terminal."""
+def fit(
+    adata: AnnData,
+    method: Any,
+    layers: dict[str, str | None],
+    seed: int,
+    console: Console,
+    *,
+    dense: tuple[str, ...] | None = None,
+) -> None:
+    """The fit itself, with a bar on a terminal; ``dense`` are the layers to write, as of ``recover_dynamics``."""
     from velotime import SoftEM, tl
 
     first = "short fits from several starts, then " if isinstance(method, SoftEM) else ""
     console.stage(f"Fitting {adata.n_obs:,} cells and {adata.n_vars:,} genes: {first}the fit of all cells")
     with warnings_told():
-        tl.recover_dynamics(adata, method=method, seed=seed, progress=console.progress, **layers)
+        tl.recover_dynamics(adata, method=method, seed=seed, layers=dense, progress=console.progress, **layers)
 
 
 def _to_unit(adata: AnnData, method: Any) -> None:

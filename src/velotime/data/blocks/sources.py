@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from velotime.data.layers.values import checked_values
 ENTRIES = 2**23  # of both layers in a block, about: 200 MB with what a sweep needs of them
 CHUNK = 512  # of cells in a sweep: a block holds a multiple
 MOST_CELLS = 2**16  # in a block
+LARGE = 2**27  # counts in layers of a file, from which on they stay there: in memory they would take a gigabyte
 
 
 def open_blocks(adata: AnnData, names: tuple[str, str]) -> Blocks | None:
@@ -100,9 +102,10 @@ def lazily(layer: Any, name: str) -> Any:
         ) from None
     n_cells, n_genes = layer.shape
     length = _length([layer])
+    stamp = _stamp(layer)
     pieces = [
         da.from_delayed(
-            delayed(_rows)(layer, first, min(first + length, n_cells)),
+            delayed(_rows)(layer, first, min(first + length, n_cells), stamp),
             (min(length, n_cells - first), n_genes),
             meta=sparse.csr_matrix((0, 0), dtype=layer.dtype),
         )
@@ -111,5 +114,13 @@ def lazily(layer: Any, name: str) -> Any:
     return da.concatenate(pieces)
 
 
-def _rows(layer: Any, first: int, last: int) -> Any:
+def _rows(layer: Any, first: int, last: int, stamp: int | None) -> Any:
+    if _stamp(layer) != stamp:
+        raise InputError(f"{layer.group.store.root} was replaced since it was opened: open it again.")
     return layer[first:last]
+
+
+def _stamp(layer: Any) -> int | None:
+    """What tells a folder from another one that takes its place; a file that is open stays what it was."""
+    root = getattr(getattr(layer.group, "store", None), "root", None)
+    return Path(root).stat().st_ino if root is not None and Path(root).exists() else None

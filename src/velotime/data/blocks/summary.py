@@ -70,9 +70,10 @@ class Summary:
     same: bool
 
     @classmethod
-    def of(cls, blocks: Blocks) -> Summary:
-        """Of all cells, in one pass."""
-        whole: Summary = blocks.fold(_summarise, None, [None] * (len(blocks.bounds) - 1))
+    def of(cls, blocks: Blocks, cells: BoolArray | None = None) -> Summary:
+        """Of all cells, or of those marked, in one pass."""
+        parts = [(None,)] * (len(blocks.bounds) - 1) if cells is None else split(blocks.bounds, cells)
+        whole: Summary = blocks.fold(_summarise, None, parts)
         return whole
 
     def __add__(self, other: Summary) -> Summary:
@@ -98,9 +99,9 @@ class Summary:
         return status
 
 
-def _summarise(block: Block, shared: Any, part: Any) -> Summary:
-    del shared, part
-    u, s = block
+def _summarise(block: Block, shared: Any, part: tuple[BoolArray | None]) -> Summary:
+    del shared
+    u, s = block if part[0] is None or part[0].all() else (layer[part[0]] for layer in block)
     both = (u > 0).multiply(s > 0)
     counts = np.asarray((u + s).multiply(both).sum(axis=0)).ravel()
     return Summary(LayerSummary.of(u), LayerSummary.of(s), counts, same_values(u, s))
@@ -108,12 +109,17 @@ def _summarise(block: Block, shared: Any, part: Any) -> Summary:
 
 def empty_cells(blocks: Blocks) -> BoolArray:
     """Which cells have no counts in the genes of these blocks, ``(cells,)``."""
-    return np.concatenate(list(blocks.each(_are_empty, None, [None] * (len(blocks.bounds) - 1))))
+    return np.asarray(cell_totals(blocks) == 0)
 
 
-def _are_empty(block: Block, shared: Any, part: Any) -> BoolArray:
+def cell_totals(blocks: Blocks) -> FloatArray:
+    """Counts of both layers of each cell in the genes of these blocks, ``(cells,)``."""
+    return np.concatenate(list(blocks.each(_totals, None, [None] * (len(blocks.bounds) - 1))))
+
+
+def _totals(block: Block, shared: Any, part: Any) -> FloatArray:
     del shared, part
-    return np.asarray((np.diff(block.unspliced.indptr) + np.diff(block.spliced.indptr)) == 0)
+    return np.asarray(sum(layer.sum(axis=1, dtype=np.float64) for layer in block)).ravel()
 
 
 def dispersions(blocks: Blocks) -> Callable[[IntArray], FloatArray]:

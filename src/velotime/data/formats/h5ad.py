@@ -135,9 +135,12 @@ def _read_zarr(path: Path, mod: str | None) -> AnnData:
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder is a zarr store, by its name or its metadata."""
-    return path.is_dir() and (
-        path.suffix == ".zarr" or any((path / name).is_file() for name in (".zgroup", "zarr.json"))
-    )
+    return path.is_dir() and (path.suffix == ".zarr" or holds_zarr(path))
+
+
+def holds_zarr(path: Path) -> bool:
+    """Whether a folder has the metadata of a zarr group."""
+    return any((path / name).is_file() for name in (".zgroup", "zarr.json"))
 
 
 def _one_of(path: Path, several: Any, mod: str | None) -> AnnData:

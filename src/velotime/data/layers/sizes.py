@@ -11,6 +11,8 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray
+from velotime.data.blocks.sources import open_blocks
+from velotime.data.blocks.summary import Summary
 from velotime.data.layers.values import read_layer
 
 SMALLEST_SIZE = 0.05  # size factors are floored here: a nearly empty cell must not count for nothing
@@ -47,8 +49,12 @@ def layer_sizes(adata: AnnData, name: str) -> FloatArray:
 
 def fresh_sizes(adata: AnnData, name: str) -> FloatArray:
     """Size factors of a layer as a fit would compute them, ``(cells,)``; 1 where values are normalised already."""
+    column = keys.SIZE_UNSPLICED if name in keys.UNSPLICED_NAMES else keys.SIZE_SPLICED
+    blocks = open_blocks(adata, (name, name))
+    if blocks is not None:
+        return sizes_of_totals(adata, Summary.of(blocks).spliced.totals, column)
     layer = read_layer(adata, name, counts=False)
     values = layer.data if sparse.issparse(layer) else layer
     if not (np.all(values >= 0) and np.array_equal(values, np.floor(values))):
         return np.ones(adata.n_obs)
-    return size_factors(adata, layer, keys.SIZE_UNSPLICED if name in keys.UNSPLICED_NAMES else keys.SIZE_SPLICED)
+    return size_factors(adata, layer, column)

@@ -14,13 +14,26 @@ from velotime._types import IntArray
 
 def read_layer(adata: AnnData, name: str, *, counts: bool) -> Any:
     """One layer as float32, CSR or dense, its values checked; from memory, a file, or in pieces as of Dask."""
-    layer = adata.layers[name]
-    for load in ("to_memory", "compute"):  # of AnnData's matrices in files, of Dask's
-        if hasattr(layer, load):
-            layer = getattr(layer, load)()
+    layer = loaded(adata.layers[name])
     if layer.shape != adata.shape:
         raise InputError(f"layer {name!r} is {layer.shape}, but adata is {adata.shape}: both must have the same shape.")
     return checked_values(layer, name, counts=counts)
+
+
+def loaded(matrix: Any) -> Any:
+    """A matrix in memory, from a file or Dask."""
+    for load in ("to_memory", "compute"):  # of AnnData's matrices in files, of Dask's
+        if hasattr(matrix, load):
+            matrix = getattr(matrix, load)()
+    return matrix
+
+
+def cell_sums(layer: Any) -> Any:
+    """Sum of each cell, ``(cells,)``, of a matrix in memory, a file or Dask; block by block where it lies elsewhere."""
+    if hasattr(layer, "__dask_graph__"):
+        chunks = layer.rechunk({1: -1}).to_delayed().ravel()
+        return np.concatenate([cell_sums(chunk.compute(scheduler="synchronous")) for chunk in chunks])
+    return np.asarray(loaded(layer).sum(axis=1), dtype=float).ravel()
 
 
 def checked_values(layer: Any, name: str, *, counts: bool) -> Any:
@@ -42,9 +55,7 @@ def checked_values(layer: Any, name: str, *, counts: bool) -> Any:
 
 def read_block(layer: Any, genes: IntArray) -> Any:
     """Some genes of a layer, ``(cells, genes)``, CSC or dense, from memory, a file or Dask."""
-    block = layer[:, genes]
-    for load in ("to_memory", "compute"):
-        block = getattr(block, load)() if hasattr(block, load) else block
+    block = loaded(layer[:, genes])
     return sparse.csc_array(block) if sparse.issparse(block) else np.asarray(block)
 
 

@@ -8,7 +8,7 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._numbers import number, percent
 from velotime._status import InputError
-from velotime.data import Fitted, find_layers, rate_table
+from velotime.data import Fitted, cell_sums, find_layers, rate_table
 
 FASTEST = 99.0  # per unit of the clock: rates from here on are at their bound, that or faster
 LEAST_EXPLAINED = 0.3  # of what a free curve along the clock would
@@ -31,7 +31,7 @@ def _depth(adata: AnnData) -> list[tuple[str, str]]:
             names = find_layers(adata)
         except InputError:
             return []
-        u, s = (np.asarray(adata.layers[name].sum(axis=1), dtype=float).ravel() for name in names)
+        u, s = (cell_sums(adata.layers[name]) for name in names)
         of = "of the genes here"
     total = u.sum() + s.sum()
     if not total > 0:

@@ -1,0 +1,175 @@
+"""Counts that stay in their file: opened, fitted and written block by block."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from scipy import sparse
+
+import velotime as vt
+from velotime import InputError
+from velotime.cli import main
+from velotime.data.stores import whole
+from velotime.data.stores.objects import write_h5ad, write_zarr
+
+pytest.importorskip("dask")
+NAMES = ("unspliced", "spliced")
+QUICK = ["--max-iterations", "2", "--lineages", "1", "--skip-comparison"]
+
+
+@pytest.fixture(scope="module")
+def cells():
+    adata = vt.simulation.simulate(300, 30, rng=np.random.default_rng(4), mean_unspliced=1.0, mean_spliced=3.0)
+    del adata.layers["true_velocity"]
+    for name in NAMES:
+        adata.layers[name] = sparse.csr_matrix(sparse.diags(np.r_[0, np.ones(299)]).astype("f4") @ adata.layers[name])
+    adata.X = adata.layers["spliced"] * 2
+    adata.obsm["X_umap"] = adata.obs[["true_time", "true_depth"]].to_numpy()
+    return adata
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Several blocks, and a few counts are many."""
+    monkeypatch.setattr("velotime.data.blocks.sources.ENTRIES", 200)
+    monkeypatch.setattr("velotime.data.blocks.sources.CHUNK", 128)
+    monkeypatch.setattr("velotime.data.stores.matrices.DENSE_CELLS", 150)
+    monkeypatch.setattr("velotime.data.formats.lazy.LARGE", 1000)
+
+
+def written(adata, path, **more):
+    getattr(vt.write, path.suffix[1:])(adata, path, **more)
+    return path
+
+
+def same(one, other):
+    return (sparse.csr_matrix(one) != sparse.csr_matrix(other)).nnz == 0
+
+
+@pytest.mark.parametrize("suffix", [".h5ad", ".zarr"])
+def test_what_is_opened_and_written_is_what_was_there(cells, tmp_path, suffix):
+    whole_cells = cells.copy()
+    whole_cells.raw = whole_cells
+    adata = vt.read.lazy(written(whole_cells, tmp_path / f"cells{suffix}"))
+    assert all(hasattr(each, "dask") for each in (adata.X, adata.raw.X, *adata.layers.values()))
+    assert max(map(len, adata.layers["spliced"].chunks)) > 1
+    some = adata[::3, 5:20].copy()  # chosen without reading
+    assert hasattr(some.X, "dask")
+    for kind in (".h5ad", ".zarr"):
+        again = vt.read.auto(written(some, tmp_path / f"again{kind}"))
+        for name in NAMES:
+            assert same(again.layers[name], cells[::3, 5:20].layers[name])
+        assert same(again.X, cells[::3, 5:20].X)
+        assert same(again.raw.X, cells[::3].X)
+        assert list(again.raw.var_names) == list(cells.var_names)
+        np.testing.assert_array_equal(again.obsm["X_umap"], cells.obsm["X_umap"][::3])
+    assert {path.name for path in tmp_path.iterdir()} == {f"cells{suffix}", "again.h5ad", "again.zarr"}
+
+
+def test_a_run_on_a_large_file_is_that_in_memory(cells, tmp_path, monkeypatch):
+    path = written(cells, tmp_path / "cells.zarr")
+    before = {file: file.read_bytes() for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()}
+    out, usual = tmp_path / "fitted.zarr", tmp_path / "usual.h5ad"
+    more = ["--report", str(tmp_path / "page.html"), "--layers", "velocity,Ms"]
+    done = CliRunner().invoke(main, ["run", str(path), "-o", str(out), *QUICK, *more])
+    assert done.exit_code == 0, done.output
+    monkeypatch.setattr("velotime.data.formats.lazy.LARGE", 10**9)
+    assert CliRunner().invoke(main, ["run", str(path), "-o", str(usual), *QUICK]).exit_code == 0
+    ours, theirs = vt.read.auto(out), vt.read.auto(usual)
+    assert ours.n_obs == 299  # the empty cell was left out, block by block
+    assert list(ours.var_names) == list(theirs.var_names)
+    assert set(ours.layers) == {*NAMES, "velocity", "Ms"}
+    assert all(same(ours.layers[name], theirs.layers[name]) for name in NAMES)
+    assert same(ours.raw.X, theirs.raw.X)
+    np.testing.assert_allclose(ours.obs["latent_time"], theirs.obs["latent_time"], atol=1e-6)
+    np.testing.assert_allclose(ours.layers["velocity"], theirs.layers["velocity"], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ours.layers["Ms"], theirs.layers["Ms"], rtol=1e-4, atol=1e-4)
+    assert all(file.read_bytes() == content for file, content in before.items())
+
+
+def test_cells_are_chosen_as_in_memory(cells, tmp_path):
+    usual, adata = cells.copy(), vt.read.lazy(written(cells, tmp_path / "cells.zarr"))
+    for each in (usual, adata):
+        vt.pp.filter_cells(each, min_counts=90)
+    assert list(usual.obs_names) == list(adata.obs_names)
+    assert 0 < adata.n_obs < 290
+    assert hasattr(adata.layers["spliced"], "dask")
+
+
+@pytest.mark.parametrize("suffix", [".h5ad", ".zarr"])
+def test_rows_are_computed_block_by_block(tmp_path, suffix):
+    values, asked = np.random.default_rng(0).normal(size=(400, 7)).astype("f4"), []
+
+    def rows(cells):
+        asked.append(len(values[cells]))
+        return values[cells]
+
+    adata = ad.AnnData(
+        obs=pd.DataFrame(index=[f"cell {k}" for k in range(400)]), var=pd.DataFrame(index=list("abcdefg"))
+    )
+    path = tmp_path / f"cells{suffix}"
+    (write_h5ad if suffix == ".h5ad" else write_zarr)(adata, path, {"velocity": rows})
+    np.testing.assert_array_equal(vt.read.auto(path).layers["velocity"], values)
+    assert asked == [150, 150, 100]
+
+
+def test_what_is_wrong_is_said(cells, tmp_path):
+    path = written(cells, tmp_path / "cells.zarr")
+    with pytest.raises(InputError, match=r"must end in \.h5ad"):
+        vt.write.h5ad(cells, path)
+    with pytest.raises(InputError, match="exists"):
+        vt.write.zarr(cells, path)
+    with pytest.raises(InputError, match="nothing is fitted"):
+        vt.write.zarr(cells, tmp_path / "new.zarr", layers=("velocity",))
+    (tmp_path / "mine.zarr").mkdir()
+    (tmp_path / "mine.zarr" / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="a folder that holds no zarr store"):
+        vt.write.zarr(cells, tmp_path / "mine.zarr", force=True)
+    with pytest.raises(InputError, match=r"only \.h5ad files and \.zarr stores"):
+        vt.read.lazy(tmp_path)
+    done = CliRunner().invoke(main, ["run", str(path), "-o", str(path), "--force"])
+    assert done.exit_code == 2
+    assert "give another name" in done.output
+
+
+def test_a_store_that_was_replaced_is_not_read(cells, tmp_path):
+    path = written(cells, tmp_path / "cells.zarr")
+    adata = vt.read.lazy(path)
+    vt.write.zarr(adata[:, :20].copy(), path, force=True)
+    assert vt.read.zarr(path).n_vars == 20
+    with pytest.raises(InputError, match="was replaced since it was opened"):
+        adata.layers["spliced"].compute()
+
+
+@pytest.mark.parametrize("swap", [True, False])
+def test_a_failed_write_leaves_the_old_store_and_no_litter(cells, tmp_path, monkeypatch, swap):
+    if not swap:
+        monkeypatch.setattr(whole, "_exchanged", lambda *_: False)
+    path = written(cells, tmp_path / "cells.zarr")
+    written(cells[:200].copy(), path, force=True)
+    assert vt.read.zarr(path).n_obs == 200
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("velotime.data.stores.objects.write_matrix", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        written(cells, path, force=True)
+    assert vt.read.zarr(path).n_obs == 200
+    assert [each.name for each in tmp_path.iterdir()] == ["cells.zarr"]
+
+
+def test_parts_of_killed_runs_are_removed(tmp_path):
+    for name in (".out-abc.h5ad.part", ".other-abc.h5ad.part"):
+        (tmp_path / name).write_text("half")
+    (tmp_path / ".out-abc.zarr.part").mkdir()
+    whole.remove_parts(tmp_path / "out.h5ad")
+    whole.remove_parts(tmp_path / "out.zarr")
+    assert os.listdir(tmp_path) == [".other-abc.h5ad.part"]
+    shutil.rmtree(tmp_path)
