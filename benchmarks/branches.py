@@ -205,7 +205,7 @@ def measure(name: str, seed: int, share: float, folder: Path) -> dict[str, objec
         warnings.simplefilter("ignore")
         vt.pp.filter_genes(adata)
         began = time.process_time()
-        vt.tl.recover_dynamics(adata, seed=seed, progress=False)
+        vt.tl.recover_dynamics(adata, rng=seed, progress=False)
     seconds = time.process_time() - began
     found, arrow, fit = adata.obs["latent_time"].to_numpy(), adata.uns["time_arrow"], adata.uns["fit_verdict"]
     rho = early = np.nan

@@ -61,7 +61,7 @@ class Setting:
         root = vt.Root(cell=str(adata.obs_names[np.argmin(adata.obs["true_time"])]))
         method = vt.SoftEM(noise=self.noise, root=root, start_genes=60, start_times=32)
         layers = {"unspliced": keys.MU, "spliced": keys.MS} if self.moments else {}
-        vt.tl.recover_dynamics(adata, method=method, seed=seed, progress=False, **layers)
+        vt.tl.recover_dynamics(adata, method=method, rng=seed, progress=False, **layers)
         return adata
 
 
@@ -154,7 +154,7 @@ def by_formula(adata: AnnData) -> dict[str, float]:
 
 def by_resampling(adata: AnnData, seed: int) -> dict[str, float]:
     """The same intervals by formula and by resampling."""
-    vt.tl.resample(adata, seed=seed, progress=False)
+    vt.tl.resample(adata, rng=seed, progress=False)
     clock, out = Clock.of(adata), {}
     for infix, how in (("", "formula"), ("_resampled", "resampled")):
         found = {"time": times(adata, clock, infix)["time"], **rates(adata, clock, infix)}

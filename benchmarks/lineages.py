@@ -27,7 +27,7 @@ BRANCH_TIMES = {2: (0.4,), 3: (0.35, 0.55), 4: (0.3, 0.45, 0.6), 5: (0.3, 0.4, 0
 
 def fit(adata, n_lineages, seed: int) -> float:
     began = time.perf_counter()
-    vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=n_lineages), seed=seed, progress=False)
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=n_lineages), rng=seed, progress=False)
     return time.perf_counter() - began
 
 

@@ -25,7 +25,7 @@ def fitted(path: Path, seed: int, root: vt.Root | None) -> AnnData:
     """The pancreas with a fit."""
     adata = vt.read.auto(path)
     vt.pp.filter_genes(adata)
-    vt.tl.recover_dynamics(adata, method=vt.SoftEM(root=root), seed=seed, progress=False)
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(root=root), rng=seed, progress=False)
     return adata
 
 

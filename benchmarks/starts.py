@@ -80,7 +80,7 @@ def row(noise: str, name: str, seed: int) -> dict[str, float | str]:
     method = vt.SoftEM(noise=model)
     adata = sim.simulate(1000, 300, rng=np.random.default_rng(seed), times=TIMES[name], noise=counts)
     began = time.perf_counter()
-    vt.tl.recover_dynamics(adata, method=method, seed=seed, progress=False)
+    vt.tl.recover_dynamics(adata, method=method, rng=seed, progress=False)
     wall = time.perf_counter() - began
     truth = np.asarray(adata.obs["true_time"])
     reading = read_observations(adata, counts=method.noise.counts)

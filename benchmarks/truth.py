@@ -37,7 +37,7 @@ def simulated(seeds: int) -> None:
         for seed in range(seeds):
             adata = sim.simulate(2000, 500, rng=np.random.default_rng(seed), times=times)
             began = time.perf_counter()
-            vt.tl.recover_dynamics(adata, seed=seed, progress=False)
+            vt.tl.recover_dynamics(adata, rng=seed, progress=False)
             wall = time.perf_counter() - began
             v = adata.var[adata.var["true_class"] != "flat"]
             rho = spearmanr(adata.obs["latent_time"], adata.obs["true_time"]).statistic
@@ -53,7 +53,7 @@ def pancreas(path: Path, seeds: int) -> None:
         adata = vt.data.read_file(path)
         vt.pp.filter_genes(adata)
         began = time.perf_counter()
-        vt.tl.recover_dynamics(adata, seed=seed, progress=False)
+        vt.tl.recover_dynamics(adata, rng=seed, progress=False)
         wall = time.perf_counter() - began
         record, arrow = adata.uns["recover_dynamics"], adata.uns["time_arrow"]
         rho = spearmanr(adata.obs["latent_time"], stages(adata)).statistic

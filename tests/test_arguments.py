@@ -27,7 +27,7 @@ OPTIONAL_NAME = ((None, "day"), NAME[1][1:])
 FLAG = ((True, False, np.True_), (None, 1, 0, "yes", "True"))
 OPTIONAL_FLAG = ((None, *FLAG[0]), FLAG[1][1:])
 NOT_WHOLE = (2.5, 2.0, "2", True, [2], np.nan)
-SEED = ((0, 2**40, np.int64(3)), (-1, None, *NOT_WHOLE))
+RNG = ((0, 2**40, np.int64(3), np.random.default_rng(0)), (-1, None, np.random.RandomState(0), np.random, *NOT_WHOLE))
 COUNT = ((1, np.int64(1)), (0, None, *NOT_WHOLE))
 PAIR = ((2, np.int32(2)), (1, None, *NOT_WHOLE))
 OPTIONAL_COUNT = ((None, *COUNT[0]), (0, *NOT_WHOLE))
@@ -61,6 +61,9 @@ EDGES = (
     ([("a", "b")], [], (["a", "b"], (1, 2)), np.array([["a", "b"]])),
     ("ab", ["ab"], [("a",)], [("a", "b", "c")], None, {"a": "b"}, [("a", None)], 3),
 )
+JOBS = ((None, 1, 8, -1), (0, -2, *NOT_WHOLE))
+KEY = {"key_added": OPTIONAL_NAME}
+COPY = {"copy": FLAG}
 LAYERS = {"unspliced": OPTIONAL_NAME, "spliced": OPTIONAL_NAME}
 TRANSITIONS = {"transitions": ((sparse.eye(2, format="csr"), np.eye(2)), (None, "T", 3, [[1]], CELLS))}
 PATH = {"path": (("a.h5ad", Path("a.h5ad")), (None, "", 3, True, ["a.h5ad"]))}
@@ -72,7 +75,8 @@ TABLE = {
     "tl.compare_models": {
         "adata": ADATA,
         "method": ((None, vt.SoftEM()), (vt.TwoStageEM(), vt.MixtureEM(), vt.SoftEM, "soft", 3)),
-        "seed": SEED,
+        "rng": RNG,
+        "n_jobs": JOBS,
         **LAYERS,
     },
     "tl.compare_conditions": {
@@ -82,10 +86,10 @@ TABLE = {
         "batch": OPTIONAL_NAME,
         "n_pieces": ((2, 32), (1, 33, None, *NOT_WHOLE)),
     },
-    "tl.differential_kinetics": {"adata": ADATA, "groupby": NAME, "least_cells": COUNT},
-    "tl.rank_fate_genes": {"adata": ADATA, "lineage": OPTIONAL_NAME},
-    "tl.rank_genes": {"adata": ADATA, "by": OPTIONAL_NAME},
-    "tl.rank_genes_in_groups": {"adata": ADATA, "groupby": NAME},
+    "tl.differential_kinetics": {"adata": ADATA, "groupby": NAME, "least_cells": COUNT, **KEY},
+    "tl.rank_fate_genes": {"adata": ADATA, "lineage": OPTIONAL_NAME, **KEY},
+    "tl.rank_genes": {"adata": ADATA, "by": OPTIONAL_NAME, **KEY},
+    "tl.rank_genes_in_groups": {"adata": ADATA, "groupby": NAME, **KEY},
     "tl.recover_dynamics": {
         "adata": ADATA,
         "method": (
@@ -93,35 +97,40 @@ TABLE = {
             (vt.SoftEM, vt.TwoStageEM, "soft", "SoftEM", vt.Poisson(), vt.GeneClock(), 3, {}),
         ),
         "layers": ((None, (), ["velocity"], "velocity"), (3, [3], [None], [""])),
-        "seed": SEED,
+        "rng": RNG,
         "progress": FLAG,
+        "n_jobs": JOBS,
+        **COPY,
         **LAYERS,
     },
-    "tl.resample": {"adata": ADATA, "n_replicates": PAIR, "seed": SEED, "progress": FLAG},
+    "tl.resample": {"adata": ADATA, "n_replicates": PAIR, "rng": RNG, "progress": FLAG, "n_jobs": JOBS},
     "tl.to_experimental_time": {"adata": ADATA, "column": NAME, "unit": OPTIONAL_NAME},
     "tl.transition_matrix": {"adata": ADATA, "scale": POSITIVE, "self_transitions": FLAG},
-    "tl.velocity_embedding": {"adata": ADATA, "basis": NAME, "scale": POSITIVE},
+    "tl.velocity_embedding": {"adata": ADATA, "basis": NAME, "scale": POSITIVE, **COPY},
     "tl.velocity_graph": {
         "adata": ADATA,
         "recursive": OPTIONAL_FLAG,
         "posterior": FLAG,
         "n_draws": COUNT,
-        "seed": SEED,
+        "rng": RNG,
         "genes": NAME,
         "state": OPTIONAL_NAME,
         "square_root": FLAG,
         "spliced": OPTIONAL_NAME,
+        "n_jobs": JOBS,
+        **COPY,
     },
-    "pp.filter_cells": {"adata": ADATA, "min_counts": COUNT, **LAYERS},
+    "pp.filter_cells": {"adata": ADATA, "min_counts": COUNT, **COPY, **LAYERS},
     "pp.filter_genes": {
         "adata": ADATA,
         "min_cells": OPTIONAL_COUNT,
         "min_shared_counts": ((0, np.int64(3)), (-1, None, *NOT_WHOLE)),
         "n_top_genes": OPTIONAL_COUNT,
         "keep": (((), ["a"], "a", np.array(["a", "b"])), (None, [1], 3, [""], [None])),
+        **COPY,
         **LAYERS,
     },
-    "pp.moments": {"adata": ADATA, "n_neighbors": PAIR, "seed": SEED, **LAYERS},
+    "pp.moments": {"adata": ADATA, "n_neighbors": PAIR, "rng": RNG, **COPY, **LAYERS},
     "pl.along_time": PLOT
     | {
         "gene": GENES,
@@ -190,7 +199,7 @@ TABLE = {
     "simulation.simulate": {
         "n_cells": COUNT,
         "n_genes": COUNT,
-        "rng": ((np.random.default_rng(0),), (0, None, np.random.RandomState(0), np.random)),
+        "rng": RNG,
         "times": ((sim.UniformTimes(), sim.ClumpedTimes()), (None, sim.UniformTimes, "uniform", sim.GeneMix())),
         "genes": ((sim.GeneMix(),), (None, sim.GeneMix, 3)),
         "rates": ((sim.LogNormalRates(),), (None, sim.LogNormalRates, 3)),
@@ -210,6 +219,7 @@ TABLE = {
         "basis": OPTIONAL_NAME,
         "force": FLAG,
     },
+    "summary": {"adata": ADATA},
     "report.tables": {"adata": ADATA},
     "report.write_tables": {"adata": ADATA, "folder": PATH["path"], "force": FLAG},
 }
@@ -218,7 +228,7 @@ FUNCTIONS = {
     for room in (vt.tl, vt.pp, vt.pl, vt.metrics, vt.read, vt.simulation)
     for word in room.__all__
     if inspect.isfunction(getattr(room, word))
-} | {"report": vt.report, "report.tables": tables, "report.write_tables": write_tables}
+} | {"report": vt.report, "summary": vt.summary, "report.tables": tables, "report.write_tables": write_tables}
 
 
 def cases(side):

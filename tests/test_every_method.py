@@ -147,7 +147,8 @@ ROWS = {
     "report.report": (lambda adata, folder: vt.report(adata, folder / "fit.html"), FITTED, FIT),
     "report.tables": (lambda adata, _: PUBLIC["report.tables"](adata), FITTED, FIT),
     "report.write_tables": (lambda adata, folder: PUBLIC["report.write_tables"](adata, folder / "a"), FITTED, FIT),
-    "report.summary": (lambda adata, _: PUBLIC["report.summary"](adata, seconds=1.0), FITTED, FIT),
+    "report.run_in_text": (lambda adata, _: PUBLIC["report.run_in_text"](adata, seconds=1.0), FITTED, FIT),
+    "report.summary": (lambda adata, _: str(vt.summary(adata)), FITTED, FIT),
 }
 #: Calls that need more than the function does with its defaults.
 OPTIONS = {

@@ -51,5 +51,6 @@ def test_public_functions_document_every_parameter(function):
     for parameter in inspect.signature(function).parameters.values():
         assert parameter.name in text, parameter.name
         assert parameter.kind is not parameter.VAR_KEYWORD
+        assert parameter.name not in ("seed", "random_state", "random_seed"), "randomness is named rng everywhere"
         if parameter.default is not parameter.empty and function.__module__.startswith(("velotime.tl", "velotime.pp")):
             assert parameter.kind is parameter.KEYWORD_ONLY

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         TwoStageEM,
         UniformPrior,
     )
-    from velotime.report import report
+    from velotime.report import report, summary
 
 __version__ = "0.1.0"
 
@@ -81,10 +81,12 @@ __all__ = [
     "read",
     "report",
     "simulation",
+    "summary",
     "tl",
     "write",
 ]
 
+_ROOMS = {"summary": "report"}  # where names live that are not of inference
 _SUBPACKAGES = ("get", "metrics", "pl", "pp", "read", "simulation", "tl", "write")
 
 
@@ -94,7 +96,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in _SUBPACKAGES:
         return import_module(f"{__name__}.{name}")
-    value = getattr(import_module(f"{__name__}.inference"), name)
+    value = getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'inference')}"), name)
     globals()[name] = value
     return value
 

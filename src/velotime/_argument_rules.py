@@ -324,4 +324,41 @@ class Optional(Rule):
             raise NotAllowedError(str(refused) or self.rule.cure) from None
 
 
-SEED = Whole(0)
+@dataclass(frozen=True)
+class Randomness(Rule):
+    """Where random numbers come from: a seed or a generator."""
+
+    @property
+    def allowed(self) -> str:
+        """Both."""
+        return "a whole number, 0 or more, or a numpy.random.Generator"
+
+    def accept(self, value: Any) -> Any:
+        """A generator as it is."""
+        return value if isinstance(value, np.random.Generator) else Whole(0).accept(value)
+
+
+@dataclass(frozen=True)
+class Jobs(Rule):
+    """How many threads may run."""
+
+    @property
+    def allowed(self) -> str:
+        """Some, or all."""
+        return "a number of threads, 1 or more, or -1 for all cores"
+
+    def accept(self, value: Any) -> int:
+        """None of them cannot work."""
+        n = Whole(-1).accept(value)
+        if n == 0:
+            raise NotAllowedError
+        return n
+
+
+RNG = Randomness()
+N_JOBS = Optional(Jobs())
+
+
+def seed_of(rng: int | np.random.Generator) -> int:
+    """The seed itself, or one that a generator draws: results record it, as it gives them again."""
+    return int(rng.integers(2**63 - 1)) if isinstance(rng, np.random.Generator) else rng

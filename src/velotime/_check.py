@@ -18,7 +18,8 @@ from dataclasses import MISSING, fields
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from velotime._argument_rules import (
-    SEED,
+    N_JOBS,
+    RNG,
     Either,
     FilePath,
     Flag,
@@ -35,11 +36,13 @@ from velotime._argument_rules import (
     Text,
     Whole,
     label_text,
+    seed_of,
 )
 from velotime._status import InputError
 
 __all__ = [
-    "SEED",
+    "N_JOBS",
+    "RNG",
     "Either",
     "FilePath",
     "Flag",
@@ -59,6 +62,7 @@ __all__ = [
     "check",
     "checked",
     "label_text",
+    "seed_of",
 ]
 
 P = ParamSpec("P")

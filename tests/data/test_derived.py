@@ -48,7 +48,7 @@ def there(adata):
 def test_another_fit_removes_what_was_made_of_the_one_before(made):
     assert there(made) == MADE
     again = made.copy()
-    vt.tl.recover_dynamics(again, method=vt.SoftEM(**QUICK), seed=3, progress=False)
+    vt.tl.recover_dynamics(again, method=vt.SoftEM(**QUICK), rng=3, progress=False)
     assert not any(there(again).values())
     assert not again.uns["velotime_derived"]
     same = made.copy()

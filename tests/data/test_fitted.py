@@ -131,7 +131,7 @@ def test_more_cells_than_were_fitted_are_refused(fitted):
 def test_an_id_is_of_what_was_fitted():
     def fit(adata, **more):
         seed = more.pop("seed", 0)
-        vt.tl.recover_dynamics(adata, method=vt.SoftEM(**QUICK | more), seed=seed, layers=(), progress=False)
+        vt.tl.recover_dynamics(adata, method=vt.SoftEM(**QUICK | more), rng=seed, layers=(), progress=False)
         return Fitted.of(adata).id
 
     adata = simulated()
@@ -142,6 +142,10 @@ def test_an_id_is_of_what_was_fitted():
     changed.layers["spliced"].data[0] += 1
     others = [fit(adata.copy(), seed=1), fit(adata.copy(), n_times=25), fit(changed), fit(adata[::-1].copy())]
     assert len({one, *others}) == 5
+    by_generator = adata.copy()
+    id_of_it = fit(by_generator, seed=np.random.default_rng(7))
+    assert id_of_it not in {one, *others}
+    assert id_of_it == fit(adata.copy(), seed=by_generator.uns["recover_dynamics"]["seed"])
 
 
 def test_fingerprints_know_no_order_and_digests_do():

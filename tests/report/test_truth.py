@@ -11,7 +11,7 @@ import pytest
 
 import velotime as vt
 from velotime._numbers import nats, number, percent
-from velotime.report import summary
+from velotime.report import run_in_text
 from velotime.report._facts import collect
 from velotime.report._words import Roots
 
@@ -46,7 +46,7 @@ def told(request):
         warnings.simplefilter("always", vt.UnclearWarning)
         vt.tl.recover_dynamics(adata, method=method, progress=False)
     texts = [str(one.message) for one in caught if issubclass(one.category, vt.UnclearWarning)]
-    return adata, texts, summary(adata, seconds=99.0), collect(adata)
+    return adata, texts, run_in_text(adata, seconds=99.0), collect(adata)
 
 
 def rows_of(text):

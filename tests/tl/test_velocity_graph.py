@@ -145,7 +145,7 @@ def test_cells_of_uncertain_direction_diffuse(fitted):
     adata, drawn = fitted.copy(), fitted.copy()
     vt.tl.velocity_graph(adata)
     for graphed, seed in ((drawn, 0), (same := fitted.copy(), 0), (other := fitted.copy(), 1)):
-        vt.tl.velocity_graph(graphed, posterior=True, seed=seed)
+        vt.tl.velocity_graph(graphed, posterior=True, rng=seed)
     assert (drawn.obsp["velocity_graph"] != same.obsp["velocity_graph"]).nnz == 0
     assert (drawn.obsp["velocity_graph"] != other.obsp["velocity_graph"]).nnz > 0
     assert drawn.obsp["velocity_graph"].max() <= 1

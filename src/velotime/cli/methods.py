@@ -111,7 +111,7 @@ class OnMoments(Way):
         """Moments, which are then found by their names."""
         from velotime import pp
 
-        pp.moments(adata, seed=seed, **layers)
+        pp.moments(adata, rng=seed, **layers)
         return {}
 
 

@@ -50,6 +50,7 @@ from velotime.data.reading import Reading, read_observations
 from velotime.data.samples import merge_samples, name_apart
 from velotime.data.stored.derived import (
     current_fit,
+    keep_table,
     of_these_cells,
     read_derived,
     read_record,
@@ -59,7 +60,7 @@ from velotime.data.stored.derived import (
 from velotime.data.stored.identity import digest
 from velotime.data.stored.rates import QUALITY, rate_table
 from velotime.data.stored.records import Records
-from velotime.data.stored.rollback import leaves_as_it_was
+from velotime.data.stored.rollback import leaves_as_it_was, to_write_to
 from velotime.data.stored.soft_fit import require_soft_fit, restore_soft_fit, stored_method
 from velotime.data.writers import Slots, choose_layers, compute_slots, gene_columns, slots_of, write_fit
 
@@ -95,6 +96,7 @@ __all__ = [
     "gene_status",
     "has_arrows",
     "is_large",
+    "keep_table",
     "layer_sizes",
     "lazily",
     "leaves_as_it_was",
@@ -141,6 +143,7 @@ __all__ = [
     "stored_method",
     "tables_in_memory",
     "tally",
+    "to_write_to",
     "write_derived",
     "write_file",
     "write_fit",

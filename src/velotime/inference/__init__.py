@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from velotime.compute import ArrayBackend
 from velotime.inference.curves.protocol import Curve
-from velotime.inference.em import Progress, Trace, Watcher
+from velotime.inference.em import Progress, Stage, Trace, Watcher
 from velotime.inference.evidence.agreement import Agreement
 from velotime.inference.evidence.arrow import Arrow
 from velotime.inference.evidence.fit_verdict import FitVerdict
@@ -103,6 +103,7 @@ __all__ = [
     "SoftEM",
     "SoftFit",
     "SoftParameters",
+    "Stage",
     "States",
     "StoredCurves",
     "Terminals",

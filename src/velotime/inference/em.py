@@ -72,11 +72,18 @@ class Progress:
     temperature: float
 
 
-#: Called once per iteration.
-Watcher = Callable[[Progress], None]
+@dataclass(frozen=True)
+class Stage:
+    """What comes next, for a progress bar; iterations that follow belong to it."""
+
+    name: str
 
 
-def watch_nothing(progress: Progress) -> None:
+#: Called once per iteration, and where another part of the work begins.
+Watcher = Callable[[Progress | Stage], None]
+
+
+def watch_nothing(progress: Progress | Stage) -> None:
     """Show nothing."""
 
 

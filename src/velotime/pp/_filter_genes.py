@@ -11,7 +11,8 @@ import numpy as np
 from anndata import AnnData
 
 from velotime import _keys as keys
-from velotime._check import Names, Optional, Whole, checked
+from velotime._check import Flag, Names, Optional, Whole, checked
+from velotime._log import info
 from velotime._status import InputError, InputWarning
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.data import (
@@ -24,6 +25,7 @@ from velotime.data import (
     lazily,
     open_blocks,
     read_layer,
+    to_write_to,
 )
 from velotime.data.arguments import ADATA_IN_PLACE, LAYER
 
@@ -39,6 +41,7 @@ SHARE, LEAST_CELLS, MOST_CELLS = 0.015, 10, 100  # of the cells that must show a
         "keep": Names("names of genes"),
         "unspliced": LAYER,
         "spliced": LAYER,
+        "copy": Flag(),
     }
 )
 def filter_genes(
@@ -50,7 +53,8 @@ def filter_genes(
     keep: Iterable[str] = (),
     unspliced: str | None = None,
     spliced: str | None = None,
-) -> None:
+    copy: bool = False,
+) -> AnnData | None:
     """Keep genes that enough cells show in both layers; optionally the most variable of them.
 
     Parameters
@@ -71,10 +75,12 @@ def filter_genes(
         Genes that stay whatever their counts, such as markers known to be early or late (:class:`velotime.Markers`).
     unspliced, spliced
         Layer names; found by themselves by default.
+    copy
+        Write to a copy and return it, as scanpy does; ``adata`` then stays as it is.
 
     Returns
     -------
-    Nothing; subsets ``adata`` and writes
+    Nothing, or a copy; subsets ``adata`` and writes
 
     ``obs["initial_size_unspliced"]``, ``obs["initial_size_spliced"]``
         Each cell's total over all genes, before filtering. float.
@@ -132,11 +138,14 @@ def filter_genes(
     lazy = {name: lazily(adata.layers[name], name) for name in names}
     for doubt in seen.doubts:  # before anything is written, as warnings may be errors
         warnings.warn(doubt, InputWarning, stacklevel=3)
+    adata = to_write_to(adata, copy=copy)
     adata.layers.update({name: layer for name, layer in lazy.items() if layer is not adata.layers[name]})
     adata._inplace_subset_var(stay)
     for column, total in totals.items():
         adata.obs[column] = total
     adata.uns[keys.FILTER_GENES] = {"kept": int(stay.sum()), "left_out": went}
+    info(f"kept {adata.n_vars:,} genes; left out: " + (", ".join(f"{n:,} {why}" for why, n in went.items()) or "none"))
+    return adata if copy else None
 
 
 def _least_cells(n_cells: int) -> int:

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import numpy as np
 from anndata import AnnData
+from numpy.random import Generator
 from scipy import sparse
 
 from velotime import _keys as keys
-from velotime._check import SEED, Whole, checked
+from velotime._check import RNG, Flag, Whole, checked, seed_of
+from velotime._log import told
 from velotime._types import FloatArray
 from velotime.data import (
     find_layers,
     find_neighbors,
     read_layer,
     size_factors,
+    to_write_to,
 )
 from velotime.data.arguments import ADATA, LAYER
 
 
-@checked({"adata": ADATA, "n_neighbors": Whole(2), "unspliced": LAYER, "spliced": LAYER, "seed": SEED})
+@checked(
+    {
+        "adata": ADATA,
+        "n_neighbors": Whole(2),
+        "unspliced": LAYER,
+        "spliced": LAYER,
+        "rng": RNG,
+        "copy": Flag(),
+    }
+)
 def moments(
-    adata: AnnData, *, n_neighbors: int = 30, unspliced: str | None = None, spliced: str | None = None, seed: int = 0
-) -> None:
+    adata: AnnData,
+    *,
+    n_neighbors: int = 30,
+    unspliced: str | None = None,
+    spliced: str | None = None,
+    rng: int | Generator = 0,
+    copy: bool = False,
+) -> AnnData | None:
     """Average both layers over each cell and its neighbours, for the methods that read moments.
 
     Every cell's counts are first scaled to the median total of its layer. scVelo's first-order moments (Bergen et
@@ -37,12 +55,14 @@ def moments(
         log-normalised spliced counts. scVelo's 30.
     unspliced, spliced
         Layer names; found by themselves by default.
-    seed
-        Of the principal components.
+    rng
+        Of the principal components: a seed, or a ``numpy.random.Generator``, which is asked for one.
+    copy
+        Write to a copy and return it, as scanpy does; ``adata`` then stays as it is.
 
     Returns
     -------
-    Nothing; writes
+    Nothing, or a copy; writes
 
     ``layers["Mu"]``, ``layers["Ms"]``
         Means of unspliced and spliced over the neighbours, (cells, genes), float32.
@@ -66,7 +86,14 @@ def moments(
     >>> adata.layers["Ms"].shape
     (100, 30)
     """
-    names = find_layers(adata, unspliced, spliced)
+    adata = to_write_to(adata, copy=copy)
+    with told("computing means over neighbours") as done:
+        _write(adata, find_layers(adata, unspliced, spliced), n_neighbors, seed_of(rng))
+        done(f"added layers {keys.MU!r} and {keys.MS!r}")
+    return adata if copy else None
+
+
+def _write(adata: AnnData, names: tuple[str, str], n_neighbors: int, seed: int) -> None:
     layers = [read_layer(adata, name, counts=True) for name in names]
     neighbors = find_neighbors(adata, n_neighbors=n_neighbors, spliced=names[1], seed=seed)
     means = {}

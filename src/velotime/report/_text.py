@@ -103,7 +103,7 @@ def time_rows(adata: AnnData) -> list[Row]:
     return [("time and rates", unit_in_words(adata))] if keys.LATENT_TIME in adata.obs else []
 
 
-def summary(adata: AnnData, *, seconds: float) -> str:
+def run_in_text(adata: AnnData, *, seconds: float) -> str:
     """What a run did, as a table of text; ``seconds`` is what the whole run took."""
     record = Fitted.of(adata).record
     rows = [

@@ -10,7 +10,7 @@ from anndata import AnnData
 from numpy.random import Generator
 from scipy import sparse
 
-from velotime._check import Instance, Number, Optional, Whole, checked
+from velotime._check import RNG, Instance, Number, Optional, Whole, checked
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.kinetics import SwitchParameter, switch_means, switch_velocity
@@ -36,7 +36,7 @@ BLOCK = 512  # cells whose curves are evaluated at a time
     {
         "n_cells": Whole(1),
         "n_genes": Whole(1),
-        "rng": Instance(Generator, "a Generator", cure="E.g. rng=numpy.random.default_rng(0)."),
+        "rng": RNG,
         "times": Instance(Times, "UniformTimes(), ClumpedTimes(), GappedTimes() or ExponentialTimes()"),
         "genes": Instance(GeneMix, "a GeneMix(...)"),
         "rates": Instance(LogNormalRates, "LogNormalRates(...)"),
@@ -54,7 +54,7 @@ def simulate(
     n_cells: int = 2000,
     n_genes: int = 500,
     *,
-    rng: Generator,
+    rng: int | Generator = 0,
     times: Times = UniformTimes(),  # noqa: B008 - frozen
     genes: GeneMix = GeneMix(),  # noqa: B008
     rates: LogNormalRates = LogNormalRates(),  # noqa: B008
@@ -74,7 +74,7 @@ def simulate(
     n_cells, n_genes
         Size of the data.
     rng
-        The generator of all random numbers.
+        Of all random numbers: a seed, or a ``numpy.random.Generator``.
     times
         Distribution of the cells over the clock, [0, 1].
     genes
@@ -125,6 +125,7 @@ def simulate(
     """
     if branches is not None and cycle is not None:
         raise InputError("branches=... and cycle=...: a clock that goes round has no branches; leave one of them out.")
+    rng = np.random.default_rng(rng)  # a generator as it is
     classes, theta = _draw_genes(n_genes, genes, rates, cycle, rng)
     curves = (switch_means, switch_velocity) if cycle is None else (cycle_means, cycle_velocity)
     differences = None if samples is None else samples.draw(n_genes, rng)

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 from anndata import AnnData
+from numpy.random import Generator
 
 from velotime import _keys as keys
-from velotime._check import SEED, Instance, Optional, checked
+from velotime._check import N_JOBS, RNG, Instance, Optional, checked, seed_of
+from velotime._log import told
+from velotime.compute.jit import at_most_threads
 from velotime.data import Reading, find_layers, open_blocks, read_for, read_labels, read_observations, write_derived
 from velotime.data.arguments import ADATA, LAYER
 from velotime.inference import SoftEM
@@ -21,7 +24,8 @@ from velotime.tl._geometry import place_cells
         "method": Optional(Instance(SoftEM, "SoftEM(...)")),
         "unspliced": LAYER,
         "spliced": LAYER,
-        "seed": SEED,
+        "rng": RNG,
+        "n_jobs": N_JOBS,
     }
 )
 def compare_models(
@@ -30,7 +34,8 @@ def compare_models(
     method: SoftEM | None = None,
     unspliced: str | None = None,
     spliced: str | None = None,
-    seed: int = 0,
+    rng: int | Generator = 0,
+    n_jobs: int | None = None,
 ) -> str:
     """Compare a constant, discrete clusters and a trajectory of the same cells on held-out counts.
 
@@ -48,8 +53,10 @@ def compare_models(
         uses the number of an earlier fit, or 1.
     unspliced, spliced
         Layer names; found by themselves by default.
-    seed
-        The same seed gives the same result.
+    rng
+        A seed, or a ``numpy.random.Generator``, which is asked for one. The same seed gives the same result.
+    n_jobs
+        Threads at most, -1 for all cores; by default ``NUMBA_NUM_THREADS``, or all cores. The result is the same.
 
     Returns
     -------
@@ -69,12 +76,14 @@ def compare_models(
     """
     method = SoftEM() if method is None else method
     reading = _read(adata, method, unspliced, spliced)
-    placing, comparing = np.random.default_rng(seed).spawn(2)
+    placing, comparing = np.random.default_rng(seed_of(rng)).spawn(2)
     labels = read_labels(adata, method.columns, method.marker_genes, reading.layers)
     landmarks = method.landmarks(labels)
-    geometry = place_cells(reading.observations, placing, counts=method.noise.counts, include=landmarks)
     fitted = len(adata.uns[keys.LINEAGES]["names"]) if keys.LINEAGES in adata.uns else 1
-    result = method.compare(reading.observations, geometry, n_lineages=fitted, labels=labels, rng=comparing)
+    with at_most_threads(n_jobs), told("comparing a trajectory with clusters on held-out counts") as done:
+        geometry = place_cells(reading.observations, placing, counts=method.noise.counts, include=landmarks)
+        result = method.compare(reading.observations, geometry, n_lineages=fitted, labels=labels, rng=comparing)
+        done(result.verdict)
     record = {
         "verdict": result.verdict,
         "reason": result.reason,

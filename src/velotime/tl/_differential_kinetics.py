@@ -10,14 +10,16 @@ from scipy.stats import false_discovery_control
 from velotime._check import Whole, checked
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import read_labels, restore_soft_fit
-from velotime.data.arguments import ADATA, COLUMN
+from velotime.data import keep_table, read_labels, restore_soft_fit
+from velotime.data.arguments import ADATA, COLUMN, KEY_ADDED
 from velotime.inference import GroupTest, compare_groups, group_sums
 from velotime.kinetics import SwitchParameter
 
 
-@checked({"adata": ADATA, "groupby": COLUMN, "least_cells": Whole(1)})
-def differential_kinetics(adata: AnnData, groupby: str, *, least_cells: int = 20) -> pd.DataFrame:
+@checked({"adata": ADATA, "groupby": COLUMN, "least_cells": Whole(1), "key_added": KEY_ADDED})
+def differential_kinetics(
+    adata: AnnData, groupby: str, *, least_cells: int = 20, key_added: str | None = None
+) -> pd.DataFrame:
     """Test for each gene and group whether the group's cells need rates of their own, by likelihood ratio.
 
     Null hypothesis: all cells follow the gene's one curve. Alternative: the group's cells and all other cells have
@@ -44,6 +46,8 @@ def differential_kinetics(adata: AnnData, groupby: str, *, least_cells: int = 20
         The obs column of the groups. They should not be made from the genes tested.
     least_cells
         Groups of fewer cells, 20 by default, or with fewer cells beside them, are not tested.
+    key_added
+        Also keep the table in ``uns`` under this name, until another fit takes the place of this one.
 
     Returns
     -------
@@ -79,6 +83,7 @@ def differential_kinetics(adata: AnnData, groupby: str, *, least_cells: int = 20
     table["q_value"] = false_discovery_control(table["p_value"])
     out = table.sort_values(["p_value", "statistic"], ascending=[True, False], kind="stable", ignore_index=True)
     out.attrs["groups_left_out"] = {name: sizes[name] for name in sizes if name not in set(names[tested])}
+    keep_table(adata, key_added, out)
     return out
 
 

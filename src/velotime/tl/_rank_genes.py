@@ -9,13 +9,13 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._check import Optional, Text, checked
 from velotime._status import InputError
-from velotime.data import QUALITY, Fitted, rate_table, read_labels, restore_soft_fit
-from velotime.data.arguments import ADATA, COLUMN, VAR_COLUMN
+from velotime.data import QUALITY, Fitted, keep_table, rate_table, read_labels, restore_soft_fit
+from velotime.data.arguments import ADATA, COLUMN, KEY_ADDED, VAR_COLUMN
 from velotime.inference import group_gain, group_sums, lineage_gain
 
 
-@checked({"adata": ADATA, "by": Optional(VAR_COLUMN)})
-def rank_genes(adata: AnnData, *, by: str | None = None) -> pd.DataFrame:
+@checked({"adata": ADATA, "by": Optional(VAR_COLUMN), "key_added": KEY_ADDED})
+def rank_genes(adata: AnnData, *, by: str | None = None, key_added: str | None = None) -> pd.DataFrame:
     """Fitted genes with their rates and 90 % intervals, best first.
 
     Parameters
@@ -27,6 +27,8 @@ def rank_genes(adata: AnnData, *, by: str | None = None) -> pd.DataFrame:
         gene its curve says: the default where the method gives it, else "fit_likelihood". "fit_gain" by how much the
         gene says about time, in nats; "fit_arrow_evidence" by how strongly the gene prefers the reported direction of
         time, in nats; "fit_lineage_ratio" ranks fate genes.
+    key_added
+        Also keep the table in ``uns`` under this name, until another fit takes the place of this one.
 
     Returns
     -------
@@ -62,11 +64,12 @@ def rank_genes(adata: AnnData, *, by: str | None = None) -> pd.DataFrame:
     known = table[by].notna() & table["gamma"].notna()
     out = table[known].sort_values(by, ascending=False, kind="stable")
     out.attrs["n_genes_left_out"] = int((~known).sum())
+    keep_table(adata, key_added, out)
     return out
 
 
-@checked({"adata": ADATA, "groupby": COLUMN})
-def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
+@checked({"adata": ADATA, "groupby": COLUMN, "key_added": KEY_ADDED})
+def rank_genes_in_groups(adata: AnnData, groupby: str, *, key_added: str | None = None) -> pd.DataFrame:
     """Genes whose fitted curves matter most among the cells of each group.
 
     A gene is ranked by the log-likelihood of its curve over that of a constant, both summed over the group's cells
@@ -80,6 +83,8 @@ def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
         Fitted with :func:`velotime.tl.recover_dynamics`, with the counts it was fitted to.
     groupby
         The obs column of the groups.
+    key_added
+        Also keep the table in ``uns`` under this name, until another fit takes the place of this one.
 
     Returns
     -------
@@ -103,11 +108,13 @@ def rank_genes_in_groups(adata: AnnData, groupby: str) -> pd.DataFrame:
             index=rates.index,
         )
         tables.append(own.join(rates).sort_values("gain", ascending=False, kind="stable"))
-    return pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    keep_table(adata, key_added, table)
+    return table
 
 
-@checked({"adata": ADATA, "lineage": Optional(Text("the name of a lineage"))})
-def rank_fate_genes(adata: AnnData, *, lineage: str | None = None) -> pd.DataFrame:
+@checked({"adata": ADATA, "lineage": Optional(Text("the name of a lineage")), "key_added": KEY_ADDED})
+def rank_fate_genes(adata: AnnData, *, lineage: str | None = None, key_added: str | None = None) -> pd.DataFrame:
     """Genes that set each lineage apart from the others, lineage by lineage: candidates for drivers of its fate.
 
     A gene is ranked by the log-likelihood of its curve in the lineage over that of its curve in the others (their mean
@@ -121,6 +128,8 @@ def rank_fate_genes(adata: AnnData, *, lineage: str | None = None) -> pd.DataFra
         Fitted with :func:`velotime.tl.recover_dynamics`, with the counts it was fitted to.
     lineage
         Only this lineage; all of them by default.
+    key_added
+        Also keep the table in ``uns`` under this name, until another fit takes the place of this one.
 
     Returns
     -------
@@ -167,4 +176,6 @@ def rank_fate_genes(adata: AnnData, *, lineage: str | None = None) -> pd.DataFra
         best_first = np.argsort(-np.sign(fold[:, k]) * np.maximum(gain[:, k], 0.0), kind="stable")
         tables.append(own.iloc[best_first])
     table = pd.concat(tables, ignore_index=True)
-    return table if lineage is None else table[table["lineage"] == lineage].reset_index(drop=True)
+    table = table if lineage is None else table[table["lineage"] == lineage].reset_index(drop=True)
+    keep_table(adata, key_added, table)
+    return table

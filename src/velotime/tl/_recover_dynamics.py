@@ -11,8 +11,10 @@ import numpy as np
 from anndata import AnnData
 from numpy.random import Generator
 
-from velotime._check import SEED, Flag, Instance, Names, Optional, checked
+from velotime._check import N_JOBS, RNG, Flag, Instance, Names, Optional, checked, seed_of
+from velotime._log import told
 from velotime._status import InputWarning, UnclearWarning
+from velotime.compute.jit import at_most_threads
 from velotime.data import (
     Reading,
     Records,
@@ -21,6 +23,7 @@ from velotime.data import (
     read_for,
     read_labels,
     tables_in_memory,
+    to_write_to,
     write_fit,
 )
 from velotime.data.arguments import ADATA, LAYER
@@ -48,8 +51,10 @@ from velotime.tl._progress import ProgressBar
         "unspliced": LAYER,
         "spliced": LAYER,
         "layers": Optional(Names("names of layers to write")),
-        "seed": SEED,
+        "rng": RNG,
         "progress": Flag(),
+        "n_jobs": N_JOBS,
+        "copy": Flag(),
     }
 )
 def recover_dynamics(
@@ -59,9 +64,11 @@ def recover_dynamics(
     unspliced: str | None = None,
     spliced: str | None = None,
     layers: Sequence[str] | None = None,
-    seed: int = 0,
+    rng: int | Generator = 0,
     progress: bool = True,
-) -> None:
+    n_jobs: int | None = None,
+    copy: bool = False,
+) -> AnnData | None:
     """Infer rates of every gene and latent time of every cell.
 
     Each gene follows ``du/dt = alpha(t) - beta u``, ``ds/dt = beta u - gamma s`` with alpha constant between two
@@ -83,14 +90,18 @@ def recover_dynamics(
         Names of the dense layers to write, of those below; ``()`` for none. By default all of them if cells x genes are
         at most 200 million (0.8 GB per layer), else none: :mod:`velotime.get` gives any block of them at any time, from
         ``obsm["time_posterior"]``.
-    seed
-        The same seed gives the same result.
+    rng
+        A seed, or a ``numpy.random.Generator``, which is asked for one. The same seed gives the same result.
     progress
-        Show a progress bar.
+        Show a progress bar, unless ``scanpy.settings.verbosity`` is 0.
+    n_jobs
+        Threads at most, -1 for all cores; by default ``NUMBA_NUM_THREADS``, or all cores. The result is the same.
+    copy
+        Write to a copy and return it, as scanpy does; ``adata`` then stays as it is.
 
     Returns
     -------
-    Nothing; writes, with shapes (cells, genes) for layers,
+    Nothing, or a copy; writes, with shapes (cells, genes) for layers,
 
     ``layers["velocity"]``, ``layers["velocity_u"]``
         Posterior means of ds/dt and du/dt, counts at size factor 1 per relative time. float32.
@@ -231,17 +242,22 @@ def recover_dynamics(
     FitError
         If no fit came out.
     """
-    method = SoftEM() if method is None else method
+    adata = to_write_to(adata, copy=copy)
+    method, seed = SoftEM() if method is None else method, seed_of(rng)
     tables_in_memory(adata)
     layers = choose_layers(adata, method, layers)
     reading = read_for(adata, method, unspliced=unspliced, spliced=spliced)
     for doubt in reading.doubts:
         warnings.warn(doubt, InputWarning, stacklevel=3)
-    with ProgressBar(show=progress) as bar:
-        fit = _fit(method, adata, reading, np.random.default_rng(seed), bar)
-    computed = compute_slots(adata, reading, method, fit, seed=seed, layers=layers)
-    _warn(computed.records, fit)  # before anything is written: a warning may be an error
-    write_fit(adata, computed)
+    what = f"fitting {reading.observations.n_genes:,} genes in {adata.n_obs:,} cells by {type(method).__name__}"
+    with at_most_threads(n_jobs), told(what) as done:
+        with ProgressBar(show=progress) as bar:
+            fit = _fit(method, adata, reading, np.random.default_rng(seed), bar)
+        computed = compute_slots(adata, reading, method, fit, seed=seed, layers=layers)
+        _warn(computed.records, fit)  # before anything is written: a warning may be an error
+        write_fit(adata, computed)
+        done(f"{fit.status.value}, see velotime.summary(adata)")
+    return adata if copy else None
 
 
 @singledispatch

@@ -11,8 +11,10 @@ from numpy.random import Generator
 from scipy.stats import spearmanr
 
 from velotime import _keys as keys
-from velotime._check import SEED, Flag, Whole, checked
+from velotime._check import N_JOBS, RNG, Flag, Whole, checked, seed_of
+from velotime._log import told
 from velotime._types import FloatArray, IntArray
+from velotime.compute.jit import at_most_threads
 from velotime.data import Fitted, gene_columns, restore_soft_fit, stored_method, write_derived
 from velotime.data.arguments import ADATA
 from velotime.inference import LEAST_LABELLED, CellLabels, Observations, Restored, SoftEM, place_all, pooled_interval
@@ -30,8 +32,15 @@ class _Replicate:
     agrees: bool
 
 
-@checked({"adata": ADATA, "n_replicates": Whole(2), "seed": SEED, "progress": Flag()})
-def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress: bool = True) -> pd.DataFrame:
+@checked({"adata": ADATA, "n_replicates": Whole(2), "rng": RNG, "progress": Flag(), "n_jobs": N_JOBS})
+def resample(
+    adata: AnnData,
+    *,
+    n_replicates: int = 10,
+    rng: int | Generator = 0,
+    progress: bool = True,
+    n_jobs: int | None = None,
+) -> pd.DataFrame:
     """Fit random halves of the cells from starts of their own, and see how far times, rates and direction vary.
 
     The intervals of :func:`recover_dynamics` hold for the direction, lineages and optimum that were found. These do
@@ -47,10 +56,12 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
         Fitted with :func:`recover_dynamics` and ``SoftEM``. The method and its settings are those of the fit.
     n_replicates
         Number of halves, each about as much work as the fit. 10 tell a sd within a quarter.
-    seed
-        The same seed gives the same result.
+    rng
+        A seed, or a ``numpy.random.Generator``, which is asked for one. The same seed gives the same result.
     progress
-        Show a progress bar for each fit.
+        Show a progress bar for each fit, unless ``scanpy.settings.verbosity`` is 0.
+    n_jobs
+        Threads at most, -1 for all cores; by default ``NUMBA_NUM_THREADS``, or all cores. The result is the same.
 
     Returns
     -------
@@ -74,9 +85,10 @@ def resample(adata: AnnData, *, n_replicates: int = 10, seed: int = 0, progress:
     method, observations, labels = stored_method(adata)
     time = Fitted.of(adata).require_line("resampling").latent_time
     replicates, rows = [], []
-    for rng in np.random.default_rng(seed).spawn(n_replicates):
-        half = _draw_half(observations, labels, method, rng)
-        placed = _fit_half(method, observations, labels, half, rng, progress=progress)
+    for own in np.random.default_rng(seed_of(rng)).spawn(n_replicates):
+        half = _draw_half(observations, labels, method, own)
+        with at_most_threads(n_jobs), told(f"fitting half of the cells, {len(rows) + 1} of {n_replicates}"):
+            placed = _fit_half(method, observations, labels, half, own, progress=progress)
         replicates.append(_on_clock(placed, time))
         rows.append(
             {"agrees": replicates[-1].agrees, "correlation": abs(spearmanr(placed.latent_time, time).statistic)}

@@ -8,8 +8,10 @@ from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._check import Flag, Number, checked
+from velotime._log import info
 from velotime._status import InputError
-from velotime.data import arrows_made_of, embedding_points, read_derived, short_name, write_derived
+from velotime._types import FloatArray
+from velotime.data import arrows_made_of, embedding_points, read_derived, short_name, to_write_to, write_derived
 from velotime.data.arguments import ADATA, BASIS
 
 SCALE = 10.0  # how sharply transitions prefer the best direction; scVelo's
@@ -50,8 +52,10 @@ def transition_matrix(adata: AnnData, *, scale: float = SCALE, self_transitions:
     return sparse.csr_matrix(sparse.diags(1.0 / np.where(total > 0, total, 1.0)) @ weights + stay)
 
 
-@checked({"adata": ADATA, "basis": BASIS, "scale": Number(0, open_least=True)})
-def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SCALE) -> None:
+@checked({"adata": ADATA, "basis": BASIS, "scale": Number(0, open_least=True), "copy": Flag()})
+def velocity_embedding(
+    adata: AnnData, *, basis: str = "umap", scale: float = SCALE, copy: bool = False
+) -> AnnData | None:
     """Project velocity onto an embedding: the expected displacement under the transitions, less that of a random walk.
 
     Negative correlations push away as positive ones pull. (La Manno et al. 2018; Bergen et al. 2020.)
@@ -65,22 +69,33 @@ def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SC
         without coordinates (NaN) get no velocity; neighbours do without.
     scale
         As in :func:`transition_matrix`.
+    copy
+        Write to a copy and return it, as scanpy does; ``adata`` then stays as it is.
 
     Returns
     -------
-    Nothing; writes ``obsm["velocity_<basis>"]``, (cells, 2 or 3), float64, in the embedding's units up to a factor.
+    Nothing, or a copy; writes ``obsm["velocity_<basis>"]``, (cells, 2 or 3), float64, in the embedding's units up to a
+    factor.
 
     Raises
     ------
     InputError
         If there is no graph or no such basis.
     """
-    graphs = _graph(adata), sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH_NEG])
+    adata, name = to_write_to(adata, copy=copy), f"{keys.VELOCITY}_{short_name(basis)}"
     points = embedding_points(adata, basis)
+    out = _arrows(_graph(adata), sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH_NEG]), points, scale)
+    write_derived(adata, name, {"obsm": {name: out}}, made_of=arrows_made_of(adata, points))
+    info(f"added obsm[{name!r}]")
+    return adata if copy else None
+
+
+def _arrows(positive: sparse.csr_matrix, negative: sparse.csr_matrix, points: FloatArray, scale: float) -> FloatArray:
+    """Expected displacement of each cell less that of a random walk, ``(cells, columns of the embedding)``."""
     placed = np.isfinite(points).all(axis=1)
     # An edge to a cell without a place leads nowhere: without it, the other neighbours keep their weight.
     among = sparse.diags(placed.astype(np.float32))
-    positive, negative = (sparse.csr_matrix(among @ graph @ among) for graph in graphs)
+    positive, negative = (sparse.csr_matrix(among @ graph @ among) for graph in (positive, negative))
     positive.eliminate_zeros()
     negative.eliminate_zeros()
     weights = sparse.csr_matrix(positive)
@@ -89,7 +104,7 @@ def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SC
     push.data = -np.expm1(-scale * push.data)
     weights = sparse.csr_matrix(weights + push)
     total = np.asarray(abs(weights).sum(axis=1)).ravel()
-    row = np.repeat(np.arange(adata.n_obs), np.diff(weights.indptr))
+    row = np.repeat(np.arange(len(points)), np.diff(weights.indptr))
     step = points[weights.indices] - points[row]
     length = np.linalg.norm(step, axis=1)
     step /= np.where(length > 0, length, 1.0)[:, None]
@@ -97,13 +112,12 @@ def velocity_embedding(adata: AnnData, *, basis: str = "umap", scale: float = SC
     degree = np.maximum(np.diff(weights.indptr), 1)
     out = np.zeros_like(points)
     for k in range(points.shape[1]):
-        pulled = np.bincount(row, probability * step[:, k], minlength=adata.n_obs)
-        out[:, k] = pulled - np.bincount(row, step[:, k], minlength=adata.n_obs) / degree * (
-            np.bincount(row, probability, minlength=adata.n_obs)
+        pulled = np.bincount(row, probability * step[:, k], minlength=len(points))
+        out[:, k] = pulled - np.bincount(row, step[:, k], minlength=len(points)) / degree * (
+            np.bincount(row, probability, minlength=len(points))
         )
     out[~placed] = np.nan
-    name = f"{keys.VELOCITY}_{short_name(basis)}"
-    write_derived(adata, name, {"obsm": {name: out}}, made_of=arrows_made_of(adata, points))
+    return out
 
 
 def _graph(adata: AnnData) -> sparse.csr_matrix:

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from anndata import AnnData
+from numpy.random import Generator
 from scipy import sparse
 
 from velotime import _keys as keys
-from velotime._check import SEED, Flag, Optional, Whole, checked
+from velotime._check import N_JOBS, RNG, Flag, Optional, Whole, checked, seed_of
+from velotime._log import told
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import Edges, as_array, edge_cosines, mean_edge_cosines
+from velotime.compute.jit import at_most_threads
 from velotime.data import (
     Fitted,
     Neighbors,
@@ -21,6 +24,7 @@ from velotime.data import (
     neighborhood_means,
     read_velocity,
     require_velocity,
+    to_write_to,
     write_derived,
 )
 from velotime.data.arguments import ADATA, LAYER, VAR_COLUMN
@@ -37,11 +41,13 @@ CONFIDENCE_QUANTILE = 98  # percentile of the best correlations that a cell need
         "recursive": Optional(Flag()),
         "posterior": Flag(),
         "n_draws": Whole(1),
-        "seed": SEED,
+        "rng": RNG,
         "genes": VAR_COLUMN,
         "state": LAYER,
         "square_root": Flag(),
         "spliced": LAYER,
+        "n_jobs": N_JOBS,
+        "copy": Flag(),
     }
 )
 def velocity_graph(
@@ -50,12 +56,14 @@ def velocity_graph(
     recursive: bool | None = None,
     posterior: bool = False,
     n_draws: int = 20,
-    seed: int = 0,
+    rng: int | Generator = 0,
     genes: str = keys.VELOCITY_GENES,
     state: str | None = None,
     square_root: bool = False,
     spliced: str | None = None,
-) -> None:
+    n_jobs: int | None = None,
+    copy: bool = False,
+) -> AnnData | None:
     """Correlate each cell's velocity with the displacements to its neighbours.
 
     ``pi_ij = corr(v_i, x_j - x_i)`` over genes, with v the velocity and x where cells are: spliced counts at size
@@ -78,8 +86,9 @@ def velocity_graph(
         that the draws give, each by the velocity of the curves at the state drawn.
     n_draws
         Draws per cell; they are stratified, so 20 suffice.
-    seed
-        Of the draws; the same seed gives the same graph.
+    rng
+        Of the draws: a seed, or a ``numpy.random.Generator``, which is asked for one. The same seed gives the same
+        graph.
     genes
         A boolean var column: genes to use. Genes with NaN velocities are left out in any case.
     state
@@ -89,10 +98,14 @@ def velocity_graph(
         does so in its stochastic mode.
     spliced
         Name of the spliced layer; that of the fit by default.
+    n_jobs
+        Threads at most, -1 for all cores; by default ``NUMBA_NUM_THREADS``, or all cores. The result is the same.
+    copy
+        Write to a copy and return it, as scanpy does; ``adata`` then stays as it is.
 
     Returns
     -------
-    Nothing; writes
+    Nothing, or a copy; writes
 
     ``obsp["velocity_graph"]``, ``obsp["velocity_graph_neg"]``
         Positive and negative correlations, CSR (cells, cells), float32; also in ``uns``, where scVelo and scanpy's PAGA
@@ -110,33 +123,35 @@ def velocity_graph(
     InputError
         If nothing is fitted, the column or the layer does not exist, or no gene has a velocity; ``adata`` is as it was.
     """
-    vectors = _vectors(adata, genes)
-    neighbors = find_neighbors(adata, spliced=spliced)
-    recursive = adata.n_obs <= MOST_RECURSIVE if recursive is None else recursive
-    edges = _edges(neighbors.distances, recursive=recursive)
-    there = _state(adata, neighbors, state, vectors.genes, spliced)
-    between = Edges(edges.indptr, edges.indices)
-    if posterior:
-        table, draws = _drawn(adata, vectors.genes, n_draws, seed)
-        signed = mean_edge_cosines(there, table, draws, between, scale=SCALE, root=square_root)
-    else:
-        cosines = edge_cosines(there, vectors.velocity, between, root=square_root)
-        signed = (cosines, cosines)
-    positive, negative = (
-        _keep(edges, values, keep) for values, keep in zip(signed, (np.greater, np.less), strict=True)
-    )
-    _write(adata, neighbors, vectors, positive, negative, recursive=recursive)
+    adata = to_write_to(adata, copy=copy)
+    with at_most_threads(n_jobs), told("computing the velocity graph") as done:
+        vectors = _vectors(adata, genes)
+        neighbors = find_neighbors(adata, spliced=spliced)
+        recursive = adata.n_obs <= MOST_RECURSIVE if recursive is None else recursive
+        edges = _edges(neighbors.distances, recursive=recursive)
+        there = _state(adata, neighbors, state, vectors.genes, spliced)
+        between = Edges(edges.indptr, edges.indices)
+        if posterior:
+            table, draws = _drawn(adata, vectors.genes, n_draws, rng)
+            signed = mean_edge_cosines(there, table, draws, between, scale=SCALE, root=square_root)
+        else:
+            cosines = edge_cosines(there, vectors.velocity, between, root=square_root)
+            signed = (cosines, cosines)
+        graphs = tuple(_keep(edges, values, keep) for values, keep in zip(signed, (np.greater, np.less), strict=True))
+        _write(adata, neighbors, vectors, (graphs[0], graphs[1]), recursive=recursive)
+        done(f"added obsp[{keys.VELOCITY_GRAPH!r}]")
+    return adata if copy else None
 
 
 def _write(
     adata: AnnData,
     neighbors: Neighbors,
     vectors: _Vectors,
-    positive: sparse.csr_matrix,
-    negative: sparse.csr_matrix,
+    graphs: tuple[sparse.csr_matrix, sparse.csr_matrix],
     *,
     recursive: bool,
 ) -> None:
+    positive, negative = graphs
     confidence = positive.max(axis=1).toarray().ravel()
     neighbors.write(adata)
     write_derived(
@@ -195,13 +210,15 @@ def _state(adata: AnnData, neighbors: Neighbors, layer: str | None, genes: IntAr
     return np.asarray(as_array(values, np.float32))
 
 
-def _drawn(adata: AnnData, genes: IntArray, n_draws: int, seed: int) -> tuple[FloatArray, IntArray]:
+def _drawn(adata: AnnData, genes: IntArray, n_draws: int, rng: int | Generator) -> tuple[FloatArray, IntArray]:
     """Velocities of the states ``(states, genes)`` and the states drawn for each cell ``(cells, draws)``."""
     if n_draws < 1:
         raise InputError(f"velocity_graph(n_draws={n_draws}): must be 1 or more; the default is 20.")
     fitted = Fitted.of(adata).require("posterior")
     table = fitted.states.velocities(fitted.theta(genes))[1].T
-    return np.ascontiguousarray(table, dtype=np.float32), fitted.draw_states(n_draws, np.random.default_rng(seed))
+    return np.ascontiguousarray(table, dtype=np.float32), fitted.draw_states(
+        n_draws, np.random.default_rng(seed_of(rng))
+    )
 
 
 def _edges(distances: sparse.csr_matrix, *, recursive: bool) -> sparse.csr_matrix:

@@ -56,7 +56,7 @@ def compare(
             choose_genes(adata, {}, layers)
         console.stage(f"Comparing models of {adata.n_obs:,} cells and {adata.n_vars:,} genes on held-out counts")
         with warnings_told():
-            tl.compare_models(adata, method=WAYS["soft"].method(asked, adata.obs), seed=seed, **layers)
+            tl.compare_models(adata, method=WAYS["soft"].method(asked, adata.obs), rng=seed, **layers)
         found = adata.uns["model_comparison"]
         table = found["table"]
         click.echo(table.to_string(index=False, float_format="{:.3f}".format))

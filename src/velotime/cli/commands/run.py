@@ -205,9 +205,9 @@ def run(
 
 def tell(adata: AnnData, console: Console) -> None:
     """The table of text."""
-    from velotime.report import summary
+    from velotime.report import run_in_text
 
-    click.echo(in_options(summary(adata, seconds=console.seconds)))
+    click.echo(in_options(run_in_text(adata, seconds=console.seconds)))
 
 
 def _check_limits(asked: Asked, min_cells: int | None, n_top_genes: int | None) -> None:
@@ -268,7 +268,7 @@ def fit(
     first = "short fits from several starts, then " if isinstance(method, SoftEM) else ""
     console.stage(f"Fitting {adata.n_obs:,} cells and {adata.n_vars:,} genes: {first}the fit of all cells")
     with warnings_told():
-        tl.recover_dynamics(adata, method=method, seed=seed, layers=dense, progress=console.progress, **layers)
+        tl.recover_dynamics(adata, method=method, rng=seed, layers=dense, progress=console.progress, **layers)
 
 
 def _to_unit(adata: AnnData, method: Any) -> None:
@@ -297,7 +297,7 @@ def _compare(
         console.stage("No comparison with clusters: it needs held-out counts, and --noise gaussian reads values")
         return
     console.stage("Comparing with clusters and a constant on held-out counts")
-    tl.compare_models(adata, method=method, seed=seed, **layers)
+    tl.compare_models(adata, method=method, rng=seed, **layers)
 
 
 def project(adata: AnnData, basis: str | None, seed: int, console: Console) -> None:
@@ -308,7 +308,7 @@ def project(adata: AnnData, basis: str | None, seed: int, console: Console) -> N
         console.stage("No velocity graph: this method gives no velocities")
         return
     console.stage("Velocity graph")
-    tl.velocity_graph(adata, seed=seed)
+    tl.velocity_graph(adata, rng=seed)
     name = basis or next(iter(data.list_embeddings(adata)), None)
     if name is None:
         console.stage("No embedding is there: computing UMAP")

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from velotime import _keys as keys
+from velotime._status import InputError
 from velotime.data.stored.identity import fingerprints
 
 NO_FIT = ""
@@ -93,6 +95,25 @@ def remove_derived(adata: AnnData, name: str) -> None:
         if slot in values:
             del values[slot]
     adata.uns[keys.DERIVED] = {key: value for key, value in adata.uns[keys.DERIVED].items() if key != name}
+
+
+def keep_table(adata: AnnData, key: str | None, table: pd.DataFrame) -> None:
+    """Keep a table in ``uns``, where a name is given.
+
+    Raises
+    ------
+    InputError
+        If something else has this name.
+    """
+    if key is None:
+        return
+    if key in adata.uns and _entry(adata, key) is None:
+        raise InputError(
+            f"key_added={key!r}: uns[{key!r}] is there already and is no table of this kind; choose another."
+        )
+    kept = table.copy()
+    kept.index = kept.index.astype(str)  # as an .h5ad has it
+    write_derived(adata, key, {"uns": {key: kept}})
 
 
 def remove_stale(adata: AnnData, fit: str) -> None:

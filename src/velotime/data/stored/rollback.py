@@ -1,4 +1,4 @@
-"""Objects that stay as they were when a call fails."""
+"""Objects that stay as they were: when a call fails, or when a copy is asked for."""
 
 from __future__ import annotations
 
@@ -8,9 +8,28 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from anndata import AnnData
 
+from velotime._status import InputError
+
 BOXES = ("layers", "obsm", "varm", "obsp", "varp", "uns")
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def to_write_to(adata: AnnData, *, copy: bool) -> AnnData:
+    """The object itself, or a copy of it.
+
+    Raises
+    ------
+    InputError
+        If a copy is asked for of an object that lies in a file.
+    """
+    if not copy:
+        return adata
+    if adata.isbacked:
+        raise InputError(
+            f"copy=True, but adata lies in a file, {adata.filename}: call adata = adata.to_memory() first."
+        )
+    return adata.copy()
 
 
 def leaves_as_it_was(

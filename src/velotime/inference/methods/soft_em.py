@@ -13,7 +13,7 @@ from velotime._check import Either, Instance, Number, OneOf, Optional, Rule, Set
 from velotime._status import InputError
 from velotime._types import IntArray
 from velotime.compute import ArrayBackend
-from velotime.inference.em import Schedule, Watcher, watch_nothing
+from velotime.inference.em import Schedule, Stage, Watcher, watch_nothing
 from velotime.inference.evidence.agreement import agreement
 from velotime.inference.heldout.comparison import Comparison, compare_kinds
 from velotime.inference.heldout.lineages import begins_in_the_middle
@@ -211,17 +211,21 @@ class SoftEM(Settings):
             Called once an iteration.
         """
         began = time.perf_counter()
+        watch(Stage("starts"))
         labels = CellLabels.plain(observations.n_cells) if labels is None else labels
         start = self.begin(observations, geometry, rng=rng, labels=labels)
         (checking,) = rng.spawn(1)
         seconds_starts = time.perf_counter() - began
+        watch(Stage("fit"))
         run = main_run(start.problem, start.first, self._schedule, watch)
         if not isinstance(start.problem, SampledProblem):  # several samples have no background that they share
             run = self.background.settle(start.problem, run, self._schedule, watch)
         if start.everyone is not start.problem.cells:
             start = start.of_everyone  # what was read of some cells is let go
+            watch(Stage("all cells"))
             run = full_passes(start.problem, run, self._schedule, watch)
         problem, n_lineages = start.problem, start.problem.states.layout.n_lineages
+        watch(Stage("intervals and checks"))
         run, origin = self._from_zero(problem, run, labels)
         doubt = doubts(problem, run.parameters, run.statistics)
         cells = cell_table(problem, run.parameters, doubt)

@@ -1,0 +1,79 @@
+"""The progress bar: stages by name, and a remaining time that holds."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+from tqdm.std import tqdm
+
+import velotime as vt
+from velotime.inference import Progress, Stage
+from velotime.tl import _progress
+from velotime.tl._progress import ProgressBar
+
+
+@pytest.fixture
+def bar(monkeypatch):
+    """A bar that writes text, with a clock that only the test moves."""
+    said, now = io.StringIO(), [0.0]
+    monkeypatch.setattr(_progress, "tqdm", lambda **more: tqdm(file=said, ncols=200, mininterval=0, **more))
+    with ProgressBar(show=True) as shown:
+        shown._over.set()  # no ticking
+        shown._bar._time = lambda: now[0]
+        shown._bar.start_t = 0.0
+        yield shown, said, now
+
+
+def shown(said):
+    return re.split(r"[\r\n]+", said.getvalue().strip())[-1].strip()
+
+
+def seconds(text, after):
+    minutes, rest = re.search(after + r" (\d+):(\d+)", text).groups()
+    return 60 * int(minutes) + int(rest)
+
+
+def test_the_remaining_time_is_that_of_the_run_alone(bar):
+    """Starts of 100 s are no part of it, nor is the run before."""
+    show, said, now = bar
+    show(Stage("starts"))
+    now[0] += 100
+    show(Stage("fit"))
+    for n_iterations, each in ((50, 4.0), (40, 10.0)):
+        for iteration in range(1, n_iterations // 2 + 1):
+            now[0] += each
+            show(Progress(iteration, n_iterations, -500.0, 1.0))
+        assert f"fit: {n_iterations // 2}/{n_iterations}" in shown(said)
+        assert seconds(shown(said), "at most") == pytest.approx(each * n_iterations / 2, abs=1.01)
+
+
+def test_what_cannot_be_known_is_not_promised(bar):
+    show, said, now = bar
+    show(Stage("fit"))
+    show(Progress(1, 40, -500.0, 1.0))
+    show(Stage("intervals and checks"))
+    now[0] += 61
+    show._bar.refresh()
+    assert shown(said) == "intervals and checks: 01:01 so far"
+
+
+def test_a_fit_names_its_stages():
+    """In the order in which they come, and each run's iterations within one of them."""
+    seen = []
+    adata = vt.simulation.simulate(150, 24, rng=0, mean_unspliced=1.0, mean_spliced=3.0)
+    method = vt.SoftEM(n_times=16, annealing=2, max_iterations=2, start_times=8, n_lineages=1, max_cells=100)
+    from velotime.data import read_labels, read_observations
+    from velotime.tl._geometry import place_cells
+
+    reading = read_observations(adata)
+    rng = np.random.default_rng(0)
+    geometry = place_cells(reading.observations, rng)
+    labels = read_labels(adata, (), (), reading.layers)
+    method.fit(reading.observations, geometry, labels=labels, rng=rng, watch=seen.append)
+    named = [one.name for one in seen if isinstance(one, Stage)]
+    assert named == ["starts", "fit", "all cells", "intervals and checks"]
+    assert isinstance(seen[-1], Stage)
+    assert isinstance(seen[2], Progress)
