@@ -19,6 +19,7 @@ from _page import save
 
 import velotime as vt
 from velotime.data import Fitted, read_block
+from velotime.inference import error_under
 from velotime.pl._curves import WIDTH, gene_curves, piece_means
 
 N_GENES = 10
@@ -39,7 +40,8 @@ def held(fitted: Fitted, gene: int) -> list[tuple[float, float]]:
             sd = np.sqrt(np.interp(at[known], curve.times, curve.covariance[:, layer, layer]))
             away = np.abs(mean[known, 0] - middle)
             inside += int((away <= WIDTH * sd).sum())
-            near += int((away <= WIDTH * np.hypot(sd, error[known, 0])).sum())
+            own_error = error_under(mean[known], middle[:, None], error[known])[:, 0]
+            near += int((away <= WIDTH * np.hypot(sd, own_error)).sum())
             n += int(known.sum())
         out.append((inside / n, near / n))
     return out

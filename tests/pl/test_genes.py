@@ -58,7 +58,7 @@ def test_phase_portrait_draws_the_curve_and_its_switches(drawn):
     inside = [t for t in drawn.var[["true_t_on", "true_t_off"]].iloc[g] if 0 < t < 1]
     at_u, at_s = switch_means(theta, np.array(inside))
     np.testing.assert_allclose(ax.collections[1].get_offsets(), np.c_[at_s[0], at_u[0]])
-    assert {"fit", "switch", "90 % of the posterior"} <= legend_labels(ax)
+    assert {"fit", "switch", "90 % band, misfit included"} <= legend_labels(ax)
 
 
 def test_phase_portrait_colors_labels_by_the_palette(drawn):

@@ -31,6 +31,7 @@ from velotime.inference.results.expectations import AtTimes, OverStates, columns
 from velotime.inference.results.genes import GeneTable
 from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums, lineage_gain
 from velotime.inference.results.intervals import pooled_interval
+from velotime.inference.results.misfit import error_under, height_of, relative_misfit
 from velotime.inference.results.restored_fit import Restored
 from velotime.inference.results.samples.conditions import WHAT as CONDITION_PARAMETERS
 from velotime.inference.results.samples.conditions import (
@@ -117,8 +118,10 @@ __all__ = [
     "composition_of_samples",
     "curve_covariance",
     "draw_states",
+    "error_under",
     "group_gain",
     "group_sums",
+    "height_of",
     "label_texts",
     "lineage_gain",
     "moderated_effects",
@@ -126,6 +129,7 @@ __all__ = [
     "place_all",
     "pooled_interval",
     "rates_of_samples",
+    "relative_misfit",
     "restore",
     "rivals_table",
     "without_offsets",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted
-from velotime.inference import Layout, States, curve_covariance
+from velotime.inference import Layout, States, curve_covariance, height_of, relative_misfit
 from velotime.kinetics import SwitchParameter, spliced, unspliced
 from velotime.pl._canvas.axes import TIME_LABEL
 from velotime.pl._canvas.colors import palette_of
@@ -42,7 +42,8 @@ class Curve:
         Unspliced and spliced counts at size factor 1 as they are observed, with the background if the fit has one,
         ``(2, times)``.
     covariance
-        Of the two, ``(times, 2, 2)``; None where the fit left no scatter to compute it from.
+        Of the two, ``(times, 2, 2)``; None where the fit left no scatter to compute it from. Of :func:`gene_curves` it
+        includes by how much cells' means lie beside the curve, see :func:`with_misfit`.
     switches
         Times of the switches within the clock, 0 to 2 of them.
     at_switches
@@ -61,8 +62,44 @@ class Curve:
 def gene_curves(fitted: Fitted, g: int) -> list[Curve]:
     """The curves of a fitted gene, one per lineage or its own; none if it was not fitted."""
     if "curves" in fitted.capabilities:
-        return next(iter(curves_of(fitted, np.array([g]))))
+        curves = next(iter(curves_of(fitted, np.array([g]))))
+        return [with_misfit(curve, *_pieces(fitted, g, curve.lineage)) for curve in curves]
     return _own_curve(fitted, g) if keys.FIT_STEADY_U in fitted.adata.var else []
+
+
+def _pieces(fitted: Fitted, g: int, lineage: str) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Times, means and errors of pieces of the clock in both layers, ``(2, pieces)`` each."""
+    own = fitted.lineage == lineage
+    time = fitted.latent_time[own]
+    layers = zip(fitted.values([g]), fitted.sizes, strict=True)
+    pieces = [piece_means(time, (values * size[:, None])[own], size[own]) for values, size in layers]
+    at, mean, error = (np.stack([one[k].reshape(PIECES) for one in pieces]) for k in range(3))
+    return at, mean, error
+
+
+def with_misfit(curve: Curve, at: FloatArray, mean: FloatArray, error: FloatArray) -> Curve:
+    """A curve whose covariance includes that cells' means lie beside it by more than chance.
+
+    Where a gene has many counts, its curve is known far better than it is right. With d the share of its height by
+    which it is off in a layer (:func:`velotime.inference.relative_misfit`), ``d^2 height^2`` is added to the variance.
+
+    Parameters
+    ----------
+    curve
+        With the covariance of a curve that is true.
+    at, mean, error
+        Mean times, mean values and their standard errors in pieces of the clock, ``(2, pieces)`` by layer, as
+        :func:`piece_means` gives them.
+    """
+    if curve.covariance is None:
+        return curve
+    covariance = curve.covariance.copy()
+    for k in range(2):
+        middle = np.interp(at[k], curve.times, curve.means[k])
+        variance = np.interp(at[k], curve.times, curve.covariance[:, k, k])
+        columns = (x[:, None] for x in (mean[k], np.nan_to_num(middle), error[k], np.nan_to_num(variance)))
+        covariance[:, k, k] += (relative_misfit(*columns)[0] * height_of(curve.means[k])) ** 2
+    return replace(curve, covariance=covariance)
 
 
 def gene_times(fitted: Fitted, g: int) -> tuple[FloatArray, str]:

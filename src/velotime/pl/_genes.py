@@ -78,8 +78,8 @@ def phase_portrait(
         An obs column: numbers get a colour bar, labels the palette in ``uns["<color>_colors"]``. By default latent
         time, or the component where the method gives no time.
     band
-        Draw where the curve lies with a posterior probability of 90 % at each time, across its direction: the errors
-        of all rates, switches and levels together, given the clock.
+        Draw a band of 90 % at each time, across the curve's direction: the posterior errors of all rates, switches
+        and levels together, given the clock, and how far cells' means lie beside the curve beyond chance.
     ncols
         Panels in a row.
     ax
@@ -154,7 +154,7 @@ def _draw_switches(ax: Axes, x: FloatArray, y: FloatArray, curve: Curve) -> None
 
 
 def _draw_band(ax: Axes, curve: Curve, covariance: FloatArray) -> None:
-    """A strip as wide as 90 % of the posterior across the curve, one quadrilateral per piece of time."""
+    """A strip as wide as the band across the curve, one quadrilateral per piece of time."""
     points = curve.means[::-1].T  # (times, (s, u))
     span = np.maximum(np.ptp(points, axis=0), 1e-12)
     along = np.gradient(points / span, axis=0)
@@ -182,7 +182,7 @@ def _name_curves(ax: Axes, curves: list[Curve], *, band: bool, means: bool) -> N
     if any(len(curve.switches) for curve in curves):
         lines.append(Line2D([], [], marker="D", ls="", color="black", mec="white", ms=6, label="switch"))
     if band and any(curve.covariance is not None for curve in curves):
-        lines.append(Patch(facecolor="black", alpha=0.25, lw=0, label="90 % of the posterior"))
+        lines.append(Patch(facecolor="black", alpha=0.25, lw=0, label="90 % band, misfit included"))
     if means:
         lines.append(Line2D([], [], marker="o", ls="", color="white", mec="black", ms=4, label="mean count"))
     labels = [str(line.get_label()) for line in lines]
@@ -203,8 +203,9 @@ def along_time(
     """Values and fit of genes along time: unspliced above, spliced below, a curve per lineage.
 
     Dots are cells, at size factor 1; rings are means with standard errors over pieces of the clock (each lineage's
-    cells by themselves), which the fitted curve should meet; bands are where the curve lies with a posterior
-    probability of 90 %. Time is latent time, or a gene's own where each gene has a clock of its own.
+    cells by themselves), which the fitted curve should meet; bands of 90 % are the posterior of the curve, widened by
+    how far it misses these means beyond their errors. Time is latent time, or a gene's own where each gene has a
+    clock of its own.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted, rate_table, read_block
-from velotime.pl._curves import PIECES, WIDTH, Curve, curves_of, lineage_colors, piece_means
+from velotime.pl._curves import PIECES, WIDTH, Curve, curves_of, lineage_colors, piece_means, with_misfit
 from velotime.report._pack import deflate, planes, round_bits, script_json, to_whole
 
 POINTS = 101  # of a curve; its switches are added, so that corners stay sharp
@@ -214,8 +214,9 @@ class Explorer:
         for k, curves in zip(range(len(self.order)), all_curves, strict=False):
             means, errors = self.mean[..., k], self.error[..., k]
             lines = [part for curve, mean in zip(curves, means, strict=True) for part in (_line(curve), mean.ravel())]
+            whole = [with_misfit(*one) for one in zip(curves, self.at, means, errors, strict=True)]
             widths = [
-                part for curve, error in zip(curves, errors, strict=True) for part in (_band(curve), error.ravel())
+                part for curve, error in zip(whole, errors, strict=True) for part in (_band(curve), error.ravel())
             ]
             counts = [np.asarray(layer[:, [k]].toarray()).ravel()[self.drawn] for layer in (self.u, self.s)]
             yield pack_gene(np.concatenate([*lines, []]), np.concatenate([*widths, []]), counts)

@@ -106,7 +106,7 @@ function drawAlong(name, layer, gene, content, cells, coloring, top) {
   fillSwitches(name, content, (point) => point.time, (point) => point.values[layer]);
   setRange(`${name}_x`, -0.02, 1.02);
   setRange(`${name}_y`, -0.04 * top - JITTER, top + JITTER);
-  describe(name, `${name} counts of ${gene.name} along latent time, with the fitted curve and its 90 % band`);
+  describe(name, `${name} counts of ${gene.name} along latent time, with the fitted curve and its 90 % band, misfit included`);
 }
 
 function fillBands(name, layer, content) {
@@ -162,7 +162,7 @@ function drawCurveLegend() {
   const named = page.lineages.length > 1 ? page.lineages : [{ name: "", color: page.lineages[0].color }];
   document.getElementById("curve-legend").replaceChildren(listOf([
     ...named.map(({ name, color }) => [line(color), name ? `lineage ${name}` : "fitted curve"]),
-    [diamond, "switch"], [band, "90 % of the posterior"], [ring, "mean of cells, with its standard error"],
+    [diamond, "switch"], [band, "90 % band, misfit included"], [ring, "mean of cells, with its standard error"],
   ]));
 }
 
