@@ -71,7 +71,7 @@ def height_of(mean: FloatArray) -> FloatArray:
 
 def _per_mean(found: FloatArray, error: FloatArray) -> FloatArray:
     """Squared standard error over mean, the median over each gene's pieces that have counts, ``(genes,)``."""
-    ratio = np.full(found.shape, np.nan)
-    np.divide(error**2, found, out=ratio, where=np.nan_to_num(found) > 0)
-    middle = np.ma.median(np.ma.masked_invalid(ratio), axis=0)
-    return np.asarray(np.ma.filled(middle, 0.0), dtype=float)
+    counted = np.nan_to_num(found) > 0
+    ratio = np.where(counted.any(axis=0), np.nan, np.zeros(found.shape))
+    np.divide(error**2, found, out=ratio, where=counted)
+    return np.asarray(np.nanmedian(ratio, axis=0))
