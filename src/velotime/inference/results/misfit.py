@@ -66,7 +66,7 @@ def error_under(found: FloatArray, expected: FloatArray, error: FloatArray) -> F
 
 def height_of(mean: FloatArray) -> FloatArray:
     """A curve's height as misfit is measured by it, ``(times, genes)``: at least a hundredth of its maximum."""
-    return np.maximum(mean, LEAST_HEIGHT * mean.max(axis=0, initial=0.0))
+    return np.asarray(np.maximum(mean, LEAST_HEIGHT * mean.max(axis=0, initial=0.0)))
 
 
 def _per_mean(found: FloatArray, error: FloatArray) -> FloatArray:
