@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import sparse
 import velotime as vt
 from velotime.inference import FitVerdict
 from velotime.inference.evidence.coherence import Coherence
+from velotime.inference.evidence.steps import Steps, best_stretches
 
 
 def verdict(**changed):
@@ -22,6 +24,10 @@ def verdict(**changed):
         "poor_genes": 0.0,
     }
     return FitVerdict(**(good | changed))
+
+
+def steps(found, expected=0.4, error=0.05):
+    return Steps(np.array([3, 4]), np.array(found), np.full(2, expected), np.full(2, error))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +45,10 @@ def verdict(**changed):
         ({"left_out": 1}, "fits in part", "1 more branches than lineages", True),
         ({"ring": 0.31}, "does not fit", "to be fitted as a cycle", True),
         ({"ring": 0.29}, "fits", "", False),
+        ({"steps": steps([-0.1, -0.2])}, "fits in part", "within some 4 stretches of the clock", True),
+        ({"steps": steps([0.4, 0.3])}, "fits", "", False),
+        ({"steps": steps([-0.1, -0.2], error=0.2)}, "fits", "", False),
+        ({"steps": steps([-0.1, -0.2], expected=0.01)}, "fits", "", False),
         ({"gain": 0.1}, "fits in part", "gain only 0.10 nats per cell", True),
         ({"poor_genes": 0.3}, "fits in part", "30% of the genes", False),
         ({"poor_genes": float("nan")}, "fits", "", False),
@@ -78,6 +88,34 @@ def test_unspliced_counts_shuffled_among_like_cells_are_noticed(fitted):
     assert found["coherence_found"] / found["coherence_expected"] < 0.6
     assert found["verdict"] != "fits"
     assert adata.uns["time_arrow"]["verdict"] == "unclear"
+
+
+def test_unspliced_counts_shuffled_finely_are_noticed(fitted):
+    """In four stretches of the clock: their order is right, and like cells are told apart across borders."""
+    quick = {"n_times": 16, "annealing": 2, "max_iterations": 1, "n_lineages": 1}
+    adata = shuffled(fitted, n_groups=4)
+    with pytest.warns(vt.UnclearWarning, match="unspliced counts stand still within some 4 stretches"):
+        vt.tl.recover_dynamics(adata, method=vt.SoftEM(**quick), progress=False)
+    found, true = adata.uns["fit_verdict"], fitted.uns["fit_verdict"]
+    assert true["steps"] == 0
+    assert true["steps_found"] > 0.8 * true["steps_expected"]
+    assert found["steps"] == 4
+    assert found["steps_found"] < 0
+    assert found["verdict"] == "fits in part"
+    assert adata.uns["time_arrow"]["verdict"] == "unclear"
+
+
+def test_stretches_are_the_best_of_all():
+    rng = np.random.default_rng(0)
+    value, size = rng.gamma(1.0, 1.0, (3, 9)), rng.uniform(0.5, 2.0, 9)
+
+    def worth(starts):
+        parts = np.split(np.arange(9), starts[1:])
+        return sum((value[:, part].sum(axis=1) ** 2).sum() / size[part].sum() for part in parts)
+
+    best = max(((0, *cuts) for cuts in itertools.combinations(range(1, 9), 3)), key=worth)
+    assert best_stretches(value, size, 4).tolist() == list(best)
+    assert best_stretches(value, size, 1).tolist() == [0]
 
 
 @pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")

@@ -217,9 +217,11 @@ def recover_dynamics(
         Spearman correlation of times from two disjoint halves of the genes (``agreement``), Cohen's kappa of late
         cells' lineages from these (``lineage_agreement``), what unspliced counts say of the time that spliced ones
         give, in the data and in counts drawn from the fit (``coherence_found``, ``coherence_expected``, nats per
-        cell), ``gain_per_cell`` over constant means, the share of ``poor_genes``, which vary along the clock as no
-        curve of the model does, and by how much cells lie farther apart than on a line or tree (``ring``, as a share of
-        the longest way along them: above 0.3 they go round, or their paths part and meet again).
+        cell), in how many ``steps`` unspliced counts go along the clock (0: as the curves say) and by how much curves
+        beat steps in the data and in such draws, nats per cell, where they do least well (``steps_found``,
+        ``steps_expected``), ``gain_per_cell`` over constant means, the share of ``poor_genes``, which vary along the
+        clock as no curve of the model does, and by how much cells lie farther apart than on a line or tree (``ring``,
+        as a share of the longest way along them: above 0.3 they go round, or their paths part and meet again).
     ``uns["knowledge"]``
         ``table``: a row for each piece of what was known of the cells, with the ``n_cells`` that it is about, how many
         ``nats`` speak for it (or, negative, against it) given the counts and all other pieces, Spearman ``correlation``

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from velotime.inference.evidence.coherence import Coherence
+from velotime.inference.evidence.steps import Steps
 
 AGREE, DISAGREE = 0.7, 0.5  # Spearman correlation of times from disjoint halves of the genes: fits, does not
 COHERENT, INCOHERENT = 0.6, 0.3  # share of what the fit expects unspliced counts to say: likewise
@@ -40,6 +41,8 @@ class FitVerdict:
         Branches of the cells, beyond doubt, for which the lineages that were asked for have no place.
     ring
         How far the cells are from a line or a tree, as a share of the longest way along them.
+    steps
+        Whether unspliced counts go along the clock or in steps; None where values are means over neighbours.
     """
 
     agreement: float
@@ -49,6 +52,7 @@ class FitVerdict:
     poor_genes: float
     left_out: int = 0
     ring: float = 0.0
+    steps: Steps | None = None
 
     @property
     def word(self) -> str:
@@ -82,6 +86,8 @@ class FitVerdict:
             yield self._disagreement
         if self._incoherent(COHERENT):
             yield self._incoherence
+        if self.steps is not None and self.steps.hold:
+            yield self._standing_still(self.steps.hold)
         if self.coherence is not None and self.coherence.expected < TELLING:
             yield "unspliced counts are too few to say anything of time that spliced ones do not"
         if self.left_out:
@@ -119,10 +125,17 @@ class FitVerdict:
             "model expects"
         )
 
+    def _standing_still(self, number: int) -> str:
+        return (
+            f"unspliced counts stand still within some {number} stretches of the clock while spliced ones go on: what "
+            "order there is comes from the stretches, and velocities of single cells mean nothing"
+        )
+
     @property
     def numbers(self) -> dict[str, float]:
         """What it rests on."""
         c = Coherence(np.nan, np.nan) if self.coherence is None else self.coherence
+        found, expected = (np.nan, np.nan) if self.steps is None else self.steps.of_worst
         return {
             "agreement": self.agreement,
             "lineage_agreement": self.lineage_agreement,
@@ -131,4 +144,7 @@ class FitVerdict:
             "gain_per_cell": self.gain,
             "poor_genes": self.poor_genes,
             "ring": self.ring,
+            "steps": 0 if self.steps is None else self.steps.hold,
+            "steps_found": found,
+            "steps_expected": expected,
         }

@@ -15,6 +15,7 @@ from velotime.inference.evidence.arrow import Arrow, gene_evidence
 from velotime.inference.evidence.coherence import coherence
 from velotime.inference.evidence.fit_verdict import LEAST_EXPLAINED, FitVerdict
 from velotime.inference.evidence.gains import gene_gains
+from velotime.inference.evidence.steps import steps_of
 from velotime.inference.model.mstep import restart
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.samples.cells import cells_of
@@ -97,11 +98,12 @@ def verdict_on_fit(problem: SoftProblem, candidate: Candidate, rng: Generator) -
     gains = gene_gains(problem, run.parameters, run.statistics)
     telling = gains.gain > TELLS_OF_TIME
     poor = gains.deviance_explained[telling] < LEAST_EXPLAINED
-    halves = candidate.halves
+    halves, alone = candidate.halves, problem.cells.n_averaged == 1
     return FitVerdict(
         agreement=float("nan") if halves is None else halves.agreement,
         lineage_agreement=float("nan") if halves is None else halves.lineage_agreement,
-        coherence=coherence(problem, run.parameters, rng) if problem.cells.n_averaged == 1 else None,
+        coherence=coherence(problem, run.parameters, rng) if alone else None,
+        steps=steps_of(problem, run.parameters, rng) if alone else None,
         gain=float(gains.gain.sum()) / problem.cells.n_cells,
         poor_genes=float(np.mean(poor)) if telling.any() else float("nan"),
     )
