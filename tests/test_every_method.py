@@ -55,6 +55,7 @@ SAMPLES = r"(samples are the replicates|nothing is fitted yet): call velotime\.t
 MOMENTS = r"Call velotime\.pp\.moments\(adata\)"
 GRAPH = r"no velocity graph of the fit that is here: call velotime\.tl\.velocity_graph\(adata\) first"
 ARROWS = r"no velocity on basis 'umap': call velotime\.tl\.velocity_embedding\(adata, basis='umap'\)"
+ROUND = r"goes round, and that of this fit does not|nothing is fitted yet: call"
 EDGES = [("early", "one"), ("early", "other")]
 
 
@@ -106,6 +107,8 @@ ROWS = {
     "pl.velocity_arrows": (plot("velocity_arrows"), TIMED, FIT),
     "pl.velocity_grid": (plot("velocity_grid"), TIMED, FIT),
     "pl.velocity_stream": (plot("velocity_stream"), TIMED, FIT),
+    "metrics.circular_correlation": (lambda adata, _: vt.metrics.circular_correlation(adata, "true_time"), (), ROUND),
+    "metrics.circular_error": (lambda adata, _: vt.metrics.circular_error(adata, "true_time"), (), ROUND),
     "metrics.cross_boundary_correctness": (
         lambda adata, _: vt.metrics.cross_boundary_correctness(adata, EDGES, column="stage"),
         TIMED,

@@ -258,6 +258,21 @@ class Fitted:
             )
         return self
 
+    def require_circle(self, what: str) -> Fitted:
+        """The fit itself, if its clock goes round.
+
+        Raises
+        ------
+        InputError
+            If it begins and ends: ``what`` is then not defined.
+        """
+        if not self.goes_round:
+            raise InputError(
+                f"{what} needs a clock that goes round, and that of this fit does not: if the cells cycle, "
+                "call velotime.tl.recover_dynamics(adata, method=vt.SoftEM(clock=vt.Cycle()))."
+            )
+        return self
+
     @property
     def uncertainty(self) -> pd.DataFrame:
         """Standard deviations, quantiles and entropy of the cells' times: columns ``sd``, ``clock_sd``, ``q05``, ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from velotime.compute import ArrayBackend
+from velotime.inference.curves.circle import fisher_lee
 from velotime.inference.curves.protocol import Curve
 from velotime.inference.em import Progress, Stage, Trace, Watcher
 from velotime.inference.evidence.agreement import Agreement
@@ -119,6 +120,7 @@ __all__ = [
     "curve_covariance",
     "draw_states",
     "error_under",
+    "fisher_lee",
     "group_gain",
     "group_sums",
     "height_of",

@@ -37,7 +37,7 @@ def compare_models(
     rng: int | Generator = 0,
     n_jobs: int | None = None,
 ) -> str:
-    """Compare a constant, discrete clusters and a trajectory of the same cells on held-out counts.
+    """Compare a constant, discrete clusters, a trajectory and a cycle of the same cells on held-out counts.
 
     Every count is thinned binomially: 70 % train, 30 % test. For Poisson counts the two parts are independent given the
     means; for the negative binomial each is negative binomial with the same dispersion but they share the cell's
@@ -60,9 +60,10 @@ def compare_models(
 
     Returns
     -------
-    The verdict: "trajectory", "clusters" or "nothing". A richer model must win by two standard errors and by 0.05
-    nats per cell. Where clusters reach the trajectory only with more parameters than it has, it is called a trajectory
-    if cells lie between the clusters. Writes
+    The verdict: "trajectory", "cycle", "clusters" or "nothing". A richer model must win by two standard errors and by
+    0.05 nats per cell; it is a cycle where a clock that begins and ends does no better. Where clusters reach the
+    trajectory only with more parameters than it has, it is called a trajectory if cells lie between the clusters.
+    Writes
 
     ``uns["model_comparison"]``
         ``verdict``, ``reason`` in a sentence, and ``table``: each model's held-out log-likelihood per cell, its

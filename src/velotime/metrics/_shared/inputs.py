@@ -153,7 +153,9 @@ def read_time(adata: AnnData, column: str) -> FloatArray:
     """A numeric obs column."""
     if column not in adata.obs:
         if column == keys.LATENT_TIME:
-            Fitted.of(adata).require("time")
+            Fitted.of(adata).require("time").require_line("an order of times")
+        if column == keys.CYCLE_PHASE:
+            Fitted.of(adata).require_circle("a phase")
         raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}.")
     if not is_numeric_dtype(adata.obs[column]) or is_bool_dtype(adata.obs[column]):
         raise InputError(f"column {column!r} of adata.obs holds {adata.obs[column].dtype}, not numbers.")
