@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import anndata as ad
@@ -37,6 +38,21 @@ def shared_data():
     if not SHARED.is_dir():
         pytest.skip(f"needs the project's data files in {SHARED.name}/ beside the checkout's folder")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def cycle_fit():
+    """200 cycling cells with labels of their thirds, 30 genes, fitted as a cycle; tests must not change it."""
+    rng = np.random.default_rng(1)
+    cycle = vt.simulation.Cycling()
+    adata = vt.simulation.simulate(200, 30, rng=rng, cycle=cycle, mean_unspliced=1.0, mean_spliced=3.0)
+    quick = {"n_times": 32, "start_times": 16, "annealing": 6, "max_iterations": 6, "start_genes": 30}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", vt.UnclearWarning)  # of few cells
+        vt.tl.recover_dynamics(adata, method=vt.SoftEM(clock=vt.Cycle(), **quick), progress=False)
+    third = np.array(["G1", "S", "G2M"])[(3 * adata.obs["cycle_phase"]).astype(int)]
+    adata.obs["stage"] = pd.Categorical(third, ["G1", "S", "G2M"])
+    return adata
 
 
 def drawn_object(*, n_lineages: int = 1):

@@ -139,6 +139,14 @@ TABLE = {
         "ax": ((None, (AXES, AXES), [AXES, AXES]), (AXES, (AXES,), 3, (AXES, None), "ax")),
     },
     "pl.arrow_evidence": PLOT,
+    "pl.cycle": PLOT
+    | {
+        "genes": ((None, ["a"], "a", pd.Index(["a", "b"])), (3, [3], [None], [""])),
+        "n_genes": COUNT,
+        "color": OPTIONAL_NAME,
+        "layer": OPTIONAL_NAME,
+        "cmap": ON_CELLS["cmap"],
+    },
     "pl.em_trace": PLOT,
     "pl.time_prior": PLOT,
     "pl.embedding": ON_CELLS,
@@ -172,6 +180,8 @@ TABLE = {
     "pl.velocity_arrows": ON_CELLS | {"max_arrows": COUNT},
     "pl.velocity_grid": ON_CELLS | {"n_grid": PAIR, "smooth": POSITIVE, "min_density": SHARE},
     "pl.velocity_stream": ON_CELLS | {"density": POSITIVE, "smooth": POSITIVE, "min_density": SHARE},
+    "metrics.circular_correlation": {"adata": ADATA, "known": NAME, "time": NAME, "period": POSITIVE},
+    "metrics.circular_error": {"adata": ADATA, "known": NAME, "time": NAME, "period": POSITIVE},
     "metrics.cross_boundary_correctness": {"adata": ADATA, "edges": EDGES, "column": NAME, "basis": BASIS},
     "metrics.in_cluster_coherence": {"adata": ADATA, "column": NAME, "genes": NAME},
     "metrics.k_hop_correctness": {"adata": ADATA, "edges": EDGES, "column": NAME, "basis": BASIS, "n_hops": COUNT},

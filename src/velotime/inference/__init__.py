@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from velotime.compute import ArrayBackend
 from velotime.inference.curves.circle import fisher_lee
-from velotime.inference.curves.protocol import Curve
+from velotime.inference.curves.protocol import Clock, Curve
 from velotime.inference.em import Progress, Stage, Trace, Watcher
 from velotime.inference.evidence.agreement import Agreement
 from velotime.inference.evidence.arrow import Arrow
@@ -62,6 +62,7 @@ __all__ = [
     "AtTimes",
     "BlockedObservations",
     "CellLabels",
+    "Clock",
     "Curve",
     "Cycle",
     "Effects",

@@ -64,9 +64,7 @@ class CircularCorrelation:
 
 
 @checked({"adata": ADATA, "known": COLUMN, "time": COLUMN, "period": PERIOD})
-def circular_error(
-    adata: AnnData, known: str, *, time: str = keys.CYCLE_PHASE, period: float = 1.0
-) -> CircularError:
+def circular_error(adata: AnnData, known: str, *, time: str = keys.CYCLE_PHASE, period: float = 1.0) -> CircularError:
     """Median distance of phases from known ones on the circle, apart from a rotation.
 
     With ``d_i = phase_i - known_i`` in turns, brought to [-1/2, 1/2), ``error = median |d_i - rotation|``; the rotation

@@ -8,6 +8,7 @@ from velotime.compute import jit as _jit  # noqa: F401
 # isort: split
 
 from velotime.pl._cells import embedding, time_against
+from velotime.pl._cycle import cycle
 from velotime.pl._fit import arrow_evidence, em_trace, time_prior
 from velotime.pl._genes import along_time, phase_portrait
 from velotime.pl._heatmap import heatmap, heatmap_genes
@@ -17,6 +18,7 @@ from velotime.pl._velocity import velocity_arrows, velocity_grid, velocity_strea
 __all__ = [
     "along_time",
     "arrow_evidence",
+    "cycle",
     "em_trace",
     "embedding",
     "heatmap",

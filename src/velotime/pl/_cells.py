@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from velotime import _keys as keys
 from velotime._check import checked
 from velotime._status import InputError
+from velotime._types import FloatArray
 from velotime.data import Fitted
 from velotime.data.arguments import COLUMN
 from velotime.pl._canvas.arguments import PLOT
 from velotime.pl._canvas.axes import (
-    TIME_LABEL,
     find_basis,
     finish,
     is_numeric,
@@ -26,6 +26,7 @@ from velotime.pl._canvas.axes import (
     open_axes,
     require_column,
     tidy,
+    time_label,
 )
 from velotime.pl._canvas.colors import point_size
 from velotime.pl._canvas.look import ON_CELLS, Look
@@ -137,19 +138,28 @@ def time_against(
     InputError
         If nothing is fitted, the method gives no time, or there is no such column.
     """
-    time = Fitted.of(adata).latent_time
+    fitted = Fitted.of(adata)
+    time = fitted.latent_time
     require_column(adata, column)
     if not is_numeric(adata, column):
         numeric = [name for name in adata.obs.columns if is_numeric(adata, name)]
         raise InputError(f"column {column!r} of adata.obs holds labels, but numbers are wanted; numeric: {numeric}.")
     x = np.asarray(adata.obs[column], dtype=float)
-    around = Fitted.of(adata).uncertainty
+    around = fitted.uncertainty
     ax = open_axes(ax)
     if {"q05", "q95"} <= set(around):
-        ax.vlines(x, around["q05"], around["q95"], color="0.8", lw=0.6, rasterized=True)
+        for at, low, high in _stretches(x, around["q05"].to_numpy(), around["q95"].to_numpy()):
+            ax.vlines(at, low, high, color="0.8", lw=0.6, rasterized=True)
     size = point_size(len(x)) / 2
     ax.scatter(x, time, s=size, color="tab:blue", linewidths=0, zorder=3, rasterized=True)
-    ax.set(xlabel=name_column(column), ylabel=TIME_LABEL, ylim=(-0.02, 1.02))
+    ax.set(xlabel=name_column(column), ylabel=time_label(fitted), ylim=(-0.02, 1.02))
     note_left_out(ax, ~np.isfinite(x), f"without {name_column(column)} left out")
     tidy([ax])
     return finish(ax, show=show, save=save, name="time_against")
+
+
+def _stretches(x: FloatArray, low: FloatArray, high: FloatArray) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+    """Intervals as they are drawn: one that passes 0 on a clock that goes round, in two parts."""
+    past = high < low
+    zero, one = np.zeros(past.sum()), np.ones(past.sum())
+    return [(x[~past], low[~past], high[~past]), (x[past], low[past], one), (x[past], zero, high[past])]

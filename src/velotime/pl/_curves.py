@@ -15,7 +15,7 @@ from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted
 from velotime.inference import Layout, States, curve_covariance, height_of, relative_misfit
 from velotime.kinetics import SwitchParameter, spliced, unspliced
-from velotime.pl._canvas.axes import TIME_LABEL
+from velotime.pl._canvas.axes import time_label
 from velotime.pl._canvas.colors import palette_of
 
 OWN_TIME_LABEL = "time on the gene's own clock (relative)"
@@ -111,7 +111,7 @@ def gene_times(fitted: Fitted, g: int) -> tuple[FloatArray, str]:
         If a gene's own times are not there.
     """
     if "curves" in fitted.capabilities:
-        return fitted.latent_time, TIME_LABEL
+        return fitted.latent_time, time_label(fitted)
     if keys.FIT_T not in fitted.adata.layers:
         raise InputError(
             f"layer {keys.FIT_T!r} not found in adata.layers: genes with clocks of their own keep their times there. "

@@ -16,7 +16,7 @@ from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import Fitted
 from velotime.pl._canvas.arguments import PLOT
-from velotime.pl._canvas.axes import TIME_LABEL, finish, open_axes, tidy
+from velotime.pl._canvas.axes import finish, open_axes, tidy, time_label
 from velotime.pl._canvas.colors import default_palette, labels_of, palette_of
 from velotime.pl._curves import lineage_colors
 
@@ -48,20 +48,22 @@ def time_prior(
     InputError
         If nothing is fitted, or the fit has no time prior.
     """
-    prior = Fitted.of(adata).require("prior").time_prior
+    fitted = Fitted.of(adata).require("prior")
+    prior = fitted.time_prior
     times = np.asarray(prior["times"], dtype=float)
     weights = np.atleast_2d(np.asarray(prior["weights"], dtype=float))
     # Each time stands for as much of the clock as any other, the first and the last too: weights that are the same are
     # a density of 1 throughout.
-    width = np.gradient(times) * (len(times) - 1) / len(times)
-    density = weights.reshape(len(weights), -1, len(times)) / width
+    density = weights.reshape(len(weights), -1, len(times)) * len(times)
     density /= weights.sum(axis=1)[:, None, None]
+    if fitted.goes_round:
+        times, density = np.append(times, 1.0), np.concatenate([density, density[..., :1]], axis=-1)
     ax = open_axes(ax, size=(4.4, 3.0))
     if len(weights) == 1:
         _stack_lineages(ax, adata, times, density[0])
     else:
         _draw_groups(ax, adata, times, density.sum(axis=1))
-    ax.set(xlabel=TIME_LABEL, ylabel="density of cells", xlim=(0, 1))
+    ax.set(xlabel=time_label(fitted), ylabel="density of cells", xlim=(0, 1))
     ax.set_ylim(bottom=0)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="upper right", fontsize=7, frameon=False)

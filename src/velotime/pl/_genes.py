@@ -110,7 +110,7 @@ def phase_portrait(
 
 
 def _own_color(fitted: Fitted) -> str:
-    return keys.LATENT_TIME if "time" in fitted.capabilities else keys.MIXTURE_COMPONENT
+    return fitted.time_slot if "time" in fitted.capabilities else keys.MIXTURE_COMPONENT
 
 
 def _draw_portrait(ax: Axes, fitted: Fitted, g: int, color: str, *, band: bool) -> None:

@@ -21,7 +21,7 @@ from velotime.data import Fitted, layer_sizes, read_block
 from velotime.data.arguments import ADATA, COLUMN, LAYER
 from velotime.data.layers.names import layer_names
 from velotime.pl._canvas.arguments import PLOT, ColorMap
-from velotime.pl._canvas.axes import TIME_LABEL, find_gene, finish, open_axes, require_groups
+from velotime.pl._canvas.axes import find_gene, finish, open_axes, require_groups, time_label
 from velotime.pl._canvas.colors import MISSING, color_map, labels_of, palette_of
 
 LINEAGE = Optional(Text("the name of a lineage"))
@@ -58,7 +58,8 @@ def heatmap(
     """Counts of genes along latent time, genes in the order of their peaks, as :func:`heatmap_genes` has it.
 
     Counts, not the fitted curve: ``sum_i w_i x_i / sum_i w_i l_i`` with x counts, l size factors and w a Gaussian
-    kernel of latent time; every gene scaled to run from 0 to 1. Grey where there are no cells.
+    kernel of latent time; every gene scaled to run from 0 to 1. Grey where there are no cells. Of a clock that goes
+    round, phases stand for latent time, and the right end runs on into the left one.
 
     Parameters
     ----------
@@ -88,15 +89,11 @@ def heatmap(
     fitted = Fitted.of(adata).require("time")
     if color is not None:
         require_groups(adata, color)
-    index = (
-        _choose(adata, n_genes) if genes is None else np.array([find_gene(adata, gene) for gene in genes], dtype=int)
-    )
-    if len(index) == 0:
-        raise InputError("heatmap: no genes to show; give genes=[...] or n_genes of 1 or more.")
-    values = _profiles(fitted, index, _layer(fitted, layer))
+    index = index_of_genes(adata, genes, n_genes, "heatmap")
+    values = profiles_of(fitted, index, layer_of(fitted, layer))
     order = np.argsort(np.nanargmax(values, axis=1), kind="stable")
     if lineage is not None:
-        values = _profiles(fitted, index, _layer(fitted, layer), _weights(fitted, lineage))
+        values = profiles_of(fitted, index, layer_of(fitted, layer), _weights(fitted, lineage))
     names = adata.var_names[index[order]]
     ax = open_axes(ax, size=(5.2, float(np.clip(1.2 + 0.115 * len(index), 2.4, 9.0))))
     image = ax.imshow(
@@ -109,7 +106,7 @@ def heatmap(
         extent=(0, 1, len(index) - 0.5, -0.5),
     )
     _name_genes(ax, list(names))
-    ax.set_xlabel(TIME_LABEL)
+    ax.set_xlabel(time_label(fitted))
     bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.03, 0.4)))
     bar.set_label("scaled count", fontsize=8)
     bar.ax.tick_params(labelsize=7)
@@ -163,17 +160,29 @@ def heatmap_genes(
         As :func:`heatmap`.
     """
     fitted = Fitted.of(adata).require("time")
-    index = (
-        _choose(adata, n_genes) if genes is None else np.array([find_gene(adata, gene) for gene in genes], dtype=int)
-    )
-    if len(index) == 0:
-        raise InputError("heatmap_genes: no genes; give genes=[...] or n_genes of 1 or more.")
+    index = index_of_genes(adata, genes, n_genes, "heatmap_genes")
     peak = (
-        np.nanargmax(_profiles(fitted, index, _layer(fitted, layer), _weights(fitted, lineage)), axis=1) + 0.5
+        np.nanargmax(profiles_of(fitted, index, layer_of(fitted, layer), _weights(fitted, lineage)), axis=1) + 0.5
     ) / COLUMNS
     order = np.argsort(peak, kind="stable")
     group = np.arange(len(order)) * min(n_groups, len(order)) // len(order)
     return pd.DataFrame({"peak": peak[order], "group": group}, index=adata.var_names[index[order]])
+
+
+def index_of_genes(adata: AnnData, genes: Sequence[str] | None, n_genes: int, owner: str) -> IntArray:
+    """Indices of the genes that were named, or of the best ones.
+
+    Raises
+    ------
+    InputError
+        If there is no such gene, or none at all.
+    """
+    index = (
+        _choose(adata, n_genes) if genes is None else np.array([find_gene(adata, gene) for gene in genes], dtype=int)
+    )
+    if len(index) == 0:
+        raise InputError(f"{owner}: no genes to show; give genes=[...] or n_genes of 1 or more.")
+    return index
 
 
 def _choose(adata: AnnData, n_genes: int) -> IntArray:
@@ -183,7 +192,7 @@ def _choose(adata: AnnData, n_genes: int) -> IntArray:
     return np.asarray(adata.var_names.get_indexer(gain.sort_values(ascending=False).index[: max(n_genes, 0)]))
 
 
-def _layer(fitted: Fitted, layer: str | None) -> str:
+def layer_of(fitted: Fitted, layer: str | None) -> str:
     if layer is None:
         return fitted.layers[1]
     if layer not in fitted.adata.layers:
@@ -191,10 +200,10 @@ def _layer(fitted: Fitted, layer: str | None) -> str:
     return layer
 
 
-def _kernel(time: FloatArray) -> FloatArray:
-    """Weight of each cell at each time, ``(times, cells)``."""
+def _kernel(fitted: Fitted) -> FloatArray:
+    """Weight of each cell at each time, ``(times, cells)``; on a clock that goes round, past its end as well."""
     times = (np.arange(COLUMNS) + 0.5) / COLUMNS
-    apart = times[:, None] - time
+    apart = fitted.curve.clock.away(times[:, None], fitted.latent_time)
     return np.asarray(np.exp(-0.5 * (apart / BANDWIDTH) ** 2))
 
 
@@ -214,9 +223,9 @@ def _weights(fitted: Fitted, lineage: str | None) -> FloatArray:
     return fitted.lineage_posterior[:, names.index(lineage)]
 
 
-def _profiles(fitted: Fitted, genes: IntArray, layer: str, cells: FloatArray | float = 1.0) -> FloatArray:
+def profiles_of(fitted: Fitted, genes: IntArray, layer: str, cells: FloatArray | float = 1.0) -> FloatArray:
     """Means of the genes along time, scaled to run from 0 to 1, NaN where cells are few, ``(genes, times)``."""
-    weight = _kernel(fitted.latent_time) * cells
+    weight = _kernel(fitted) * cells
     values = sparse.csr_matrix(read_block(fitted.adata.layers[layer], genes))
     values.data = np.nan_to_num(values.data)
     mean = (values.T @ weight.T) / np.maximum(weight @ layer_sizes(fitted.adata, layer), 1e-300)
@@ -233,13 +242,19 @@ def _name_genes(ax: Axes, names: list[str]) -> None:
         ax.set(yticks=[], ylabel=f"{len(names):,} genes")
 
 
-def _draw_strip(ax: Axes, adata: AnnData, color: str, cells: FloatArray) -> None:
-    """The most common label at each time, in a strip above, with a legend; grey where most cells have none."""
+def commonest_labels(adata: AnnData, color: str, cells: FloatArray | float = 1.0) -> tuple[IntArray, dict[str, str]]:
+    """Index of the most common label at each time, one too many where most cells have none, and the labels' colours."""
     labels, codes = labels_of(adata, color)
-    palette = palette_of(adata, color, labels)
-    weight = _kernel(Fitted.of(adata).latent_time) * cells
+    weight = _kernel(Fitted.of(adata)) * cells
     shares = np.stack([weight[:, codes == k].sum(axis=1) for k in (*range(len(labels)), -1)])  # no label comes last
     commonest = np.where(weight.sum(axis=1) < LEAST_MASS, len(labels), shares.argmax(axis=0))
+    return commonest, palette_of(adata, color, labels)
+
+
+def _draw_strip(ax: Axes, adata: AnnData, color: str, cells: FloatArray) -> None:
+    """The most common label at each time, in a strip above, with a legend; grey where most cells have none."""
+    commonest, palette = commonest_labels(adata, color, cells)
+    labels = list(palette)
     pixels = np.array([to_rgb(color) for color in (*palette.values(), MISSING)])[commonest]
     inch = ax.figure.figure.dpi / ax.bbox.height
     strip = ax.inset_axes((0, 1 + 0.04 * inch, 1, 0.12 * inch))

@@ -65,6 +65,8 @@ class CellFacts:
         Latent time and its standard deviation, ``(drawn cells,)``, relative; None where the method gives none.
     labels
         Columns that may colour the cells, lineages first if there are several.
+    goes_round
+        Whether times are phases of a clock that has neither beginning nor end.
     """
 
     drawn: IntArray
@@ -75,6 +77,12 @@ class CellFacts:
     time: FloatArray | None
     sd: FloatArray | None
     labels: tuple[Labels, ...]
+    goes_round: bool = False
+
+    @property
+    def time_words(self) -> str:
+        """What the time is called on the page."""
+        return "phase" if self.goes_round else "latent time"
 
 
 def collect_cells(adata: AnnData, basis: str | None) -> CellFacts:
@@ -110,6 +118,7 @@ def collect_cells(adata: AnnData, basis: str | None) -> CellFacts:
         time=_numbers(fitted, "mean", drawn),
         sd=_numbers(fitted, "sd", drawn),
         labels=tuple(_labels(adata, column, drawn) for column in columns[:MOST_COLUMNS]),
+        goes_round=fitted.goes_round,
     )
 
 

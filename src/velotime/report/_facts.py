@@ -15,18 +15,23 @@ from velotime._numbers import nats, number, percent
 from velotime._status import Status, UnclearWarning
 from velotime.data import Fitted, read_record
 from velotime.report._words import (
+    OTHER_CLOCK,
     SPOKEN,
     Roots,
     background_in_words,
     best_genes_in_words,
+    capital,
     comparison_record,
     direction_in_words,
+    expected_kind,
     fate_genes,
     fit_in_words,
     flatten,
     headline,
     lineage_shares,
     method_in_words,
+    orders_in_words,
+    origin_in_words,
     rival_in_words,
     seconds_in_words,
     status_in_words,
@@ -40,12 +45,20 @@ RELATIVE = (
     "The clock runs from 0 to 1, from the earliest to the latest cells. Rates are per unit of this clock, not per "
     "hour: compare genes with each other, not numbers between data sets."
 )
+IN_TURNS = (
+    "The clock goes round: phases from 0 to 1 are fractions of a turn, and 1 is 0 again. Rates are per turn, and those "
+    "of cells that grow contain dilution, ln 2 per turn of cells that double."
+)
 OF_RIVALS = {
     "margin": "behind",
     "half_1": "in one half of the genes",
     "half_2": "in the other",
     "known": "by knowledge",
 }
+NO_ORDER = (
+    "Held-out counts do not ask for a {}. The fit orders these cells all the same, but the order may mean nothing: do "
+    "not read development into it."
+)
 Mark = Literal["good", "mind", "plain"]
 
 
@@ -117,7 +130,7 @@ def collect(adata: AnnData) -> Facts:
         _direction(adata) if timed else None,
         _trajectory(adata) if timed else None,
         _certainty(adata),
-        _relative() if timed else None,
+        _relative(adata) if timed else None,
     )
     return Facts(
         headline=headline(adata),
@@ -152,13 +165,9 @@ def _direction(adata: AnnData) -> Finding:
         )
     text += " A nat is a unit of log-likelihood: 3 nats are odds of 20 to 1."
     if isinstance(arrow.get("rivals"), pd.DataFrame):
-        text += "".join(f" {_capital(rival_in_words(rival))}." for _, rival in arrow["rivals"].iterrows())
+        text += "".join(f" {capital(rival_in_words(rival))}." for _, rival in arrow["rivals"].iterrows())
     clear = str(arrow["verdict"]) == "clear"
     return Finding("Direction of time", "Clear" if clear else "Not clear", text, "good" if clear else "mind")
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 def _fits(adata: AnnData) -> Finding | None:
@@ -166,22 +175,24 @@ def _fits(adata: AnnData) -> Finding | None:
     if not record:
         return None
     mark: Mark = "good" if str(record["verdict"]) == "fits" else "mind"
-    return Finding("Does the model fit", _capital(str(record["verdict"])), _capital(fit_in_words(record)) + ".", mark)
+    return Finding("Does the model fit", capital(str(record["verdict"])), capital(fit_in_words(record)) + ".", mark)
 
 
 def _trajectory(adata: AnnData) -> Finding:
-    record = comparison_record(adata)
+    record, expected = comparison_record(adata), expected_kind(Fitted.of(adata)).capitalize()
     if not record:
-        return Finding("Trajectory", "Not asked", _why_not_asked(Fitted.of(adata).record), "plain")
+        return Finding(expected, "Not asked", _why_not_asked(Fitted.of(adata)), "plain")
     verdict = str(record["verdict"])
-    answer = {"trajectory": "Found", "clusters": "Clusters instead", "nothing": "None"}.get(verdict, verdict)
-    return Finding("Trajectory", answer, str(record["reason"]), "good" if verdict == "trajectory" else "mind")
+    answers = {"trajectory": "A line", "cycle": "A cycle", "clusters": "Clusters instead", "nothing": "None"}
+    if verdict == expected.lower():
+        return Finding(expected, "Found", str(record["reason"]), "good")
+    return Finding(expected, answers.get(verdict, verdict), str(record["reason"]), "mind")
 
 
-def _why_not_asked(record: Mapping[str, Any]) -> str:
+def _why_not_asked(fitted: Fitted) -> str:
     """What would ask held-out counts whether there is a trajectory; fits of values have none."""
-    asked = "Whether there is a trajectory at all was not asked of held-out counts"
-    noise = record.get("settings", {}).get("noise", {})
+    asked = f"Whether there is a {expected_kind(fitted)} at all was not asked of held-out counts"
+    noise = fitted.record.get("settings", {}).get("noise", {})
     if isinstance(noise, Mapping) and str(noise.get("name", "")) in ("NegativeBinomial", "Poisson"):
         return f"{asked}: velotime.tl.compare_models asks, and so does velotime run without --skip-comparison."
     return f"{asked}: this fit read values, not counts. velotime.tl.compare_models asks it of raw counts."
@@ -193,26 +204,27 @@ def _certainty(adata: AnnData) -> Finding | None:
         return None
     sd = fitted.uncertainty["sd"].to_numpy(dtype=float)
     low, middle, high = (float(q) for q in np.nanquantile(sd, [0.05, 0.5, 0.95]))
+    what = ("phase", "a turn", "Phase") if fitted.goes_round else ("latent time", "the clock", "Time")
     text = (
-        f"Half of the cells have a standard deviation of latent time below {middle:.2g} of the clock; from the surest "
+        f"Half of the cells have a standard deviation of {what[0]} below {middle:.2g} of {what[1]}; from the surest "
         f"to the least sure twentieth it runs from {low:.2g} to {high:.2g}."
     )
-    return Finding("Time of a cell", f"± {middle:.2g}", text, "mind" if middle > VAGUE_TIME else "plain")
+    return Finding(f"{what[2]} of a cell", f"± {middle:.2g}", text, "mind" if middle > VAGUE_TIME else "plain")
 
 
-def _relative() -> Finding:
+def _relative(adata: AnnData) -> Finding:
+    if Fitted.of(adata).goes_round:
+        return Finding("Phases and rates", "In turns", f"{IN_TURNS} {capital(origin_in_words(adata))}.", "plain")
     return Finding("Time and rates", "Relative", RELATIVE, "plain")
 
 
 def _warnings(adata: AnnData) -> list[str]:
     record = Fitted.of(adata).record
     out = []
-    kind = str(comparison_record(adata).get("verdict", "trajectory"))
-    if kind != "trajectory":
-        out.append(
-            "Held-out counts do not ask for a trajectory. Latent time orders these cells all the same, but the order "
-            "may mean nothing: do not read development into it."
-        )
+    expected = expected_kind(Fitted.of(adata))
+    kind = str(comparison_record(adata).get("verdict", expected))
+    if kind != expected:
+        out.append(OTHER_CLOCK.get(kind, NO_ORDER.format(expected)))
     if str(record.get("status", Status.CONVERGED)) != Status.CONVERGED:
         out.append(str(record.get("status_text", "The fit did not converge.")))
     fitted = Fitted.of(adata)
@@ -272,7 +284,7 @@ def _spoken(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _starts_tried(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     roots = Roots.of(record)
     if roots is None:
-        return []
+        return [("Orders tried", orders_in_words(record))]
     return [("Root cell", f"{roots.cell}: {roots.margin}"), ("Starts tried", roots.tried)]
 
 

@@ -8,11 +8,11 @@ from bokeh.embed import json_item
 from bokeh.models import ColumnDataSource, HoverTool, Range1d
 from bokeh.plotting import figure
 
+from velotime.pl._canvas.axes import PHASE_LABEL, TIME_LABEL
 from velotime.report._cells import CellFacts
 
 INK, FAINT = "#3c4650", "#e6e9ec"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-TIME_LABEL = "latent time (relative)"
 CURVE, CELLS = ("xs", "ys", "color"), ("x", "y", "color")
 
 
@@ -24,8 +24,8 @@ def figures(cells: CellFacts, values: str) -> dict[str, Any]:
     return {
         "map": json_item(_map(cells)),
         "portrait": json_item(_portrait(values)),
-        "unspliced": json_item(_along("unspliced")),
-        "spliced": json_item(_along("spliced")),
+        "unspliced": json_item(_along("unspliced", "")),
+        "spliced": json_item(_along("spliced", PHASE_LABEL if cells.goes_round else TIME_LABEL)),
     }
 
 
@@ -86,9 +86,9 @@ def _portrait(values: str) -> Any:
     return plot
 
 
-def _along(name: str) -> Any:
-    last = name == "spliced"  # of the two, one above the other: only the lower names their common axis
-    plot = _figure(name, 225 if last else 200, TIME_LABEL if last else "", name)
+def _along(name: str, x_label: str) -> Any:
+    """One of the two, one above the other: only the lower names their common axis."""
+    plot = _figure(name, 225 if x_label else 200, x_label, name)
     plot.min_border_left = 64  # so that both begin at the same line
     _cells_of(plot, name)
     plot.patches("xs", "ys", color="color", alpha=0.22, line_color=None, source=_source(f"{name}_bands", CURVE))

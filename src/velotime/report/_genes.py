@@ -67,6 +67,21 @@ COLUMNS = (
         keys.FIT_LINEAGE_RATIO, "Lineages differ", "Likelihood-ratio statistic: is the gene's curve another by lineage?"
     ),
 )
+#: Where the clock goes round.
+IN_TURNS = {
+    column.key: column
+    for column in (
+        Column("beta", "Splicing β", "Splicing rate per turn of the cycle, with a 90 % interval."),
+        Column("gamma", "Degradation γ", "Degradation rate per turn of the cycle, with a 90 % interval."),
+        Column("alpha", "Transcription α", "Transcription rate between the switches: counts per turn of the cycle."),
+        Column("t_on", "First switch", "Phase at which transcription changes first, with a 90 % interval."),
+        Column(
+            "t_off",
+            "Last switch",
+            "Phase at which transcription changes back, with a 90 % interval; above 1: in the next turn.",
+        ),
+    )
+}
 EXTRA = ("scaling", "alpha_0", keys.FIT_DISPERSION_U, keys.FIT_DISPERSION_S)
 
 
@@ -139,7 +154,8 @@ def _shown(fitted: Fitted) -> tuple[Column, ...]:
     idle = set() if len(fitted.lineage_names) > 1 else {keys.FIT_LINEAGE_RATIO}
     if "gains" in fitted.capabilities:
         idle.add(keys.FIT_LIKELIHOOD)
-    return tuple(column for column in COLUMNS if column.key not in idle)
+    found = (IN_TURNS.get(column.key, column) if fitted.goes_round else column for column in COLUMNS)
+    return tuple(column for column in found if column.key not in idle)
 
 
 def _table(fitted: Fitted) -> pd.DataFrame:

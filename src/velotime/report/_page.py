@@ -13,7 +13,9 @@ from bokeh.palettes import Viridis256
 from bokeh.resources import Resources
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
+from matplotlib.colors import to_hex
 
+from velotime.pl._canvas.cyclic import phase_colors
 from velotime.report._cells import CellFacts, Labels
 from velotime.report._facts import Facts
 from velotime.report._figures import figures
@@ -45,6 +47,8 @@ def render(title: str, facts: Facts, sections: Sections, cells: CellFacts, genes
         facts=facts,
         sections=sections,
         notes=cells.notes,
+        time_words=cells.time_words,
+        goes_round=cells.goes_round,
         genes=genes,
         style=_inert(_read("style.css"), "</style"),
         library=_inert(scripts["library"], "</script"),
@@ -81,6 +85,8 @@ def _policy(scripts: list[str]) -> str:
 def _data(cells: CellFacts, genes: GeneFacts, sizes: Any) -> dict[str, Any]:
     return {
         "viridis": Viridis256,
+        "phases": [to_hex(color) for color in phase_colors(256)] if cells.goes_round else [],
+        "time": f"{cells.time_words} ({'turns' if cells.goes_round else 'relative'})",
         "points": POINTS,
         "cells": _cells(cells, sizes),
         "labels": [_label(column) for column in cells.labels],

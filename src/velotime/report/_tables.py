@@ -40,9 +40,10 @@ def tables(adata: AnnData) -> dict[str, pd.DataFrame]:
     ``genes``
         A row per gene: status, how much it says of time, rates and switch times with 90 % intervals (relative).
     ``cells``
-        A row per cell: latent time and its uncertainty, lineage and its probabilities, cluster.
+        A row per cell: latent time, or phase of a cycle, its uncertainty, lineage and its probabilities, cluster.
     ``clusters``
-        A row per cluster, earliest first: cells, latent time, probabilities of the lineages. Empty without labels.
+        A row per cluster, earliest first: cells, latent time or phase, probabilities of the lineages. Empty without
+        labels.
     ``fates``
         A row per lineage: share of the cells, the cluster that it ends in, genes that lead there. Empty with one.
     ``verdict``
@@ -86,9 +87,8 @@ def _cells(adata: AnnData) -> pd.DataFrame:
     table = pd.DataFrame(index=adata.obs_names)
     if "time" in fitted.capabilities:
         times = fitted.uncertainty
-        table = times.rename(columns={name: f"latent_time_{name}" for name in times}).rename(
-            columns={"latent_time_mean": "latent_time"}
-        )
+        slot = fitted.time_slot
+        table = times.rename(columns={name: f"{slot}_{name}" for name in times}).rename(columns={f"{slot}_mean": slot})
     if "curves" in fitted.capabilities:
         table["lineage"] = fitted.lineage
         for k, name in enumerate(fitted.lineage_names):

@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 from anndata import AnnData
 
-from velotime import _keys as keys
 from velotime._numbers import nats, number, percent
 from velotime.data import Fitted
 from velotime.report._words import (
@@ -22,6 +21,7 @@ from velotime.report._words import (
     headline,
     lineage_shares,
     method_in_words,
+    orders_in_words,
     rival_in_words,
     seconds_in_words,
     status_in_words,
@@ -55,7 +55,7 @@ def root_rows(record: Mapping[str, Any]) -> list[Row]:
     """Rows of the summary on the root that was found, and on the others that were tried."""
     roots = Roots.of(record)
     if roots is None:
-        return []
+        return [("orders tried", orders_in_words(record))]
     rows = [("root", f"{roots.cell}: {roots.margin}"), ("starts tried", roots.tried)]
     rows.extend(
         ("other roots", f"{cell}: {nats(abs(behind))} {'behind' if behind >= 0 else 'ahead'}")
@@ -100,7 +100,7 @@ def knowledge_rows(adata: AnnData) -> list[Row]:
 
 def time_rows(adata: AnnData) -> list[Row]:
     """The row of the summary on the unit of time; none if the method knows no time."""
-    return [("time and rates", unit_in_words(adata))] if keys.LATENT_TIME in adata.obs else []
+    return [("time and rates", unit_in_words(adata))] if "time" in Fitted.of(adata).capabilities else []
 
 
 def run_in_text(adata: AnnData, *, seconds: float) -> str:

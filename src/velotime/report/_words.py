@@ -22,8 +22,10 @@ SPOKEN = {
     "LearnedPrior": "learned from the cells",
     "UniformPrior": "uniform",
     "FixedPrior": "given",
+    "GrowingPrior": "that of cells that divide once a turn, evenly",
 }
 
+ROUND = "angle"  # what starts by the cells' order round a circle are called
 MOST_GROUPS = 3  # named with a root cell
 HOW = {
     "rank": "cells evenly by their distance from it",
@@ -177,6 +179,18 @@ FIT_SENTENCES = {
 }
 
 
+#: Where held-out counts ask for the other clock than that of the fit.
+OTHER_CLOCK = {
+    "cycle": "These cells go round, and the clock of the fit does not: fit them as a cycle.",
+    "trajectory": "These cells do not go round, and the clock of the fit does: fit them with one that begins and ends.",
+}
+
+
+def expected_kind(fitted: Fitted) -> str:
+    """What held-out counts should ask for, if the clock of the fit is right."""
+    return "cycle" if fitted.goes_round else "trajectory"
+
+
 def headline(adata: AnnData) -> str:
     """The verdict in a sentence: the fit first, then whether there is a trajectory, then its direction."""
     fitted = Fitted.of(adata)
@@ -186,7 +200,9 @@ def headline(adata: AnnData) -> str:
     if kind == "nothing":
         return "No trajectory: no model tells these cells apart."
     if kind == "clusters":
-        return "These cells form clusters rather than a trajectory."
+        return f"These cells form clusters rather than a {expected_kind(fitted)}."
+    if kind in OTHER_CLOCK and kind != expected_kind(fitted):
+        return OTHER_CLOCK[kind]
     fit = str(fitted.records.fit_verdict.get("verdict", ""))
     if fit == "does not fit":
         return FIT_SENTENCES[fit]
@@ -195,7 +211,7 @@ def headline(adata: AnnData) -> str:
         "": "the direction of time was not tested",
         "clear": "the direction of time is clear",
     }.get(arrow, "the direction of time is not clear")
-    parts = [*([FIT_SENTENCES[fit]] if fit else []), *(["a trajectory"] if kind == "trajectory" else [])]
+    parts = [*([FIT_SENTENCES[fit]] if fit else []), *([f"a {kind}"] if kind in OTHER_CLOCK else [])]
     if not parts:
         return f"{direction[0].upper()}{direction[1:]}."
     told = ": ".join(parts)
@@ -208,6 +224,13 @@ def root_in_words(start: pd.Series) -> str:
     named = [name for name in start.index if name.startswith("root_") and name != "root_cell"]
     groups = [f"{name.removeprefix('root_')} {start[name]}" for name in named[:MOST_GROUPS]]
     return str(start["root_cell"]) + (f" ({', '.join(groups)})" if groups else "")
+
+
+def orders_in_words(record: Mapping[str, Any]) -> str:
+    """How many orders round a circle were tried; empty where it was not a circle."""
+    starts = record.get("starts")
+    n = int((starts["start"] == ROUND).sum()) // 2 if isinstance(starts, pd.DataFrame) and len(starts) else 0
+    return f"{n} {'order' if n == 1 else 'orders'} of the cells round a circle, each both ways" if n else ""
 
 
 @dataclass(frozen=True)
@@ -242,9 +265,9 @@ class Roots:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Roots | None:
-        """From the record of a run; None if it has no starts."""
+        """From the record of a run; None if it has no starts, or these are orders round a circle, without roots."""
         starts = record.get("starts")
-        if not isinstance(starts, pd.DataFrame) or len(starts) == 0:
+        if not isinstance(starts, pd.DataFrame) or len(starts) == 0 or ROUND in set(starts["start"]):
             return None
         chosen = starts[starts["chosen"]].iloc[0] if "chosen" in starts else starts.iloc[0]
         tried = starts[starts["start"] != "reversed"].sort_values("log_likelihood", ascending=False, kind="stable")
@@ -304,8 +327,22 @@ def comparison_record(adata: AnnData) -> Mapping[str, Any]:
     return read_record(adata, keys.MODEL_COMPARISON) if of_these_cells(adata, keys.MODEL_COMPARISON) else {}
 
 
+ORIGINS = {
+    "markers": "phase 0 is where the markers of the origin say",
+    "growth": "phase 0 is where the density of dividing cells puts the division",
+    "free": "phase 0 is anywhere, as nothing says where the cycle begins",
+}
+
+
+def origin_in_words(adata: AnnData) -> str:
+    """Where a clock that goes round begins, and what says so."""
+    return ORIGINS[str(adata.uns[keys.CYCLE]["origin"])]
+
+
 def unit_in_words(adata: AnnData) -> str:
     """The unit of time: relative, and what that is in the unit of experimental times if it was said."""
+    if Fitted.of(adata).goes_round:
+        return f"turns of the cycle: phases run from 0 to 1, and rates are per turn; {origin_in_words(adata)}"
     scale = read_record(adata, keys.EXPERIMENTAL_TIME)
     if not scale:
         return "relative: the clock runs from 0 to 1"
@@ -313,3 +350,8 @@ def unit_in_words(adata: AnnData) -> str:
         f"relative; the clock spans {scale['units_per_clock']:.3g} of the unit of {scale['unit']!r}, from "
         f"{scale['origin']:.3g} on; in that unit: latent_time_experimental, fit_*_experimental"
     )
+
+
+def capital(text: str) -> str:
+    """A sentence as it begins."""
+    return text[0].upper() + text[1:]

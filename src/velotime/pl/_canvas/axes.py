@@ -18,8 +18,9 @@ from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
 from velotime.data import Fitted, embedding_points, other_names, short_name
+from velotime.data.stored.capabilities import ON_A_CIRCLE
 
-TIME_LABEL = "latent time (relative)"
+TIME_LABEL, PHASE_LABEL = "latent time (relative)", "phase (turns of the cycle)"
 DPI = 150
 JITTER = 0.15  # counts pile up on whole numbers; a little jitter shows how many there are
 MOST = 0.995  # share of the counts that axes show
@@ -34,6 +35,7 @@ MADE_BY_FIT = {keys.LATENT_TIME: "time"} | dict.fromkeys(
     ),
     "intervals",
 )
+MADE_BY_FIT |= {ON_A_CIRCLE[name]: what for name, what in MADE_BY_FIT.items() if name in ON_A_CIRCLE}
 #: How columns begin that calls after a fit make, and the calls.
 MADE_AFTER = {
     keys.LATENT_TIME_EXPERIMENTAL: "to_experimental_time(adata, column)",
@@ -82,8 +84,19 @@ def _save(ax: Axes, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def time_label(fitted: Fitted) -> str:
+    """What the time of a fit is called on an axis."""
+    return PHASE_LABEL if fitted.goes_round else TIME_LABEL
+
+
+def own_column(adata: AnnData, column: str) -> str:
+    """The obs column itself, or where the clock goes round that of the phase in the place of the time."""
+    return column if column in adata.obs or keys.CYCLE not in adata.uns else ON_A_CIRCLE.get(column, column)
+
+
 def require_column(adata: AnnData, column: str) -> None:
     """Raise an error that lists the obs columns, or says what makes this one, if it is not among them."""
+    column = own_column(adata, column)
     if column in adata.obs:
         return
     if column in MADE_BY_FIT:
@@ -144,8 +157,11 @@ def name_column(column: str) -> str:
     """An obs column as a label; times say that they are relative."""
     known = {
         keys.LATENT_TIME: TIME_LABEL,
-        keys.CYCLE_PHASE: "phase (turns of the clock)",
+        keys.CYCLE_PHASE: PHASE_LABEL,
         keys.CYCLE_PHASE_SD: "sd of the phase (turns)",
+        keys.CYCLE_PHASE_Q05: "5 % quantile of the phase (turns)",
+        keys.CYCLE_PHASE_Q95: "95 % quantile of the phase (turns)",
+        keys.CYCLE_PHASE_ENTROPY: "entropy of the phase (nats)",
         keys.LATENT_TIME_SD: "sd of latent time (relative)",
         keys.LATENT_TIME_Q05: "5 % quantile of latent time (relative)",
         keys.LATENT_TIME_Q95: "95 % quantile of latent time (relative)",

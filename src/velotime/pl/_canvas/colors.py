@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -20,9 +20,10 @@ from velotime import _keys as keys
 from velotime._check import label_text
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.pl._canvas.axes import is_categorical, name_column, require_column
+from velotime.pl._canvas.axes import is_categorical, name_column, own_column, require_column
+from velotime.pl._canvas.cyclic import PHASE_MAP
 
-MISSING = "lightgray"
+MISSING, DEFAULT_MAP = "lightgray", "viridis"
 # Both told apart by the colour-blind: strong ones (Okabe and Ito), and pale ones (Tol, "light").
 LINEAGE_PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 PALE_PALETTE = ["#77aadd", "#ee8866", "#eedd88", "#ffaabb", "#44bb99", "#99ddff", "#bbcc33", "#aaaa00", "#dddddd"]
@@ -97,7 +98,7 @@ def point_size(n: int) -> float:
 class CellStyle:
     """How cells are coloured: the arguments of plots under the same names, and the colour bar's label."""
 
-    cmap: str = "viridis"
+    cmap: str = DEFAULT_MAP
     vmin: float | str | None = None
     vmax: float | str | None = None
     palette: Sequence[str] | Mapping[str, str] | None = None
@@ -109,11 +110,7 @@ class CellStyle:
 
 def color_cells(ax: Axes, points: FloatArray, adata: AnnData, column: str, style: CellStyle) -> None:
     """Scatter the cells, coloured by an obs column, with a legend or a colour bar; a row of NaN is not drawn."""
-    if column == keys.LATENT_TIME and column not in adata.obs and keys.CYCLE_PHASE in adata.obs:
-        column, style = (
-            keys.CYCLE_PHASE,
-            replace(style, cmap="twilight"),
-        )  # what plots show by default, of a clock that goes round
+    column = own_column(adata, column)
     require_column(adata, column)
     drawn: dict[str, Any] = {
         "s": point_size(len(points)) if style.size is None else style.size,
@@ -140,11 +137,17 @@ def color_cells(ax: Axes, points: FloatArray, adata: AnnData, column: str, style
 def _color_numbers(
     ax: Axes, points: FloatArray, adata: AnnData, column: str, style: CellStyle, drawn: dict[str, Any]
 ) -> None:
-    """Latent time runs from 0 to 1; of other columns the colours span all but the extreme half per cents."""
+    """Latent time runs from 0 to 1; of other columns the colours span all but the extreme half per cents.
+
+    Phases are coloured by a map that closes, unless another than the default is named.
+    """
     values = np.asarray(adata.obs[column], dtype=float)
     there = values[np.isfinite(values)]
     low, high = _limits(there, column, style)
-    dots = ax.scatter(points[:, 0], points[:, 1], c=values, cmap=color_map(style.cmap), vmin=low, vmax=high, **drawn)
+    cmap = PHASE_MAP if (column, style.cmap) == (keys.CYCLE_PHASE, DEFAULT_MAP) else color_map(style.cmap)
+    dots = ax.scatter(
+        points[:, 0], points[:, 1], c=values, cmap=cmap.with_extremes(bad=MISSING), vmin=low, vmax=high, **drawn
+    )
     if style.legend_loc is None:
         return
     beyond = bool(np.any(there < low)), bool(np.any(there > high))
@@ -159,9 +162,8 @@ def _color_numbers(
 def _limits(values: FloatArray, column: str, style: CellStyle) -> tuple[float, float]:
     """Ends of the colour scale: those given, numbers or quantiles "p99"; else usual ones."""
     low, high = np.quantile(values, [0.005, 0.995]) if len(values) else (0.0, 1.0)
-    usual = {keys.LATENT_TIME: (0.0, 1.0), keys.CYCLE_PHASE: (0.0, 1.0), keys.LATENT_TIME_SD: (0.0, high)}.get(
-        column, (low, high)
-    )
+    whole, spread = dict.fromkeys((keys.LATENT_TIME, keys.CYCLE_PHASE), (0.0, 1.0)), (0.0, high)
+    usual = (whole | dict.fromkeys((keys.LATENT_TIME_SD, keys.CYCLE_PHASE_SD), spread)).get(column, (low, high))
     ends = []
     for given, otherwise in zip((style.vmin, style.vmax), usual, strict=True):
         if isinstance(given, str):

@@ -19,7 +19,7 @@ from velotime.compute import as_array
 from velotime.data.arguments import BASIS, LAYER
 from velotime.data.layers.names import layer_names
 from velotime.pl._canvas.arguments import AXES, LEGEND, PLOT, ColorMap, ListOfAxes
-from velotime.pl._canvas.axes import require_column
+from velotime.pl._canvas.axes import own_column, require_column
 from velotime.pl._canvas.colors import CellStyle, color_cells, figure_size
 from velotime.pl._canvas.panels import open_panels
 
@@ -124,6 +124,7 @@ class Look:
         return [self.color] if isinstance(self.color, str) else list(self.color)
 
     def _source(self, adata: AnnData, name: str) -> tuple[AnnData, str]:
+        name = own_column(adata, name)
         if name in adata.obs:
             return adata, name
         values = gene_values(adata, name, self.layer, self.gene_symbols)

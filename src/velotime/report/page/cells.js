@@ -11,19 +11,22 @@ function tell(value, digits = 3) {
 
 // A way to colour cells: a title, a colour for each cell, and how the legend reads.
 function colorings(cells) {
-  const ways = cells.time ? [numbers("Latent time (relative)", cells.time, 0, 1)] : [];
-  if (cells.sd) ways.push(numbers("sd of latent time (relative)", cells.sd, 0, quantile(cells.sd, 0.99)));
+  const ways = cells.time ? [numbers(page.time[0].toUpperCase() + page.time.slice(1), cells.time, 0, 1, timeColors())] : [];
+  if (cells.sd) ways.push(numbers(`sd of ${page.time}`, cells.sd, 0, quantile(cells.sd, 0.99)));
   for (const column of cells.labels) ways.push(labels(column));
   return ways.length ? ways : [numbers("nothing", new Float32Array(cells.n), 0, 1)];
 }
 
-function numbers(title, values, low, high) {
+// Colours of times; those of phases close, as a circle does.
+const timeColors = () => (page.phases.length ? page.phases : page.viridis);
+
+function numbers(title, values, low, high, ramp = page.viridis) {
   const colors = Array.from(values, (value) => {
     if (!Number.isFinite(value)) return MISSING;
     const share = (value - low) / (high - low || 1);
-    return page.viridis[Math.round(255 * Math.min(1, Math.max(0, share)))];
+    return ramp[Math.round(255 * Math.min(1, Math.max(0, share)))];
   });
-  return { title, colors, labelled: false, low, high };
+  return { title, colors, labelled: false, low, high, ramp };
 }
 
 function labels(column) {
@@ -60,7 +63,7 @@ function drawMap(cells, coloring) {
 }
 
 function saysOf(cells, i) {
-  const time = cells.time ? [`time ${tell(cells.time[i], 2)}${cells.sd ? ` ± ${tell(cells.sd[i], 1)}` : ""}`] : [];
+  const time = cells.time ? [`${page.phases.length ? "phase" : "time"} ${tell(cells.time[i], 2)}${cells.sd ? ` ± ${tell(cells.sd[i], 1)}` : ""}`] : [];
   return [...time, ...cells.labels.map((column) => `${column.column} ${column.names[column.codes[i]] ?? "missing"}`)].join(", ");
 }
 
@@ -76,7 +79,7 @@ function drawLegend(coloring) {
   ramp.className = "ramp";
   [ramp.width, ramp.height] = [256, 1];
   const context = ramp.getContext("2d");
-  page.viridis.forEach((color, k) => {
+  coloring.ramp.forEach((color, k) => {
     context.fillStyle = color;
     context.fillRect(k, 0, 1, 1);
   });

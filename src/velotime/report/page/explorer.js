@@ -106,7 +106,7 @@ function drawAlong(name, layer, gene, content, cells, coloring, top) {
   fillSwitches(name, content, (point) => point.time, (point) => point.values[layer]);
   setRange(`${name}_x`, -0.02, 1.02);
   setRange(`${name}_y`, -0.04 * top - JITTER, top + JITTER);
-  describe(name, `${name} counts of ${gene.name} along latent time, with the fitted curve and its 90 % band, misfit included`);
+  describe(name, `${name} counts of ${gene.name} along ${page.time}, with the fitted curve and its 90 % band, misfit included`);
 }
 
 function fillBands(name, layer, content) {
@@ -169,19 +169,20 @@ function drawCurveLegend() {
 // Rows of the rates: name, value, interval, whether a bar is drawn, words.
 function rateRows(gene) {
   const v = gene.values;
-  const half = (rate) => `half-life ${tell(Math.LN2 / rate, 2)} of the clock`;
+  const half = (rate) => `half-life ${tell(Math.LN2 / rate, 2)} of ${page.phases.length ? "a turn" : "the clock"}`;
+  const perUnit = `counts per ${page.phases.length ? "turn" : "unit of the clock"}`;
   const rows = [
     ["Splicing rate β", "beta", true, boundOf(v.beta) ?? `unspliced transcripts: ${half(v.beta)}`],
     ["Degradation rate γ", "gamma", true, boundOf(v.gamma) ?? `spliced transcripts: ${half(v.gamma)}`],
-    ["Transcription before the first switch", "alpha_0", false, "counts per unit of the clock"],
-    ["Transcription between the switches α", "alpha", false, "counts per unit of the clock"],
+    ["Transcription before the first switch", "alpha_0", false, perUnit],
+    ["Transcription between the switches α", "alpha", false, perUnit],
   ].map(([name, key, bar, words]) => ({ name, value: v[key], low: v[`${key}_low`], high: v[`${key}_high`], bar: bar && "rate", words }));
   rows.push({ name: "First switch", value: v.t_on, low: v.t_on_low, high: v.t_on_high, bar: "time", words: whenOf(v.t_on) });
   (gene.lastSwitch ? page.lineages : []).forEach((lineage, k) => {
     const which = page.lineages.length > 1 ? `, lineage ${lineage.name}` : "";
     const known = k === 0 ? { low: v.t_off_low, high: v.t_off_high } : {};
     rows.push({ name: `Last switch${which}`, value: gene.lastSwitch[k], ...known, bar: "time", words: whenOf(gene.lastSwitch[k]) });
-    rows.push({ name: `Transcription after it${which}`, value: gene.lastAlpha[k], words: "counts per unit of the clock" });
+    rows.push({ name: `Transcription after it${which}`, value: gene.lastAlpha[k], words: perUnit });
   });
   rows.push({ name: "Capture of unspliced", value: v.scaling, words: "relative to spliced" });
   rows.push({ name: "Scatter of unspliced", value: v.fit_dispersion_u, words: "dispersion or variance; 0: Poisson" });
@@ -197,7 +198,8 @@ function boundOf(rate) {
   return rate <= 1.005 * SLOWEST ? `at its bound: ${SLOWEST} or slower` : null;
 }
 
-const whenOf = (time) => (time < 0 ? "before the first cells" : time > 1 ? "after the last cells" : "on the clock");
+const whenInTurn = (time) => (time > 1 ? "in the next turn" : "in this turn");
+const whenOf = (time) => (page.phases.length ? whenInTurn(time) : time < 0 ? "before the first cells" : time > 1 ? "after the last cells" : "on the clock");
 const interval = (low, high) => (Number.isFinite(low) && Number.isFinite(high) ? `${tell(low)} to ${tell(high)}` : "");
 
 function drawRates(gene) {

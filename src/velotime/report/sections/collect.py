@@ -9,6 +9,7 @@ import pandas as pd
 from anndata import AnnData
 from markupsafe import Markup
 
+from velotime import _keys as keys
 from velotime._numbers import number, percent
 from velotime.report._tables import tables
 from velotime.report.sections.fates import Fate, cluster_column, cluster_table, fates_of
@@ -17,7 +18,7 @@ from velotime.report.sections.picture import draw_stream
 from velotime.report.sections.quality import quality_rows
 
 LARGEST_TABLE = 700_000  # characters of a table that the page holds
-CLUSTER_HEADS = {"cells": "Cells", "latent_time": "Latent time (median)"}
+CLUSTER_HEADS = {"cells": "Cells", keys.LATENT_TIME: "Latent time (median)", keys.CYCLE_PHASE: "Phase (median)"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def collect_sections(adata: AnnData, basis: str | None) -> Sections:
 
 
 def _shown(clusters: pd.DataFrame) -> list[str]:
-    return [str(name) for name in clusters if not str(name).startswith("latent_time_q")]
+    return [str(name) for name in clusters if not str(name).endswith(("_q25", "_q75"))]
 
 
 def _head(name: str) -> str:
@@ -82,7 +83,8 @@ def _cluster_rows(clusters: pd.DataFrame) -> list[tuple[str, ...]]:
     """Cells as whole numbers, times with their quartiles, lineages in per cent."""
     rows = []
     for name, row in clusters.iterrows():
-        spread = f"{row['latent_time']:.2f} ({row['latent_time_q25']:.2f} to {row['latent_time_q75']:.2f})"
+        slot = _shown(clusters)[1]
+        spread = f"{row[slot]:.2f} ({row[f'{slot}_q25']:.2f} to {row[f'{slot}_q75']:.2f})"
         shares = [percent(float(row[column])) for column in _shown(clusters)[2:]]
         rows.append((str(name), number(int(row["cells"])), spread, *shares))
     return rows

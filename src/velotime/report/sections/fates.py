@@ -9,8 +9,9 @@ import pandas as pd
 from anndata import AnnData
 
 from velotime import _keys as keys
-from velotime._types import BoolArray
+from velotime._types import BoolArray, FloatArray
 from velotime.data import Fitted
+from velotime.inference import Clock
 from velotime.pl._canvas.colors import labels_of
 
 LATE = 0.8  # quantile of the times of a lineage's cells from which on they count as its end
@@ -106,7 +107,7 @@ def _drivers(fitted: Fitted, late: list[BoolArray]) -> list[tuple[str, ...]]:
 
 
 def cluster_table(adata: AnnData) -> pd.DataFrame:
-    """Of each cluster: cells, median and quartiles of latent time, and the mean probability of each lineage.
+    """Of each cluster: cells, quartiles and median of latent time or phase, and the mean probability of each lineage.
 
     Empty where there are no labels or no times.
     """
@@ -115,13 +116,20 @@ def cluster_table(adata: AnnData) -> pd.DataFrame:
         return pd.DataFrame()
     labels, codes = labels_of(adata, column)
     by = pd.Series(np.array([*labels, np.nan], dtype=object)[codes], index=adata.obs_names, name=column)
-    time = pd.Series(fitted.latent_time, index=adata.obs_names)
+    time, slot = pd.Series(fitted.latent_time, index=adata.obs_names), fitted.time_slot
     grouped = time.groupby(by, sort=False)
-    table = pd.DataFrame({"cells": grouped.size(), "latent_time": grouped.median()})
-    table["latent_time_q25"], table["latent_time_q75"] = grouped.quantile(0.25), grouped.quantile(0.75)
+    table = pd.DataFrame({"cells": grouped.size()})
+    quartiles = grouped.apply(lambda own: pd.Series(_quartiles(own.to_numpy(), fitted.curve.clock))).unstack()
+    table[[f"{slot}_q25", slot, f"{slot}_q75"]] = quartiles.loc[table.index].to_numpy()
     if len(fitted.lineage_names) > 1 and "curves" in fitted.capabilities:
         for k, name in enumerate(fitted.lineage_names):
             table[f"lineage_{name}"] = (
                 pd.Series(fitted.lineage_posterior[:, k], index=adata.obs_names).groupby(by).mean()
             )
-    return table.sort_values("latent_time").rename_axis(column)
+    return table.sort_values(slot).rename_axis(column)
+
+
+def _quartiles(time: FloatArray, clock: Clock) -> FloatArray:
+    """Quartiles of times ``(cells,)``; on a clock that goes round, of the times unrolled around their mean."""
+    mean = clock.mean(np.full((1, len(time)), 1.0 / len(time)), time)
+    return clock.rolled(np.quantile(clock.unrolled(time, mean)[0], [0.25, 0.5, 0.75]), mean)

@@ -57,6 +57,9 @@ def _model(record: Mapping[str, Any]) -> list[str]:
     said = f"Noise: {SPOKEN.get(str(noise['name']), str(noise['name']))}"
     if isinstance(prior, Mapping):
         said += f"; prior of time: {SPOKEN.get(str(prior['name']), str(prior['name']))}"
+    clock = settings.get("clock")
+    if isinstance(clock, Mapping) and clock["name"] == "Cycle":
+        return [f"{said}. The clock goes round: phases are fractions of a turn of the cycle, and rates are per turn."]
     return [f"{said}. Time runs from 0 to 1 and rates are per unit of this clock."]
 
 
@@ -78,4 +81,4 @@ def _known(adata: AnnData) -> list[str]:
     if keys.KNOWLEDGE not in adata.uns:
         return []
     pieces = [piece_in_words(piece) for piece in adata.uns[keys.KNOWLEDGE]["table"].itertuples()]
-    return [f"The fit was told: {'; '.join(pieces)}."]
+    return [f"The fit was told: {'; '.join(pieces)}."] if pieces else []

@@ -1,0 +1,87 @@
+"""What is said of a clock that goes round: phases and turns, nowhere an earliest and a latest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import velotime as vt
+from velotime.data import write_derived
+from velotime.report import summary, tables
+from velotime.report._facts import collect
+from velotime.report._words import headline
+from velotime.report.sections.methods import methods_paragraph
+
+
+@pytest.fixture
+def cycling(cycle_fit):
+    return cycle_fit.copy()
+
+
+def asked(adata, verdict):
+    table = pd.DataFrame({"model": ["constant", "cycle"], "log_likelihood": [-2.0, -1.0], "behind": [-1.0, 0.0]})
+    record = {"verdict": verdict, "reason": "Because.", "table": table.assign(standard_error=0.1)}
+    write_derived(adata, "model_comparison", {"uns": {"model_comparison": record}})
+    return adata
+
+
+def test_words_are_of_phases_and_turns(cycling):
+    by_topic = {finding.topic: finding for finding in collect(cycling).findings}
+    assert by_topic["Phases and rates"].answer == "In turns"
+    assert by_topic["Phases and rates"].text.endswith("Phase 0 is anywhere, as nothing says where the cycle begins.")
+    assert "of a turn" in by_topic["Phase of a cell"].text
+    assert by_topic["Cycle"].answer == "Not asked"
+    done = dict(collect(cycling).done)
+    assert "Root cell" not in done
+    assert done["Orders tried"].endswith("round a circle, each both ways")
+    text = summary(cycling, seconds=1.0)
+    assert "turns of the cycle" in text
+    assert "latent time" not in text
+    assert "rates are per turn" in methods_paragraph(cycling)
+    cycling.uns["cycle"]["origin"] = "growth"
+    assert "the division" in summary(cycling, seconds=1.0)
+
+
+@pytest.mark.parametrize(
+    ("clock", "verdict", "answer", "said"),
+    [
+        ("cycle", "cycle", "Found", "a cycle, and the direction"),
+        ("cycle", "trajectory", "A line", "do not go round"),
+        ("cycle", "clusters", "Clusters instead", "clusters rather than a cycle"),
+        ("line", "cycle", "A cycle", "fit them as a cycle"),
+    ],
+)
+def test_held_out_counts_may_ask_for_the_other_clock(cycling, drawn, clock, verdict, answer, said):
+    adata = asked(cycling if clock == "cycle" else drawn, verdict)
+    adata.uns["recover_dynamics"]["status"] = "converged"
+    adata.uns["fit_verdict"] = {"verdict": "fits", "reason": "", "agreement": 0.9}
+    adata.uns["time_arrow"] = dict(adata.uns["time_arrow"]) | {"verdict": "clear", "reason": ""}
+    facts = collect(adata)
+    found = next(finding for finding in facts.findings if finding.text == "Because.")
+    assert (found.topic, found.answer) == ("Cycle" if clock == "cycle" else "Trajectory", answer)
+    assert found.mark == ("good" if answer == "Found" else "mind")
+    assert said in headline(adata)
+    assert len(facts.warnings) == (answer != "Found")
+
+
+def test_quartiles_of_clusters_pass_zero(cycling):
+    """A cluster around phase 0 has its median there, not half a turn away."""
+    phase = np.linspace(-0.1, 0.1, 200) % 1
+    cycling.obs["cycle_phase"] = phase
+    cycling.obs["stage"] = pd.Categorical(np.where(np.arange(200) < 150, "M", "G1"))
+    found = tables(cycling)
+    row = found["clusters"].loc["M"]
+    expected = (np.quantile(np.linspace(-0.1, 0.1, 200)[:150], [0.25, 0.5, 0.75])) % 1
+    np.testing.assert_allclose(row[["cycle_phase_q25", "cycle_phase", "cycle_phase_q75"]].to_numpy(float), expected)
+    assert list(found["clusters"].index) == ["G1", "M"]
+    assert {"cycle_phase", "cycle_phase_sd", "cycle_phase_q05"} <= set(found["cells"])
+
+
+def test_the_page_knows_no_latent_time(cycling, tmp_path):
+    vt.report(cycling, tmp_path / "fit.html")
+    page = (tmp_path / "fit.html").read_text()
+    page = page[page.index("<main") : page.index("</main>")]
+    assert "Along phase" in page
+    assert "atent time</" not in page
+    assert "Which way round the cells go" in page
