@@ -56,7 +56,7 @@ def fitted(kind: str, seed: int) -> dict[str, Any]:
     make, method = CYCLES[kind]
     adata = make(np.random.default_rng(seed))
     start = time.process_time()
-    vt.tl.recover_dynamics(adata, method=method, seed=seed, progress=False)
+    vt.tl.recover_dynamics(adata, method=method, rng=seed, progress=False)
     seconds = time.process_time() - start
     error = vt.metrics.circular_error(adata, "true_phase")
     true = adata.obs["true_phase"] + error.rotation
@@ -76,7 +76,7 @@ def fitted(kind: str, seed: int) -> dict[str, Any]:
 def compared(adata: ad.AnnData, seed: int) -> dict[str, Any]:
     """Which kind held-out counts say the cells are."""
     start = time.process_time()
-    verdict = vt.tl.compare_models(adata, seed=seed)
+    verdict = vt.tl.compare_models(adata, rng=seed)
     record = adata.uns["model_comparison"]
     seconds = time.process_time() - start
     return {"what": "compare", "verdict": verdict, "reason": record["reason"], "seconds": seconds}

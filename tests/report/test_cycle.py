@@ -8,7 +8,7 @@ import pytest
 
 import velotime as vt
 from velotime.data import write_derived
-from velotime.report import summary, tables
+from velotime.report import run_in_text, tables
 from velotime.report._facts import collect
 from velotime.report._words import headline
 from velotime.report.sections.methods import methods_paragraph
@@ -35,12 +35,17 @@ def test_words_are_of_phases_and_turns(cycling):
     done = dict(collect(cycling).done)
     assert "Root cell" not in done
     assert done["Orders tried"].endswith("round a circle, each both ways")
-    text = summary(cycling, seconds=1.0)
+    text = run_in_text(cycling, seconds=1.0)
     assert "turns of the cycle" in text
     assert "latent time" not in text
+    short = str(vt.summary(cycling))
+    assert "of a turn" in short
+    assert "phase of a cell" in short
+    assert "orders" in short
+    assert "vt.pl.cycle(adata)" in short
     assert "rates are per turn" in methods_paragraph(cycling)
     cycling.uns["cycle"]["origin"] = "growth"
-    assert "the division" in summary(cycling, seconds=1.0)
+    assert "the division" in run_in_text(cycling, seconds=1.0)
 
 
 @pytest.mark.parametrize(

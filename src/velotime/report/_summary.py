@@ -21,8 +21,10 @@ from velotime.report._words import (
     Roots,
     best_genes,
     comparison_record,
+    expected_kind,
     fit_in_words,
     headline,
+    orders_in_words,
     status_in_words,
 )
 from velotime.report.sections.fates import fates_of
@@ -140,14 +142,15 @@ def _rows(fitted: Fitted) -> Iterator[Row]:
         yield "status", status_in_words(fitted.record)
     yield "direction", _direction(fitted)
     if "time" in fitted.capabilities:
-        yield "trajectory", _trajectory(adata)
-    yield "root", _root(fitted)
+        yield expected_kind(fitted), _trajectory(adata)
+    yield ("orders", orders_in_words(fitted.record)) if fitted.goes_round else ("root", _root(fitted))
     yield "lineages", _lineages(adata)
     if records.knowledge is not None:
         yield "known", "; ".join(piece_in_words(piece) for piece in records.knowledge.itertuples())
     if "intervals" in fitted.capabilities:
         sd = float(np.nanmedian(fitted.uncertainty["sd"]))
-        yield "time of a cell", f"± {sd:.2g} of the clock, for half of the cells or more surely"
+        what, unit = ("phase", "a turn") if fitted.goes_round else ("time", "the clock")
+        yield f"{what} of a cell", f"± {sd:.2g} of {unit}, for half of the cells or more surely"
     yield "genes", _genes(fitted)
 
 
@@ -191,7 +194,7 @@ def _steps(fitted: Fitted) -> Iterator[Row]:
         yield "vt.tl.recover_dynamics(adata)", "give cells times and velocities"
         return
     if not comparison_record(adata) and fitted.method == "SoftEM" and fitted.noise.counts:
-        yield "vt.tl.compare_models(adata)", "is there a trajectory at all? Held-out counts tell"
+        yield "vt.tl.compare_models(adata)", f"is there a {expected_kind(fitted)} at all? Held-out counts tell"
     if str(fitted.records.fit_verdict.get("verdict", "")) == "does not fit":
         yield "vt.pl.proportions(adata)", "does the assay see introns? Is velocity right for these cells at all?"
     else:
@@ -201,6 +204,8 @@ def _steps(fitted: Fitted) -> Iterator[Row]:
 
 def _pictures(fitted: Fitted) -> Iterator[Row]:
     adata = fitted.adata
+    if fitted.goes_round:
+        yield "vt.pl.cycle(adata)", "the cells and the genes round the cycle"
     if len(fates_of(adata)) > 1 and "posterior" in fitted.capabilities:
         yield "vt.tl.rank_fate_genes(adata)", "the genes that set the lineages apart"
     if read_derived(adata, keys.VELOCITY_GRAPH) is None:
