@@ -9,8 +9,8 @@ from matplotlib.colors import to_rgb
 
 import velotime as vt
 from velotime import InputError
-from velotime.pl._canvas.cyclic import PHASE_MAP, phase_colors
 from velotime.pl._cycle import BINS, HIGHEST, HOLE, spread
+from velotime.pl._phase_colors import PHASE_MAP, phase_colors
 
 
 @pytest.fixture

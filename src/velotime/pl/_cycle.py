@@ -22,8 +22,8 @@ from velotime.data.arguments import COLUMN, LAYER
 from velotime.pl._canvas.arguments import PLOT, ColorMap
 from velotime.pl._canvas.axes import finish, require_groups
 from velotime.pl._canvas.colors import MISSING, color_map
-from velotime.pl._canvas.cyclic import PHASE_MAP
 from velotime.pl._heatmap import COLUMNS, commonest_labels, index_of_genes, layer_of, profiles_of
+from velotime.pl._phase_colors import PHASE_MAP
 
 TURN = 2 * np.pi
 BINS = 36  # of the histogram

@@ -15,7 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.colors import to_hex
 
-from velotime.pl._canvas.cyclic import phase_colors
+from velotime.pl._phase_colors import phase_colors
 from velotime.report._cells import CellFacts, Labels
 from velotime.report._facts import Facts
 from velotime.report._figures import figures

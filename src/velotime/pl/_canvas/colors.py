@@ -21,7 +21,7 @@ from velotime._check import label_text
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.pl._canvas.axes import is_categorical, name_column, own_column, require_column
-from velotime.pl._canvas.cyclic import PHASE_MAP
+from velotime.pl._phase_colors import PHASE_MAP
 
 MISSING, DEFAULT_MAP = "lightgray", "viridis"
 # Both told apart by the colour-blind: strong ones (Okabe and Ito), and pale ones (Tol, "light").
