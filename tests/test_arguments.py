@@ -175,6 +175,20 @@ TABLE = {
         "ncols": COUNT,
         "ax": ((None, AXES, [AXES, AXES]), (AXES.figure, 3, "ax", [], [None])),
     },
+    "pl.samples": {
+        "adata": ADATA,
+        "condition": OPTIONAL_NAME,
+        "ax": ((None, [AXES, AXES]), (AXES, AXES.figure, 3, [AXES])),
+        "show": PLOT["show"],
+        "save": PLOT["save"],
+    },
+    "pl.conditions": PLOT
+    | {
+        "gene": ((None, *GENES[0]), tuple(bad for bad in GENES[1] if bad is not None)),
+        "parameter": (("alpha", "beta", "gamma", "t_on"), ("delta", None, 3)),
+        "condition": OPTIONAL_NAME,
+        "ax": ((None, AXES, [AXES, AXES]), (AXES.figure, 3, "ax", [], [None])),
+    },
     "pl.proportions": PLOT | {"groupby": OPTIONAL_NAME, **LAYERS},
     "pl.time_against": PLOT | {"column": NAME},
     "pl.velocity_arrows": ON_CELLS | {"max_arrows": COUNT},

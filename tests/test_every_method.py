@@ -56,6 +56,7 @@ ALL = tuple(METHODS)
 
 FIT = r"call velotime\.tl\.recover_dynamics\(adata"
 SAMPLES = r"(samples are the replicates|nothing is fitted yet): call velotime\.tl\.recover_dynamics\(adata"
+OF_SAMPLES = r"(the fit is of one sample|nothing is fitted yet): call velotime\.tl\.recover_dynamics\(adata"
 MOMENTS = r"Call velotime\.pp\.moments\(adata\)"
 GRAPH = r"no velocity graph of the fit that is here: call velotime\.tl\.velocity_graph\(adata\) first"
 ARROWS = r"no velocity on basis 'umap': call velotime\.tl\.velocity_embedding\(adata, basis='umap'\)"
@@ -108,6 +109,8 @@ ROWS = {
     "pl.heatmap_genes": (lambda adata, _: vt.pl.heatmap_genes(adata), TIMED, FIT),
     "pl.phase_portrait": (plot("phase_portrait", "gene_0"), FITTED, FIT),
     "pl.proportions": (plot("proportions"), ALL, None),
+    "pl.samples": (plot("samples"), (), OF_SAMPLES),
+    "pl.conditions": (plot("conditions"), (), OF_SAMPLES),
     "pl.time_against": (plot("time_against", "day"), TIMED, FIT),
     "pl.time_prior": (plot("time_prior"), SOFT, FIT),
     "pl.velocity_arrows": (plot("velocity_arrows"), TIMED, FIT),

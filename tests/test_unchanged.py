@@ -100,6 +100,8 @@ REFUSED = {
     "pl.heatmap_genes": [call("pl.heatmap_genes", genes=[NO]), call("pl.heatmap_genes", lineage=NO)],
     "pl.phase_portrait": [plot("phase_portrait", NO), plot("phase_portrait", "gene_0", color=NO)],
     "pl.proportions": [plot("proportions", NO), plot("proportions", spliced=NO)],
+    "pl.samples": [plot("samples")],
+    "pl.conditions": [plot("conditions")],
     "pl.time_against": [plot("time_against", NO)],
     "pl.time_prior": [plot("time_prior", save="nowhere/a.png")],
     "pl.velocity_arrows": [plot("velocity_arrows", **options) for options in ON_CELLS],

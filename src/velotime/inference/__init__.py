@@ -38,6 +38,7 @@ from velotime.inference.results.samples.conditions import WHAT as CONDITION_PARA
 from velotime.inference.results.samples.conditions import (
     SampleRates,
     composition_of_samples,
+    curves_of_samples,
     rates_of_samples,
 )
 from velotime.inference.search.begin import MOST_LANDMARKS
@@ -119,6 +120,7 @@ __all__ = [
     "compare_groups",
     "composition_of_samples",
     "curve_covariance",
+    "curves_of_samples",
     "draw_states",
     "error_under",
     "fisher_lee",

@@ -54,11 +54,26 @@ class Effects:
 
     @property
     def shrunken(self) -> FloatArray:
-        """Estimates drawn towards zero as the genes as a whole say: by a normal prior, its variance by moments."""
-        square = np.where(np.isfinite(self.error), self.estimate**2 - self.error**2, np.nan)
-        known = np.isfinite(square)
-        spread = np.maximum(np.where(known, square, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1), 0.0)
+        """Estimates drawn towards zero as the genes as a whole say: by a normal prior of variance s.
+
+        s is such that ``sum estimate^2 / (s + error^2)`` is the number of genes (Paule and Mandel 1982): genes that say
+        little weigh little.
+        """
+        spread = np.array([_spread(y, v) for y, v in zip(self.estimate.T, self.error.T**2, strict=True)])
         return np.asarray(self.estimate * spread / np.maximum(spread + self.error**2, 1e-12))
+
+
+def _spread(estimate: FloatArray, variance: FloatArray) -> float:
+    known = np.isfinite(estimate) & np.isfinite(variance)
+    square, own = estimate[known] ** 2, np.maximum(variance[known], LEAST_VARIANCE)
+
+    def excess(s: float) -> float:
+        return float((square / (s + own)).sum()) - len(own)
+
+    if not len(own) or excess(0.0) <= 0:
+        return 0.0
+    most = float(square.sum())  # where each term is below 1/n of itself
+    return float(brentq(excess, 0.0, most)) if excess(most) < 0 else most
 
 
 def moderated_effects(values: FloatArray, variance: FloatArray, design: FloatArray) -> Effects:

@@ -138,6 +138,26 @@ def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray, n_av
     )
 
 
+def own_covariance(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray) -> FloatArray:
+    """Covariance of each gene's parameters with all other genes as they are, ``(genes, parameters, parameters)``.
+
+    ``(B_g - A_g M^-1 A_g^T)^-1``: what the cells' times leave of what the counts of the one gene say.
+
+    Parameters
+    ----------
+    genes
+        The M-step's problem, its prior included.
+    theta
+        Parameters, ``(genes, parameters)``.
+    n_cells
+        Expected number of cells in each state, ``(states,)``.
+    """
+    layers = [layer for part, own in genes.parts(theta) for layer in _layers(part, own, 1.0)]
+    terms = _terms(genes, layers, np.maximum(n_cells, 1e-6))
+    lost = (terms.cross / terms.information) @ terms.cross.transpose(0, 2, 1)
+    return np.asarray(np.linalg.inv(np.linalg.inv(terms.conditional) - lost))
+
+
 def _layers(genes: GeneProblem, theta: FloatArray, n_averaged: float) -> Iterator[_Layer]:
     """Unspliced and spliced of each lineage in turn, each cell with its share of what averaged values say."""
     states, n_times = genes.states, len(genes.states.times)

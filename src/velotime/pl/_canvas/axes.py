@@ -170,12 +170,12 @@ def name_column(column: str) -> str:
     return known.get(column, column.replace("_", " "))
 
 
-def note_left_out(ax: Axes, left_out: BoolArray, why: str) -> None:
-    """Say above the axes how many cells are not drawn."""
+def note_left_out(ax: Axes, left_out: BoolArray, why: str, what: str = "cell") -> None:
+    """Say above the axes how many cells, or others, are not drawn."""
     n = int(left_out.sum())
     if n == 0:
         return
-    text = f"{n:,} {'cell' if n == 1 else 'cells'} {why}"
+    text = f"{n:,} {what if n == 1 else what + 's'} {why}"
     place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "va": "bottom"}
     ax.annotate(text, (1, 1), (0, 2), fontsize=6.5, color="0.35", **place)
 

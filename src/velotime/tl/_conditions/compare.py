@@ -10,10 +10,11 @@ import pandas as pd
 from anndata import AnnData
 from scipy.stats import false_discovery_control
 
+from velotime import _keys as keys
 from velotime._check import Optional, Text, Whole, checked
 from velotime._status import InputError, UnclearWarning
 from velotime._types import FloatArray
-from velotime.data import Fitted, restore_soft_fit
+from velotime.data import Fitted, restore_soft_fit, write_derived
 from velotime.data.arguments import ADATA, COLUMN
 from velotime.inference import (
     CONDITION_PARAMETERS,
@@ -40,12 +41,15 @@ class ConditionComparison:
         A row for each gene, condition and parameter, smallest p-value first; see :func:`compare_conditions`.
     composition
         A row for each condition, lineage and piece of the clock.
+    samples
+        Condition and number of cells of each sample.
     note
         What the design can tell and what not, in words; empty where nothing needs to be said.
     """
 
     genes: pd.DataFrame
     composition: pd.DataFrame
+    samples: pd.DataFrame
     note: str
 
 
@@ -69,7 +73,9 @@ def compare_conditions(
     by :func:`differential_kinetics`.
 
     Cells keep their times on the common clock. Where all genes of a condition run slower at once, the clock takes up
-    most of that, and what is left in the rates of single genes is too small.
+    most of that, and what is left in the rates of single genes is too small. Large changes of a gene come out too small
+    as well, as its cells move with it: of a twofold change of degradation about a fifth is lost in simulated samples
+    (docs/studies/samples.md).
 
     Parameters
     ----------
@@ -87,12 +93,17 @@ def compare_conditions(
     Returns
     -------
     An object with tables. ``.genes``: ``gene``, ``condition``, ``reference``, ``parameter`` ("alpha" between the
-    switches, with what samples differ in capture; "beta"; "gamma"; "t_on"), ``log2_fold`` over the reference (of "t_on"
-    the difference on the clock), its ``standard_error``, ``log2_fold_shrunken``
-    (drawn towards zero as the genes as a whole say), ``degrees`` of freedom, ``p_value``, ``q_value`` (Benjamini
-    and Hochberg, within condition and parameter), and ``n_samples`` behind it.
+    switches, with what samples differ in capture, over the median of all genes; "beta"; "gamma"; "t_on"),
+    ``log2_fold`` over the reference (of "t_on" the difference on the clock), its ``standard_error``,
+    ``log2_fold_shrunken`` (drawn towards zero as the genes as a whole say), ``degrees`` of freedom, ``p_value``,
+    ``q_value`` (Benjamini and Hochberg, within condition and parameter), and ``n_samples`` behind it.
     ``.composition``: ``lineage``, ``start`` and ``stop`` on the clock, and the columns of the genes, of the share
-    of cells. P-values are NaN where no sample is left to tell chance from conditions, as ``.note`` says.
+    of cells. ``.samples``: ``condition`` and ``n_cells`` of each sample. P-values are NaN where no sample is left to
+    tell chance from conditions, as ``.note`` says. Writes
+
+    ``uns["condition_comparison"]``
+        The tables and ``note`` under these names, the ``condition`` column and the ``reference``: for
+        :func:`velotime.pl.conditions` and the report.
 
     Warns
     -----
@@ -132,11 +143,23 @@ def compare_conditions(
     if design.note:
         warnings.warn(design.note, UnclearWarning, stacklevel=3)
     rates = rates_of_samples(fit)
-    return ConditionComparison(
+    found = ConditionComparison(
         _genes(rates, design, adata.var_names[genes]),
         _composition(fit, design, fitted.lineage_names, n_pieces),
+        pd.DataFrame(
+            {"condition": list(design.of_samples), "n_cells": np.bincount(fitted.sample, minlength=len(design.matrix))},
+            index=pd.Index(fitted.effects.names, name="sample"),
+        ),
         design.note,
     )
+    _write(adata, found, condition, design.conditions[0])
+    return found
+
+
+def _write(adata: AnnData, found: ConditionComparison, condition: str, reference: str) -> None:
+    tables = {"genes": found.genes, "composition": found.composition, "samples": found.samples}
+    record = tables | {"condition": condition, "reference": reference, "note": found.note}
+    write_derived(adata, keys.CONDITION_COMPARISON, {"uns": {keys.CONDITION_COMPARISON: record}})
 
 
 def _genes(rates: SampleRates, design: Design, names: pd.Index) -> pd.DataFrame:

@@ -23,13 +23,18 @@ class Design:
         Intercept, a column for each further condition, then columns of batches, ``(samples, coefficients)``.
     conditions
         The reference first.
-    n_samples
-        Of each condition.
+    of_samples
+        Condition of each sample.
     """
 
     matrix: FloatArray
     conditions: tuple[str, ...]
-    n_samples: tuple[int, ...]
+    of_samples: tuple[str, ...]
+
+    @property
+    def n_samples(self) -> tuple[int, ...]:
+        """Of each condition."""
+        return tuple(self.of_samples.count(name) for name in self.conditions)
 
     @property
     def replicated(self) -> bool:
@@ -82,7 +87,7 @@ def design_of(
             "tell what is of the batch from what is of the condition. No analysis can mend this; it takes samples "
             "of two conditions in one batch. Leave out batch= to compare the conditions as they are."
         )
-    return Design(matrix, conditions, tuple(int((of == name).sum()) for name in conditions))
+    return Design(matrix, conditions, tuple(str(name) for name in of))
 
 
 def _of_samples(adata: AnnData, column: str, names: tuple[str, ...], asked: str) -> np.ndarray:

@@ -1,0 +1,300 @@
+"""Several samples: times and rates in spite of captures, and how often conditions are found to differ.
+
+    python benchmarks/samples.py [--parts conditions captures cells pancreas] [--seeds 20] [--data FOLDER] [--write]
+
+conditions: 3 + 3 samples of 200 cells x 120 genes, the root given. "batch": samples differ in capture (sd of log 0.5
+unspliced, 0.2 spliced), and in where cells lie, but not by condition. "composition": conditions differ in where cells
+lie, and captures are the same. "both", and "changes": both, degradation of each gene differs between samples (sd of
+log 0.2), and is twice or half in 20 % of the genes of the second condition. captures: the same cells with and without
+captures, fitted in the ways that are in use. cells: power with 1,000 cells in each sample. pancreas: unspliced counts
+of one half thinned, gene by gene.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scanpy as sc
+from scipy import sparse, stats
+
+import velotime as vt
+from velotime import simulation as sim
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "studies" / "samples.md"
+COMPOSITION = {"composition": 1.0, "condition_composition": 1.5}
+NO_CAPTURE = {"capture_unspliced": 0.0, "capture_spliced": 0.0}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "batch": {"composition": 1.0},
+    "composition": COMPOSITION | NO_CAPTURE,
+    "both": COMPOSITION,
+    "changes": COMPOSITION | {"replicates": 0.2, "changed": 0.2},
+}
+LEVEL = 0.05
+COUNTS = {"mean_unspliced": 0.6, "mean_spliced": 2.0}
+
+
+def simulated(samples: sim.Samples, n_cells: int, n_genes: int, seed: int) -> ad.AnnData:
+    return sim.simulate(n_cells, n_genes, rng=np.random.default_rng(seed), samples=samples, **COUNTS)
+
+
+def fit(adata: ad.AnnData, **settings: Any) -> ad.AnnData:
+    """One lineage from the earliest cell on."""
+    root = vt.Root(cell=str(adata.obs["true_time"].idxmin()))
+    method = vt.SoftEM(root=root, n_lineages=1, start_cells=300, start_genes=60, **settings)
+    vt.tl.recover_dynamics(adata, method=method, progress=False, layers=())
+    return adata
+
+
+# ---------------------------------------------------------------------- conditions
+def fitted(setting: str, seed: int, n_cells: int, kept: Path | None) -> ad.AnnData:
+    """Simulated and fitted, or read where it was kept."""
+    path = None if kept is None else kept / f"{setting}_{n_cells}_{seed}.h5ad"
+    if path is not None and path.is_file():
+        return ad.read_h5ad(path)
+    adata = fit(simulated(sim.Samples((3, 3), **SETTINGS[setting]), n_cells, 120, seed), samples="sample")
+    if path is not None:
+        adata.write_h5ad(path)
+    return adata
+
+
+def conditions_of(setting: str, seed: int, n_cells: int = 1200, kept: Path | None = None) -> pd.DataFrame:
+    """P-values of all tests of one data set, with what is true."""
+    adata = fitted(setting, seed, n_cells, kept)
+    found = vt.tl.compare_conditions(adata, "condition")
+    by_cells = vt.tl.differential_kinetics(adata, "condition")
+    genes = found.genes[["gene", "parameter", "log2_fold", "standard_error", "degrees", "p_value", "q_value"]]
+    cells = by_cells[by_cells["group"] == "B"].assign(parameter="any, cells as replicates")
+    composition = found.composition.assign(parameter="composition", gene="")
+    table = pd.concat([genes, cells, composition])[list(genes)]
+    later = np.asarray(adata.obs["condition"].cat.codes.groupby(adata.obs["sample"], observed=True).first()) == 1
+    of_condition = np.log(2.0) * adata.var["true_changed"] * _sign(adata.varm["true_log_gamma_change"], later)
+    table["true_log2_fold"] = table["gene"].map(of_condition / np.log(2)).fillna(0.0)
+    return table.assign(setting=setting, seed=seed)
+
+
+def _sign(change: np.ndarray, later: np.ndarray) -> np.ndarray:
+    return np.sign(change[:, later].mean(axis=1) - change[:, ~later].mean(axis=1))
+
+
+def level_table(tests: pd.DataFrame) -> list[str]:
+    """Share of p-values below 5 % where nothing differs, and whether they are uniform."""
+    lines = ["| samples differ in | test | tests | p < 5 % | between seeds (sd) | p < 1 % | p < 50 % |"]
+    lines.append("| --- | --- |" + " ---: |" * 5)
+    null = tests[(tests["setting"] != "changes") & tests["p_value"].notna()]
+    for (setting, parameter), own in null.groupby(["setting", "parameter"], sort=False):
+        if parameter == "composition" and setting != "batch":
+            continue  # conditions do differ in it
+        p = own["p_value"]
+        spread = own.groupby("seed")["p_value"].agg(lambda one: (one < LEVEL).mean()).std()
+        shares = " | ".join(f"{(p < at).mean():.1%}" for at in (LEVEL, 0.01, 0.5)).split(" | ")
+        lines.append(
+            f"| {setting} | {parameter} | {len(p):,} | {shares[0]} | {spread:.1%} | {shares[1]} | {shares[2]} |"
+        )
+    return lines
+
+
+def change_table(tests: pd.DataFrame) -> list[str]:
+    """Power, false discoveries and recovered change of degradation rates, samples and cells as replicates."""
+    own = tests[(tests["setting"] == "changes") & tests["p_value"].notna()]
+    lines = [
+        "| replicates | changed genes with p < 5 % | with q < 5 % | false among q < 5 % | unchanged with p < 5 % |"
+    ]
+    lines.append("| --- |" + " ---: |" * 4)
+    for name, parameter in (("samples", "gamma"), ("cells", "any, cells as replicates")):
+        one = own[own["parameter"] == parameter]
+        changed, found = one["true_log2_fold"] != 0, one["q_value"] < LEVEL
+        power = [(one.loc[changed, column] < LEVEL).mean() for column in ("p_value", "q_value")]
+        false = (~changed & found).sum() / max(found.sum(), 1)
+        wrong = (one.loc[~changed, "p_value"] < LEVEL).mean()
+        lines.append(f"| {name} | {power[0]:.0%} | {power[1]:.0%} | {false:.1%} | {wrong:.1%} |")
+    return lines
+
+
+def size_table(tests: pd.DataFrame) -> list[str]:
+    """How much of a change is recovered, and how often its interval holds it."""
+    own = tests[(tests["setting"] == "changes") & (tests["parameter"] == "gamma") & tests["p_value"].notna()]
+    lines = ["| true log2 fold | genes | median estimate | 95 % interval holds it |", "| ---: | ---: | ---: | ---: |"]
+    half = stats.t.ppf(0.975, own["degrees"]) * own["standard_error"]
+    holds = (own["log2_fold"] - own["true_log2_fold"]).abs() < half
+    for fold, one in own.groupby("true_log2_fold"):
+        lines.append(
+            f"| {fold:+.0f} | {len(one):,} | {one['log2_fold'].median():+.2f} | {holds[one.index].mean():.0%} |"
+        )
+    return lines
+
+
+def conditions(seeds: int, pieces: dict[str, list[str]], kept: Path | None) -> None:
+    tables = []
+    for setting in SETTINGS:
+        for seed in range(seeds):
+            tables += [conditions_of(setting, seed, kept=kept)]
+        print("\n".join(level_table(pd.concat(tables))), flush=True)
+    tests = pd.concat(tables, ignore_index=True)
+    pieces |= {"level": level_table(tests), "changes": change_table(tests), "sizes": size_table(tests)}
+
+
+def cells(pieces: dict[str, list[str]], kept: Path | None, seeds: int = 3) -> None:
+    """Power with 1,000 cells in each sample."""
+    tests = pd.concat([conditions_of("changes", 100 + s, 6000, kept) for s in range(seeds)], ignore_index=True)
+    pieces |= {"many": change_table(tests), "many sizes": size_table(tests)}
+
+
+# ---------------------------------------------------------------------- captures
+def joint(adata: ad.AnnData) -> tuple[pd.Series, pd.Series | None]:
+    """``SoftEM(samples=...)``."""
+    fit(adata, samples="sample")
+    return adata.obs["latent_time"], adata.var["fit_gamma"]
+
+
+def merged(adata: ad.AnnData) -> tuple[pd.Series, pd.Series | None]:
+    """All cells as if of one sample."""
+    fit(adata)
+    return adata.obs["latent_time"], adata.var["fit_gamma"]
+
+
+def alone(adata: ad.AnnData) -> tuple[pd.Series, pd.Series | None]:
+    """Each sample by itself, its own clock taken for the common one; rates are means over samples, of logs."""
+    times, rates = [], []
+    for name in adata.obs["sample"].cat.categories:
+        own = fit(adata[adata.obs["sample"] == name].copy())
+        slope = np.polyfit(own.obs["latent_time"], own.obs["true_time"], 1)[0]
+        times.append(own.obs["latent_time"])
+        rates.append(np.log(own.var["fit_gamma"] / slope))
+    return pd.concat(times)[adata.obs_names], np.exp(pd.concat(rates, axis=1).mean(axis=1))
+
+
+def combat(adata: ad.AnnData) -> tuple[pd.Series, pd.Series | None]:
+    """Sums of both layers corrected by ComBat and divided again as counts were; moments, Gaussian noise."""
+    u, s = (adata.layers[name].toarray() for name in ("unspliced", "spliced"))
+    total = u + s
+    share = np.divide(s, total, out=np.zeros_like(s), where=total > 0)
+    changed = ad.AnnData(total / total.sum(axis=1, keepdims=True) * np.median(total.sum(axis=1)), obs=adata.obs.copy())
+    sc.pp.log1p(changed)
+    sc.pp.combat(changed, key="sample")
+    values = np.maximum(np.expm1(changed.X), 0)
+    changed.layers["spliced"], changed.layers["unspliced"] = values * share, values * (1 - share)
+    changed.var_names = adata.var_names
+    changed.obs[["true_time"]] = adata.obs[["true_time"]]
+    vt.pp.moments(changed)
+    fit(changed, noise=vt.Gaussian())
+    return changed.obs["latent_time"], changed.var["fit_gamma"]
+
+
+WAYS: dict[str, Callable[[ad.AnnData], tuple[pd.Series, pd.Series | None]]] = {
+    "`samples=`": joint,
+    "merged": merged,
+    "each sample alone": alone,
+    "ComBat on u + s": combat,
+}
+
+
+def errors(adata: ad.AnnData, way: Callable[[ad.AnnData], tuple[pd.Series, pd.Series | None]]) -> dict[str, float]:
+    began = time.process_time()
+    found, gamma = way(adata.copy())
+    seconds = time.process_time() - began
+    slope = 1.0 if way is alone else np.polyfit(found, adata.obs["true_time"], 1)[0]
+    told = adata.var["true_class"] != "flat"
+    error = np.abs(np.log(gamma / slope / adata.var["true_gamma"]))[told]
+    return {
+        "time": abs(float(stats.spearmanr(found, adata.obs["true_time"]).statistic)),
+        "gamma": float(np.nanmedian(error)),
+        "seconds": seconds,
+    }
+
+
+def captures(pieces: dict[str, list[str]], seeds: int = 4) -> None:
+    """The same cells, clean and with captures, fitted in the ways that are in use."""
+    lines = [
+        "| cells | way | time (Spearman) | gamma (median error of logs) | CPU s |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    for kind, more in (("the same capture", NO_CAPTURE), ("captures differ", {})):
+        for name, way in WAYS.items():
+            found = []
+            for seed in range(seeds):
+                adata = simulated(sim.Samples((3, 3), composition=1.5, **more), 1800, 150, 50 + seed)
+                found.append(errors(adata, way))
+            mean = pd.DataFrame(found).mean()
+            lines.append(f"| {kind} | {name} | {mean['time']:.4f} | {mean['gamma']:.3f} | {mean['seconds']:.0f} |")
+            print(lines[-1], flush=True)
+    pieces["captures"] = lines
+
+
+# ---------------------------------------------------------------------- pancreas
+def pancreas(path: Path, pieces: dict[str, list[str]]) -> None:
+    """Halves of the pancreas, unspliced counts of one thinned by a share of each gene."""
+    whole = ad.read_h5ad(path)
+    vt.pp.filter_genes(whole, n_top_genes=300)
+    untouched = vt.SoftEM(n_lineages=1)
+    vt.tl.recover_dynamics(whole, method=untouched, progress=False, layers=())
+    lines = ["| halves | log capture against truth | time against the untouched fit |", "| --- | ---: | ---: |"]
+    for kind in ("at random", "one with two thirds of the late cells"):
+        rng = np.random.default_rng(1)
+        late = whole.obs["latent_time"] > whole.obs["latent_time"].median()
+        share = np.where(late, 2 / 3, 1 / 3) if kind != "at random" else 0.5
+        second = rng.random(whole.n_obs) < share
+        kept = rng.beta(4, 4, whole.n_vars)
+        adata = ad.AnnData(whole.layers["spliced"], obs=pd.DataFrame(index=whole.obs_names), var=whole.var[[]])
+        adata.layers["spliced"], adata.layers["unspliced"] = whole.layers["spliced"], thinned(whole, second, kept, rng)
+        adata.obs["half"] = pd.Categorical(np.where(second, "b", "a"))
+        vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=1, samples="half"), progress=False, layers=())
+        log = np.log(adata.varm["fit_capture_u"])
+        told = np.isfinite(log).all(axis=1) & (adata.var["fit_status"] == "fitted").to_numpy()
+        r = np.corrcoef((log[:, 1] - log[:, 0])[told], np.log(kept[told]))[0, 1]
+        rho = stats.spearmanr(adata.obs["latent_time"], whole.obs["latent_time"]).statistic
+        lines.append(f"| {kind} | {r:.3f} | {abs(rho):.4f} |")
+        print(lines[-1], flush=True)
+    pieces["pancreas"] = lines
+
+
+def thinned(whole: ad.AnnData, second: np.ndarray, kept: np.ndarray, rng: np.random.Generator) -> sparse.csr_matrix:
+    counts = whole.layers["unspliced"].toarray().astype(int)
+    counts[second] = rng.binomial(counts[second], kept)
+    return sparse.csr_matrix(counts.astype(np.float32))
+
+
+def fill(pieces: dict[str, list[str]]) -> None:
+    """Put lines between the page's markers of their names."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, lines in pieces.items():
+        begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+        head, rest = text.split(begin)
+        text = head + begin + "\n".join(lines) + "\n" + end + rest.split(end)[1]
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    known = ("conditions", "captures", "cells", "pancreas")
+    parser.add_argument("--parts", nargs="*", choices=known, default=list(known))
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
+    parser.add_argument("--keep", type=Path, help="a folder for the fits, which are read there the next time")
+    parser.add_argument("--write", action="store_true", help="the tables into docs/studies/samples.md")
+    chosen = parser.parse_args()
+    warnings.simplefilter("ignore")
+    pieces: dict[str, list[str]] = {}
+    if "captures" in chosen.parts:
+        captures(pieces)
+    if "pancreas" in chosen.parts and (chosen.data / "pancreas.h5ad").is_file():
+        pancreas(chosen.data / "pancreas.h5ad", pieces)
+    if "conditions" in chosen.parts:
+        conditions(chosen.seeds, pieces, chosen.keep)
+    if "cells" in chosen.parts:
+        cells(pieces, chosen.keep)
+    for name, lines in pieces.items():
+        print(f"\n{name}\n" + "\n".join(lines))
+    if chosen.write:
+        fill(pieces)
+
+
+if __name__ == "__main__":
+    main()

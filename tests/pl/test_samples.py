@@ -1,0 +1,94 @@
+"""Plots of several samples and of conditions show what the tables say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.patches import PathPatch
+
+import velotime as vt
+from velotime.data import Fitted
+from velotime.pl._samples import GRID, sample_densities
+
+pytestmark = pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    samples = vt.simulation.Samples((2, 2), condition_composition=3.0)
+    adata = vt.simulation.simulate(240, 24, rng=np.random.default_rng(0), samples=samples, mean_spliced=4)
+    quick = vt.SoftEM(samples="sample", n_times=16, annealing=2, max_iterations=4, start_times=8, n_lineages=1)
+    quick = replace(quick, root=vt.Root(cell=adata.obs["true_time"].idxmin()))
+    vt.tl.recover_dynamics(adata, method=quick, progress=False, layers=())
+    return adata
+
+
+@pytest.fixture(scope="module")
+def compared(fitted):
+    adata = fitted.copy()
+    vt.tl.compare_conditions(adata, "condition")
+    return adata
+
+
+def test_samples_show_where_cells_are_and_captures(fitted):
+    densities, captures = vt.pl.samples(fitted, show=False)
+    assert [line.get_label() for line in densities.get_lines()] == ["A1", "A2", "B1", "B2"]
+    means = [np.average(GRID, weights=line.get_ydata()) for line in densities.get_lines()]
+    time = fitted.obs.groupby("sample", observed=True)["latent_time"].mean()
+    assert np.allclose(means, time, atol=0.03)
+    assert min(means[2:]) > max(means[:2])
+    assert np.allclose(sample_densities(Fitted.of(fitted)).sum(axis=1) * GRID[1], 1)
+    boxes = [patch for patch in captures.patches if isinstance(patch, PathPatch)]
+    assert len(boxes) == 8
+    low, high = np.quantile(np.log2(fitted.varm["fit_capture_u"][:, 0]), [0.25, 0.75])
+    assert boxes[0].get_path().get_extents().intervalx == pytest.approx([low, high])
+
+
+def test_samples_are_coloured_by_condition(fitted):
+    densities = vt.pl.samples(fitted, condition="condition", show=False)[0]
+    colors = [line.get_color() for line in densities.get_lines()]
+    assert colors[0] == colors[1] != colors[2] == colors[3]
+    assert [text.get_text() for text in densities.get_legend().get_texts()] == ["A", "B"]
+
+
+def test_conditions_show_densities_changes_and_genes(compared):
+    table = compared.uns["condition_comparison"]["genes"]
+    own = table[table["parameter"] == "gamma"]
+    axes = vt.pl.conditions(compared, gene=["gene_3", "gene_5"], show=False)
+    assert len(axes) == 6
+    thick = [line for line in axes[0].get_lines() if line.get_linewidth() == 2]
+    assert [line.get_label() for line in thick] == ["A (2 samples)", "B (2 samples)"]
+    assert len(axes[0].get_lines()) == 6
+    points = np.concatenate([dots.get_offsets() for dots in axes[1].collections])
+    assert np.allclose(np.sort(points[:, 0]), np.sort(own["log2_fold"]))
+    assert np.allclose(np.sort(points[:, 1]), np.sort(-np.log10(own["p_value"])))
+    assert axes[1].get_title(loc="left").startswith(f"{int((own['q_value'] < 0.05).sum())} of {len(own)} genes")
+    for k, ax in enumerate(axes[2:]):
+        assert ax.get_ylabel() == ("unspliced", "spliced")[k % 2]
+        curves = [line for line in ax.get_lines() if len(line.get_xdata()) == len(GRID)]
+        mean, thin = curves[2], curves[:2]  # of the first condition
+        assert mean.get_label() == "A"
+        assert np.allclose(mean.get_ydata() ** 2, np.prod([line.get_ydata() for line in thin], axis=0), rtol=1e-5)
+        assert len(ax.collections) == 2  # a band each
+
+
+def test_without_replicates_there_are_estimates_only(fitted):
+    adata = fitted.copy()
+    adata.obs["each"] = adata.obs["sample"].astype(str)
+    vt.tl.compare_conditions(adata, "each")
+    axes = vt.pl.conditions(adata, gene="gene_3", condition="B1", show=False)
+    assert axes[1].get_title(loc="left") == "no second sample: no p-values"
+    assert not axes[2].collections
+    plt.gcf().canvas.draw()
+
+
+def test_what_is_missing_is_asked_for(fitted, compared):
+    with pytest.raises(vt.InputError, match=r"call velotime\.tl\.compare_conditions"):
+        vt.pl.conditions(fitted)
+    with pytest.raises(vt.InputError, match="nothing to draw of parameter 'gamma' in condition 'C'"):
+        vt.pl.conditions(compared, condition="C")
+    with pytest.raises(vt.InputError, match="gene 'no' not found"):
+        vt.pl.conditions(compared, gene="no")
