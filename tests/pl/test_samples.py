@@ -11,7 +11,7 @@ from matplotlib.patches import PathPatch
 
 import velotime as vt
 from velotime.data import Fitted
-from velotime.pl._samples import GRID, sample_densities
+from velotime.pl._by_sample.samples import GRID, sample_densities
 
 pytestmark = pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
 

@@ -19,11 +19,11 @@ from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted, of_these_cells, read_record, restore_soft_fit
 from velotime.data.arguments import ADATA, GENE
 from velotime.inference import CONDITION_PARAMETERS, curves_of_samples
+from velotime.pl._by_sample.samples import GRID, condition_colors, require_samples, sample_densities
 from velotime.pl._canvas.arguments import AXES, SAVE, SHOW, ListOfAxes
 from velotime.pl._canvas.axes import TIME_LABEL, find_gene, note_left_out, tidy
 from velotime.pl._canvas.panels import finish_panels, open_panels
 from velotime.pl._curves import piece_means
-from velotime.pl._samples import GRID, condition_colors, require_samples, sample_densities
 
 LEVEL = 0.05
 MOST_NAMED = 8

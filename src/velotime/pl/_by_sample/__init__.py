@@ -1,0 +1,1 @@
+"""Plots of several samples, and of their conditions."""
