@@ -34,10 +34,13 @@ from velotime.inference.evidence.coherence import LEAST_OF_A_SAMPLE, drawn_layer
 from velotime.inference.model.layer import LayerData
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.scores import state_scores
+from velotime.inference.states import States
 
-NUMBERS = (3, 4, 6, 8, 10)  # of stretches
+NUMBERS = (3, 4, 6, 8, 10)  # of stretches per lineage
 LEAST_TIMES = 3  # of the grid in a stretch
+MOST_STRETCHES = 20  # of all lineages: with more, steps are freer than curves
 ROUNDS = 2  # of EM of either model
+MOST_DRAWS = 5  # from the fit
 TELLING = 0.02  # nats per cell that curves must be expected to gain, for their silence to mean anything
 LEAST_SHARE = 0.3  # of what is expected, below which steps are taken to hold
 LEAST_ERRORS = 4.0  # standard errors by which less is found than expected
@@ -78,9 +81,13 @@ class Steps:
         return float(self.found[self._worst]), float(self.expected[self._worst])
 
     @property
+    def doubtful(self) -> BoolArray:
+        """Where less is found than curves should gain, if only by chance, ``(numbers,)``."""
+        return np.asarray((self.expected >= TELLING) & (self.found < LEAST_SHARE * self.expected))
+
+    @property
     def _low(self) -> BoolArray:
-        below = self.expected - self.found > LEAST_ERRORS * self.error
-        return below & (self.expected >= TELLING) & (self.found < LEAST_SHARE * self.expected)
+        return self.doubtful & (self.expected - self.found > LEAST_ERRORS * self.error)
 
     @property
     def _worst(self) -> int:
@@ -106,14 +113,24 @@ def steps_of(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -
 
 
 def _steps_of(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> Steps:
+    """In cells that share their parameters; drawn from the fit again where one draw leaves it open."""
     cells = problem.cells
-    numbers = [number for number in NUMBERS if LEAST_TIMES * number <= len(problem.states.times)]
-    real = cells.unspliced, cells.spliced
-    (found, one), (expected, other) = (
-        _Models.of(problem, parameters, *layers).gains(numbers)
-        for layers in (real, drawn_layers(problem, parameters, rng))
-    )
-    return Steps(np.array(numbers), found, expected, np.hypot(one, other))
+    numbers = _numbers(problem.states)
+    found = _Models.of(problem, parameters, cells.unspliced, cells.spliced).gains(numbers)
+    drawn: list[FloatArray] = []
+    while True:
+        layers = drawn_layers(problem, parameters, rng)
+        drawn.append(_Models.of(problem, parameters, *layers).gains(numbers))
+        expected, error = np.mean(drawn, axis=0)
+        steps = Steps(np.array(numbers), found[0], expected, np.hypot(found[1], error / np.sqrt(len(drawn))))
+        if len(drawn) == MOST_DRAWS or steps.hold or not steps.doubtful.any():
+            return steps
+
+
+def _numbers(states: States) -> list[int]:
+    """Numbers of stretches that the grid has times for, and the lineages together."""
+    most = min(len(states.times) // LEAST_TIMES, MOST_STRETCHES // states.layout.n_lineages)
+    return [number for number in NUMBERS if number <= most] or [NUMBERS[0]]
 
 
 @dataclass(frozen=True)
@@ -149,11 +166,11 @@ class _Models:
         curves = np.maximum(curves, TINY)
         return cls(problem, unspliced, parameters.unspliced_scatter, curves, log_prior + by_spliced)
 
-    def gains(self, numbers: list[int]) -> tuple[FloatArray, FloatArray]:
-        """Log-likelihood of curves over steps, nats per cell, and its standard error, ``(numbers,)`` each."""
+    def gains(self, numbers: list[int]) -> FloatArray:
+        """Log-likelihood of curves over steps, nats per cell, and its standard error, ``(2, numbers)``."""
         _, q = self._expect(self.curves)
         each = [self._gain(number, q) for number in numbers]
-        return np.array([gain.mean() for gain in each]), np.array([gain.std() / np.sqrt(len(gain)) for gain in each])
+        return np.array([[gain.mean(), gain.std() / np.sqrt(len(gain))] for gain in each]).T
 
     def _gain(self, number: int, first: FloatArray) -> FloatArray:
         """Of each cell, ``(cells,)``, with so many stretches per lineage; both begin with this posterior."""
