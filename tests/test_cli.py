@@ -195,6 +195,27 @@ def test_what_is_known_from_the_command_line(small, tmp_path):
     assert fitted.uns["experimental_time"]["units_per_clock"] == pytest.approx(3, rel=0.3)
 
 
+def test_a_cycle_from_the_command_line(tmp_path):
+    cycle = vt.simulation.Cycling()
+    adata = vt.simulation.simulate(
+        120, 30, rng=np.random.default_rng(1), cycle=cycle, mean_unspliced=1.0, mean_spliced=3.0
+    )
+    adata.obsm["X_umap"] = np.c_[np.cos(6 * adata.obs["true_phase"]), np.sin(6 * adata.obs["true_phase"])]
+    path, out, wheel = (tmp_path / name for name in ("cells.h5ad", "out.h5ad", "wheel.png"))
+    adata.write_h5ad(path)
+    quick = ["--skip-comparison", "-q", "--max-iterations", "2"]
+    done = CliRunner().invoke(main, ["run", str(path), "-o", str(out), "--cycle", "--early-markers", "gene_1", *quick])
+    assert done.exit_code == 0, done.output
+    assert "phase 0 is where the markers of the origin say" in done.output
+    assert "cycle_phase" in ad.read_h5ad(out).obs
+    done = CliRunner().invoke(main, ["plot", str(out), "--kind", "cycle", "-o", str(wheel)])
+    assert done.exit_code == 0, done.output
+    assert wheel.stat().st_size > 10_000
+    done = CliRunner().invoke(main, ["run", str(path), "--cycle", "--root", "a:b", "--lineages", "2"])
+    assert done.exit_code == 2
+    assert "--lineages, --root: a cycle has no root, ends or lineages" in done.output
+
+
 def test_labels_with_blanks_commas_and_colons(small, tmp_path):
     small.obs["res:1"] = pd.cut(small.obs["true_time"], [-1, 0.3, 0.6, 2], labels=["early", "A", "CD4+, naive"])
     small.obsm["X_umap"] = small.obs[["true_time", "true_depth"]].to_numpy()

@@ -27,6 +27,7 @@ class Asked:
     late_markers: str | None = None
     time_labels: str | None = None
     max_iterations: int | None = None
+    cycle: bool | None = None
 
     def given(self) -> list[str]:
         """Names of the options that were given."""
@@ -61,12 +62,20 @@ class Soft(Way):
 
     def check(self, asked: Asked) -> None:
         """Numbers and noise; what needs the cells comes with them."""
+        others = [option for option in asked.given() if option in OF_A_LINE]
+        if asked.cycle and others:
+            raise InputError(
+                f"{', '.join(others)}: a cycle has no root, ends or lineages; leave out with --cycle. Genes can say "
+                "where it begins: --early-markers rise there, --late-markers fall."
+            )
         self._plain(asked)
 
     def _plain(self, asked: Asked) -> Any:
-        from velotime import SoftEM
+        from velotime import Cycle, SoftEM
 
-        more = {} if asked.max_iterations is None else {"max_iterations": asked.max_iterations}
+        more: dict[str, Any] = {} if asked.max_iterations is None else {"max_iterations": asked.max_iterations}
+        if asked.cycle:
+            more["clock"] = Cycle(origin=next(iter(_markers(asked)), None))
         return SoftEM(noise=_noise(asked.noise), n_lineages=_n_lineages(asked.lineages or "auto"), **more)
 
     def method(self, asked: Asked, obs: pd.DataFrame) -> Any:
@@ -75,7 +84,7 @@ class Soft(Way):
             self._plain(asked),
             lineages=_terminals(asked.terminals, obs),
             root=_root(asked.root, obs),
-            knowledge=_knowledge(asked, obs),
+            knowledge=() if asked.cycle else _knowledge(asked, obs),
         )
 
 
@@ -115,6 +124,8 @@ class OnMoments(Way):
         return {}
 
 
+#: Options that say what a clock that goes round has not.
+OF_A_LINE = ("--lineages", "--terminals", "--root", "--end", "--time-labels")
 WAYS: dict[str, Way] = {"soft": Soft(), **{name: OnMoments(name) for name in ("two-stage", "gene-clock", "mixture")}}
 
 
@@ -146,14 +157,22 @@ def _root(given: str | None, obs: pd.DataFrame) -> Any:
     return None if given is None else Root(*column_and_label("--root", given, obs))
 
 
+def _markers(asked: Asked) -> list[Any]:
+    """Genes that are known to fall and rise; none if none are."""
+    from velotime import Markers
+
+    if asked.early_markers is None and asked.late_markers is None:
+        return []
+    return [Markers(early=split_names(asked.early_markers), late=split_names(asked.late_markers))]
+
+
 def _knowledge(asked: Asked, obs: pd.DataFrame) -> tuple[Any, ...]:
-    from velotime import Ends, Markers, TimeLabels
+    from velotime import Ends, TimeLabels
 
     pieces: list[Any] = []
     if asked.end is not None:
         pieces.append(Ends(*column_and_labels("--end", asked.end, obs)))
-    if asked.early_markers is not None or asked.late_markers is not None:
-        pieces.append(Markers(early=split_names(asked.early_markers), late=split_names(asked.late_markers)))
+    pieces.extend(_markers(asked))
     if asked.time_labels is not None:
         column, order = column_and_order("--time-labels", asked.time_labels, obs)
         pieces.append(TimeLabels(column, order=order))

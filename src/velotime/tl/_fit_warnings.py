@@ -43,14 +43,19 @@ def about_noise(records: Records) -> Iterator[UnclearWarning]:
 
 def direction_cures(settings: Mapping[str, Any]) -> tuple[Cure, ...]:
     """What can settle the direction of time and was not given to the fit: nothing is named that was."""
-    if "knowledge" not in settings:
-        return ()  # a method that takes none
+    if "knowledge" not in settings or _goes_round(settings):
+        return ()  # a method that takes none, or a clock to which none applies
     knowledge = settings["knowledge"]
     pieces = knowledge.values() if isinstance(knowledge, Mapping) else ()
     given = {GIVEN_BY.get(str(piece.get("name"))) for piece in pieces}
     if isinstance(settings.get("root"), Mapping):
         given.add(Cure.ROOT)
     return tuple(cure for cure in (Cure.ROOT, Cure.ENDS, Cure.MARKERS, Cure.TIMES) if cure not in given)
+
+
+def _goes_round(settings: Mapping[str, Any]) -> bool:
+    clock = settings.get("clock")
+    return isinstance(clock, Mapping) and str(clock.get("name")) == "Cycle"
 
 
 def backwards_in_words(arrow: Mapping[str, Any]) -> str:
@@ -80,8 +85,9 @@ def _about_direction(records: Records) -> Iterator[UnclearWarning]:
         return  # said already, and no root makes the model fit
     reason = str(arrow.get("reason", "")) or f"the closest rival is {backwards_in_words(arrow)}"
     settings = records.settings
+    otherwise = "run" if _goes_round(settings) else "begin elsewhere or run"
     yield UnclearWarning(
-        f"the direction of time is not clear, it may begin elsewhere or run the other way: {reason}.",
+        f"the direction of time is not clear, it may {otherwise} the other way: {reason}.",
         direction_cures(settings),
     )
 

@@ -53,12 +53,20 @@ def _stream(adata: AnnData, genes: list[str], color: str | None, basis: str, pat
     )
 
 
+def _cycle(adata: AnnData, genes: list[str], color: str | None, basis: str, path: Path) -> None:
+    del basis
+    from velotime import pl
+
+    pl.cycle(adata, genes or None, color=color, save=path, show=False)
+
+
 KINDS: dict[str, Callable[[AnnData, list[str], str | None, str, Path], None]] = {
     "portrait": _portraits,
     "time": _along,
     "heatmap": _heatmap,
     "cells": _cells,
     "stream": _stream,
+    "cycle": _cycle,
 }
 
 
@@ -72,7 +80,8 @@ KINDS: dict[str, Callable[[AnnData, list[str], str | None, str, Path], None]] = 
     "--kind",
     type=click.Choice(list(KINDS)),
     help="portrait: unspliced against spliced; time: both along latent time; heatmap: genes along latent time; cells: "
-    "on an embedding; stream: velocity on it. [default: portrait of GENE, stream where there is none]",
+    "on an embedding; stream: velocity on it; cycle: cells and genes round a cycle. "
+    "[default: portrait of GENE, stream where there is none]",
 )
 @click.option("--color", metavar="COLUMN", help="Column of obs that colours cells. [default: latent_time]")
 @BASIS

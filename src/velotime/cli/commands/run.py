@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +117,12 @@ class Outputs:
 )
 @click.option("--root", metavar="COLUMN:LABEL", help="Label in which time begins; searched for by default.")
 @click.option("--end", metavar="COLUMN:LABEL,LABEL", help="Labels of an obs column known to be late.")
+@click.option(
+    "--cycle",
+    is_flag=True,
+    help="The cells go round, as dividing ones do: phases on a circle, which begins where early markers rise and late "
+    "ones fall, or anywhere if there are none.",
+)
 @click.option("--early-markers", metavar="GENE,GENE", help="Genes known to fall along time.")
 @click.option("--late-markers", metavar="GENE,GENE", help="Genes known to rise along time.")
 @click.option(
@@ -158,6 +164,7 @@ def run(
     terminals: str | None,
     root: str | None,
     end: str | None,
+    cycle: bool,
     early_markers: str | None,
     late_markers: str | None,
     time_labels: str | None,
@@ -177,6 +184,7 @@ def run(
     """
     console = Console(quiet)
     asked = Asked(noise, lineages, terminals, root, end, early_markers, late_markers, time_labels, max_iterations)
+    asked = replace(asked, cycle=cycle or None)
     limit_threads(threads)
     with exit_codes() as written:
         console.stage(f"Reading {', '.join(map(str, inputs))}")
