@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_bits():
     results = []
     for _ in range(2):
         adata = simulated(n_cells=200, n_genes=40)
-        vt.tl.recover_dynamics(adata, seed=7, progress=False)
+        vt.tl.recover_dynamics(adata, rng=7, progress=False)
         results.append(
             (adata.obs["latent_time"].to_numpy(), adata.layers["velocity"], adata.var["fit_gamma"].to_numpy())
         )

@@ -242,7 +242,7 @@ def test_a_fit_without_a_posterior_of_time(drawn, page):
     drawn.var["fit_t_"] = drawn.var["true_t_off"]
     del drawn.obs["latent_time_sd"], drawn.uns["time_prior"]
     data = facts_in(page(drawn))
-    assert data["lineages"] == [{"name": "0", "color": "#000000"}]
+    assert data["lineages"] == [{"name": "lineage 0", "color": "#000000"}]
     assert "sd" not in data["cells"]["rows"]
     assert data["genes"][0]["values"]["gamma"] == pytest.approx(drawn.var["fit_gamma"].iloc[0], rel=7e-5)
 

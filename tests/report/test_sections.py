@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 
 import velotime as vt
 from velotime.report import tables, write_tables
-from velotime.report.sections.fates import fates_of
+from velotime.report._facts import collect
+from velotime.report._words import rivals_in_words
+from velotime.report.sections.fates import fates_of, titles_of
 from velotime.report.sections.methods import methods_paragraph
 from velotime.report.sections.quality import quality_rows
 
@@ -37,6 +40,81 @@ def test_fates_end_in_clusters_and_name_the_genes_that_lead_there(ending):
     assert first.end.startswith("A (")
     assert second.end.startswith("B (")
     assert (first.drivers, second.drivers) == ((), ("gene_2",))
+
+
+def test_lineages_are_called_by_the_clusters_that_they_end_in(ending, tmp_path):
+    assert titles_of(ending) == {"0": "A (lineage 0)", "1": "B (lineage 1)"}
+    vt.report(ending, tmp_path / "a.html")
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert '<th scope="col">To A (lineage 0)</th>' in page
+    assert '<th scope="row">B (lineage 1)</th>' in page
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page).group(1))
+    assert [one["name"] for one in data["lineages"]] == ["A (lineage 0)", "B (lineage 1)"]
+    assert next(one for one in data["labels"] if one["column"] == "fit_lineage")["names"] == [
+        "A (lineage 0)",
+        "B (lineage 1)",
+    ]
+    assert "A (lineage 0), " in dict(vt.summary(ending).rows)["lineages"]
+    assert "A (lineage 0) (" in dict(collect(ending).done)["Lineages"]
+
+
+def test_a_mixed_end_names_no_lineage(ending):
+    ending.obs["clusters"] = pd.Categorical(np.resize(list("abcde"), ending.n_obs))
+    assert titles_of(ending) == {"0": "lineage 0", "1": "lineage 1"}
+
+
+def rival(start, margin, *halves, known=0.0):
+    columns = {"root_cell": "c7", "root_clusters": "A", "start": start, "margin": margin, "known": known}
+    return columns | dict(zip(("half_1", "half_2"), halves, strict=True))
+
+
+def test_the_closest_rival_is_told_with_the_half_in_which_it_comes_closest():
+    table = pd.DataFrame(
+        [rival("rank", 0.9, 0.8, 0.7), rival("reversed", 1.2, 0.9, 0.25), rival("tips", 9.0, np.nan, np.nan)]
+    )
+    assert rivals_in_words(table) == (
+        "Of 3 rivals the reversed clock came closest: 1.2 nats per cell behind on all genes of the search; it comes "
+        "closest in the second half of the genes, 0.25 nats per cell behind, and is 0.9 nats per cell behind in the "
+        "other."
+    )
+    joined = rivals_in_words(pd.DataFrame([rival("rank", 0.5, np.nan, -0.1, known=0.2)]))
+    assert joined == (
+        "The one rival is time from c7 (clusters A): 0.5 nats per cell behind on all genes of the search, +0.2 by what "
+        "is known; it comes closest in the second half of the genes, 0.1 nats per cell ahead, and ends with the "
+        "reported times in the other."
+    )
+    assert "too far" in rivals_in_words(table.iloc[2:])
+    assert rivals_in_words(table.iloc[:0]) == ""
+
+
+def test_every_column_is_explained_on_the_page(ending, tmp_path):
+    starts = {"root_cell": ["c7"], "root_clusters": ["A"], "start": ["rank"], "log_likelihood": [0.0]}
+    starts |= {"backwards": [False], "chosen": [True]}
+    ending.uns["recover_dynamics"]["starts"] = pd.DataFrame(starts)
+    told = rival("rank", 0.9, 0.8, 0.7) | {"correlation": 0.5, "loses": True}
+    arrow = {"verdict": "clear", "log_likelihood_margin": 90.0, "rivals": pd.DataFrame([told])}
+    ending.uns["time_arrow"] = arrow
+    vt.report(ending, tmp_path / "a.html")
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    explained = set(re.findall(r"<dt>(.*?)</dt>", page))
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page).group(1))
+    assert {column["title"] for column in data["columns"]} <= explained
+    tables_there = re.findall(r"<details>\s*<summary>.*?</details>", page, flags=re.DOTALL)
+    heads = {head for one in tables_there for head in re.findall(r'<th scope="col">(.*?)</th>', one)}
+    assert heads
+    assert heads <= explained
+
+
+def test_shapes_that_are_not_settled_and_the_background_are_shown(drawn):
+    drawn.var["fit_unique"] = 1.0
+    drawn.var.loc["gene_3", "fit_unique"] = 0.0
+    drawn.uns["background"] = {"unspliced": 0.03, "spliced": 0.02}
+    drawn.uns["recover_dynamics"]["settings"]["background"] = {"name": "LearnedBackground"}
+    rows = dict(quality_rows(drawn))
+    assert rows["Shape not settled"].startswith("1 (")
+    assert rows["Shape not settled"].endswith(": gene_3")
+    assert rows["Background"].startswith("3\u00a0% of unspliced and 2\u00a0% of spliced counts")
+    assert tables(drawn)["genes"].loc["gene_3", "fit_unique"] == 0
 
 
 def test_one_lineage_has_no_fates(drawn):

@@ -18,6 +18,7 @@ from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted, list_embeddings, read_block, short_name
 from velotime.pl._canvas.axes import find_basis
 from velotime.pl._canvas.colors import labels_of, palette_of
+from velotime.report.sections.fates import titles_of
 
 MOST_CELLS = 20_000  # drawn at most
 MOST_LABELS = 60  # of a column that may colour cells
@@ -193,4 +194,6 @@ def _columns(adata: AnnData) -> list[str]:
 def _labels(adata: AnnData, column: str, drawn: IntArray) -> Labels:
     names, codes = labels_of(adata, column)
     colors = [to_hex(color) for color in palette_of(adata, column, names).values()]
+    titles = titles_of(adata) if column == keys.LINEAGE else {}
+    names = [titles.get(str(name), str(name)) for name in names]
     return Labels(column, tuple(names), tuple(colors), codes[drawn].astype(np.int64))

@@ -32,7 +32,7 @@ from velotime.report._words import (
     method_in_words,
     orders_in_words,
     origin_in_words,
-    rival_in_words,
+    rivals_in_words,
     seconds_in_words,
     status_in_words,
     unit_in_words,
@@ -51,14 +51,31 @@ IN_TURNS = (
 )
 OF_RIVALS = {
     "margin": "behind",
-    "half_1": "in one half of the genes",
-    "half_2": "in the other",
+    "half_1": "in the first half of the genes",
+    "half_2": "in the second half",
     "known": "by knowledge",
 }
 NO_ORDER = (
     "Held-out counts do not ask for a {}. The fit orders these cells all the same, but the order may mean nothing: do "
     "not read development into it."
 )
+#: What the columns of the small tables hold.
+COLUMNS = {
+    "root_cell": "The cell in which time begins.",
+    "start": "How the cells were ordered at first.",
+    "log_likelihood": "Of the counts, in nats, as the difference to the best where it says so.",
+    "backwards": "Whether this is the best start with its clock reversed.",
+    "chosen": "Whether the fit went on from here.",
+    "model": "What was asked to predict counts that it had not seen.",
+    "behind": "By how much it predicts them worse than the best model.",
+    "standard_error": "Of that distance, from the cells.",
+    "margin": "By how many nats per cell it is less likely than the reported fit, on all genes of the search.",
+    "half_1": "The same, fitted to one half of the genes only; none where it ended with the reported times.",
+    "half_2": "The same, fitted to the other half of the genes.",
+    "known": "By how many nats per cell what is known of the cells speaks against it.",
+    "correlation": "Of its times with the reported ones (Spearman); \u22121: the other way round.",
+    "loses": "Whether it loses on all genes and in both halves by enough.",
+}
 Mark = Literal["good", "mind", "plain"]
 
 
@@ -82,11 +99,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Table:
-    """A small table of text."""
+    """A small table of text; ``words`` say what each column holds."""
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    words: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +183,7 @@ def _direction(adata: AnnData) -> Finding:
         )
     text += " A nat is a unit of log-likelihood: 3 nats are odds of 20 to 1."
     if isinstance(arrow.get("rivals"), pd.DataFrame):
-        text += "".join(f" {capital(rival_in_words(rival))}." for _, rival in arrow["rivals"].iterrows())
+        text += f" {rivals_in_words(arrow['rivals'])}".rstrip()
     clear = str(arrow["verdict"]) == "clear"
     return Finding("Direction of time", "Clear" if clear else "Not clear", text, "good" if clear else "mind")
 
@@ -340,4 +358,13 @@ def _starts_caption(adata: AnnData) -> str:
 def _table(frame: pd.DataFrame, caption: str, heads: Mapping[str, str]) -> Table:
     header = tuple(heads.get(str(name), str(name).replace("_", " ")) for name in frame.columns)
     rows = tuple(tuple(number(value) for value in row) for row in frame.itertuples(index=False))
-    return Table(caption, header, rows)
+    told = [(head, _column_in_words(str(name))) for head, name in zip(header, frame.columns, strict=True)]
+    words = tuple((head, text) for head, text in told if text)
+    return Table(caption, header, rows, words)
+
+
+def _column_in_words(name: str) -> str:
+    """What a column of a small table holds; labels of the root cell are named by the column of obs."""
+    if name in COLUMNS:
+        return COLUMNS[name]
+    return f"What obs[“{name.removeprefix('root_')}”] says of that cell." if name.startswith("root_") else ""

@@ -18,6 +18,7 @@ from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted, rate_table, read_block
 from velotime.pl._curves import PIECES, WIDTH, Curve, curves_of, lineage_colors, piece_means, with_misfit
 from velotime.report._pack import deflate, planes, round_bits, script_json, to_whole
+from velotime.report.sections.fates import titles_of
 
 POINTS = 101  # of a curve; its switches are added, so that corners stay sharp
 MOST_NUMBERS = 1_200_000  # in the table of genes: some 4 MB of the page
@@ -54,6 +55,11 @@ COLUMNS = (
         "Zeros off (z)",
         "Do as many cells have no count as the fit says? Below 2: as in draws from the fit; above 3: they do not.",
     ),
+    Column(
+        keys.FIT_UNIQUE,
+        "One shape",
+        "1: no other shape of its curve is nearly as likely; 0: one with a switch elsewhere is, within 5 nats.",
+    ),
     Column("beta", "Splicing β", "Splicing rate per unit of the clock, with a 90 % interval."),
     Column("gamma", "Degradation γ", "Degradation rate per unit of the clock, with a 90 % interval."),
     Column("alpha", "Transcription α", "Transcription rate between the switches: counts per unit of the clock."),
@@ -82,7 +88,14 @@ IN_TURNS = {
         ),
     )
 }
-EXTRA = ("scaling", "alpha_0", keys.FIT_DISPERSION_U, keys.FIT_DISPERSION_S)
+EXTRA = (
+    "scaling",
+    "alpha_0",
+    keys.FIT_DISPERSION_U,
+    keys.FIT_DISPERSION_S,
+    keys.FIT_BACKGROUND_U,
+    keys.FIT_BACKGROUND_S,
+)
 
 
 @dataclass(frozen=True)
@@ -126,7 +139,7 @@ class GeneFacts:
 def collect_genes(adata: AnnData, drawn: IntArray) -> tuple[GeneFacts, Explorer]:
     """The table, and what packs the genes of the explorer; ``drawn`` are the indices of the cells that are drawn."""
     fitted = Fitted.of(adata)
-    table = _table(fitted)
+    table, titles = _table(fitted), titles_of(adata)
     n_fitted = len(table)
     last = {name: adata.varm[name].shape[1] for name in (keys.LINEAGE_T_OFF, keys.LINEAGE_ALPHA) if name in adata.varm}
     table = table.iloc[: MOST_NUMBERS // (table.shape[1] + sum(last.values()) or 1)]
@@ -141,7 +154,7 @@ def collect_genes(adata: AnnData, drawn: IntArray) -> tuple[GeneFacts, Explorer]
         left_out={str(why): tuple(map(str, names)) for why, names in status.groupby(status).groups.items()},
         last_switch=_by_lineage(adata, keys.LINEAGE_T_OFF, order),
         last_alpha=_by_lineage(adata, keys.LINEAGE_ALPHA, order),
-        lineages=explorer.colors,
+        lineages={titles[name]: color for name, color in explorer.colors.items()},
         pieces=explorer.at,
         values=_values(fitted),
         packed=(),

@@ -159,7 +159,7 @@ def _direction(fitted: Fitted) -> str:
     if not arrow:
         return ""
     reason = f", as {arrow['reason']}" if arrow.get("reason") else ""
-    return f"{arrow['verdict']}{reason}; the closest rival is {backwards_in_words(arrow)}"
+    return f"{arrow['verdict']}{reason}; the closest rival is {backwards_in_words(arrow)} on all genes"
 
 
 def _trajectory(adata: AnnData) -> str:
@@ -174,7 +174,7 @@ def _root(fitted: Fitted) -> str:
 
 def _lineages(adata: AnnData) -> str:
     return "; ".join(
-        f"{fate.lineage} ({percent(fate.share)} of the cells)" + (f" to {fate.end}" if fate.end else "")
+        f"{fate.title}, {percent(fate.share)} of the cells" + (f", ends in {fate.end}" if fate.end else "")
         for fate in fates_of(adata)
     )
 

@@ -22,7 +22,7 @@ from velotime.report._words import (
     lineage_shares,
     method_in_words,
     orders_in_words,
-    rival_in_words,
+    rivals_in_words,
     seconds_in_words,
     status_in_words,
     unit_in_words,
@@ -82,8 +82,8 @@ def arrow_rows(adata: AnnData) -> list[Row]:
         return []
     rows = [("direction", f"{arrow['verdict']}. {direction_in_words(arrow)}")]
     if isinstance(arrow.get("rivals"), pd.DataFrame):
-        rows.extend(("rival", rival_in_words(rival)) for _, rival in arrow["rivals"].iterrows())
-    return rows
+        rows.append(("rivals", rivals_in_words(arrow["rivals"])))
+    return [row for row in rows if row[1]]
 
 
 def fit_rows(adata: AnnData) -> list[Row]:

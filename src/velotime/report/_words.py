@@ -12,7 +12,9 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._numbers import nats, number, percent
+from velotime._types import FloatArray
 from velotime.data import Fitted, of_these_cells, read_record, require_fit
+from velotime.report.sections.fates import titles_of
 from velotime.tl._fit_warnings import backwards_in_words
 
 SPOKEN = {
@@ -41,12 +43,13 @@ HOW = {
 
 
 def lineage_shares(adata: AnnData) -> list[tuple[str, float]]:
-    """Name of each lineage and its share of the cells; none if there is but one."""
+    """What each lineage is called, and its share of the cells; none if there is but one."""
     record = Fitted.of(adata).records.lineages
     names = [str(name) for name in record.get("names", [])]
     if len(names) < 2:
         return []
-    return list(zip(names, (float(share) for share in record["shares"]), strict=True))
+    titles = titles_of(adata)
+    return [(titles[name], float(share)) for name, share in zip(names, record["shares"], strict=True)]
 
 
 def best_genes(adata: AnnData, n: int) -> list[str]:
@@ -127,17 +130,37 @@ def direction_in_words(arrow: Mapping[str, Any]) -> str:
     return text
 
 
-def rival_in_words(rival: pd.Series) -> str:
-    """A row of the table of rivals: what it is, and by how much it loses, on all genes and in either half."""
+def rivals_in_words(rivals: pd.DataFrame) -> str:
+    """How many rivals there were, and of the one that came closest: by how much it loses, and in which genes least."""
+    if len(rivals) == 0:
+        return ""
+    halves = rivals[["half_1", "half_2"]].to_numpy(dtype=float)
+    asked = np.where(np.isnan(halves), np.inf, halves)
+    nearest = np.minimum(asked.min(axis=1), rivals["margin"].to_numpy(dtype=float))
+    k = int(np.argmin(nearest))
+    rival = rivals.iloc[k]
     name = "the reversed clock" if str(rival["start"]) == "reversed" else f"time from {root_in_words(rival)}"
     known = f", {signed(rival['known'])} by what is known" if rival["known"] != 0 else ""
-    text = f"{name}: {number(rival['margin'])} nats per cell behind{known}"
-    asked = [number(rival[half]) for half in ("half_1", "half_2") if not np.isnan(rival[half])]
+    many = f"Of {len(rivals)} rivals {name} came closest" if len(rivals) > 1 else f"The one rival is {name}"
+    return (
+        f"{many}: {_behind_in_words(float(rival['margin']))} on all genes of the search{known}{_in_halves(halves[k])}."
+    )
+
+
+def _behind_in_words(margin: float) -> str:
+    return f"{number(abs(margin))} nats per cell {'behind' if margin >= 0 else 'ahead'}"
+
+
+def _in_halves(halves: FloatArray) -> str:
+    """How a rival does in either half of the genes, the one in which it does best first."""
+    names = ("first", "second")
+    asked = [k for k in np.argsort(halves) if not np.isnan(halves[k])]
     if not asked:
-        return f"{text}, not asked in halves of the genes"
+        return ", too far to be asked in halves of the genes"
+    least = f"; it comes closest in the {names[asked[0]]} half of the genes, {_behind_in_words(halves[asked[0]])}"
     if len(asked) == 1:
-        return f"{text}; {asked[0]} in one half of the genes, and in the other it found the reported times"
-    return f"{text}; {asked[0]} and {asked[1]} in either half of the genes"
+        return f"{least}, and ends with the reported times in the other"
+    return f"{least}, and is {_behind_in_words(halves[asked[1]])} in the other"
 
 
 def background_in_words(adata: AnnData) -> str:

@@ -40,6 +40,7 @@ function sayGene(gene) {
   if (Number.isFinite(gain)) parts.push(`gain over a constant ${Math.round(gain).toLocaleString("en")} nats`);
   const off = [["means", gene.values.fit_check_means], ["shares of zeros", gene.values.fit_check_zeros]];
   if (off.every(([, z]) => Number.isFinite(z))) parts.push(sayChecks(off.filter(([, z]) => z > OFF)));
+  if (gene.values.fit_unique === 0) parts.push("another shape of the curve, with a switch elsewhere, is about as likely");
   return parts.length ? `${parts.join("; ")}.` : "";
 }
 
@@ -161,7 +162,7 @@ function drawCurveLegend() {
   if (!page.lineages.length) return;
   const named = page.lineages.length > 1 ? page.lineages : [{ name: "", color: page.lineages[0].color }];
   document.getElementById("curve-legend").replaceChildren(listOf([
-    ...named.map(({ name, color }) => [line(color), name ? `lineage ${name}` : "fitted curve"]),
+    ...named.map(({ name, color }) => [line(color), name || "fitted curve"]),
     [diamond, "switch"], [band, "90 % band, misfit included"], [ring, "mean of cells, with its standard error"],
   ]));
 }
@@ -179,12 +180,15 @@ function rateRows(gene) {
   ].map(([name, key, bar, words]) => ({ name, value: v[key], low: v[`${key}_low`], high: v[`${key}_high`], bar: bar && "rate", words }));
   rows.push({ name: "First switch", value: v.t_on, low: v.t_on_low, high: v.t_on_high, bar: "time", words: whenOf(v.t_on) });
   (gene.lastSwitch ? page.lineages : []).forEach((lineage, k) => {
-    const which = page.lineages.length > 1 ? `, lineage ${lineage.name}` : "";
+    const which = page.lineages.length > 1 ? `, ${lineage.name}` : "";
     const known = k === 0 ? { low: v.t_off_low, high: v.t_off_high } : {};
     rows.push({ name: `Last switch${which}`, value: gene.lastSwitch[k], ...known, bar: "time", words: whenOf(gene.lastSwitch[k]) });
     rows.push({ name: `Transcription after it${which}`, value: gene.lastAlpha[k], words: perUnit });
   });
   rows.push({ name: "Capture of unspliced", value: v.scaling, words: "relative to spliced" });
+  for (const [name, value] of [["unspliced", v.fit_background_u], ["spliced", v.fit_background_s]]) {
+    if (value > 0) rows.push({ name: `Background of ${name}`, value, words: "counts in every cell whatever its state; not part of the curve" });
+  }
   rows.push({ name: "Scatter of unspliced", value: v.fit_dispersion_u, words: "dispersion or variance; 0: Poisson" });
   rows.push({ name: "Scatter of spliced", value: v.fit_dispersion_s, words: "dispersion or variance; 0: Poisson" });
   return rows.filter((row) => Number.isFinite(row.value));

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from velotime import _keys as keys
 from velotime._numbers import number, percent
 from velotime.report._tables import tables
-from velotime.report.sections.fates import Fate, cluster_column, cluster_table, fates_of
+from velotime.report.sections.fates import Fate, cluster_column, cluster_table, fates_of, titles_of
 from velotime.report.sections.methods import CITATION, methods_paragraph
 from velotime.report.sections.picture import draw_stream
 from velotime.report.sections.quality import quality_rows
@@ -61,7 +61,7 @@ def collect_sections(adata: AnnData, basis: str | None) -> Sections:
         picture=Markup(draw_stream(adata, basis)),
         column=cluster_column(adata) or "",
         fates=tuple(fates_of(adata)),
-        cluster_heads=tuple(_head(str(name)) for name in _shown(clusters)),
+        cluster_heads=tuple(_head(str(name), titles_of(adata)) for name in _shown(clusters)),
         clusters=tuple(_cluster_rows(clusters)),
         quality=tuple(quality_rows(adata)),
         methods=methods_paragraph(adata),
@@ -75,8 +75,8 @@ def _shown(clusters: pd.DataFrame) -> list[str]:
     return [str(name) for name in clusters if not str(name).endswith(("_q25", "_q75"))]
 
 
-def _head(name: str) -> str:
-    return CLUSTER_HEADS.get(name, f"Lineage {name.removeprefix('lineage_')}")
+def _head(name: str, titles: dict[str, str]) -> str:
+    return CLUSTER_HEADS.get(name) or f"To {titles[name.removeprefix('lineage_')]}"
 
 
 def _cluster_rows(clusters: pd.DataFrame) -> list[tuple[str, ...]]:

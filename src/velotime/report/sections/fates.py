@@ -9,6 +9,7 @@ import pandas as pd
 from anndata import AnnData
 
 from velotime import _keys as keys
+from velotime._numbers import percent
 from velotime._types import BoolArray, FloatArray
 from velotime.data import Fitted
 from velotime.inference import Clock
@@ -17,6 +18,7 @@ from velotime.pl._canvas.colors import labels_of
 LATE = 0.8  # quantile of the times of a lineage's cells from which on they count as its end
 MOST_GENES = 8  # named of each fate
 CANDIDATES = 400  # genes that tell lineages apart most, of which drivers are taken
+MOST = 0.5  # of the latest cells of a lineage that must have one label for it to be named so
 LEAST_RATIO = 6.0  # of the likelihood-ratio statistic: 5 % on one or two degrees of freedom
 #: Columns that hold clusters under the names that people give them, best first.
 USUAL = ("clusters", "cell_type", "celltype", "cell_types", "cluster", "annotation", "leiden", "louvain", "stage")
@@ -28,8 +30,8 @@ class Fate:
 
     Attributes
     ----------
-    lineage
-        Its name.
+    lineage, title
+        Its name in the object, and what it is called for readers: by the cluster that it ends in.
     share
         Of the cells, 0 to 1.
     end
@@ -39,6 +41,7 @@ class Fate:
     """
 
     lineage: str
+    title: str
     share: float
     end: str
     drivers: tuple[str, ...]
@@ -65,11 +68,25 @@ def fates_of(adata: AnnData) -> list[Fate]:
     column = cluster_column(adata)
     late = [_late(fitted, name) for name in names]
     drivers = _drivers(fitted, late)
-    shares = fitted.lineage_posterior.mean(axis=0)
+    shares, titles = fitted.lineage_posterior.mean(axis=0), titles_of(adata)
     return [
-        Fate(name, float(share), _end(adata, column, cells), genes)
+        Fate(name, titles[name], float(share), _end(adata, column, cells), genes)
         for name, share, cells, genes in zip(names, shares, late, drivers, strict=True)
     ]
+
+
+def titles_of(adata: AnnData) -> dict[str, str]:
+    """What each lineage is called for readers, by its name: "Beta (lineage 1)" where most of its end are Beta cells.
+
+    A lineage that the user named keeps that name.
+    """
+    fitted, column = Fitted.of(adata), cluster_column(adata)
+    titles = {}
+    for name in fitted.lineage_names:
+        label, share = _label_of(adata, column, _late(fitted, name)) if name.isdigit() else ("", 0.0)
+        plain = f"lineage {name}" if name.isdigit() else name
+        titles[name] = f"{label} ({plain})" if share >= MOST else plain
+    return titles
 
 
 def _late(fitted: Fitted, lineage: str) -> BoolArray:
@@ -82,13 +99,17 @@ def _late(fitted: Fitted, lineage: str) -> BoolArray:
 
 
 def _end(adata: AnnData, column: str | None, cells: BoolArray) -> str:
+    label, share = _label_of(adata, column, cells)
+    return f"{label} ({percent(share)} of its latest cells)" if label else ""
+
+
+def _label_of(adata: AnnData, column: str | None, cells: BoolArray) -> tuple[str, float]:
+    """The most common label of some cells, and the share of them that have it; none without labels."""
     if column is None or not cells.any():
-        return ""
+        return "", 0.0
     labels, codes = labels_of(adata, column)
     counts = np.bincount(codes[cells & (codes >= 0)], minlength=len(labels))
-    return (
-        f"{labels[int(counts.argmax())]} ({counts.max() / cells.sum():.0%} of its latest cells)" if counts.any() else ""
-    )
+    return (str(labels[int(counts.argmax())]), float(counts.max() / cells.sum())) if counts.any() else ("", 0.0)
 
 
 def _drivers(fitted: Fitted, late: list[BoolArray]) -> list[tuple[str, ...]]:
