@@ -147,6 +147,10 @@ def test_methods_say_what_is_not_settled(drawn):
     text = methods_paragraph(drawn)
     assert "The direction of time was not clear (margin over the closest rival: 3 nats)" in text
     assert "before it had converged" in text
+    assert "was told" not in text
+    nothing = pd.DataFrame({"piece": [], "n_cells": [], "nats": [], "correlation": [], "in_conflict": []})
+    drawn.uns["knowledge"] = {"table": nothing}  # as a file gives it back
+    assert "was told" not in methods_paragraph(drawn)
 
 
 def test_the_page_holds_picture_and_tables(ending, tmp_path):

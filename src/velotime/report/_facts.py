@@ -176,14 +176,14 @@ def _direction(adata: AnnData) -> Finding:
         text = f"{method} does not compare the two directions; they rest on unspliced counts leading spliced ones."
         return Finding("Direction of time", "Not tested", text, "plain")
     text = direction_in_words(arrow)
-    if "least_margin" in arrow:
-        text += (
-            f" It is called clear from {nats(arrow['least_margin'])} on, if every rival loses in two halves of the "
-            "genes as well, the model fits, and counts and knowledge do not contradict each other."
-        )
-    text += " A nat is a unit of log-likelihood: 3 nats are odds of 20 to 1."
     if isinstance(arrow.get("rivals"), pd.DataFrame):
         text += f" {rivals_in_words(arrow['rivals'])}".rstrip()
+    if "least_margin" in arrow:
+        text += (
+            f" The direction is called clear from {nats(arrow['least_margin'])} on, if every rival loses in two halves "
+            "of the genes as well, the model fits, and counts and knowledge do not contradict each other."
+        )
+    text += " A nat is a unit of log-likelihood: 3 nats are odds of 20 to 1."
     clear = str(arrow["verdict"]) == "clear"
     return Finding("Direction of time", "Clear" if clear else "Not clear", text, "good" if clear else "mind")
 

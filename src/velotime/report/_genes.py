@@ -58,7 +58,7 @@ COLUMNS = (
     Column(
         keys.FIT_UNIQUE,
         "One shape",
-        "1: no other shape of its curve is nearly as likely; 0: one with a switch elsewhere is, within 5 nats.",
+        "Is no other shape of its curve nearly as likely? no: one with a switch elsewhere is, within 5 nats.",
     ),
     Column("beta", "Splicing β", "Splicing rate per unit of the clock, with a 90 % interval."),
     Column("gamma", "Degradation γ", "Degradation rate per unit of the clock, with a 90 % interval."),
@@ -154,7 +154,7 @@ def collect_genes(adata: AnnData, drawn: IntArray) -> tuple[GeneFacts, Explorer]
         left_out={str(why): tuple(map(str, names)) for why, names in status.groupby(status).groups.items()},
         last_switch=_by_lineage(adata, keys.LINEAGE_T_OFF, order),
         last_alpha=_by_lineage(adata, keys.LINEAGE_ALPHA, order),
-        lineages={titles[name]: color for name, color in explorer.colors.items()},
+        lineages={titles.get(name, name): color for name, color in explorer.colors.items()},
         pieces=explorer.at,
         values=_values(fitted),
         packed=(),

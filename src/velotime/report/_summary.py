@@ -150,7 +150,7 @@ def _rows(fitted: Fitted) -> Iterator[Row]:
     if "intervals" in fitted.capabilities:
         sd = float(np.nanmedian(fitted.uncertainty["sd"]))
         what, unit = ("phase", "a turn") if fitted.goes_round else ("time", "the clock")
-        yield f"{what} of a cell", f"± {sd:.2g} of {unit}, for half of the cells or more surely"
+        yield f"{what} of a cell", f"half of the cells are known within ± {sd:.2g} of {unit}"
     yield "genes", _genes(fitted)
 
 
@@ -164,7 +164,12 @@ def _direction(fitted: Fitted) -> str:
 
 def _trajectory(adata: AnnData) -> str:
     record = comparison_record(adata)
-    return f"{record['verdict']}. {record['reason']}" if record else "not asked of held-out counts yet"
+    if not record:
+        return "not asked of held-out counts yet"
+    verdict = str(record["verdict"])
+    others = {"trajectory": "a line instead", "cycle": "a cycle instead", "clusters": "clusters instead"}
+    answer = "found" if verdict == expected_kind(Fitted.of(adata)) else others.get(verdict, "none")
+    return f"{answer}. {record['reason']}"
 
 
 def _root(fitted: Fitted) -> str:
@@ -173,10 +178,7 @@ def _root(fitted: Fitted) -> str:
 
 
 def _lineages(adata: AnnData) -> str:
-    return "; ".join(
-        f"{fate.title}, {percent(fate.share)} of the cells" + (f", ends in {fate.end}" if fate.end else "")
-        for fate in fates_of(adata)
-    )
+    return "; ".join(f"{fate.title}, {percent(fate.share)} of the cells" for fate in fates_of(adata))
 
 
 def _genes(fitted: Fitted) -> str:

@@ -168,6 +168,7 @@ class GeneTable {
 
 // Times with two decimals, other numbers with two or three digits.
 function tellCell(value, key) {
+  if (key === "fit_unique") return value ? "yes" : "no";
   if (key.startsWith("t_") || key === "fit_deviance_explained") return value.toFixed(2).replace("-", "−");
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en").replace("-", "−");
   return value.toFixed(Math.abs(value) < 10 ? 1 : 0).replace("-", "−");

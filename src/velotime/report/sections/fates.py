@@ -81,9 +81,11 @@ def titles_of(adata: AnnData) -> dict[str, str]:
     A lineage that the user named keeps that name.
     """
     fitted, column = Fitted.of(adata), cluster_column(adata)
+    several = len(fitted.lineage_names) > 1 and "curves" in fitted.capabilities
     titles = {}
     for name in fitted.lineage_names:
-        label, share = _label_of(adata, column, _late(fitted, name)) if name.isdigit() else ("", 0.0)
+        asked = several and name.isdigit()
+        label, share = _label_of(adata, column, _late(fitted, name)) if asked else ("", 0.0)
         plain = f"lineage {name}" if name.isdigit() else name
         titles[name] = f"{label} ({plain})" if share >= MOST else plain
     return titles

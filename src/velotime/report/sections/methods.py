@@ -78,7 +78,7 @@ def _direction(adata: AnnData) -> list[str]:
 
 
 def _known(adata: AnnData) -> list[str]:
-    if keys.KNOWLEDGE not in adata.uns:
+    if keys.KNOWLEDGE not in adata.uns or len(adata.uns[keys.KNOWLEDGE]["table"]) == 0:
         return []
     pieces = [piece_in_words(piece) for piece in adata.uns[keys.KNOWLEDGE]["table"].itertuples()]
     return [f"The fit was told: {'; '.join(pieces)}."] if pieces else []
