@@ -2,7 +2,7 @@
 
     python benchmarks/samples.py [--parts conditions captures cells pancreas] [--seeds 20] [--data FOLDER] [--write]
 
-conditions: 3 + 3 samples of 200 cells x 120 genes, the root given. "batch": samples differ in capture (sd of log 0.5
+conditions: 3 + 3 samples of 150 cells x 80 genes, the root given. "batch": samples differ in capture (sd of log 0.5
 unspliced, 0.2 spliced), and in where cells lie, but not by condition. "composition": conditions differ in where cells
 lie, and captures are the same. "both", and "changes": both, degradation of each gene differs between samples (sd of
 log 0.2), and is twice or half in 20 % of the genes of the second condition. captures: the same cells with and without
@@ -48,7 +48,7 @@ def simulated(samples: sim.Samples, n_cells: int, n_genes: int, seed: int) -> ad
 def fit(adata: ad.AnnData, **settings: Any) -> ad.AnnData:
     """One lineage from the earliest cell on."""
     root = vt.Root(cell=str(adata.obs["true_time"].idxmin()))
-    method = vt.SoftEM(root=root, n_lineages=1, start_cells=300, start_genes=60, **settings)
+    method = vt.SoftEM(root=root, n_lineages=1, start_cells=200, start_genes=40, start_times=16, **settings)
     vt.tl.recover_dynamics(adata, method=method, progress=False, layers=())
     return adata
 
@@ -59,13 +59,13 @@ def fitted(setting: str, seed: int, n_cells: int, kept: Path | None) -> ad.AnnDa
     path = None if kept is None else kept / f"{setting}_{n_cells}_{seed}.h5ad"
     if path is not None and path.is_file():
         return ad.read_h5ad(path)
-    adata = fit(simulated(sim.Samples((3, 3), **SETTINGS[setting]), n_cells, 120, seed), samples="sample")
+    adata = fit(simulated(sim.Samples((3, 3), **SETTINGS[setting]), n_cells, 80, seed), samples="sample")
     if path is not None:
         adata.write_h5ad(path)
     return adata
 
 
-def conditions_of(setting: str, seed: int, n_cells: int = 1200, kept: Path | None = None) -> pd.DataFrame:
+def conditions_of(setting: str, seed: int, n_cells: int = 900, kept: Path | None = None) -> pd.DataFrame:
     """P-values of all tests of one data set, with what is true."""
     adata = fitted(setting, seed, n_cells, kept)
     found = vt.tl.compare_conditions(adata, "condition")
@@ -131,9 +131,9 @@ def size_table(tests: pd.DataFrame) -> list[str]:
     return lines
 
 
-def conditions(seeds: int, pieces: dict[str, list[str]], kept: Path | None) -> None:
+def conditions(seeds: int, pieces: dict[str, list[str]], kept: Path | None, settings: list[str]) -> None:
     tables = []
-    for setting in SETTINGS:
+    for setting in settings:
         for seed in range(seeds):
             tables += [conditions_of(setting, seed, kept=kept)]
         print("\n".join(level_table(pd.concat(tables))), flush=True)
@@ -141,7 +141,7 @@ def conditions(seeds: int, pieces: dict[str, list[str]], kept: Path | None) -> N
     pieces |= {"level": level_table(tests), "changes": change_table(tests), "sizes": size_table(tests)}
 
 
-def cells(pieces: dict[str, list[str]], kept: Path | None, seeds: int = 3) -> None:
+def cells(pieces: dict[str, list[str]], kept: Path | None, seeds: int = 2) -> None:
     """Power with 1,000 cells in each sample."""
     tests = pd.concat([conditions_of("changes", 100 + s, 6000, kept) for s in range(seeds)], ignore_index=True)
     pieces |= {"many": change_table(tests), "many sizes": size_table(tests)}
@@ -212,7 +212,7 @@ def errors(adata: ad.AnnData, way: Callable[[ad.AnnData], tuple[pd.Series, pd.Se
     }
 
 
-def captures(pieces: dict[str, list[str]], seeds: int = 4) -> None:
+def captures(pieces: dict[str, list[str]], seeds: int = 3) -> None:
     """The same cells, clean and with captures, fitted in the ways that are in use."""
     lines = [
         "| cells | way | time (Spearman) | gamma (median error of logs) | CPU s |",
@@ -222,7 +222,7 @@ def captures(pieces: dict[str, list[str]], seeds: int = 4) -> None:
         for name, way in WAYS.items():
             found = []
             for seed in range(seeds):
-                adata = simulated(sim.Samples((3, 3), composition=1.5, **more), 1800, 150, 50 + seed)
+                adata = simulated(sim.Samples((3, 3), composition=1.5, **more), 900, 100, 50 + seed)
                 found.append(errors(adata, way))
             mean = pd.DataFrame(found).mean()
             lines.append(f"| {kind} | {name} | {mean['time']:.4f} | {mean['gamma']:.3f} | {mean['seconds']:.0f} |")
@@ -277,6 +277,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known = ("conditions", "captures", "cells", "pancreas")
     parser.add_argument("--parts", nargs="*", choices=known, default=list(known))
+    parser.add_argument("--settings", nargs="*", choices=list(SETTINGS), default=list(SETTINGS), help="of conditions")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--keep", type=Path, help="a folder for the fits, which are read there the next time")
@@ -289,7 +290,7 @@ def main() -> None:
     if "pancreas" in chosen.parts and (chosen.data / "pancreas.h5ad").is_file():
         pancreas(chosen.data / "pancreas.h5ad", pieces)
     if "conditions" in chosen.parts:
-        conditions(chosen.seeds, pieces, chosen.keep)
+        conditions(chosen.seeds, pieces, chosen.keep, chosen.settings)
     if "cells" in chosen.parts:
         cells(pieces, chosen.keep)
     for name, lines in pieces.items():

@@ -56,12 +56,19 @@ def read_inputs(inputs: tuple[Path, ...], mod: str | None, gene_names: str | Non
     with warnings_told():
         if len(inputs) > 1:
             return read.samples(inputs, gene_names=gene_names)
+        if is_table(inputs):
+            return read.samples(inputs[0], gene_names=gene_names)
         if lazily and mod is None and data.is_large(inputs[0]):
             adata = read.lazy(inputs[0], gene_names=gene_names)
         else:
             adata = read.auto(inputs[0], mod=mod, gene_names=gene_names)
         data.name_apart(adata)
         return adata
+
+
+def is_table(inputs: tuple[Path, ...]) -> bool:
+    """Whether what is given is a table of samples."""
+    return len(inputs) == 1 and inputs[0].suffix in (".csv", ".tsv")
 
 
 def read_fitted(path: Path) -> AnnData:

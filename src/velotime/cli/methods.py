@@ -28,6 +28,8 @@ class Asked:
     time_labels: str | None = None
     max_iterations: int | None = None
     cycle: bool | None = None
+    samples: str | None = None
+    condition: str | None = None
 
     def given(self) -> list[str]:
         """Names of the options that were given."""
@@ -68,6 +70,7 @@ class Soft(Way):
                 f"{', '.join(others)}: a cycle has no root, ends or lineages; leave out with --cycle. Genes can say "
                 "where it begins: --early-markers rise there, --late-markers fall."
             )
+        _check_samples(asked)
         self._plain(asked)
 
     def _plain(self, asked: Asked) -> Any:
@@ -82,6 +85,7 @@ class Soft(Way):
         """With what is known of the cells."""
         return replace(
             self._plain(asked),
+            samples=_samples(asked, obs),
             lineages=_terminals(asked.terminals, obs),
             root=_root(asked.root, obs),
             knowledge=() if asked.cycle else _knowledge(asked, obs),
@@ -127,6 +131,39 @@ class OnMoments(Way):
 #: Options that say what a clock that goes round has not.
 OF_A_LINE = ("--lineages", "--terminals", "--root", "--end", "--time-labels")
 WAYS: dict[str, Way] = {"soft": Soft(), **{name: OnMoments(name) for name in ("two-stage", "gene-clock", "mixture")}}
+
+
+def _check_samples(asked: Asked) -> None:
+    """Refuse what does not go with several samples."""
+    if asked.samples is None:
+        return
+    if asked.noise == "gaussian":
+        raise InputError(
+            f"--samples {asked.samples}: how samples capture molecules is told from counts, but --noise gaussian "
+            "reads values. Leave one of the two out."
+        )
+    if asked.cycle:
+        raise InputError(
+            f"--samples {asked.samples}: several samples are fitted on a clock that begins and ends, not by --cycle. "
+            "Leave one of the two out."
+        )
+
+
+def _samples(asked: Asked, obs: pd.DataFrame) -> str | None:
+    """The column of the samples, with conditions that can be compared."""
+    _check_samples(asked)
+    for option, column in (("--samples", asked.samples), ("--condition", asked.condition)):
+        if column is not None and column not in obs:
+            raise InputError(f"{option} {column}: no such column in obs; there are {list(obs.columns)}.")
+    if asked.condition is not None:
+        if asked.samples is None:
+            raise InputError(
+                f"--condition {asked.condition}: samples are the replicates. Give the column of the samples too, "
+                "--samples COLUMN, or a table of samples for IN."
+            )
+        if obs[asked.condition].nunique() < 2:
+            raise InputError(f"--condition {asked.condition}: give a column with two conditions or more.")
+    return asked.samples
 
 
 def _noise(name: str | None) -> Any:

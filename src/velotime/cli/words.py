@@ -24,6 +24,7 @@ _AS_OPTIONS = tuple(
         (r" Genes that velotime\.pp\.filter_genes leaves out can be kept: keep=\[\.\.\.\]\.", ""),
         (r",? or merge samples with velotime\.read\.samples\(\[\.\.\.\]\)", ""),
         (r"force=True \(--force\)", "--force"),
+        (r"method=vt\.SoftEM\(samples='\.\.\.'\)", "--samples COLUMN"),
         (r"method=vt\.SoftEM\(noise=vt\.Gaussian\(\)\)", "--noise gaussian"),
         (r"method=vt\.SoftEM\(knowledge=vt\.TimeLabels\('([^']*)'\)\)", r"--time-labels \1"),
         (r"TimeLabels\('([^']*)', order=\[\.\.\.\]\)", r"--time-labels \1:LABEL,LABEL"),

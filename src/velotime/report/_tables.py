@@ -12,9 +12,19 @@ from velotime._check import FilePath, Flag, checked
 from velotime.data import Fitted, check_folder, rate_table, write_table
 from velotime.data.arguments import ADATA
 from velotime.report.sections.fates import cluster_column, cluster_table, fates_of
+from velotime.report.sections.samples import tables_of_samples
 
 #: What :func:`write_tables` may write.
-TABLES = ("genes.csv", "cells.csv", "clusters.csv", "fates.csv", "verdict.csv")
+TABLES = (
+    "genes.csv",
+    "cells.csv",
+    "clusters.csv",
+    "fates.csv",
+    "samples.csv",
+    "conditions.csv",
+    "composition.csv",
+    "verdict.csv",
+)
 OF_GENES = (
     keys.FIT_DEVIANCE_EXPLAINED,
     keys.FIT_GAIN,
@@ -49,6 +59,10 @@ def tables(adata: AnnData) -> dict[str, pd.DataFrame]:
         labels.
     ``fates``
         A row per lineage: share of the cells, the cluster that it ends in, genes that lead there. Empty with one.
+    ``samples``
+        A row per sample: cells, mean time, what it says by itself. Empty with one.
+    ``conditions``, ``composition``
+        What :func:`velotime.tl.compare_conditions` found of genes and of the cells' places. Empty without.
     ``verdict``
         What is asked of the fit, the answers, and why; then what to mind.
 
@@ -70,6 +84,7 @@ def tables(adata: AnnData) -> dict[str, pd.DataFrame]:
             },
             index=pd.Index([fate.lineage for fate in fates], name="lineage"),
         ),
+        **tables_of_samples(adata),
         "verdict": _verdict(adata),
     }
 
@@ -123,8 +138,8 @@ def write_tables(adata: AnnData, folder: str | Path, *, force: bool = False) -> 
     adata
         Fitted with :func:`velotime.tl.recover_dynamics`.
     folder
-        Where ``genes.csv``, ``cells.csv``, ``clusters.csv``, ``fates.csv`` and ``verdict.csv`` go; tables without rows
-        are not written.
+        Where ``genes.csv``, ``cells.csv`` and the others go, by the names of the tables; tables without rows are not
+        written.
     force
         Replace existing files.
 

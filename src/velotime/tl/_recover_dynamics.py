@@ -185,8 +185,9 @@ def recover_dynamics(
         all samples, without these factors. float.
     ``uns["samples"]``
         ``names``; ``spread``, the sd of log capture of unspliced and spliced; ``dispersion_u`` and ``dispersion_s``,
-        factors on dispersions; ``shares`` of the cells; ``table`` with ``n_cells``, ``mean_time`` and ``gain_per_cell``
-        over constant means, nats, of each.
+        factors on dispersions; ``shares`` of the cells; ``table`` with ``n_cells``, ``mean_time``, ``gain_per_cell``
+        over constant means, and ``direction_per_cell``, by which its cells prefer the reported direction to the closest
+        rival (below zero: they prefer the rival), nats, of each.
 
     With ``method=vt.TwoStageEM(clock="shared")``, which gives every cell one time, those of these slots that need no
     posterior: no ``_sd``, ``_se``, quantiles, entropy or prior, and ``Ms`` and ``Mu`` stay the moments that it read.

@@ -11,7 +11,7 @@ import click
 
 from velotime._status import InputError, InputWarning
 from velotime.cli.console import Console, exit_codes, limit_threads, warnings_told
-from velotime.cli.inputs import BASIS, FORCE, QUIET, SEED, THREADS, read_inputs, reading_options
+from velotime.cli.inputs import BASIS, FORCE, QUIET, SEED, THREADS, is_table, read_inputs, reading_options
 from velotime.cli.labels import split_names
 from velotime.cli.methods import WAYS, Asked
 from velotime.cli.words import in_options
@@ -130,6 +130,8 @@ class Outputs:
     metavar="COLUMN[:LABEL,LABEL]",
     help="Experimental times: numbers, an ordered category, or labels given from early to late.",
 )
+@click.option("--samples", metavar="COLUMN", help="Column of obs with the sample of each cell: fit all on one clock.")
+@click.option("--condition", metavar="COLUMN", help="Column of conditions to compare, with samples as the replicates.")
 @click.option("--max-iterations", type=click.IntRange(1), help="At temperature 1. [default: the method's, 40 of soft]")
 @click.option(
     "--skip-comparison",
@@ -168,14 +170,17 @@ def run(
     early_markers: str | None,
     late_markers: str | None,
     time_labels: str | None,
+    samples: str | None,
+    condition: str | None,
     max_iterations: int | None,
 ) -> None:
     """Fit the cells of IN and write them with latent time, rates and velocity.
 
     IN is an .h5ad, .loom or .h5mu file, a .zarr store, or the output folder of STARsolo (Velocyto), kb-python (nac,
     lamanno), alevin-fry (USA mode), tidesurf or Parse (split-pipe). Several IN are samples of one data set: cells of
-    the same barcode are told apart by the names of the files. Counts of one .h5ad file or .zarr store with more than
-    134 million of them are read and written block by block (needs Dask).
+    the same barcode are told apart by the names of the files. A .csv or .tsv file is a table of samples, with columns
+    sample, path and any others, such as condition: these are fitted on one clock, as by --samples. Counts of one .h5ad
+    file or .zarr store with more than 134 million of them are read and written block by block (needs Dask).
 
     What is written holds the genes that were fitted, with all genes in raw, the velocity graph, and arrows on an
     embedding (UMAP is computed where there is none).
@@ -183,8 +188,8 @@ def run(
     Exit codes: 0 done, 1 the fit failed, 2 bad input or usage.
     """
     console = Console(quiet)
-    asked = Asked(noise, lineages, terminals, root, end, early_markers, late_markers, time_labels, max_iterations)
-    asked = replace(asked, cycle=cycle or None)
+    known = Asked(noise, lineages, terminals, root, end, early_markers, late_markers, time_labels, max_iterations)
+    asked = replace(known, cycle=cycle or None, samples=samples, condition=condition)
     limit_threads(threads)
     with exit_codes() as written:
         console.stage(f"Reading {', '.join(map(str, inputs))}")
@@ -195,6 +200,7 @@ def run(
         outputs.check()
         lazily = way == "soft" and asked.noise != "gaussian" and _is_large(inputs, outputs.fitted)
         adata = read_inputs(inputs, mod, gene_names, lazily=lazily)
+        asked = of_table(asked, inputs, adata)
         method = WAYS[way].method(asked, adata.obs)
         counts = {"unspliced": unspliced, "spliced": spliced}
         if asked.noise != "gaussian":
@@ -204,11 +210,31 @@ def run(
             fitted_layers = WAYS[way].prepare(adata, counts, seed)
         fit(adata, method, fitted_layers, seed, console, dense=() if lazily else None)
         _to_unit(adata, method)
+        _compare_conditions(adata, condition, console)
         _compare(adata, method, counts, seed, console, skip=skip_comparison)
         project(adata, basis, seed, console)
         outputs.write(adata, ", ".join(path.name for path in inputs), basis, console, written)
         tell(adata, console)
         click.echo("\n" + "\n".join(f"Wrote {path}" for path in written))
+
+
+def of_table(asked: Asked, inputs: tuple[Path, ...], adata: AnnData) -> Asked:
+    """With the samples of the table, where one was given and no other column."""
+    if asked.samples is not None or not is_table(inputs):
+        return asked
+    column = next(name for name in ("sample_file", "sample") if name in adata.obs)
+    return replace(asked, samples=column if adata.obs[column].nunique() > 1 else None)
+
+
+def _compare_conditions(adata: AnnData, condition: str | None, console: Console) -> None:
+    """Compare conditions, where that is asked for."""
+    if condition is None:
+        return
+    from velotime import tl
+
+    console.stage("Comparing conditions, with samples as the replicates")
+    with warnings_told():
+        tl.compare_conditions(adata, condition)
 
 
 def tell(adata: AnnData, console: Console) -> None:

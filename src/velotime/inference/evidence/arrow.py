@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from velotime._types import FloatArray
 from velotime.compute import Sums
 from velotime.inference.em import Run
 from velotime.inference.evidence.rivals import CLEAR_PER_CELL, Rival
 from velotime.inference.model.posterior import gene_log_likelihood_by_size
 from velotime.inference.model.problem import SoftParameters, SoftProblem
+from velotime.inference.model.samples.cells import SampledCells
 
 CLEAR_MARGIN = 10.0  # nats by which the reported direction must win to be called clear
 
@@ -46,6 +49,9 @@ class Arrow:
         What the verdict on fit holds against any direction from these counts.
     does_not_fit
         Whether the verdict on fit is "does not fit".
+    by_sample
+        The part of the margin that comes from the cells of each sample, nats per cell of it, ``(samples,)``; NaN where
+        none of its cells were among them. None for one sample.
     """
 
     log_likelihood_margin: float
@@ -57,6 +63,7 @@ class Arrow:
     rivals: tuple[Rival, ...] = ()
     misfit: tuple[str, ...] = ()
     does_not_fit: bool = False
+    by_sample: FloatArray | None = None
 
     @property
     def least_margin(self) -> float:
@@ -129,3 +136,24 @@ def gene_evidence(
         for run in (ahead, behind)
     ]
     return (parts[0] - parts[1]) / problem.cells.n_averaged
+
+
+def sample_margins(
+    problem: SoftProblem, ahead: Run[SoftParameters, Sums], behind: Run[SoftParameters, Sums]
+) -> FloatArray | None:
+    """How much likelier the cells of each sample are under ``ahead``, nats per cell, ``(samples,)``; None for one."""
+    if not isinstance(problem.cells, SampledCells):
+        return None
+    n_cells = np.diff(problem.cells.starts)
+    found = np.full(len(n_cells), np.nan)
+    found[n_cells > 0] = _evidence_of_samples(problem, ahead) - _evidence_of_samples(problem, behind)
+    return np.asarray(found / np.maximum(n_cells, 1))
+
+
+def _evidence_of_samples(problem: SoftProblem, run: Run[SoftParameters, Sums]) -> FloatArray:
+    """Log-likelihood of the cells of each sample that has some, nats."""
+    total = []
+    for _, part, own in problem.strata(run.parameters):
+        model, rest = part.sweep_model(own, 1.0)
+        total.append(part.sweep(model)[1] + rest)
+    return np.array(total)

@@ -11,7 +11,7 @@ from velotime._types import BoolArray
 from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, run_em
 from velotime.inference.evidence.agreement import listen
-from velotime.inference.evidence.arrow import Arrow, gene_evidence
+from velotime.inference.evidence.arrow import Arrow, gene_evidence, sample_margins
 from velotime.inference.evidence.coherence import coherence
 from velotime.inference.evidence.fit_verdict import LEAST_EXPLAINED, FitVerdict
 from velotime.inference.evidence.gains import gene_gains
@@ -118,6 +118,7 @@ def _weigh(problem: SoftProblem, ahead: Finalist, behind: Finalist) -> Arrow:
         gene_evidence=evidence,
         share_of_genes=float((evidence > 0).mean()),
         knowledge_margin=ahead.known - behind.known,
+        by_sample=sample_margins(problem.silent, ahead.run, behind.run),
     )
 
 

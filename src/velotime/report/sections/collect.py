@@ -16,6 +16,7 @@ from velotime.report.sections.fates import Fate, cluster_column, cluster_table, 
 from velotime.report.sections.methods import CITATION, methods_paragraph
 from velotime.report.sections.picture import draw_stream
 from velotime.report.sections.quality import quality_rows
+from velotime.report.sections.samples import SampleFacts, facts_of_samples
 
 LARGEST_TABLE = 700_000  # characters of a table that the page holds
 CLUSTER_HEADS = {"cells": "Cells", keys.LATENT_TIME: "Latent time (median)", keys.CYCLE_PHASE: "Phase (median)"}
@@ -33,6 +34,8 @@ class Sections:
         The obs column whose labels name clusters; empty without.
     fates, clusters
         Where lineages end; a row of text for each cluster, under ``cluster_heads``.
+    samples
+        What is said of several samples; None for one.
     quality
         Pairs of what is asked of the data, and the answer.
     methods, citation
@@ -46,6 +49,7 @@ class Sections:
     fates: tuple[Fate, ...]
     cluster_heads: tuple[str, ...]
     clusters: tuple[tuple[str, ...], ...]
+    samples: SampleFacts | None
     quality: tuple[tuple[str, str], ...]
     methods: str
     citation: str
@@ -63,6 +67,7 @@ def collect_sections(adata: AnnData, basis: str | None) -> Sections:
         fates=tuple(fates_of(adata)),
         cluster_heads=tuple(_head(str(name), titles_of(adata)) for name in _shown(clusters)),
         clusters=tuple(_cluster_rows(clusters)),
+        samples=facts_of_samples(adata),
         quality=tuple(quality_rows(adata)),
         methods=methods_paragraph(adata),
         citation=CITATION,

@@ -12,9 +12,12 @@ from velotime.inference.model.samples.genes import SampledGenes
 
 
 def sample_table(
-    problem: SoftProblem, parameters: SoftParameters, statistics: Sums, time: FloatArray
+    problem: SoftProblem, parameters: SoftParameters, statistics: Sums, time: FloatArray, margins: FloatArray | None
 ) -> pd.DataFrame | None:
-    """Cells, mean time, and nats per cell by which the curves beat constant means, a row per sample; None for one.
+    """What each sample says by itself, beside the joint fit, a row per sample; None for one.
+
+    Columns: cells, mean time, nats per cell by which the curves beat constant means, and nats per cell by which the
+    reported direction beats its closest rival.
 
     Parameters
     ----------
@@ -22,6 +25,8 @@ def sample_table(
         The fit.
     time
         Time of each cell, in the caller's order, ``(cells,)``.
+    margins
+        As ``Arrow.by_sample``.
     """
     genes = problem.gene_problem(parameters, statistics)
     if not isinstance(genes, SampledGenes) or parameters.effects is None:
@@ -34,5 +39,10 @@ def sample_table(
         u, s = (np.repeat(sums.overall_mean, len(sums.size), axis=1) for sums in (part.unspliced, part.spliced))
         gain = float((part.log_likelihood(part.states.means(theta)) - part.log_likelihood((u, s))).sum())
         own = time[stratum.cells.order]
-        rows[effects.names[b]] = {"n_cells": len(own), "mean_time": float(own.mean()), "gain_per_cell": gain / len(own)}
+        rows[effects.names[b]] = {
+            "n_cells": len(own),
+            "mean_time": float(own.mean()),
+            "gain_per_cell": gain / len(own),
+            "direction_per_cell": np.nan if margins is None else float(margins[b]),
+        }
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -1,0 +1,176 @@
+"""Several samples and their conditions: tables, sentences and pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from velotime import _keys as keys
+from velotime._numbers import number
+from velotime.data import Fitted, of_these_cells, read_record
+
+RESOLUTION = 100  # pixels in an inch
+MOST_GENES = 12  # named of a comparison
+LEVEL = 0.05
+WORDS = {"alpha": "transcription", "beta": "splicing", "gamma": "degradation", "t_on": "first switch"}
+TELLS = 0.05  # nats per cell from which on a sample says something of the direction
+
+
+@dataclass(frozen=True)
+class SampleFacts:
+    """What the page says of samples.
+
+    Attributes
+    ----------
+    rows
+        Of each sample: name, condition, cells, mean time, what it says of fit and direction.
+    sentences
+        On captures, and what the design can tell.
+    genes
+        Genes that differ most: gene, condition, parameter, fold, p-value, q-value, samples.
+    pictures
+        Data URIs with a text each.
+    """
+
+    rows: tuple[tuple[str, ...], ...]
+    sentences: tuple[str, ...]
+    genes: tuple[tuple[str, ...], ...]
+    pictures: tuple[tuple[str, str], ...]
+
+
+def compared(adata: AnnData) -> Mapping[str, Any]:
+    """What was found of conditions, of this fit and these cells; empty without."""
+    name = keys.CONDITION_COMPARISON
+    return read_record(adata, name) if of_these_cells(adata, name) else {}
+
+
+def tables_of_samples(adata: AnnData) -> dict[str, pd.DataFrame]:
+    """``samples``, ``conditions`` and ``composition``; empty where there are none."""
+    record = compared(adata)
+    empty = pd.DataFrame()
+    return {
+        "samples": _samples(adata, record),
+        "conditions": record["genes"].set_index("gene") if record else empty,
+        "composition": record["composition"].set_index("condition") if record else empty,
+    }
+
+
+def _samples(adata: AnnData, record: Mapping[str, Any]) -> pd.DataFrame:
+    if keys.SAMPLES not in adata.uns:
+        return pd.DataFrame()
+    table = pd.DataFrame(adata.uns[keys.SAMPLES]["table"]).rename_axis("sample")
+    if record:
+        table.insert(0, "condition", record["samples"]["condition"].reindex(table.index).astype(str))
+    return table
+
+
+def facts_of_samples(adata: AnnData) -> SampleFacts | None:
+    """For the page; None for a fit of one sample."""
+    if keys.SAMPLES not in adata.uns or Fitted.of(adata).effects is None:
+        return None
+    record = compared(adata)
+    table = _samples(adata, record)
+    return SampleFacts(
+        tuple(_row(str(name), row) for name, row in table.iterrows()),
+        tuple(_sentences(adata, table, record)),
+        tuple(_genes(record)),
+        tuple(_pictures(adata, record)),
+    )
+
+
+def _row(name: str, row: Any) -> tuple[str, ...]:
+    return (
+        name,
+        str(row.get("condition", "")),
+        number(int(row["n_cells"])),
+        f"{row['mean_time']:.2f}",
+        f"{row['gain_per_cell']:.1f}",
+        _direction(float(row.get("direction_per_cell", np.nan))),
+    )
+
+
+def _direction(margin: float) -> str:
+    if np.isnan(margin):
+        return "not asked"
+    word = "as reported" if margin > TELLS else "the other one" if margin < -TELLS else "does not tell"
+    return f"{word} ({margin:+.2f})"
+
+
+def _sentences(adata: AnnData, table: pd.DataFrame, record: Mapping[str, Any]) -> list[str]:
+    unspliced, spliced = adata.uns[keys.SAMPLES]["spread"]
+    found = [
+        "Samples differ in how well they capture a gene by a standard deviation (of logs) of "
+        f"{unspliced:.2f} in unspliced and {spliced:.2f} in spliced counts; curves and times are free of it."
+    ]
+    against = [str(name) for name in table.index[table["direction_per_cell"] < -TELLS]]
+    if against:
+        found.append(f"By their own cells alone these samples prefer another direction: {', '.join(against)}.")
+    if record:
+        genes = record["genes"]
+        told = genes["p_value"].notna()
+        if told.any():
+            found.append(
+                f"With samples as the replicates, {int((genes['q_value'] < LEVEL).sum())} of {int(told.sum())} tests "
+                f"of genes between conditions ({record['condition']}, reference {record['reference']}) have a q-value "
+                "below 5 %."
+            )
+        if str(record["note"]):
+            found.append(f"{str(record['note'])[0].upper()}{str(record['note'])[1:]}")
+    return found
+
+
+def _genes(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    if not record:
+        return []
+    first = record["genes"].dropna(subset=["p_value"]).head(MOST_GENES)
+    return [
+        (
+            str(row["gene"]),
+            str(row["condition"]),
+            WORDS[str(row["parameter"])],
+            f"{row['log2_fold']:+.2f}",
+            f"{row['p_value']:.2g}",
+            f"{row['q_value']:.2g}",
+            number(int(row["n_samples"])),
+        )
+        for _, row in first.iterrows()
+    ]
+
+
+def _pictures(adata: AnnData, record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    from velotime import pl
+
+    condition = str(record["condition"]) if record else None
+    found = [
+        (
+            _drawn(lambda axes: pl.samples(adata, condition=condition, ax=axes, show=False)),
+            "Density of the cells of each sample along the clock, and capture of the genes by sample",
+        )
+    ]
+    if record:
+        text = "Density of the cells of each condition along the clock, and change of degradation against its p-value"
+        found.append((_drawn(lambda axes: pl.conditions(adata, ax=axes, show=False)), text))
+    return found
+
+
+def _drawn(draw: Any) -> str:
+    """Two panels as a PNG, in a data URI."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        draw(list(figure.subplots(1, 2)))
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=RESOLUTION, metadata={"Software": None})
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
