@@ -6,7 +6,7 @@ Each set is fitted with default settings, from seeds 0 to ``--seeds`` - 1 on all
 80 % of the cells as ``--draws`` says. Own simulations are drawn again for each seed. "Right" is a Spearman correlation
 of latent time with the truth above 0.7, and a root among the earliest third. Sets that bounds and thresholds were
 chosen on are marked "tuned"; the others were held out. ``--page TABLE.csv ...`` writes the tables of earlier runs into
-``docs/studies/branches.md`` instead.
+``docs/studies/branches.md`` instead, with ``--counts`` those of ``count_lineages.py``.
 """
 
 from __future__ import annotations
@@ -274,8 +274,20 @@ def rates(rows: pd.DataFrame) -> str:
     return f"right of the clear: {both} of {int(clear.sum())}; clear of the right: {both} of {int(right.sum())}"
 
 
-def page(tables: list[Path]) -> None:
-    """Put the tables of earlier runs into the page of the study."""
+def counts_table(tables: list[Path]) -> pd.DataFrame:
+    """How often the number of lineages was right in each set, and how far off the ways its ends and others lay."""
+    grouped = pd.concat([pd.read_csv(path) for path in tables], ignore_index=True).groupby("set", sort=False)
+    shown = {
+        "simulations": grouped["seed"].nunique(),
+        "right": grouped["right"].sum(),
+        "least off of a lineage": grouped["off"].min(),
+        "farthest off of another end": grouped["next"].max(),
+    }
+    return pd.DataFrame(shown).reset_index()
+
+
+def page(tables: list[Path], counts: list[Path]) -> None:
+    """Put the tables of earlier runs, and of those of ``count_lineages.py``, into the page of the study."""
     sys.path.insert(0, str(PAGES))
     from _page import fill, table
 
@@ -284,7 +296,16 @@ def page(tables: list[Path]) -> None:
     shown = shown.assign(reason=rows["reason"].fillna("").str.split(";").str[0])
     shown = shown.rename(columns={"share": "share of cells", "cpu": "CPU seconds"}).astype({"tuned": object})
     lines = [f"{name}: {rates(some)}" for name, some in (("All", rows), ("Held out", rows[~rows["tuned"]]))]
-    fill("branches", {"sets": table(shown), "rates": "\n\n".join(f"{line}." for line in lines)})
+    numbers = counts_table(counts)
+    right = f"Right in {int(numbers['right'].sum())} of {int(numbers['simulations'].sum())} simulations."
+    fill(
+        "branches",
+        {
+            "sets": table(shown),
+            "rates": "\n\n".join(f"{line}." for line in lines),
+            "numbers": f"{right}\n\n{table(numbers)}",
+        },
+    )
 
 
 def main() -> None:
@@ -297,9 +318,10 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="write the table as CSV, row by row")
     parser.add_argument("--page", type=Path, nargs="+", metavar="TABLE", help="write the study from these tables")
+    parser.add_argument("--counts", type=Path, nargs="+", metavar="TABLE", help="with --page: of count_lineages.py")
     given = parser.parse_args()
     if given.page is not None:
-        page(given.page)
+        page(given.page, given.counts)
         return
     runs = [(given.first_seed + k, 1.0) for k in range(given.seeds)]
     runs += [(given.first_seed + k, SHARE) for k in range(given.draws)]

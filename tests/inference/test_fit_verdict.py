@@ -10,9 +10,11 @@ import pytest
 from scipy import sparse
 
 import velotime as vt
+from velotime.data import Fitted
 from velotime.inference import FitVerdict
 from velotime.inference.evidence.coherence import Coherence
 from velotime.inference.evidence.steps import Steps, best_stretches
+from velotime.tl._fit_warnings import doubts_of
 
 
 def verdict(**changed):
@@ -103,6 +105,9 @@ def test_unspliced_counts_shuffled_finely_are_noticed(fitted):
     assert found["steps_found"] < 0
     assert found["verdict"] == "fits in part"
     assert adata.uns["time_arrow"]["verdict"] == "unclear"
+    adata.uns["time_arrow"]["verdict"] = "clear"  # as where a root is given, which says nothing of single cells
+    told = [str(doubt) for doubt in doubts_of(Fitted.of(adata).records)]
+    assert "not what single cells do: unspliced counts stand still" in told[0]
 
 
 def test_stretches_are_the_best_of_all():

@@ -72,6 +72,8 @@ def _about_fit(records: Records) -> Iterator[UnclearWarning]:
         yield UnclearWarning(
             f"the model does not fit these cells: {fit['reason']}. Neither order nor direction of time means much."
         )
+    elif int(fit.get("steps", 0)) and str(records.arrow.get("verdict", "")) == "clear":  # by what is known of the cells
+        yield UnclearWarning(f"the direction of time is known, but not what single cells do: {fit['reason']}.")
 
 
 def _about_direction(records: Records) -> Iterator[UnclearWarning]:
