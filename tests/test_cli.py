@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from scipy import sparse
 
 import velotime as vt
-from velotime._status import Cure, UnclearWarning
+from velotime._status import Cure, FitError, UnclearWarning
 from velotime.cli import main
 from velotime.cli.labels import split_labels
 from velotime.cli.methods import WAYS, Asked
@@ -339,7 +339,9 @@ def test_force_replaces(cells, tmp_path):
     assert ad.read_h5ad(out).n_obs == 250
 
 
-def test_ctrl_c_leaves_no_file(cells):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_a_checkpoint_and_nothing_else(cells, sent):
+    before, checkpoint = cells.read_bytes(), cells.with_name("cells_velotime.h5ad.checkpoint")
     process = subprocess.Popen(
         [sys.executable, "-m", "velotime", "run", str(cells), "--max-iterations", "100000", "--lineages", "3"],
         stdout=subprocess.PIPE,
@@ -347,13 +349,38 @@ def test_ctrl_c_leaves_no_file(cells):
         text=True,
     )
     assert "Reading" in process.stderr.readline()
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
+    while not checkpoint.exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=60)
     if process.returncode != 0:  # on a fast machine it may have been done
         assert process.returncode == 130
-        assert "nothing was written" in err
-        assert [path.name for path in cells.parent.iterdir()] == ["cells.h5ad"]
+        said = f"nothing was written. {checkpoint} keeps what was computed: the same command with --resume goes on"
+        assert said in err
+        assert "Traceback" not in err
+        assert {path.name for path in cells.parent.iterdir()} == {"cells.h5ad", checkpoint.name}
+    assert cells.read_bytes() == before
+
+
+def test_resume_goes_on_and_tidies_up(cells, monkeypatch):
+    out = cells.with_name("out.h5ad")
+    arguments = ["run", str(cells), "-o", str(out), "--max-iterations", "2", "--lineages", "1", "--skip-comparison"]
+
+    def stop(*_, **__):
+        raise FitError("stopped")
+
+    half = cells.with_name(".out-12345678.h5ad.part")
+    with monkeypatch.context() as patched:
+        patched.setattr("velotime.tl.velocity_graph", stop)
+        assert CliRunner().invoke(main, arguments).exit_code == 1
+    half.write_text("left by a kill in the middle of writing")
+    assert cells.with_name("out.h5ad.checkpoint").exists()
+    warned = CliRunner().invoke(main, ["run", str(cells), "-o", str(out), "--method", "mixture", "--resume"])
+    assert warned.exit_code == 2
+    assert "--resume: only --method soft" in warned.output
+    done = CliRunner().invoke(main, [*arguments, "--resume"])
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in cells.parent.iterdir()} == {"cells.h5ad", "out.h5ad"}
 
 
 def test_ctrl_c_while_the_report_is_written_names_what_is_there(cells, monkeypatch):

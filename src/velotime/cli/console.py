@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import warnings
@@ -22,13 +23,29 @@ OUR_WARNINGS = (InputWarning, UnclearWarning)
 THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+class Written(list[Path]):
+    """The files that a command wrote so far, and where it keeps what is not written yet."""
+
+    checkpoint: Path | None = None
+
+    @property
+    def text(self) -> str:
+        """What is there of a command that was interrupted."""
+        there = f"{', '.join(map(str, self))} was written before" if self else "nothing was written"
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return f"{there}."
+        return f"{there}. {self.checkpoint} keeps what was computed: the same command with --resume goes on from it."
+
+
 @contextmanager
-def exit_codes() -> Iterator[list[Path]]:
+def exit_codes() -> Iterator[Written]:
     """Turn errors into one line and an exit code: 1 the fit failed, 2 bad input, 130 interrupted.
 
-    Gives a list of the files written so far, which the line of an interrupted run names.
+    Gives a list of the files written so far, which the line of an interrupted run names. A request to end, as of a
+    scheduler, interrupts as Ctrl-C does.
     """
-    written: list[Path] = []
+    written = Written()
+    usual = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield written
     except InputError as error:
@@ -38,9 +55,10 @@ def exit_codes() -> Iterator[list[Path]]:
         click.echo(f"The fit failed: {in_options(str(error))}", err=True)
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        files = ", ".join(map(str, written))
-        click.echo(f"Interrupted; {f'{files} was written before' if files else 'nothing was written'}.", err=True)
+        click.echo(f"Interrupted; {written.text}", err=True)
         sys.exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 @dataclass(frozen=True)

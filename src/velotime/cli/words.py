@@ -25,6 +25,7 @@ _AS_OPTIONS = tuple(
         (r",? or merge samples with velotime\.read\.samples\(\[\.\.\.\]\)", ""),
         (r"force=True \(--force\)", "--force"),
         (r"method=vt\.SoftEM\(samples='\.\.\.'\)", "--samples COLUMN"),
+        (r"resume=True \(--resume\)", "--resume"),
         (r"method=vt\.SoftEM\(noise=vt\.Gaussian\(\)\)", "--noise gaussian"),
         (r"method=vt\.SoftEM\(knowledge=vt\.TimeLabels\('([^']*)'\)\)", r"--time-labels \1"),
         (r"TimeLabels\('([^']*)', order=\[\.\.\.\]\)", r"--time-labels \1:LABEL,LABEL"),

@@ -62,10 +62,13 @@ from velotime.data.stored.rates import QUALITY, rate_table
 from velotime.data.stored.records import Records
 from velotime.data.stored.rollback import leaves_as_it_was, to_write_to
 from velotime.data.stored.soft_fit import require_soft_fit, restore_soft_fit, stored_method
-from velotime.data.writers import Slots, choose_layers, compute_slots, gene_columns, slots_of, write_fit
+from velotime.data.stores.checkpoint import Checkpoint, kept
+from velotime.data.stores.whole import remove_parts
+from velotime.data.writers import Slots, choose_layers, compute_slots, gene_columns, name_of_fit, slots_of, write_fit
 
 __all__ = [
     "QUALITY",
+    "Checkpoint",
     "Fitted",
     "Neighbors",
     "Reading",
@@ -97,12 +100,14 @@ __all__ = [
     "has_arrows",
     "is_large",
     "keep_table",
+    "kept",
     "layer_sizes",
     "lazily",
     "leaves_as_it_was",
     "list_embeddings",
     "merge_samples",
     "name_apart",
+    "name_of_fit",
     "neighborhood_means",
     "of_these_cells",
     "open_blocks",
@@ -133,6 +138,7 @@ __all__ = [
     "read_velocity",
     "read_zarr",
     "remove_derived",
+    "remove_parts",
     "require_fit",
     "require_soft_fit",
     "require_velocity",

@@ -119,19 +119,22 @@ def write_fit(adata: AnnData, computed: Computed) -> None:
     adata.uns.update(slots.uns)
 
 
+def name_of_fit(adata: AnnData, reading: Reading, method: Method, seed: int) -> str:
+    """The name of the fit that this method makes of these data with this seed: a hash of it all and of the version."""
+    what = {"seed": seed, "layers": dict(zip(("unspliced", "spliced"), reading.layers, strict=True))}
+    columns = getattr(method, "columns", ())
+    return fit_id(adata, reading.observations, plain(method), columns, version=version("velotime"), **what)
+
+
 def _record(adata: AnnData, reading: Reading, method: Method, fit: Fit, seed: int) -> dict[str, Any]:
     """What the records of all methods hold; ``Slots.record`` adds what a method has to say beyond that."""
-    unspliced, spliced = reading.layers
-    settings, layers = plain(method), {"unspliced": unspliced, "spliced": spliced}
-    columns = getattr(method, "columns", ())
     cells, genes = fingerprints(adata)
-    velotime = version("velotime")
     return {
-        keys.FIT_ID: fit_id(adata, reading.observations, settings, columns, seed=seed, layers=layers, version=velotime),
+        keys.FIT_ID: name_of_fit(adata, reading, method, seed),
         "cells": cells,
         "genes": genes,
         "method": type(method).__name__,
-        "settings": settings,
+        "settings": plain(method),
         "status": fit.status.value,
         "status_text": fit.status.text,
         "iterations": len(fit.trace.bound),
@@ -142,11 +145,11 @@ def _record(adata: AnnData, reading: Reading, method: Method, fit: Fit, seed: in
         "n_cells": adata.n_obs,
         "n_genes": len(reading.genes),
         "left_out": tally(reading.fit_status),
-        "layers": layers,
+        "layers": dict(zip(("unspliced", "spliced"), reading.layers, strict=True)),
         keys.N_AVERAGED: reading.observations.n_averaged,
         "seed": seed,
         "units": "relative",
-        "version": velotime,
+        "version": version("velotime"),
     }
 
 

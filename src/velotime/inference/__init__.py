@@ -12,6 +12,7 @@ from velotime.inference.evidence.fit_verdict import FitVerdict
 from velotime.inference.evidence.gains import GeneGains
 from velotime.inference.evidence.moderated import Effects, moderated_effects
 from velotime.inference.evidence.rivals import rivals_table
+from velotime.inference.journal import NO_JOURNAL, Journal, recalled
 from velotime.inference.knowledge.order import Markers, TimeLabels
 from velotime.inference.knowledge.pieces import Ends, Root, Terminals
 from velotime.inference.knowledge.time_prior import FixedPrior, GrowingPrior, LearnedPrior, UniformPrior
@@ -55,6 +56,7 @@ __all__ = [
     "LEAST_GROUP",
     "LEAST_LABELLED",
     "MOST_LANDMARKS",
+    "NO_JOURNAL",
     "NO_LABEL",
     "POOLED",
     "Agreement",
@@ -81,6 +83,7 @@ __all__ = [
     "Geometry",
     "GroupTest",
     "GrowingPrior",
+    "Journal",
     "Layout",
     "LearnedBackground",
     "LearnedPrior",
@@ -134,6 +137,7 @@ __all__ = [
     "place_all",
     "pooled_interval",
     "rates_of_samples",
+    "recalled",
     "relative_misfit",
     "restore",
     "rivals_table",

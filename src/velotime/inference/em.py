@@ -10,6 +10,7 @@ import numpy as np
 
 from velotime._status import FitError, Status
 from velotime._types import FloatArray
+from velotime.inference.journal import NO_JOURNAL, Journal
 
 P = TypeVar("P")
 S = TypeVar("S")
@@ -155,43 +156,86 @@ class Run(Generic[P, S]):
     trace: Trace
 
 
+@dataclass(frozen=True)
+class Place(Generic[P, S]):
+    """Where a run is after an iteration: all that it needs to go on.
+
+    Attributes
+    ----------
+    parameters, statistics
+        Of the last iteration.
+    monitor
+        What it has seen of the bound.
+    trace
+        Of all iterations so far.
+    best
+        Parameters, statistics and bound at temperature 1; None before that.
+    status
+        Why the run ends here; None if it goes on.
+    """
+
+    parameters: P
+    statistics: S
+    monitor: Monitor
+    trace: Trace
+    best: tuple[P, S, float] | None = None
+    status: Status | None = None
+
+    @property
+    def iteration(self) -> int:
+        """Iterations done."""
+        return len(self.trace.bound)
+
+    def after(self, parameters: P, statistics: S, bound: float, temperature: float) -> Place[P, S]:
+        """The place after one more iteration; this one stays what it is."""
+        trace = self.trace.followed_by(Trace(np.array([bound]), np.array([temperature])))
+        if temperature > 1.0:
+            return replace(self, parameters=parameters, statistics=statistics, trace=trace)
+        monitor = replace(self.monitor)
+        status = monitor.record(bound)
+        best = (parameters, statistics, bound) if self.best is None or bound > self.best[2] else self.best
+        return Place(parameters, statistics, monitor, trace, best, status)
+
+
 def run_em(
-    problem: Problem[P, S], parameters: P, statistics: S, schedule: Schedule, watch: Watcher = watch_nothing
+    problem: Problem[P, S],
+    parameters: P,
+    statistics: S,
+    schedule: Schedule,
+    watch: Watcher = watch_nothing,
+    journal: Journal = NO_JOURNAL,
 ) -> Run[P, S]:
     """Alternate M- and E-steps from ``statistics`` on until the bound no longer changes.
 
-    Every iteration ends with an E-step, so parameters and statistics that come back belong together.
+    Every iteration ends with an E-step, so parameters and statistics that come back belong together. Each is noted in
+    the journal, from where a run that was cut off goes on.
     """
-    monitor = Monitor(schedule.tolerance, schedule.patience)
-    bounds: list[float] = []
-    temperatures: list[float] = []
-    best: tuple[P, S, float] | None = None
-    status = None
-    for iteration in range(schedule.n_iterations):
-        parameters = problem.maximise(parameters, statistics, iteration)
-        temperature = schedule.temperature(iteration)
+    place: Place[P, S] | None = journal.read("place")
+    if place is None:
+        nothing = Trace(np.zeros(0), np.zeros(0))
+        place = Place(parameters, statistics, Monitor(schedule.tolerance, schedule.patience), nothing)
+    while place.status is None and place.iteration < schedule.n_iterations:
+        parameters = problem.maximise(place.parameters, place.statistics, place.iteration)
+        temperature = schedule.temperature(place.iteration)
         statistics, bound = problem.expect(parameters, temperature)
-        bounds.append(bound)
-        temperatures.append(temperature)
-        watch(Progress(iteration + 1, schedule.n_iterations, bound, temperature))
-        if temperature > 1.0:
-            continue
-        status = monitor.record(bound)
-        if best is None or bound > best[2]:
-            best = parameters, statistics, bound
-        if status is not None:
-            break
+        place = place.after(parameters, statistics, bound, temperature)
+        journal.note("place", place)
+        watch(Progress(place.iteration, schedule.n_iterations, bound, temperature))
+    best = place.best
     if best is None:
-        statistics, bound = problem.expect(parameters, 1.0)
-        best = parameters, statistics, bound
-    trace = Trace(np.array(bounds), np.array(temperatures))
-    return Run(*best, status or Status.MAX_ITER, trace)
+        statistics, bound = problem.expect(place.parameters, 1.0)
+        best = place.parameters, statistics, bound
+    return Run(*best, place.status or Status.MAX_ITER, place.trace)
 
 
 def continue_em(
-    problem: Problem[P, S], run: Run[P, S], schedule: Schedule, watch: Watcher = watch_nothing
+    problem: Problem[P, S],
+    run: Run[P, S],
+    schedule: Schedule,
+    watch: Watcher = watch_nothing,
+    journal: Journal = NO_JOURNAL,
 ) -> Run[P, S]:
     """Go on from where a run ended; the better of both ends, with the trace of both."""
-    later = run_em(problem, run.parameters, run.statistics, schedule, watch)
+    later = run_em(problem, run.parameters, run.statistics, schedule, watch, journal)
     best = later if later.bound > run.bound else run
     return replace(best, trace=run.trace.followed_by(later.trace))

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
-from functools import singledispatch
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial, singledispatch
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from anndata import AnnData
 from numpy.random import Generator
 
-from velotime._check import N_JOBS, RNG, Flag, Instance, Names, Optional, checked, seed_of
+from velotime._check import N_JOBS, RNG, FilePath, Flag, Instance, Names, Optional, checked, seed_of
 from velotime._log import told
-from velotime._status import InputWarning, UnclearWarning
+from velotime._status import InputError, InputWarning, UnclearWarning
 from velotime.compute.jit import at_most_threads
 from velotime.data import (
+    Checkpoint,
     Reading,
     Records,
     choose_layers,
     compute_slots,
+    kept,
+    name_of_fit,
     read_for,
     read_labels,
     tables_in_memory,
@@ -29,7 +35,9 @@ from velotime.data import (
 from velotime.data.arguments import ADATA, LAYER
 from velotime.inference import (
     LEAST_GROUP,
+    NO_JOURNAL,
     POOLED,
+    Journal,
     Method,
     MixtureEM,
     MixtureFit,
@@ -38,6 +46,7 @@ from velotime.inference import (
     SoftFit,
     TwoStageEM,
     Watcher,
+    recalled,
 )
 from velotime.tl._fit_warnings import about_noise, doubts_of
 from velotime.tl._geometry import place_cells
@@ -53,6 +62,8 @@ from velotime.tl._progress import ProgressBar
         "layers": Optional(Names("names of layers to write")),
         "rng": RNG,
         "progress": Flag(),
+        "checkpoint": Optional(FilePath()),
+        "resume": Flag(),
         "n_jobs": N_JOBS,
         "copy": Flag(),
     }
@@ -66,6 +77,8 @@ def recover_dynamics(
     layers: Sequence[str] | None = None,
     rng: int | Generator = 0,
     progress: bool = True,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     n_jobs: int | None = None,
     copy: bool = False,
 ) -> AnnData | None:
@@ -94,6 +107,13 @@ def recover_dynamics(
         A seed, or a ``numpy.random.Generator``, which is asked for one. The same seed gives the same result.
     progress
         Show a progress bar, unless ``scanpy.settings.verbosity`` is 0.
+    checkpoint
+        A file in which a fit by ``vt.SoftEM`` keeps what it has done, written as a whole after each trial of the search
+        and each iteration (as often as takes 5 % of the time at most). It stays when the fit is done: delete it when
+        the result is saved. Read no checkpoint of somebody else: it is a pickle, which can run code. None by default.
+    resume
+        Go on from the checkpoint, if it is there, to the same bits that an uninterrupted fit gives; it must be of the
+        same data, method, seed and version.
     n_jobs
         Threads at most, -1 for all cores; by default ``NUMBA_NUM_THREADS``, or all cores. The result is the same.
     copy
@@ -254,8 +274,9 @@ def recover_dynamics(
         warnings.warn(doubt, InputWarning, stacklevel=3)
     what = f"fitting {reading.observations.n_genes:,} genes in {adata.n_obs:,} cells by {type(method).__name__}"
     with at_most_threads(n_jobs), told(what) as done:
-        with ProgressBar(show=progress) as bar:
-            fit = _fit(method, adata, reading, np.random.default_rng(seed), bar)
+        keeping = _journal(adata, method, reading, seed, checkpoint, resume=resume)
+        with keeping as journal, ProgressBar(show=progress) as bar:
+            fit = _fit(method, adata, reading, np.random.default_rng(seed), bar, journal)
         computed = compute_slots(adata, reading, method, fit, seed=seed, layers=layers)
         _warn(computed.records, fit)  # before anything is written: a warning may be an error
         write_fit(adata, computed)
@@ -263,23 +284,59 @@ def recover_dynamics(
     return adata if copy else None
 
 
+def _journal(
+    adata: AnnData, method: Method, reading: Reading, seed: int, path: str | os.PathLike[str] | None, *, resume: bool
+) -> AbstractContextManager[Journal]:
+    """Where the fit keeps what it has done."""
+    if path is None:
+        if resume:
+            raise InputError("recover_dynamics(resume=True): name the file to go on from: checkpoint='...'.")
+        return nullcontext(NO_JOURNAL)
+    if not isinstance(method, SoftEM):
+        raise InputError(f"recover_dynamics(checkpoint=...): only vt.SoftEM keeps one, not {type(method).__name__}.")
+    run = name_of_fit(adata, reading, method, seed)
+    return kept(Checkpoint.opened(Path(path), run, resume=resume))
+
+
 @singledispatch
-def _fit(method: Any, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> Any:  # noqa: ARG001
+def _fit(
+    method: Any,
+    adata: AnnData,  # noqa: ARG001
+    reading: Reading,
+    rng: Generator,
+    watch: Watcher,
+    journal: Journal,  # noqa: ARG001
+) -> Any:
     return method.fit(reading.observations, rng=rng, watch=watch)
 
 
 @_fit.register
-def _(method: SoftEM, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> SoftFit:
+def _(
+    method: SoftEM,
+    adata: AnnData,
+    reading: Reading,
+    rng: Generator,
+    watch: Watcher,
+    journal: Journal,
+) -> SoftFit:
     """Its starts come from where the cells lie, and its prior from what is known of them."""
     labels = read_labels(adata, method.columns, method.marker_genes, reading.layers)
     landmarks = method.landmarks(labels)
     placing, fitting = rng.spawn(2)
-    geometry = place_cells(reading.observations, placing, counts=method.noise.counts, include=landmarks)
-    return method.fit(reading.observations, geometry, labels=labels, rng=fitting, watch=watch)
+    place = partial(place_cells, reading.observations, placing, counts=method.noise.counts, include=landmarks)
+    geometry = recalled(journal, "places", place)
+    return method.fit(reading.observations, geometry, labels=labels, rng=fitting, watch=watch, journal=journal)
 
 
 @_fit.register
-def _(method: TwoStageEM, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> Any:  # noqa: ARG001
+def _(
+    method: TwoStageEM,
+    adata: AnnData,  # noqa: ARG001
+    reading: Reading,
+    rng: Generator,
+    watch: Watcher,
+    journal: Journal,  # noqa: ARG001
+) -> Any:
     """A shared clock starts from where the cells lie."""
     placing, fitting = rng.spawn(2)
     geometry = place_cells(reading.observations, placing, counts=False) if method.places_cells else None
@@ -287,7 +344,14 @@ def _(method: TwoStageEM, adata: AnnData, reading: Reading, rng: Generator, watc
 
 
 @_fit.register
-def _(method: MixtureEM, adata: AnnData, reading: Reading, rng: Generator, watch: Watcher) -> MixtureFit:  # noqa: ARG001
+def _(
+    method: MixtureEM,
+    adata: AnnData,  # noqa: ARG001
+    reading: Reading,
+    rng: Generator,
+    watch: Watcher,
+    journal: Journal,  # noqa: ARG001
+) -> MixtureFit:
     """It starts from k-means of the principal components."""
     placing, fitting = rng.spawn(2)
     geometry = place_cells(reading.observations, placing, counts=False)

@@ -30,6 +30,26 @@ class Outputs:
     layers: tuple[str, ...]
     force: bool
 
+    @property
+    def checkpoint(self) -> Path:
+        """Where the fit keeps what it has done."""
+        return self.fitted.with_name(f"{self.fitted.name}.checkpoint")
+
+    def begin(self, *, resume: bool) -> None:
+        """What an earlier run left: it goes, or it is gone on from; this is said."""
+        from velotime import data
+
+        if not resume:
+            if self.checkpoint.exists():
+                click.echo(
+                    f"Warning: a run that did not end left {self.checkpoint}: --resume goes on from it; without, it is "
+                    "replaced.",
+                    err=True,
+                )
+            return
+        for path in (self.fitted, self.checkpoint):
+            data.remove_parts(path)
+
     def check(self) -> None:
         """Check, before a long fit, that all of it can be written.
 
@@ -55,6 +75,7 @@ class Outputs:
         console.stage(f"Writing {self.fitted}")
         data.write_file(adata, self.fitted, layers=self.layers, force=self.force)
         written.append(self.fitted)
+        self.checkpoint.unlink(missing_ok=True)
         if self.tables is not None:
             from velotime.report import write_tables
 
@@ -83,6 +104,11 @@ class Outputs:
     "--tables", metavar="DIR", type=click.Path(path_type=Path), help="Write genes, cells, fates and verdict as CSV too."
 )
 @FORCE
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from what an interrupted or killed run of the same command left beside the output.",
+)
 @click.option(
     "--method",
     "way",
@@ -149,6 +175,7 @@ def run(
     tables: Path | None,
     layers: str | None,
     force: bool,
+    resume: bool,
     way: str,
     mod: str | None,
     gene_names: str | None,
@@ -185,6 +212,9 @@ def run(
     What is written holds the genes that were fitted, with all genes in raw, the velocity graph, and arrows on an
     embedding (UMAP is computed where there is none).
 
+    What is computed is kept in OUTPUT.checkpoint until the output is written: after a kill or Ctrl-C the same command
+    with --resume goes on from there, and ends with the same numbers.
+
     Exit codes: 0 done, 1 the fit failed, 2 bad input or usage.
     """
     console = Console(quiet)
@@ -195,9 +225,12 @@ def run(
         console.stage(f"Reading {', '.join(map(str, inputs))}")
         _check_limits(asked, min_cells, n_top_genes)
         WAYS[way].check(asked)
+        if resume and way != "soft":
+            raise InputError(f"--resume: only --method soft keeps a checkpoint, not {way}.")
         wanted = tuple(split_names(layers))
         outputs = Outputs(_beside(inputs) if output is None else output, report, tables, wanted, force)
         outputs.check()
+        outputs.begin(resume=resume)
         lazily = way == "soft" and asked.noise != "gaussian" and _is_large(inputs, outputs.fitted)
         adata = read_inputs(inputs, mod, gene_names, lazily=lazily)
         asked = of_table(asked, inputs, adata)
@@ -208,7 +241,11 @@ def run(
             choose_genes(adata, {"min_cells": min_cells, "n_top_genes": n_top_genes, "keep": keep}, counts)
         with warnings_told():
             fitted_layers = WAYS[way].prepare(adata, counts, seed)
-        fit(adata, method, fitted_layers, seed, console, dense=() if lazily else None)
+        more: dict[str, Any] = {"layers": () if lazily else None}
+        if way == "soft":
+            written.checkpoint = outputs.checkpoint
+            more |= {"checkpoint": outputs.checkpoint, "resume": resume}
+        fit(adata, method, fitted_layers, seed, console, more)
         _to_unit(adata, method)
         _compare_conditions(adata, condition, console)
         _compare(adata, method, counts, seed, console, skip=skip_comparison)
@@ -290,19 +327,18 @@ def choose_genes(adata: AnnData, limits: dict[str, Any], layers: dict[str, str |
 def fit(
     adata: AnnData,
     method: Any,
-    layers: dict[str, str | None],
+    counts: dict[str, str | None],
     seed: int,
     console: Console,
-    *,
-    dense: tuple[str, ...] | None = None,
+    more: dict[str, Any] | None = None,
 ) -> None:
-    """The fit itself, with a bar on a terminal; ``dense`` are the layers to write, as of ``recover_dynamics``."""
+    """The fit itself, with a bar on a terminal; ``more`` are further arguments of ``recover_dynamics``."""
     from velotime import SoftEM, tl
 
     first = "short fits from several starts, then " if isinstance(method, SoftEM) else ""
     console.stage(f"Fitting {adata.n_obs:,} cells and {adata.n_vars:,} genes: {first}the fit of all cells")
     with warnings_told():
-        tl.recover_dynamics(adata, method=method, rng=seed, layers=dense, progress=console.progress, **layers)
+        tl.recover_dynamics(adata, method=method, rng=seed, progress=console.progress, **counts, **(more or {}))
 
 
 def _to_unit(adata: AnnData, method: Any) -> None:

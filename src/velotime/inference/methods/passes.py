@@ -6,32 +6,40 @@ from dataclasses import replace
 
 from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, Watcher, continue_em, run_em
+from velotime.inference.journal import NO_JOURNAL, Chapter, Journal, recalled
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 
 UNTIL_PARTED = 5  # iterations at temperature 1 after which lineages have parted
 
 
 def main_run(
-    problem: SoftProblem, first: SoftParameters, schedule: Schedule, watch: Watcher
+    problem: SoftProblem, first: SoftParameters, schedule: Schedule, watch: Watcher, journal: Journal = NO_JOURNAL
 ) -> Run[SoftParameters, Sums]:
     """From hot to cold."""
-    statistics, _ = problem.expect(first, schedule.hottest)
+    statistics, _ = recalled(journal, "sums", lambda: problem.expect(first, schedule.hottest))
+    annealing = Chapter(journal, "annealing")
     if problem.states.layout.n_lineages == 1:
-        return run_em(problem, first, statistics, schedule, watch)
+        return run_em(problem, first, statistics, schedule, watch, annealing)
     # lineages part late in the annealing: a gene that was restarted before has the curve of all of them
     brief = replace(schedule, longest=min(schedule.longest, UNTIL_PARTED))
-    run = run_em(problem, first, statistics, brief, watch)
-    return continue_em(problem.restarting, run, replace(schedule, annealing=0), watch)
+    run = run_em(problem, first, statistics, brief, watch, annealing)
+    cold = replace(schedule, annealing=0)
+    return continue_em(problem.restarting, run, cold, watch, Chapter(journal, "parted"))
 
 
 def full_passes(
-    problem: SoftProblem, run: Run[SoftParameters, Sums], schedule: Schedule, watch: Watcher
+    problem: SoftProblem,
+    run: Run[SoftParameters, Sums],
+    schedule: Schedule,
+    watch: Watcher,
+    journal: Journal = NO_JOURNAL,
 ) -> Run[SoftParameters, Sums]:
     """On all cells from where a run on some of them ended, until the bound per cell stands still; both traces.
 
     Every gene is tried again first: with all cells another shape may be the better one, and by then the times are so
     nearly right that one iteration shows it.
     """
-    statistics, _ = problem.expect(run.parameters, 1.0)
-    later = run_em(problem.restarting, run.parameters, statistics, replace(schedule, annealing=0, patience=1), watch)
+    statistics, _ = recalled(journal, "sums", lambda: problem.expect(run.parameters, 1.0))
+    cold = replace(schedule, annealing=0, patience=1)
+    later = run_em(problem.restarting, run.parameters, statistics, cold, watch, journal)
     return replace(later, trace=run.trace.followed_by(later.trace))

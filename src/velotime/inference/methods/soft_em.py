@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from functools import partial
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.random import Generator
 
-from velotime._check import Either, Instance, Number, OneOf, Optional, Rule, Settings, Whole
-from velotime._status import InputError
+from velotime._check import Either, Instance, Number, OneOf, Optional, Settings, Whole
 from velotime._types import IntArray
 from velotime.compute import ArrayBackend
 from velotime.inference.em import Schedule, Stage, Watcher, watch_nothing
 from velotime.inference.evidence.agreement import agreement
 from velotime.inference.heldout.comparison import Comparison, compare_kinds
 from velotime.inference.heldout.lineages import begins_in_the_middle
+from velotime.inference.journal import NO_JOURNAL, Chapter, Journal, recalled
 from velotime.inference.knowledge.base import COLUMN, Knowledge
-from velotime.inference.knowledge.order import Markers, TimeLabels
-from velotime.inference.knowledge.pieces import Ends, Root, Terminals
+from velotime.inference.knowledge.pieces import Root, Terminals
 from velotime.inference.knowledge.prior_rows import PriorRows
-from velotime.inference.knowledge.time_prior import GrowingPrior, LearnedPrior, SharedPrior, TimePrior
+from velotime.inference.knowledge.time_prior import LearnedPrior, SharedPrior, TimePrior
 from velotime.inference.labels import CellLabels, Groups
 from velotime.inference.methods.clocks import Cycle, Line, rotated
 from velotime.inference.methods.passes import full_passes, main_run
 from velotime.inference.methods.protocol import Reads
-from velotime.inference.methods.soft_fit import Beginning, SoftFit, SoftRun
+from velotime.inference.methods.soft_fit import Beginning, Found, SoftFit, SoftRun
+from velotime.inference.methods.soft_rules import Pieces, check_together
 from velotime.inference.model.background.choice import Background, LearnedBackground, background_shares
 from velotime.inference.model.blocks.cells import drawn_cells
 from velotime.inference.model.noise import NegativeBinomial, Noise
@@ -44,21 +45,6 @@ from velotime.inference.search.finals import finals
 from velotime.inference.search.geometry.starts import Geometry
 from velotime.inference.search.roots import Outcome, Search
 from velotime.inference.states import States
-
-
-@dataclass(frozen=True)
-class Pieces(Rule):
-    """A tuple of what else is known of the cells; one piece alone may stand without a list."""
-
-    @property
-    def allowed(self) -> str:
-        """Their kinds."""
-        return "Ends, Markers or TimeLabels, one or several; a Root goes to root=, Terminals go to lineages="
-
-    def accept(self, value: Any) -> tuple[Knowledge, ...]:
-        """As a tuple."""
-        given = tuple(value) if isinstance(value, tuple | list) else (value,)
-        return tuple(Instance((Ends, Markers, TimeLabels), "").accept(piece) for piece in given)
 
 
 @dataclass(frozen=True)
@@ -164,27 +150,7 @@ class SoftEM(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        cure = (
-            "With Cycle() leave root, lineages, n_lineages and knowledge out, and name genes that say where it begins: "
-            "Cycle(origin=Markers(...)); with Line() choose another prior."
-        )
-        if isinstance(self.clock, Cycle):
-            wrong = "a clock that goes round has no root, ends or lineages"
-            given = bool(self._pieces) or self.n_lineages != "auto"
-        else:
-            wrong, given = "GrowingPrior() is for clock=Cycle()", isinstance(self.prior, GrowingPrior)
-        if given:
-            raise InputError(f"SoftEM(clock={self.clock!r}): {wrong}. {cure}")
-        if self.samples is not None and isinstance(self.clock, Cycle):
-            raise InputError(
-                f"SoftEM(samples={self.samples!r}, clock={self.clock!r}): several samples are fitted on a clock "
-                "that begins and ends only. Leave samples out, or fit each sample alone."
-            )
-        if self.samples is not None and not self.noise.counts:
-            raise InputError(
-                f"SoftEM(samples={self.samples!r}, noise={self.noise!r}): how samples capture molecules is told from "
-                "counts. Give raw counts and noise=vt.NegativeBinomial(), or leave samples out."
-            )
+        check_together(self)
 
     def fit(
         self,
@@ -194,6 +160,7 @@ class SoftEM(Settings):
         rng: Generator,
         labels: CellLabels | None = None,
         watch: Watcher = watch_nothing,
+        journal: Journal = NO_JOURNAL,
     ) -> SoftFit:
         """Fit the model.
 
@@ -209,21 +176,24 @@ class SoftEM(Settings):
             Names of the cells and the obs columns in ``columns``; may be left out if there are none.
         watch
             Called once an iteration.
+        journal
+            Keeps what is done, so that the same call goes on from there if this one is cut off.
         """
         began = time.perf_counter()
         watch(Stage("starts"))
         labels = CellLabels.plain(observations.n_cells) if labels is None else labels
-        start = self.begin(observations, geometry, rng=rng, labels=labels)
+        start = self.begin(observations, geometry, rng=rng, labels=labels, journal=journal)
         (checking,) = rng.spawn(1)
         seconds_starts = time.perf_counter() - began
         watch(Stage("fit"))
-        run = main_run(start.problem, start.first, self._schedule, watch)
+        found, schedule = start.found, self._schedule
+        run = main_run(start.problem, start.first, schedule, watch, Chapter(journal, "main"))
         if not isinstance(start.problem, SampledProblem):  # several samples have no background that they share
-            run = self.background.settle(start.problem, run, self._schedule, watch)
+            run = self.background.settle(start.problem, run, schedule, watch, Chapter(journal, "background"))
         if start.everyone is not start.problem.cells:
             start = start.of_everyone  # what was read of some cells is let go
             watch(Stage("all cells"))
-            run = full_passes(start.problem, run, self._schedule, watch)
+            run = full_passes(start.problem, run, schedule, watch, Chapter(journal, "all cells"))
         problem, n_lineages = start.problem, start.problem.states.layout.n_lineages
         watch(Stage("intervals and checks"))
         run, origin = self._from_zero(problem, run, labels)
@@ -241,11 +211,11 @@ class SoftEM(Settings):
             cells=cells,
             genes=gene_table(problem, run.parameters, run.statistics, doubt, checking),
             lineage_names=self._lineage_names(n_lineages),
-            lineage_votes=start.lineage_votes,
-            at_bound=start.at_bound,
-            starts=start.starts,
-            arrow=start.arrow,
-            fit_verdict=start.fit_verdict,
+            lineage_votes=found.lineage_votes,
+            at_bound=found.at_bound,
+            starts=found.starts,
+            arrow=found.arrow,
+            fit_verdict=found.fit_verdict,
             background_shares=background_shares(problem, run.parameters),
             origin=origin,
             seconds_starts=seconds_starts,
@@ -253,22 +223,52 @@ class SoftEM(Settings):
             samples=sample_table(problem, run.parameters, run.statistics, cells.mean, start.arrow.by_sample),
         )
 
-    def begin(self, observations: Observations, geometry: Geometry, *, rng: Generator, labels: CellLabels) -> Beginning:
+    def begin(
+        self,
+        observations: Observations,
+        geometry: Geometry,
+        *,
+        rng: Generator,
+        labels: CellLabels,
+        journal: Journal = NO_JOURNAL,
+    ) -> Beginning:
         """Root, direction and lineages from short fits, and what the main run begins with; arguments as above."""
-        searching, thinning, sampling, drawing = rng.spawn(4)  # what one draws does not depend on what another drew
-        rows, landmarks = self.prior_rows(labels), self.landmarks(labels)
-        search = self._starts.search(observations, geometry, rows, landmarks, searching, counted=self._is_open)
-        search = self.clock.search(search)
-        outcome = self._outcome(search, observations, thinning)
-        final = finals(search, observations, outcome, sampling)
-        n_lineages = outcome.problem.states.layout.n_lineages
+        *finding, drawing = rng.spawn(4)  # what one draws does not depend on what another drew
+        rows, searching = self.prior_rows(labels), Chapter(journal, "search")
+        find = partial(self._find, observations, geometry, labels, finding, searching)
+        found = recalled(searching, "found", find)
         everyone = cells_of(observations, rows, self.noise)
-        problem = self._problem(self._some(everyone, observations, rows, drawing), n_lineages)
+        problem = self._problem(self._some(everyone, observations, rows, drawing), found.n_lineages)
         # The posterior of the coarse clock is sharp; half as hot as the fit begins is warm enough, and never below 1.
         temperature = max(self.hottest / 2, 1.0)
-        first = hand_over(problem, search.genes, outcome.problem.states, final.trial, temperature)
-        starts = search.table(outcome, final.trial)
-        return Beginning(problem, first, starts, final.arrow, final.fit, search.votes, search.at_bound, everyone)
+        hand = partial(hand_over, problem, found.genes, found.states, found.trial, temperature)
+        return Beginning(problem, recalled(searching, "first", hand), found, everyone)
+
+    def _find(
+        self,
+        observations: Observations,
+        geometry: Geometry,
+        labels: CellLabels,
+        rngs: list[Generator],
+        journal: Journal,
+    ) -> Found:
+        """The search."""
+        searching, thinning, sampling = rngs
+        rows, landmarks = self.prior_rows(labels), self.landmarks(labels)
+        search = self._starts.search(observations, geometry, rows, landmarks, searching, counted=self._is_open)
+        search = self.clock.search(replace(search, journal=journal))
+        outcome = self._outcome(search, observations, thinning)
+        final = finals(search, observations, outcome, sampling)
+        return Found(
+            trial=final.trial,
+            states=outcome.problem.states,
+            genes=search.genes,
+            starts=search.table(outcome, final.trial),
+            arrow=final.arrow,
+            fit_verdict=final.fit,
+            lineage_votes=search.votes,
+            at_bound=search.at_bound,
+        )
 
     def _from_zero(self, problem: SoftProblem, run: SoftRun, labels: CellLabels) -> tuple[SoftRun, str]:
         """The same fit with the clock at 0 where it begins, and what says where that is."""
@@ -338,12 +338,12 @@ class SoftEM(Settings):
     def columns(self) -> tuple[str, ...]:
         """The obs columns that the settings refer to."""
         by = tuple(column for column in (self.time_prior.by, self.samples) if column is not None)
-        return tuple(dict.fromkeys((*by, *(column for piece in self._pieces for column in piece.columns))))
+        return tuple(dict.fromkeys((*by, *(column for piece in self.pieces for column in piece.columns))))
 
     @property
     def marker_genes(self) -> tuple[str, ...]:
         """The genes that the settings refer to."""
-        pieces = (*self._pieces, *(() if self.clock.markers is None else (self.clock.markers,)))
+        pieces = (*self.pieces, *(() if self.clock.markers is None else (self.clock.markers,)))
         return tuple(dict.fromkeys(gene for piece in pieces for gene in piece.genes))
 
     @property
@@ -355,14 +355,14 @@ class SoftEM(Settings):
 
     def prior_rows(self, labels: CellLabels) -> PriorRows:
         """What is known of each cell, by these settings."""
-        return PriorRows.of(Groups.of(labels, self.time_prior.by), self._pieces, labels)
+        return PriorRows.of(Groups.of(labels, self.time_prior.by), self.pieces, labels)
 
     def landmarks(self, labels: CellLabels) -> IntArray:
         """Cells of which the starts must hold up to 100: those that may be the root."""
         return np.zeros(0, dtype=np.int64) if self.root is None else self.root.candidates(labels)
 
     @property
-    def _pieces(self) -> tuple[Knowledge, ...]:
+    def pieces(self) -> tuple[Knowledge, ...]:
         """Everything that is known of the cells."""
         return tuple(piece for piece in (self.lineages, self.root, *self.knowledge) if piece is not None)
 

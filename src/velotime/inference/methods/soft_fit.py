@@ -8,7 +8,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from velotime._status import Status
-from velotime._types import FloatArray
+from velotime._types import BoolArray, FloatArray
 from velotime.compute import Sums
 from velotime.inference.em import Run, Trace
 from velotime.inference.evidence.agreement import Agreement
@@ -19,6 +19,7 @@ from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.results.cells import CellTable
 from velotime.inference.results.genes import GeneTable
 from velotime.inference.search.geometry.tree import LineageVotes
+from velotime.inference.search.trials import Trial
 from velotime.inference.states import States
 
 #: A run of the loop on the soft EM's problem.
@@ -91,6 +92,41 @@ class SoftFit:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What the search found.
+
+    Attributes
+    ----------
+    trial
+        The winner, with which the main run begins.
+    states, genes
+        Its states, and which genes it knows, ``(genes,)``.
+    starts
+        Table of the starts tried.
+    arrow
+        Evidence for the direction of time.
+    fit_verdict
+        Whether the model fits.
+    lineage_votes, at_bound
+        The number of lineages in draws of the cells, where the data chose it, and whether more were not allowed.
+    """
+
+    trial: Trial
+    states: States
+    genes: BoolArray
+    starts: pd.DataFrame
+    arrow: Arrow
+    fit_verdict: FitVerdict
+    lineage_votes: LineageVotes | None
+    at_bound: bool
+
+    @property
+    def n_lineages(self) -> int:
+        """Number of lineages."""
+        return self.states.layout.n_lineages
+
+
+@dataclass(frozen=True)
 class Beginning:
     """Where the starts leave off.
 
@@ -100,25 +136,15 @@ class Beginning:
         Of all genes, and of all cells or as many as EM begins with.
     first
         Parameters to begin with.
-    starts
-        Table of the starts tried.
-    arrow
-        Evidence for the direction of time.
-    fit_verdict
-        Whether the model fits.
-    lineage_votes, at_bound
-        The number of lineages in draws of the cells, where the data chose it, and whether more were not allowed.
+    found
+        What the search found.
     everyone
         All cells; those of the problem if they are all.
     """
 
     problem: SoftProblem
     first: SoftParameters
-    starts: pd.DataFrame
-    arrow: Arrow
-    fit_verdict: FitVerdict
-    lineage_votes: LineageVotes | None
-    at_bound: bool
+    found: Found
     everyone: Cells
 
     @property

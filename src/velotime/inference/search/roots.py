@@ -12,6 +12,7 @@ from scipy.stats import rankdata, spearmanr
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.inference.evidence.rivals import CLEAR_PER_CELL, IN_A_HALF
+from velotime.inference.journal import NO_JOURNAL, Chapter, Journal, recalled
 from velotime.inference.knowledge.pieces import Root, Terminals
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import TimePrior
@@ -97,6 +98,8 @@ class Search:
         Of every k-means: none depends on how many there were before it.
     middle
         Whether two lineages from the middle of the longest way are tried as well.
+    journal
+        Keeps what is done.
     """
 
     cells: Cells
@@ -114,6 +117,7 @@ class Search:
     terminals: Terminals | None
     seed: int
     middle: bool = False
+    journal: Journal = NO_JOURNAL
 
     def problem(self, n_lineages: int) -> SoftProblem:
         """The short fits' problem."""
@@ -153,7 +157,7 @@ class Search:
     @property
     def from_the_middle(self) -> Search:
         """The same with a start of two lineages from the middle of the longest way."""
-        return replace(self, middle=True)
+        return replace(self, middle=True, journal=Chapter(self.journal, "middle"))
 
     # ------------------------------------------------------------------ starts
     def starts(self, n_lineages: int) -> list[list[Start]]:
@@ -251,12 +255,16 @@ class Search:
     def run(self, n_lineages: int) -> Outcome:
         """The best fit of each root and the reversed clock; the likeliest wins unless both halves object."""
         problem = self.problem(n_lineages)
-        best, tried = best_by_root(problem, self.starts(n_lineages))
-        candidates = candidates_of(problem, best)
+        tried, candidates = recalled(self.journal, "trials", lambda: self._tried(problem, n_lineages))
         if self.root is None:
             candidates = refereed(candidates)
         everything = [*tried, *(c.trial for c in candidates if c.trial.start.how == "reversed")]
         return Outcome(problem, sorted(everything, key=lambda trial: -trial.bound), candidates)
+
+    def _tried(self, problem: SoftProblem, n_lineages: int) -> tuple[list[Trial], list[Candidate]]:
+        """All trials, and the best of each root with the reversed clock."""
+        best, tried = best_by_root(problem, self.starts(n_lineages), self.journal)
+        return tried, candidates_of(problem, best)
 
     def table(self, outcome: Outcome, chosen: Trial) -> pd.DataFrame:
         """Root, how it was started, and log-likelihood below the best, a row per trial.

@@ -9,6 +9,7 @@ import numpy as np
 from velotime._types import BoolArray
 from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, run_em
+from velotime.inference.journal import NO_JOURNAL, Journal, recalled
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.observations import Observations
 from velotime.inference.search.geometry.starts import Start, assignment
@@ -53,7 +54,9 @@ def cooler(schedule: Schedule, hottest: float) -> Schedule:
     return replace(schedule, hottest=min(schedule.hottest, hottest))
 
 
-def best_by_root(problem: SoftProblem, starts: list[list[Start]]) -> tuple[list[Trial], list[Trial]]:
+def best_by_root(
+    problem: SoftProblem, starts: list[list[Start]], journal: Journal = NO_JOURNAL
+) -> tuple[list[Trial], list[Trial]]:
     """The best trial of each root, in the order given, and all trials.
 
     The first start of each root is tried; the others of the best two roots and of those close to the best. These roots
@@ -65,15 +68,21 @@ def best_by_root(problem: SoftProblem, starts: list[list[Start]]) -> tuple[list[
         The short fits' problem.
     starts
         The starts of each root.
+    journal
+        Keeps each trial when it is done.
     """
-    best = [begin_trial(problem, of_root[0]) for of_root in starts]
+
+    def begun(k: int, j: int) -> Trial:
+        return recalled(journal, f"trial {k}.{j}", lambda: begin_trial(problem, starts[k][j]))
+
+    best = [begun(k, 0) for k in range(len(starts))]
     tried = list(best)
     for k in close_ones(best):
-        others = [begin_trial(problem, start) for start in starts[k][1:]]
+        others = [begun(k, j) for j in range(1, len(starts[k]))]
         tried += others
         best[k] = max([best[k], *others], key=lambda trial: trial.bound)
     for k in close_ones(best):
-        further = go_on(problem, best[k])
+        further = recalled(journal, f"further {k}", lambda k=k: go_on(problem, best[k]))  # type: ignore[misc]
         tried = [further if trial is best[k] else trial for trial in tried]
         best[k] = further
     return best, tried

@@ -11,6 +11,7 @@ from velotime._check import Number, Settings
 from velotime._types import FloatArray
 from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, Watcher, run_em
+from velotime.inference.journal import NO_JOURNAL, Journal
 from velotime.inference.model.background.learning import learn_background, shares
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.layer import LayerData
@@ -26,7 +27,14 @@ SoftRun = Run[SoftParameters, Sums]
 class Background(Protocol):
     """What is done about molecules that are in every cell whatever its state."""
 
-    def settle(self, problem: SoftProblem, run: SoftRun, schedule: Schedule, watch: Watcher) -> SoftRun:
+    def settle(
+        self,
+        problem: SoftProblem,
+        run: SoftRun,
+        schedule: Schedule,
+        watch: Watcher,
+        journal: Journal = NO_JOURNAL,
+    ) -> SoftRun:
         """Go on from a fit without a background."""
 
 
@@ -34,9 +42,16 @@ class Background(Protocol):
 class NoBackground(Settings):
     """All counts of a cell are its own."""
 
-    def settle(self, problem: SoftProblem, run: SoftRun, schedule: Schedule, watch: Watcher) -> SoftRun:
+    def settle(
+        self,
+        problem: SoftProblem,
+        run: SoftRun,
+        schedule: Schedule,
+        watch: Watcher,
+        journal: Journal = NO_JOURNAL,
+    ) -> SoftRun:
         """The fit as it is."""
-        del problem, schedule, watch
+        del problem, schedule, watch, journal
         return run
 
 
@@ -59,7 +74,14 @@ class LearnedBackground(Settings):
 
     rules: ClassVar = {"least_gain": Number(0)}
 
-    def settle(self, problem: SoftProblem, run: SoftRun, schedule: Schedule, watch: Watcher) -> SoftRun:
+    def settle(
+        self,
+        problem: SoftProblem,
+        run: SoftRun,
+        schedule: Schedule,
+        watch: Watcher,
+        journal: Journal = NO_JOURNAL,
+    ) -> SoftRun:
         """Learn it given the posterior first; if that pays, go on with it, and keep it if the fit gains by it."""
         if not problem.noise.counts:
             return run
@@ -71,7 +93,7 @@ class LearnedBackground(Settings):
         learning = replace(problem.restarting, profile=profile)
         first = replace(run.parameters, theta=theta, background=background)
         first = replace(first, damping=np.full(len(theta), 1e-2)) if isinstance(first, Iterate) else first
-        later = run_em(learning, first, run.statistics, replace(schedule, annealing=0), watch)
+        later = run_em(learning, first, run.statistics, replace(schedule, annealing=0), watch, journal)
         best = later if later.bound > run.bound + self.least_gain else run
         return replace(best, trace=run.trace.followed_by(later.trace))
 
