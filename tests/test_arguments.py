@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import anndata as ad
@@ -298,3 +299,40 @@ def test_defaults_are_allowed():
         for argument, parameter in inspect.signature(function).parameters.items():
             if parameter.default is not parameter.empty:
                 assert function.rules[argument].accept(parameter.default) == parameter.default, name
+
+
+def test_an_argument_that_is_not_there_is_told_with_those_that_are():
+    with pytest.raises(
+        TypeError, match=r"velocity_graph: got an unexpected keyword argument 'vkey'; its arguments are adata, "
+    ):
+        vt.tl.velocity_graph(CELLS, vkey="velocity")
+    with pytest.raises(
+        TypeError, match=r"recover_dynamics: .*'random_state'; random_state= is rng= here; its arguments"
+    ):
+        vt.tl.recover_dynamics(CELLS, random_state=0)
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "instead"),
+    [
+        ("tl", "velocity", "recover_dynamics"),
+        ("tl", "latent_time", "latent_time"),
+        ("pp", "filter_and_normalize", "filter_genes"),
+        ("pl", "velocity_embedding_stream", "velocity_stream"),
+    ],
+)
+def test_names_of_scvelo_say_what_takes_their_place(room, name, instead):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'. Of scVelo's {name} .*{instead}"):
+        getattr(getattr(vt, room), name)
+    assert not hasattr(getattr(vt, room), "no_such_name")
+
+
+def test_what_takes_their_place_is_there_and_the_names_are_not():
+    from velotime._scvelo_names import INSTEAD
+
+    for room, names in INSTEAD.items():
+        assert not set(names) & set(getattr(vt, room).__all__)
+        for text in names.values():
+            for path in re.findall(r"velotime\.((?:\w+\.)+\w+)\(", text):
+                where, word = path.split(".")
+                assert word in getattr(vt, where).__all__

@@ -68,6 +68,8 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 
+#: What randomness is called elsewhere.
+RENAMED = {"seed": "rng", "random_state": "rng", "random_seed": "rng"}
 LONGEST = 80  # characters of what was given that an error shows
 
 
@@ -95,6 +97,14 @@ def _shown(value: Any) -> str:
     if len(text) > LONGEST or "\n" in text:
         return reprlib.repr(text.splitlines()[0][:LONGEST])[1:-1] + "..."
     return text
+
+
+def _takes(signature: inspect.Signature, given: Mapping[str, Any]) -> str:
+    """Which arguments there are, and of those that others' functions have what they are called here."""
+    wrong = [
+        f"{name}= is {RENAMED[name]}= here" for name in given if name in RENAMED and name not in signature.parameters
+    ]
+    return "; ".join([*wrong, f"its arguments are {', '.join(signature.parameters)}"])
 
 
 # ------------------------------------------------------------------ where rules apply
@@ -126,7 +136,10 @@ def checked(rules: Mapping[str, Rule], name: str | None = None) -> Callable[[Cal
 
         @functools.wraps(function)
         def checking(*args: P.args, **kwargs: P.kwargs) -> R:
-            given = signature.bind(*args, **kwargs)
+            try:
+                given = signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{name or function.__name__}: {error}; {_takes(signature, kwargs)}") from None
             for argument, value in given.arguments.items():
                 default = signature.parameters[argument].default
                 default = None if default is inspect.Parameter.empty else default

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 # First, as it gives numba a folder for caches where there is none, which scanpy asks for when it is imported.
 from velotime.compute import jit as _jit  # noqa: F401
 
 # isort: split
 
+from velotime._scvelo_names import pointing
 from velotime.pl._by_sample.conditions import conditions
 from velotime.pl._by_sample.samples import samples
 from velotime.pl._cells import embedding, time_against
@@ -35,3 +38,6 @@ __all__ = [
     "velocity_grid",
     "velocity_stream",
 ]
+
+if not TYPE_CHECKING:  # for which a name that is not there is no name at all
+    __getattr__ = pointing("pl")

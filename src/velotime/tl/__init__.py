@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 # First, as it gives numba a folder for caches where there is none, which scanpy asks for when it is imported.
 from velotime.compute import jit as _jit  # noqa: F401
 
 # isort: split
 
+from velotime._scvelo_names import pointing
 from velotime.tl._compare_models import compare_models
 from velotime.tl._conditions.compare import compare_conditions
 from velotime.tl._differential_kinetics import differential_kinetics
@@ -31,3 +34,6 @@ __all__ = [
     "velocity_embedding",
     "velocity_graph",
 ]
+
+if not TYPE_CHECKING:  # for which a name that is not there is no name at all
+    __getattr__ = pointing("tl")
