@@ -101,6 +101,8 @@ TABLE = {
         "rng": RNG,
         "progress": FLAG,
         "n_jobs": JOBS,
+        "checkpoint": ((None, "a.npz", Path("a.npz")), (3, True, "", ["a.npz"])),
+        "resume": FLAG,
         **COPY,
         **LAYERS,
     },
@@ -213,6 +215,7 @@ TABLE = {
     **{f"read.{name}": PATH for name in ("alevin_fry", "kb", "loom", "parse", "starsolo", "tidesurf")},
     **{f"read.{name}": PATH | GENE_NAMES | MOD for name in ("auto", "h5mu", "zarr")},
     "read.h5ad": PATH | GENE_NAMES,
+    "read.lazy": PATH | GENE_NAMES,
     "read.cellranger_pair": dict.fromkeys(("with_introns", "without_introns"), PATH["path"]),
     "read.samples": {
         "paths": (
