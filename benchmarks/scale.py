@@ -1,15 +1,19 @@
-"""Fits of cells that lie in a zarr store: CPU seconds of each phase, peak memory, and how both grow with cells.
+"""Fits of cells that lie in a zarr store: CPU seconds of each phase, peak memory, bytes read, and how they grow.
 
-    python benchmarks/scale.py [CELLS ...] [--genes 2000] [--max-cells 50000]
+    python benchmarks/scale.py [CELLS ...] [--genes 2000] [--max-cells 50000] [--page]
 
 Default: 10,000, 100,000 and 1,000,000 cells. Cells of a simulation are thinned binomially to as many as asked for and
-appended to the store block by block, so that making them takes no memory either. Each size is fitted in a process of
-its own, from layers that stay in the store. Spearman is that of latent time with the true one.
+appended to the store block by block, so that making them takes no memory either. Each size is opened by
+``vt.read.lazy``, fitted and written by ``vt.write.zarr`` in a process of its own, after one of 2,000 cells, so that all
+is imported and compiled. "Passes" are those over all cells after EM on ``max_cells`` of them; "read" is what the
+process asked the system for, from the disk or its cache. The last row says as which power of the number of cells each
+grows from the last size but one to the last. ``--page`` writes the table into the guide on a million cells.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import resource
 import subprocess
 import sys
@@ -26,7 +30,13 @@ from scipy import sparse
 from scipy.stats import spearmanr
 
 import velotime as vt
+from velotime.inference import Stage
+from velotime.tl import _recover_dynamics
 
+GUIDE = Path(__file__).resolve().parents[1] / "docs" / "guides" / "a-million-cells.md"
+STAGES = {"starts": "search", "fit": "EM", "all cells": "passes", "intervals and checks": "results"}
+PHASES = ("reading", "search", "EM", "passes", "results", "writing")
+COLUMNS = ("cells", *PHASES, "all", "peak GB", "read GB", "written GB", "Spearman")
 SIMULATED = 10_000  # cells; more are made of these
 SHARE = 0.8  # of the counts that a made cell keeps
 NAMES = ("unspliced", "spliced")
@@ -58,50 +68,100 @@ def thinned(counts: sparse.csr_matrix, rng: np.random.Generator) -> sparse.csr_m
     return out.copy()
 
 
-def opened(path: Path) -> ad.AnnData:
-    """Tables in memory, layers in the store."""
-    store = zarr.open_group(str(path), mode="r")
-    obs, var = (ad.io.read_elem(store[name]) for name in ("obs", "var"))
-    return ad.AnnData(obs=obs, var=var, layers={name: sparse_dataset(store[f"layers/{name}"]) for name in NAMES})
+class Clock:
+    """In place of the progress bar: CPU seconds at which each phase begins."""
+
+    def __init__(self, **_) -> None:
+        MARKS.append(("reading", time.process_time()))
+
+    def __enter__(self) -> Clock:
+        return self
+
+    def __exit__(self, *_) -> None:
+        pass
+
+    def __call__(self, progress) -> None:
+        """Note when a stage begins."""
+        if isinstance(progress, Stage):
+            MARKS.append((STAGES[progress.name], time.process_time()))
+
+
+MARKS: list[tuple[str, float]] = []
+
+
+def bytes_read() -> int:
+    return int(re.search(r"rchar: (\d+)", Path("/proc/self/io").read_text()).group(1))
 
 
 def measure(path: Path, max_cells: int) -> None:
-    small = opened(path)[:2000].to_memory()
+    small = vt.read.lazy(path)[:2000].to_memory()
     vt.tl.recover_dynamics(small, layers=(), progress=False)  # all is imported and compiled
-    adata = opened(path)
-    method = vt.SoftEM(n_lineages=1, max_cells=max_cells)
-    before = time.process_time()
-    vt.tl.recover_dynamics(adata, method=method, layers=(), progress=False)
-    cpu = time.process_time() - before
-    record = adata.uns["recover_dynamics"]
-    entries = sum(layer.group["data"].shape[0] for layer in adata.layers.values())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    vt.write.zarr(small, path.with_name("small.zarr"))
+    _recover_dynamics.ProgressBar = Clock
+    began, before = time.process_time(), bytes_read()
+    adata = vt.read.lazy(path)
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=1, max_cells=max_cells), layers=(), progress=False)
+    read = bytes_read() - before
+    MARKS.append(("writing", time.process_time()))
+    vt.write.zarr(adata, path.with_name("fitted.zarr"))
+    end = time.process_time()
+    ends = [at for _, at in MARKS[1:]] + [end]
+    seconds = dict.fromkeys(PHASES, 0.0) | {"reading": MARKS[0][1] - began}
+    for (name, at), until in zip(MARKS, ends, strict=True):
+        seconds[name] += until - at
+    written = sum(file.stat().st_size for file in path.with_name("fitted.zarr").rglob("*") if file.is_file())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     rho = spearmanr(adata.obs["latent_time"], adata.obs["true_time"]).statistic
-    print(f"{adata.n_obs} {entries / adata.n_obs:.0f} {cpu:.2f} {record['iterations']} {peak:.3f} {rho:.4f}")
+    print(adata.n_obs, *seconds.values(), end - began, peak / 1e9, read / 1e9, written / 1e9, rho)
+
+
+def row(values: list[float]) -> str:
+    cells, *seconds = values[: 2 + len(PHASES)]
+    rest = values[2 + len(PHASES) :]
+    texts = [f"{int(cells):,}", *(f"{each:.1f}" for each in seconds), *(f"{each:.2f}" for each in rest[:-1])]
+    return f"| {' | '.join([*texts, f'{rest[-1]:.4f}'])} |"
+
+
+def growth(rows: list[list[float]]) -> str:
+    """Powers of the number of cells."""
+    last, before = np.array(rows[-1]), np.array(rows[-2])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        powers = np.log(last[1:-1] / before[1:-1]) / np.log(last[0] / before[0])
+    texts = [f"{power:.2f}" if np.isfinite(power) else "" for power in powers]
+    return f"| growth | {' | '.join([*texts, ''])} |"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cells", nargs="*", type=int, default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--genes", type=int, default=2000)
     parser.add_argument("--max-cells", type=int, default=50_000)
+    parser.add_argument("--page", action="store_true", help="write the table into the guide")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure is not None:
         measure(given.measure, given.max_cells)
         return
-    print(f"{'cells':>9} {'non-zeros':>9} {'CPU s':>8} {'iterations':>10} {'peak GB':>8} {'Spearman':>8} {'growth':>7}")
-    last = None
+    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    print("\n".join(lines), flush=True)
+    rows: list[list[float]] = []
     for n_cells in given.cells:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "cells.zarr"
             make(path, n_cells, given.genes)
             call = [sys.executable, "-W", "ignore", __file__, "--measure", str(path)]
             call += ["--max-cells", str(given.max_cells)]
-            line = subprocess.run(call, check=True, capture_output=True, text=True).stdout.split()
-        growth = "" if last is None else f"{np.log(float(line[2]) / last[1]) / np.log(n_cells / last[0]):.2f}"
-        last = n_cells, float(line[2])
-        print(f"{n_cells:>9} {line[1]:>9} {line[2]:>8} {line[3]:>10} {line[4]:>8} {line[5]:>8} {growth:>7}", flush=True)
+            line = subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+        rows.append([float(each) for each in line])
+        lines.append(row(rows[-1]))
+        print(lines[-1], flush=True)
+    if len(rows) > 1:
+        lines.append(growth(rows))
+        print(lines[-1])
+    if given.page:
+        text, table = GUIDE.read_text(), "\n".join(lines)
+        pattern = r"(<!-- begin scale -->\n).*?(<!-- end scale -->)"
+        GUIDE.write_text(re.sub(pattern, lambda found: f"{found[1]}\n{table}\n\n{found[2]}", text, flags=re.DOTALL))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 
 import anndata as ad
 import numpy as np
@@ -91,6 +92,18 @@ def test_a_run_on_a_large_file_is_that_in_memory(cells, tmp_path, monkeypatch):
     np.testing.assert_allclose(ours.layers["velocity"], theirs.layers["velocity"], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(ours.layers["Ms"], theirs.layers["Ms"], rtol=1e-4, atol=1e-4)
     assert all(file.read_bytes() == content for file, content in before.items())
+
+
+def test_what_anndata_wrote_is_opened(cells, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # anndata warns about the version of zarr that it writes
+        few = ad.AnnData(obs=cells.obs, var=cells.var, layers=dict(cells.layers))
+        few.write_zarr(tmp_path / "cells.zarr")
+    few.write_h5ad(tmp_path / "cells.h5ad")
+    for path in tmp_path.iterdir():
+        adata = vt.read.lazy(path)
+        assert adata.X is adata.raw is None
+        assert same(adata.layers["spliced"].compute(), cells.layers["spliced"])
 
 
 def test_cells_are_chosen_as_in_memory(cells, tmp_path):

@@ -231,7 +231,8 @@ def run(
         outputs = Outputs(_beside(inputs) if output is None else output, report, tables, wanted, force)
         outputs.check()
         outputs.begin(resume=resume)
-        lazily = way == "soft" and asked.noise != "gaussian" and _is_large(inputs, outputs.fitted)
+        blocks = way == "soft" and asked.noise != "gaussian" and asked.samples is None
+        lazily = blocks and _is_large(inputs, outputs.fitted)
         adata = read_inputs(inputs, mod, gene_names, lazily=lazily)
         asked = of_table(asked, inputs, adata)
         method = WAYS[way].method(asked, adata.obs)

@@ -86,7 +86,7 @@ def _object(group: Any) -> AnnData:
     adata = AnnData(**boxes, layers={name: _matrix(layers[name], name) for name in layers})
     if "X" in group and not _is_null(group["X"]):
         adata.X = _matrix(group["X"], "X")
-    if "raw" in group:
+    if "raw" in group and not _is_null(group["raw"]):
         raw = AnnData(_matrix(group["raw/X"], "raw.X"), obs=adata.obs[[]], var=read_elem(group["raw/var"]))
         raw.varm.update(read_elem(group["raw/varm"]) if "raw/varm" in group else {})
         adata.raw = raw

@@ -220,7 +220,7 @@ class SoftEM(Settings):
             origin=origin,
             seconds_starts=seconds_starts,
             seconds=time.perf_counter() - began,
-            samples=sample_table(problem, run.parameters, run.statistics, cells.mean, start.arrow.by_sample),
+            samples=sample_table(problem, run.parameters, run.statistics, cells.mean, found.arrow.by_sample),
         )
 
     def begin(
