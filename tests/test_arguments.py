@@ -108,6 +108,24 @@ TABLE = {
     },
     "tl.resample": {"adata": ADATA, "n_replicates": PAIR, "rng": RNG, "progress": FLAG, "n_jobs": JOBS},
     "tl.to_experimental_time": {"adata": ADATA, "column": NAME, "unit": OPTIONAL_NAME},
+    "tl.to_real_time": {
+        "adata": ADATA,
+        "half_lives": (
+            ({"a": 2.0}, pd.Series([2.0], ["a"]), pd.DataFrame({"half_life": [2.0]}, ["a"])),
+            (
+                None,
+                "table.csv",
+                3,
+                ["a"],
+                {},
+                {"a": 0.0},
+                {"a": -1.0},
+                {"a": "long"},
+                pd.DataFrame({"x": ["long"]}, ["a"]),
+            ),
+        ),
+        "doubling_time": ((None, *POSITIVE[0]), (0, -1, "1", True, np.nan, np.inf)),
+    },
     "tl.transition_matrix": {"adata": ADATA, "scale": POSITIVE, "self_transitions": FLAG},
     "tl.velocity_embedding": {"adata": ADATA, "basis": NAME, "scale": POSITIVE, **COPY},
     "tl.velocity_graph": {
@@ -223,6 +241,13 @@ TABLE = {
             ("a.h5ad", Path("a.h5ad"), None, [], {}, 3, [3], {"x": None}),
         ),
         **GENE_NAMES,
+    },
+    "simulation.half_lives": {
+        "adata": ADATA,
+        "hours": POSITIVE,
+        "n_genes": COUNT,
+        "error": ((0, 0.3), (-0.1, None, "0", np.nan)),
+        "rng": RNG,
     },
     "simulation.simulate": {
         "n_cells": COUNT,

@@ -62,6 +62,7 @@ GRAPH = r"no velocity graph of the fit that is here: call velotime\.tl\.velocity
 ARROWS = r"no velocity on basis 'umap': call velotime\.tl\.velocity_embedding\(adata, basis='umap'\)"
 ENDS = rf"needs a clock that begins and ends, but this one goes round|{FIT}"
 ROUND = r"needs a clock that goes round, and that of this fit does not|nothing is fitted yet: call"
+HOURS = r"(no hours are known: call|nothing is fitted yet: call) velotime\.tl\.(to_real_time|recover_dynamics)\(adata"
 EDGES = [("early", "one"), ("early", "other")]
 
 
@@ -97,6 +98,11 @@ ROWS = {
     ),
     "tl.resample": (lambda adata, _: vt.tl.resample(adata, n_replicates=2, progress=False), LINES, ENDS),
     "tl.to_experimental_time": (lambda adata, _: vt.tl.to_experimental_time(adata, "day"), ORDERED, ENDS),
+    "tl.to_real_time": (
+        lambda adata, _: vt.tl.to_real_time(adata, half_lives={f"gene_{k}": 2.0 + k % 5 for k in range(24)}),
+        SHARED,
+        FIT,
+    ),
     "tl.transition_matrix": (lambda adata, _: vt.tl.transition_matrix(adata), TIMED, GRAPH),
     "tl.velocity_embedding": (lambda adata, _: vt.tl.velocity_embedding(adata), TIMED, GRAPH),
     "tl.velocity_graph": (lambda adata, _: vt.tl.velocity_graph(adata), TIMED, FIT),
@@ -152,6 +158,7 @@ ROWS = {
     "metrics.velocity_confidence": (lambda adata, _: vt.metrics.velocity_confidence(adata), TIMED, FIT),
     "get.fitted_means": (get("fitted_means"), (*SHARED, "mixture"), FIT),
     "get.latent_time": (get("latent_time"), TIMED, FIT),
+    "get.half_lives": (get("half_lives"), (), HOURS),
     "get.lineage_posterior": (get("lineage_posterior"), SHARED, FIT),
     "get.posterior": (get("posterior"), SOFT, FIT),
     "get.rates": (get("rates"), TIMED, FIT),

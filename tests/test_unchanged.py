@@ -84,6 +84,10 @@ REFUSED = {
         call("tl.to_experimental_time", "stage"),
         call("tl.to_experimental_time", "back"),
     ],
+    "tl.to_real_time": [
+        call("tl.to_real_time", half_lives={NO: 2.0}),
+        call("tl.to_real_time", half_lives={"gene_0": 2.0, "gene_1": 3.0}),
+    ],
     "tl.transition_matrix": [call("tl.transition_matrix", scale=-1)],
     "tl.velocity_embedding": [call("tl.velocity_embedding", basis=NO)],
     "tl.velocity_graph": [
@@ -167,6 +171,11 @@ BROKEN = {
         "velotime.tl._experimental_time",
         "_standard_error",
         call("tl.to_experimental_time", "day"),
+    ),
+    "tl.to_real_time": (
+        "velotime.tl._hours.real_time",
+        "hours_from_half_lives",
+        call("tl.to_real_time", half_lives={f"gene_{k}": 2.0 + k for k in range(60)}),
     ),
     "tl.velocity_embedding": ("velotime.tl._transitions", "arrows_made_of", call("tl.velocity_embedding")),
     "tl.velocity_graph": ("velotime.tl._velocity_graph", "_keep", call("tl.velocity_graph")),

@@ -57,6 +57,7 @@ from velotime.data.stored.derived import (
     remove_derived,
     write_derived,
 )
+from velotime.data.stored.hours import AGREE, TimeUnit, hours_record, time_unit
 from velotime.data.stored.identity import digest
 from velotime.data.stored.rates import QUALITY, rate_table
 from velotime.data.stored.records import Records
@@ -67,6 +68,7 @@ from velotime.data.stores.whole import remove_parts
 from velotime.data.writers import Slots, choose_layers, compute_slots, gene_columns, name_of_fit, slots_of, write_fit
 
 __all__ = [
+    "AGREE",
     "QUALITY",
     "Checkpoint",
     "Fitted",
@@ -75,6 +77,7 @@ __all__ = [
     "Records",
     "Slots",
     "Summary",
+    "TimeUnit",
     "Velocity",
     "arrows_made_of",
     "blocks_of_rows",
@@ -98,6 +101,7 @@ __all__ = [
     "gene_columns",
     "gene_status",
     "has_arrows",
+    "hours_record",
     "is_large",
     "keep_table",
     "kept",
@@ -149,6 +153,7 @@ __all__ = [
     "stored_method",
     "tables_in_memory",
     "tally",
+    "time_unit",
     "to_write_to",
     "write_derived",
     "write_file",

@@ -7,11 +7,12 @@ them return a :class:`pandas.DataFrame`; ``.to_numpy()`` gives the array, withou
 from __future__ import annotations
 
 from velotime.get._blocks import FittedMeans, fitted_means, velocity, velocity_sd, velocity_u
-from velotime.get._tables import latent_time, lineage_posterior, posterior, rates, size_factors
+from velotime.get._tables import half_lives, latent_time, lineage_posterior, posterior, rates, size_factors
 
 __all__ = [
     "FittedMeans",
     "fitted_means",
+    "half_lives",
     "latent_time",
     "lineage_posterior",
     "posterior",

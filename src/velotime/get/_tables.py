@@ -5,8 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from anndata import AnnData
 
+from velotime import _keys as keys
 from velotime._check import checked
-from velotime.data import Fitted, rate_table
+from velotime._status import InputError
+from velotime.data import Fitted, hours_record, rate_table
 from velotime.data.arguments import ADATA
 from velotime.get._select import CELLS, GENES, Selection, select
 
@@ -130,3 +132,38 @@ def size_factors(adata: AnnData, *, cells: Selection = None) -> pd.DataFrame:
     u, s = Fitted.of(adata).sizes
     table = pd.DataFrame({"unspliced": u, "spliced": s}, index=adata.obs_names)
     return table.iloc[select(adata.obs_names, cells, "cells")]
+
+
+@checked({"adata": ADATA, "genes": GENES})
+def half_lives(adata: AnnData, *, genes: Selection = None) -> pd.DataFrame:
+    """Half-lives of the genes in hours, and rates per hour, where hours are known.
+
+    Parameters
+    ----------
+    adata
+        After :func:`velotime.tl.to_real_time`, which found hours.
+    genes
+        Names, indices, a boolean mask or a slice; all genes that were fitted by default.
+
+    Returns
+    -------
+    Columns ``half_life`` of spliced molecules with ``half_life_low`` and ``half_life_high``, a 90 % interval where the
+    method gives standard errors, and ``splicing_half_life``, in hours; ``alpha`` (counts at size factor 1), ``beta``
+    and ``gamma`` per hour. A row for each gene; NaN where it was not fitted.
+
+    Raises
+    ------
+    InputError
+        If nothing is fitted, no hours are known, or a gene does not exist.
+    """
+    fitted = Fitted.of(adata)
+    if not hours_record(adata):
+        raise InputError("no hours are known: call velotime.tl.to_real_time(adata, half_lives=...) first.")
+    slots = {
+        "half_life": keys.FIT_HALF_LIFE,
+        "half_life_low": f"{keys.FIT_HALF_LIFE}_low",
+        "half_life_high": f"{keys.FIT_HALF_LIFE}_high",
+        "splicing_half_life": keys.FIT_SPLICING_HALF_LIFE,
+    } | {name: f"fit_{name}_per_hour" for name in ("alpha", "beta", "gamma")}
+    table = pd.DataFrame({name: adata.var[slot] for name, slot in slots.items() if slot in adata.var})
+    return table.iloc[fitted.genes if genes is None else select(adata.var_names, genes, "genes")]

@@ -32,6 +32,9 @@ from velotime.inference.results.bands import curve_covariance
 from velotime.inference.results.expectations import AtTimes, OverStates, columns_of, draw_states
 from velotime.inference.results.genes import GeneTable
 from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums, lineage_gain
+from velotime.inference.results.hours.agreement import RankAgreement
+from velotime.inference.results.hours.half_lives import DegradationRates, HalfLifeHours, hours_from_half_lives
+from velotime.inference.results.hours.scale import Scale
 from velotime.inference.results.intervals import pooled_interval
 from velotime.inference.results.misfit import error_under, height_of, relative_misfit
 from velotime.inference.results.restored_fit import Restored
@@ -68,6 +71,7 @@ __all__ = [
     "Clock",
     "Curve",
     "Cycle",
+    "DegradationRates",
     "Effects",
     "Ends",
     "ExactTimes",
@@ -83,6 +87,7 @@ __all__ = [
     "Geometry",
     "GroupTest",
     "GrowingPrior",
+    "HalfLifeHours",
     "Journal",
     "Layout",
     "LearnedBackground",
@@ -100,11 +105,13 @@ __all__ = [
     "Poisson",
     "PosteriorTimes",
     "Progress",
+    "RankAgreement",
     "Reads",
     "Restored",
     "Root",
     "SampleEffects",
     "SampleRates",
+    "Scale",
     "SharedClock",
     "SharedClockFit",
     "SoftEM",
@@ -130,6 +137,7 @@ __all__ = [
     "group_gain",
     "group_sums",
     "height_of",
+    "hours_from_half_lives",
     "label_texts",
     "lineage_gain",
     "moderated_effects",

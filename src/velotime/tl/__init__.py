@@ -14,6 +14,7 @@ from velotime.tl._compare_models import compare_models
 from velotime.tl._conditions.compare import compare_conditions
 from velotime.tl._differential_kinetics import differential_kinetics
 from velotime.tl._experimental_time import to_experimental_time
+from velotime.tl._hours.real_time import to_real_time
 from velotime.tl._rank_genes import rank_fate_genes, rank_genes, rank_genes_in_groups
 from velotime.tl._recover_dynamics import recover_dynamics
 from velotime.tl._resample import resample
@@ -30,6 +31,7 @@ __all__ = [
     "recover_dynamics",
     "resample",
     "to_experimental_time",
+    "to_real_time",
     "transition_matrix",
     "velocity_embedding",
     "velocity_graph",

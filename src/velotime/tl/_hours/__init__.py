@@ -1,0 +1,1 @@
+"""Hours: what is known of the genes in hours, read and written."""
