@@ -142,6 +142,7 @@ REFUSED = {
         f"get.{word}": [call(f"get.{word}", cells=[NO]), call(f"get.{word}", genes=[NO])]
         for word in ("fitted_means", "velocity", "velocity_sd", "velocity_u")
     },
+    "get.half_lives": [call("get.half_lives", genes=[NO])],
     "get.rates": [call("get.rates", genes=[NO])],
     "report.best_genes": [lambda adata: without_fit(PUBLIC["report.best_genes"], adata, 3)],
     "report.report": [
