@@ -65,6 +65,9 @@ def posterior(adata: AnnData, *, cells: Selection = None) -> pd.DataFrame:
 def lineage_posterior(adata: AnnData, *, cells: Selection = None) -> pd.DataFrame:
     """Posterior of each cell over the lineages.
 
+    Where lineages have not parted yet it is the share of the cells that go into each: the probability of a fate, as
+    far as lineages grow, die and were sampled alike.
+
     Parameters
     ----------
     adata, cells

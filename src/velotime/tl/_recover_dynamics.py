@@ -180,7 +180,8 @@ def recover_dynamics(
     ``obs["fit_size_unspliced"]``, ``obs["fit_size_spliced"]``
         Size factors of the fit, by which graph, metrics, plots and report divide counts too. float.
     ``obs["fit_lineage"]``, ``obsm["lineage_posterior"]``
-        Most probable lineage and posterior over lineages, (cells, lineages). category, float.
+        Most probable lineage and posterior over lineages, (cells, lineages): before lineages part, the shares of the
+        cells that go into each. category, float.
     ``varm["fit_lineage_t"]``, ``varm["fit_lineage_alpha"]``
         Last switch and transcription after it in each lineage, (genes, lineages). float. In ``var`` stand those of the
         first lineage.

@@ -24,6 +24,7 @@ from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import LearnedPrior, SharedPrior, TimePrior
 from velotime.inference.labels import CellLabels, Groups
 from velotime.inference.methods.clocks import Cycle, Line, rotated
+from velotime.inference.methods.fates import with_fates
 from velotime.inference.methods.passes import full_passes, main_run
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.methods.soft_fit import Beginning, Found, SoftFit, SoftRun
@@ -196,7 +197,7 @@ class SoftEM(Settings):
             run = full_passes(start.problem, run, schedule, watch, Chapter(journal, "all cells"))
         problem, n_lineages = start.problem, start.problem.states.layout.n_lineages
         watch(Stage("intervals and checks"))
-        run, origin = self._from_zero(problem, run, labels)
+        run, origin = self._from_zero(problem, with_fates(problem, run), labels)
         doubt = doubts(problem, run.parameters, run.statistics)
         cells = cell_table(problem, run.parameters, doubt)
         return SoftFit(
