@@ -118,6 +118,10 @@ def measure(seeds: range, data: Path) -> None:
         pd.DataFrame(rows).to_csv(ROWS, index=False, float_format="%.5g")
 
 
+def _range(values: pd.Series) -> str:
+    return f"{values.median():.2g}, at most {values.max():.2g}"
+
+
 def write() -> None:
     """Fill the page."""
     rows = pd.read_csv(ROWS)
@@ -129,7 +133,7 @@ def write() -> None:
                 "seeds": len(own),
                 "median error": float(own["error"].median()),
                 "largest": float(own["error"].max()),
-                "error of the origin": float(own["origin"].median()) if kind == "growing cycle" else "free",
+                "error of the origin": _range(own["origin"]) if kind == "growing cycle" else "free",
                 "direction right": f"{(own['correlation'] > 0).sum()} of {len(own)}",
                 "called clear": f"{(own['verdict'] == 'clear').sum()} of {len(own)}",
                 "clear but wrong": int(((own["verdict"] == "clear") & (own["correlation"] < 0)).sum()),

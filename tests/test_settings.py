@@ -120,6 +120,7 @@ TABLE = {
             (vt.Ends, "day", None, [vt.Root("c", "a")], vt.Terminals("c", ["a", "b"]), ["day"]),
         ),
         "samples": OPTIONAL_NAME,
+        "without": (((), ["a"], "a", ("a", "b"), np.array(["a"])), NOT_NAMES),
         "background": (
             (vt.NoBackground(), vt.LearnedBackground()),
             (None, True, vt.NoBackground, 0.1, vt.UniformPrior()),

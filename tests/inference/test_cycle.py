@@ -115,3 +115,24 @@ def test_circular_pieces_of_the_clock():
     np.testing.assert_allclose(CIRCLE.lengths(time, np.full(12, 2.0)), 2 * CIRCLE.away(time, time[:, None]), atol=1e-12)
     steep = CIRCLE.slope(np.sin(2 * np.pi * CIRCLE.grid(200)), CIRCLE.grid(200))
     np.testing.assert_allclose(steep, 2 * np.pi * np.cos(2 * np.pi * CIRCLE.grid(200)), atol=0.01)
+
+
+def test_genes_left_out_of_the_clock_do_not_move_it():
+    """As without them in the object, size factors apart; in it they stay, and have no curve."""
+    adata = sim.simulate(150, 30, rng=np.random.default_rng(0), mean_unspliced=1.0, mean_spliced=3.0)
+    out = ("gene_3", "gene_7")
+    for layer in ("unspliced", "spliced"):
+        adata.obs[f"initial_size_{layer}"] = np.asarray(adata.layers[layer].sum(axis=1)).ravel()
+    rest = adata[:, ~adata.var_names.isin(out)].copy()
+    quick = SMALL | {"max_iterations": 3, "annealing": 3}
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(without=out, **quick), progress=False)
+    vt.tl.recover_dynamics(rest, method=vt.SoftEM(**quick), progress=False)
+    np.testing.assert_allclose(adata.obs["latent_time"], rest.obs["latent_time"], atol=1e-6)
+    assert (adata.var.loc[list(out), "fit_status"] == "left out of the clock").all()
+    assert adata.var.loc[list(out), "fit_gamma"].isna().all()
+    assert adata.uns["recover_dynamics"]["n_genes"] == rest.uns["recover_dynamics"]["n_genes"]
+    restore_soft_fit(adata)  # reads the same genes again
+    with pytest.raises(InputError, match=r"without: genes \['MCM5'\] not found"):
+        vt.tl.recover_dynamics(adata, method=vt.SoftEM(without="MCM5"), progress=False)
+    with pytest.raises(InputError, match="none of 30 genes is left"):
+        vt.tl.recover_dynamics(adata, method=vt.SoftEM(without=adata.var_names), progress=False)

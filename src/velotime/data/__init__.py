@@ -46,7 +46,7 @@ from velotime.data.layers.status import gene_status, tally
 from velotime.data.layers.values import cell_sums, read_block, read_layer
 from velotime.data.moments import read_for, read_moments
 from velotime.data.neighbors import Neighbors, find_neighbors, read_neighbors
-from velotime.data.reading import Reading, read_observations
+from velotime.data.reading import Reading, leave_out, read_observations
 from velotime.data.samples import merge_samples, name_apart
 from velotime.data.stored.derived import (
     current_fit,
@@ -107,6 +107,7 @@ __all__ = [
     "kept",
     "layer_sizes",
     "lazily",
+    "leave_out",
     "leaves_as_it_was",
     "list_embeddings",
     "merge_samples",

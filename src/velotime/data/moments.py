@@ -21,7 +21,7 @@ from velotime.data.layers.plausibility import doubts_about
 from velotime.data.layers.status import tally
 from velotime.data.layers.values import read_layer
 from velotime.data.neighbors import N_NEIGHBORS, read_neighbors
-from velotime.data.reading import Reading, check_shape, read_observations
+from velotime.data.reading import Reading, check_shape, leave_out, read_observations
 from velotime.inference import Method, Observations, Reads, SoftEM
 
 LEAST_EXPRESSING = 10  # cells that must show a gene, in each layer
@@ -34,16 +34,19 @@ def read_for(adata: AnnData, method: Method, *, unspliced: str | None = None, sp
     if isinstance(method, SoftEM) and method.noise.counts:
         names = find_layers(adata, unspliced, spliced)
         blocks = open_blocks(adata, names)
-        if blocks is not None and method.samples is not None:
-            raise InputError(
-                f"SoftEM(samples={method.samples!r}) needs counts in memory, and these are read in blocks: call "
-                "adata = adata.to_memory() first, or leave samples out."
-            )
+        for name in ("samples", "without"):
+            if blocks is not None and getattr(method, name):
+                raise InputError(
+                    f"SoftEM({name}={getattr(method, name)!r}) needs counts in memory, and these are read in blocks: "
+                    f"call adata = adata.to_memory() first, or leave {name} out."
+                )
         if blocks is not None:
             return read_blocks(adata, names, blocks)
     reading = read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.reads is Reads.COUNTS)
     reading = replace(reading, observations=replace(reading.observations, n_averaged=_averaged(adata, reading.layers)))
-    samples = getattr(method, "samples", None)
+    without, samples = getattr(method, "without", ()), getattr(method, "samples", None)
+    if without:
+        reading = leave_out(reading, adata, without)
     return reading if samples is None else by_sample(reading, adata, samples)
 
 

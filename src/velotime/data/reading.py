@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,34 @@ def read_observations(
     if counts:
         _check_cells(adata, u, s)
     return Reading(Observations(u, s, sizes[0], sizes[1]), genes, status, names, doubts)
+
+
+LEFT_OUT = "left out of the clock"
+
+
+def leave_out(reading: Reading, adata: AnnData, names: tuple[str, ...]) -> Reading:
+    """The same without some genes, whose status says so; size factors stay.
+
+    Raises
+    ------
+    InputError
+        If there is no such gene, or no other one is left.
+    """
+    missing = [name for name in names if name not in adata.var_names]
+    if missing:
+        raise InputError(
+            f"without: genes {missing[:5]} not found in adata.var_names, e.g. {list(adata.var_names[:3])}. "
+            "Name genes that are there."
+        )
+    out = np.isin(reading.genes, adata.var_names.get_indexer(list(names)))
+    if out.all():
+        raise InputError(f"without: none of {len(out)} genes is left for the clock; name fewer.")
+    status = reading.fit_status.copy()
+    status[reading.genes[out]] = LEFT_OUT
+    keep = np.flatnonzero(~out)
+    given = reading.observations
+    kept = replace(given, unspliced=given.unspliced[:, keep], spliced=given.spliced[:, keep])
+    return replace(reading, observations=kept, genes=reading.genes[keep], fit_status=status)
 
 
 def check_shape(adata: AnnData) -> None:

@@ -12,7 +12,16 @@ from velotime import _keys as keys
 from velotime._check import N_JOBS, RNG, Instance, Optional, checked, seed_of
 from velotime._log import told
 from velotime.compute.jit import at_most_threads
-from velotime.data import Reading, find_layers, open_blocks, read_for, read_labels, read_observations, write_derived
+from velotime.data import (
+    Reading,
+    find_layers,
+    leave_out,
+    open_blocks,
+    read_for,
+    read_labels,
+    read_observations,
+    write_derived,
+)
 from velotime.data.arguments import ADATA, LAYER
 from velotime.inference import SoftEM
 from velotime.tl._geometry import place_cells
@@ -98,4 +107,5 @@ def _read(adata: AnnData, method: SoftEM, unspliced: str | None, spliced: str | 
     """The values of both layers, in memory or in blocks; samples make no difference here."""
     if method.noise.counts and open_blocks(adata, find_layers(adata, unspliced, spliced)) is not None:
         return read_for(adata, replace(method, samples=None), unspliced=unspliced, spliced=spliced)
-    return read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.noise.counts)
+    reading = read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.noise.counts)
+    return leave_out(reading, adata, method.without) if method.without else reading

@@ -7,6 +7,8 @@ from dataclasses import replace
 from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, Watcher, continue_em, run_em
 from velotime.inference.journal import NO_JOURNAL, Chapter, Journal, recalled
+from velotime.inference.labels import CellLabels
+from velotime.inference.methods.clocks import Cycle, Line, rotated
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 
 UNTIL_PARTED = 5  # iterations at temperature 1 after which lineages have parted
@@ -43,3 +45,15 @@ def full_passes(
     cold = replace(schedule, annealing=0, patience=1)
     later = run_em(problem.restarting, run.parameters, statistics, cold, watch, journal)
     return replace(later, trace=run.trace.followed_by(later.trace))
+
+
+def from_zero(
+    clock: Line | Cycle, problem: SoftProblem, run: Run[SoftParameters, Sums], labels: CellLabels
+) -> tuple[Run[SoftParameters, Sums], str]:
+    """The same fit with the clock at 0 where it begins, and what says where that is."""
+    zero, origin = clock.zero(problem, run.parameters, labels)
+    if zero == 0.0:
+        return run, origin
+    parameters = rotated(problem, run.parameters, zero)
+    statistics, bound = problem.expect(parameters, 1.0)
+    return replace(run, parameters=parameters, statistics=statistics, bound=bound), origin

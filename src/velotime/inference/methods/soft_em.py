@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.random import Generator
 
-from velotime._check import Either, Instance, Number, OneOf, Optional, Settings, Whole
+from velotime._check import Either, Instance, Names, Number, OneOf, Optional, Settings, Whole
 from velotime._types import IntArray
 from velotime.compute import ArrayBackend
 from velotime.inference.em import Schedule, Stage, Watcher, watch_nothing
@@ -23,11 +23,11 @@ from velotime.inference.knowledge.pieces import Root, Terminals
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import LearnedPrior, SharedPrior, TimePrior
 from velotime.inference.labels import CellLabels, Groups
-from velotime.inference.methods.clocks import Cycle, Line, rotated
+from velotime.inference.methods.clocks import Cycle, Line
 from velotime.inference.methods.fates import with_fates
-from velotime.inference.methods.passes import full_passes, main_run
+from velotime.inference.methods.passes import from_zero, full_passes, main_run
 from velotime.inference.methods.protocol import Reads
-from velotime.inference.methods.soft_fit import Beginning, Found, SoftFit, SoftRun
+from velotime.inference.methods.soft_fit import Beginning, Found, SoftFit
 from velotime.inference.methods.soft_rules import Pieces, check_together
 from velotime.inference.model.background.choice import Background, LearnedBackground, background_shares
 from velotime.inference.model.blocks.cells import drawn_cells
@@ -103,6 +103,9 @@ class SoftEM(Settings):
         gene and layer, a factor on dispersions, and, if ``prior`` is learned for all cells, a time prior drawn towards
         that of all. Size factors are relative to the mean of the sample. With one sample the fit is the same as
         without; with several no background is learned. Default: none, all cells were captured alike.
+    without
+        Genes that are left out of the clock, such as those of the cell cycle where cells differentiate and divide: they
+        stay in the object and have no curve. Their counts enter size factors as before.
     """
 
     noise: Noise = field(default_factory=NegativeBinomial)
@@ -125,6 +128,7 @@ class SoftEM(Settings):
     background: Background = field(default_factory=LearnedBackground)
     clock: Line | Cycle = field(default_factory=Line)
     samples: str | None = None
+    without: tuple[str, ...] = ()
 
     rules: ClassVar = {
         "noise": Instance(Noise, "NegativeBinomial(), Poisson() or Gaussian()"),
@@ -147,6 +151,7 @@ class SoftEM(Settings):
         "background": Instance(Background, "LearnedBackground() or NoBackground()"),
         "clock": Instance((Line, Cycle), "Line() or Cycle(...)"),
         "samples": Optional(COLUMN),
+        "without": Names("names of genes"),
     }
 
     def __post_init__(self) -> None:
@@ -197,7 +202,7 @@ class SoftEM(Settings):
             run = full_passes(start.problem, run, schedule, watch, Chapter(journal, "all cells"))
         problem, n_lineages = start.problem, start.problem.states.layout.n_lineages
         watch(Stage("intervals and checks"))
-        run, origin = self._from_zero(problem, with_fates(problem, run), labels)
+        run, origin = from_zero(self.clock, problem, with_fates(problem, run), labels)
         doubt = doubts(problem, run.parameters, run.statistics)
         cells = cell_table(problem, run.parameters, doubt)
         return SoftFit(
@@ -270,15 +275,6 @@ class SoftEM(Settings):
             lineage_votes=search.votes,
             at_bound=search.at_bound,
         )
-
-    def _from_zero(self, problem: SoftProblem, run: SoftRun, labels: CellLabels) -> tuple[SoftRun, str]:
-        """The same fit with the clock at 0 where it begins, and what says where that is."""
-        zero, origin = self.clock.zero(problem, run.parameters, labels)
-        if zero == 0.0:
-            return run, origin
-        parameters = rotated(problem, run.parameters, zero)
-        statistics, bound = problem.expect(parameters, 1.0)
-        return replace(run, parameters=parameters, statistics=statistics, bound=bound), origin
 
     def _some(self, everyone: Cells, observations: Observations, rows: PriorRows, rng: Generator) -> Cells:
         """The cells on which EM begins: a draw of ``max_cells``, or everyone if they are no more."""
