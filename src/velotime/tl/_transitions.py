@@ -83,8 +83,8 @@ def velocity_embedding(
         If there is no graph or no such basis.
     """
     adata, name = to_write_to(adata, copy=copy), f"{keys.VELOCITY}_{short_name(basis)}"
-    points = embedding_points(adata, basis)
-    out = _arrows(_graph(adata), sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH_NEG]), points, scale)
+    graph, points = _graph(adata), embedding_points(adata, basis)
+    out = _arrows(graph, sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH_NEG]), points, scale)
     write_derived(adata, name, {"obsm": {name: out}}, made_of=arrows_made_of(adata, points))
     info(f"added obsm[{name!r}]")
     return adata if copy else None
