@@ -415,3 +415,17 @@ def test_merged_samples_in_one_file_on_the_command_line(tmp_path):
     done = run(path, "--force")
     assert done.exit_code == 2
     assert "5 cells are there twice, with the same name and the same counts" in done.output
+
+
+@pytest.mark.parametrize("folder", ["Gene", "Solo.out/Gene", "Solo.out/GeneFull"])
+def test_a_starsolo_run_without_velocyto_says_what_to_run(folder, tmp_path):
+    (tmp_path / folder / "raw").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"no Velocyto is beside it.*--soloFeatures Gene Velocyto"):
+        vt.read.auto(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "cure"), [("a.rds", "anndataR"), ("a.h5Seurat", "anndataR"), ("a.h5", "Cell Ranger")])
+def test_files_that_are_almost_right_say_what_to_do(name, cure, tmp_path):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=f"known: .h5ad.*{cure}"):
+        vt.read.auto(tmp_path / name)

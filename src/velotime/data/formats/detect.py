@@ -32,6 +32,21 @@ FOLDERS = (
 )
 
 
+#: Files that are almost what is wanted, by how their names end, and what to do with them.
+CURES = {
+    (".rds", ".rda", ".rdata", ".qs", ".qs2", ".h5seurat"): (
+        " This is a file of R: write both layers of counts as .h5ad there, e.g. with write_h5ad of anndataR; the guide "
+        "'R and Seurat' has the lines."
+    ),
+    (".h5",): (
+        " Cell Ranger's .h5 holds one count per gene, which does not tell spliced from unspliced: quantify reads by "
+        "velocyto, STARsolo, kb-python, alevin-fry or tidesurf; the guide 'From FASTQ' has the commands."
+    ),
+}
+#: Where STARsolo leaves counts of genes.
+GENES_ALONE = tuple(f"{before}{name}" for before in ("", "Solo.out/") for name in ("Gene", "GeneFull"))
+
+
 def read_file(path: str | Path, *, mod: str | None = None) -> AnnData:
     """Read an ``.h5ad``, ``.loom`` or ``.h5mu`` file or a ``.zarr`` store, told apart by how the name ends.
 
@@ -46,8 +61,9 @@ def read_file(path: str | Path, *, mod: str | None = None) -> AnnData:
     if path.suffix == ".h5mu":
         return read_h5mu(path, mod=mod)
     if path.exists() and not path.is_dir() and path.suffix not in READABLE:
+        cure = next((text for ends, text in CURES.items() if path.suffix.lower() in ends), "")
         raise InputError(
-            f"{path}: cannot read {path.suffix or 'a file without suffix'!r}; known: {', '.join(READABLE)}."
+            f"{path}: cannot read {path.suffix or 'a file without suffix'!r}; known: {', '.join(READABLE)}.{cure}"
         )
     require_only(path, {"mod": mod})
     return read_h5ad(path) if path.suffix == ".h5ad" else read_loom(path)
@@ -83,7 +99,15 @@ def _recognise(path: Path, mod: str | None) -> AnnData:
     require_only(path, {"mod": mod})
     if find_tidesurf(path):
         return read_tidesurf(path)
-    if not any(layout.find(path) for layout, _ in FOLDERS) and CALLED.find(path):
+    if any(layout.find(path) for layout, _ in FOLDERS):
+        return read_layout(path, *FOLDERS)
+    without = next((path / name for name in GENES_ALONE if (path / name).is_dir()), None)
+    if without is not None:
+        raise InputError(
+            f"{without} holds STARsolo's counts of genes, but no Velocyto is beside it, which tells spliced from "
+            "unspliced: run STAR again with --soloFeatures Gene Velocyto."
+        )
+    if CALLED.find(path):
         raise InputError(
             f"{path} holds counts of genes by Cell Ranger, which do not tell spliced from unspliced. Quantify the "
             "reads by velocyto, STARsolo, kb-python, alevin-fry or tidesurf, or run Cell Ranger with and without "
