@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from velotime.compute import Edges, edge_cosines, mean_edge_cosines
+from velotime.compute import Edges, edge_cosines, edge_cosines_by_genes, mean_edge_cosines
 
 N_CELLS, N_GENES = 30, 400
 
@@ -63,3 +63,16 @@ def test_a_constant_displacement_has_no_direction():
     _, velocity = offset_data(rng, 0.0)
     state = np.tile(rng.integers(0, 9, N_GENES), (N_CELLS, 1)) + np.arange(N_CELLS)[:, None]
     np.testing.assert_array_equal(edge_cosines(state.astype(np.float32), velocity, random_edges(rng)), 0.0)
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_sums_of_blocks_of_genes_are_those_of_all(root):
+    rng = np.random.default_rng(3)
+    state, velocity = offset_data(rng, 1e3)
+    velocity[4] = 2.0  # constant
+    state[5:7] = state[7]
+    edges = random_edges(rng)
+    blocks = [(state[:, some], velocity[:, some]) for some in (slice(0, 150), slice(150, 151), slice(151, 400))]
+    found = edge_cosines_by_genes(blocks, edges, root=root)
+    np.testing.assert_allclose(found, slow(state, velocity, edges, root), atol=2e-5)
+    assert (found[edges.indptr[4] : edges.indptr[5]] == 0).all()

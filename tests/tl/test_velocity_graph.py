@@ -14,6 +14,7 @@ import velotime as vt
 from velotime import InputError
 from velotime.compute import Edges, edge_cosines, mean_edge_cosines
 from velotime.data import Fitted, find_neighbors, restore_soft_fit
+from velotime.tl import _velocity_graph
 
 
 def edges_of(matrix):
@@ -237,3 +238,29 @@ def test_neighbours_of_neighbours_are_left_out_of_many_cells(drawn, monkeypatch)
         vt.tl.velocity_graph(adata, posterior=True)
         edges[adata.uns["velocity_params"]["recursive"]] = adata.obsp["velocity_graph"].nnz
     assert edges[True] > 1.5 * edges[False]
+
+
+@pytest.mark.parametrize("layer", [False, True])
+def test_a_block_of_genes_at_a_time_gives_the_same_graph(fitted, monkeypatch, layer):
+    usual = fitted.copy()
+    del usual.layers["velocity"]
+    if layer:
+        usual.layers["velocity"] = np.array(fitted.layers["velocity"])
+        usual.layers["velocity"][3] = np.nan
+    parts = usual.copy()
+    vt.tl.velocity_graph(usual, square_root=layer)
+    asked, means = [], _velocity_graph.means_of_genes
+
+    def counted(*arguments, **more):
+        of = means(*arguments, **more)
+        return lambda some: asked.append(some) or of(some)
+
+    monkeypatch.setattr(_velocity_graph, "means_of_genes", counted)
+    monkeypatch.setattr(_velocity_graph, "MOST_DENSE", 7 * fitted.n_obs)
+    vt.tl.velocity_graph(parts, square_root=layer)
+    assert len(asked) > 2
+    for name in ("velocity_graph", "velocity_graph_neg"):
+        assert abs(parts.obsp[name] - usual.obsp[name]).max() < 1e-5
+    found, expected = (each.uns["velocity_params"] for each in (parts, usual))
+    assert all(found[name] == expected[name] for name in ("n_cells_left_out", "n_genes_left_out"))
+    assert found["n_cells_left_out"] == int(layer)

@@ -8,6 +8,7 @@ from velotime.compute.blocks import Block, Blocks, LocalBlocks, Task, pairwise_s
 from velotime.compute.layers import Layer, ScoreTables, SweepModel, pad_states
 from velotime.compute.matrix import Matrix, as_array
 from velotime.compute.numba import NUMBA
+from velotime.compute.numba.edge_sums import edge_cosines_by_genes
 from velotime.compute.numba.edges import Edges, edge_cosines, mean_edge_cosines
 from velotime.compute.numba.gaussian import CentredSums, GaussianComponents, accumulate_gaussian, responsibilities
 from velotime.compute.numba.mixtures import NormalMixtures, mixture_quantiles
@@ -37,6 +38,7 @@ __all__ = [
     "accumulate_gaussian",
     "as_array",
     "edge_cosines",
+    "edge_cosines_by_genes",
     "mean_edge_cosines",
     "mixture_quantiles",
     "on_all_cores",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,11 +29,22 @@ def neighborhood_means(
 
     The size factors are those of the fit; see :func:`layer_sizes`.
     """
+    return means_of_genes(adata, neighbors, genes, spliced=spliced)(slice(None))
+
+
+def means_of_genes(
+    adata: AnnData, neighbors: Neighbors, genes: IntArray, *, spliced: str | None = None
+) -> Callable[[slice], FloatArray]:
+    """The same of some of these genes at a time; their counts are read once, and held sparse."""
     fitted = adata.uns.get(keys.RECOVER_DYNAMICS, {}).get("layers", {}).get("spliced")
     name = find_spliced(adata, spliced or fitted)
-    layer = sparse.csr_matrix(read_block(adata.layers[name], genes))
+    layer = sparse.csc_matrix(read_block(adata.layers[name], genes))
     weights = neighbors.weights(1.0 / layer_sizes(adata, name))
-    return np.asarray((weights @ layer).toarray(), dtype=np.float32)
+
+    def means(some: slice) -> FloatArray:
+        return np.asarray((weights @ layer[:, some].tocsr()).toarray(), dtype=np.float32)
+
+    return means
 
 
 @dataclass(frozen=True)

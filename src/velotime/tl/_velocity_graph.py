@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,14 +15,14 @@ from velotime._check import N_JOBS, RNG, Flag, Optional, Whole, checked, seed_of
 from velotime._log import told
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.compute import Edges, as_array, edge_cosines, mean_edge_cosines
+from velotime.compute import Edges, as_array, edge_cosines, edge_cosines_by_genes, mean_edge_cosines
 from velotime.compute.jit import at_most_threads
 from velotime.data import (
     Fitted,
     Neighbors,
     digest,
     find_neighbors,
-    neighborhood_means,
+    means_of_genes,
     read_velocity,
     require_velocity,
     to_write_to,
@@ -32,6 +33,7 @@ from velotime.data.layers.names import layer_names
 from velotime.tl._transitions import SCALE
 
 MOST_RECURSIVE = 50_000  # cells whose neighbours of neighbours are taken by default
+MOST_DENSE = 2**26  # values of cells x genes that are held dense at a time, of states and of velocities
 CONFIDENCE_QUANTILE = 98  # percentile of the best correlations that a cell needs to leave for certain
 
 
@@ -132,10 +134,11 @@ def velocity_graph(
         there = _state(adata, neighbors, state, vectors.genes, spliced)
         between = Edges(edges.indptr, edges.indices)
         if posterior:
+            there = there(slice(None))
             table, draws = _drawn(adata, vectors.genes, n_draws, rng)
             signed = mean_edge_cosines(there, table, draws, between, scale=SCALE, root=square_root)
         else:
-            cosines = edge_cosines(there, vectors.velocity, between, root=square_root)
+            cosines = _cosines(adata, there, vectors, between, root=square_root)
             signed = (cosines, cosines)
         graphs = tuple(_keep(edges, values, keep) for values, keep in zip(signed, (np.greater, np.less), strict=True))
         _write(adata, neighbors, vectors, (graphs[0], graphs[1]), recursive=recursive)
@@ -173,41 +176,70 @@ def _write(
 
 @dataclass(frozen=True)
 class _Vectors:
-    """Velocities without NaN, ``(cells, genes)``, of some genes; those of cells that have none are 0."""
+    """Genes with velocities, and which cells have none, ``(cells,)``."""
 
-    velocity: FloatArray
     genes: IntArray
+    lost: BoolArray
     n_genes_left_out: int
-    n_cells_left_out: int
+
+    @property
+    def n_cells_left_out(self) -> int:
+        return int(self.lost.sum())
+
+    def velocity(self, adata: AnnData, some: slice) -> FloatArray:
+        """Velocities without NaN of some of the genes, ``(cells, genes)``; those of cells that have none are 0."""
+        values = np.array(read_velocity(adata, self.genes[some]).values, dtype=np.float32)
+        values[self.lost] = 0.0
+        return values
 
 
 def _vectors(adata: AnnData, column: str) -> _Vectors:
     if column not in adata.var:
         require_velocity(adata)
         raise InputError(f"column {column!r} not found in adata.var; available: {list(adata.var.columns)}.")
-    whole = read_velocity(adata)
-    missing = np.isnan(whole.values)
-    lost = missing[:, ~missing.all(axis=0)].all(axis=1)  # cells; True for all if no gene is left
-    known = ~missing[~lost].any(axis=0)
-    use = np.flatnonzero(known & np.asarray(adata.var[column], dtype=bool)[whole.genes])
+    asked = np.arange(adata.n_vars) if keys.VELOCITY in adata.layers else Fitted.of(adata).genes
+    present, missing = np.zeros(adata.n_obs, dtype=np.int64), np.zeros(len(asked), dtype=np.int64)
+    for some in _blocks_of_genes(adata.n_obs, len(asked)):
+        nothing = np.isnan(read_velocity(adata, asked[some]).values)
+        missing[some] = nothing.sum(axis=0)
+        present += nothing.shape[1] - nothing.sum(axis=1)
+    lost = present == 0  # cells; True for all if no gene is left
+    known = missing == lost.sum()
+    use = np.flatnonzero(known & np.asarray(adata.var[column], dtype=bool)[asked])
     if lost.all() or len(use) == 0:
         raise InputError(
             f"no gene of var[{column!r}] has a velocity in all cells: mark other genes, or fit them with "
             "velotime.tl.recover_dynamics(adata)."
         )
-    velocity = np.asarray(whole.values[:, use], dtype=np.float32)
-    velocity[lost] = 0.0
-    return _Vectors(velocity, whole.genes[use], int(adata.n_vars - known.sum()), int(lost.sum()))
+    return _Vectors(asked[use], lost, int(adata.n_vars - known.sum()))
 
 
-def _state(adata: AnnData, neighbors: Neighbors, layer: str | None, genes: IntArray, spliced: str | None) -> FloatArray:
-    """Where cells are, ``(cells, genes)``, float32."""
+def _blocks_of_genes(n_cells: int, n_genes: int) -> list[slice]:
+    """Genes of which dense values of all cells are held at a time."""
+    length = max(1, MOST_DENSE // n_cells)
+    return [slice(first, min(first + length, n_genes)) for first in range(0, n_genes, length)]
+
+
+def _cosines(
+    adata: AnnData, there: Callable[[slice], FloatArray], vectors: _Vectors, edges: Edges, *, root: bool
+) -> FloatArray:
+    """A correlation for each edge; a block of genes at a time where all of them would be too many."""
+    blocks = _blocks_of_genes(adata.n_obs, len(vectors.genes))
+    if len(blocks) == 1:
+        return edge_cosines(there(blocks[0]), vectors.velocity(adata, blocks[0]), edges, root=root)
+    given = ((there(some), vectors.velocity(adata, some)) for some in blocks)
+    return edge_cosines_by_genes(given, edges, root=root)
+
+
+def _state(
+    adata: AnnData, neighbors: Neighbors, layer: str | None, genes: IntArray, spliced: str | None
+) -> Callable[[slice], FloatArray]:
+    """Where cells are, ``(cells, genes)``, float32, of some of the genes."""
     if layer is None:
-        return neighborhood_means(adata, neighbors, genes, spliced=spliced)
+        return means_of_genes(adata, neighbors, genes, spliced=spliced)
     if layer not in adata.layers:
         raise InputError(f"layer {layer!r} not found in adata.layers; available: {layer_names(adata)}.")
-    values = adata.layers[layer][:, genes]
-    return np.asarray(as_array(values, np.float32))
+    return lambda some: np.asarray(as_array(adata.layers[layer][:, genes[some]], np.float32))
 
 
 def _drawn(adata: AnnData, genes: IntArray, n_draws: int, rng: int | Generator) -> tuple[FloatArray, IntArray]:
