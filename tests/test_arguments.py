@@ -235,6 +235,15 @@ TABLE = {
     "read.h5ad": PATH | GENE_NAMES,
     "read.lazy": PATH | GENE_NAMES,
     "read.cellranger_pair": dict.fromkeys(("with_introns", "without_introns"), PATH["path"]),
+    **{
+        f"write.{name}": {
+            "adata": ADATA,
+            "path": PATH["path"],
+            "layers": (((), ["velocity"], "velocity"), (None, 3, [3], [None], [""])),
+            "force": FLAG,
+        }
+        for name in ("h5ad", "zarr")
+    },
     "read.samples": {
         "paths": (
             (["a.h5ad"], ("a.h5ad", Path("b.h5ad")), {"x": "a.h5ad"}, "a.csv", Path("a.tsv")),
@@ -278,7 +287,7 @@ TABLE = {
 }
 FUNCTIONS = {
     f"{room.__name__.split('.')[-1]}.{word}": getattr(room, word)
-    for room in (vt.tl, vt.pp, vt.pl, vt.metrics, vt.read, vt.simulation)
+    for room in (vt.tl, vt.pp, vt.pl, vt.metrics, vt.read, vt.write, vt.simulation)
     for word in room.__all__
     if inspect.isfunction(getattr(room, word))
 } | {"report": vt.report, "summary": vt.summary, "report.tables": tables, "report.write_tables": write_tables}
@@ -318,7 +327,7 @@ def test_refused_before_any_work(function, argument, value):
     with pytest.raises(InputError) as caught:
         called(**(required | {argument: value}))
     text = str(caught.value)
-    assert text.startswith(f"{function if function.startswith('read') else function.split('.')[-1]}({argument}=")
+    assert text.startswith(f"{function if function.startswith(('read', 'write')) else function.split('.')[-1]}({argument}=")
     assert ": must be " in text
 
 
