@@ -1,4 +1,4 @@
-"""Is the posterior of a cell's lineage the probability of its fate, and do genes of a fate come first in it?
+"""Measure whether a cell's posterior of lineages is the probability of its fate, and genes of a fate come first.
 
     python benchmarks/fates.py [--seeds 3] [--shares 0.8 0.2]
 

@@ -67,24 +67,24 @@ def carried_back(likelihood: FloatArray, prior: FloatArray, worth: float = 1.0) 
     for _ in range(ROUNDS):
         q = likelihood * (density * shares)
         q /= q.sum(axis=(1, 2), keepdims=True)
-        before, shares = shares, _backwards(*_told(q, shares, worth))
+        before, shares = shares, _backwards(_told(q, shares, worth))
         if np.abs(shares - before).max() < CLOSE:
             break
-    return shares
+    return np.asarray(shares)
 
 
-def _told(q: FloatArray, shares: FloatArray, worth: float) -> tuple[FloatArray, FloatArray]:
-    """What counts tell of the shares, in cells: of each lineage ``(lineages, times)``, and in all ``(times,)``."""
+def _told(q: FloatArray, shares: FloatArray, worth: float) -> FloatArray:
+    """What counts tell of the share of each lineage, in cells, ``(lineages, times)``."""
     at_time = q.sum(axis=1, keepdims=True)
     of_lineage = q / np.maximum(at_time, LEAST)
     n = worth * q.sum(axis=0)
     untold = worth * (q * (1 - of_lineage)).sum(axis=(0, 1))
     everything = n.sum(axis=0) * (1 - (shares**2).sum(axis=0))
     told = np.clip(1 - untold / np.maximum(everything, LEAST), 0, 1)
-    return np.maximum(n - (1 - told) * n.sum(axis=0) * shares, 0), told * n.sum(axis=0)
+    return np.asarray(np.maximum(n - (1 - told) * n.sum(axis=0) * shares, 0))
 
 
-def _backwards(told: FloatArray, weight: FloatArray) -> FloatArray:
+def _backwards(told: FloatArray) -> FloatArray:
     """Shares from the last time to the first."""
     shares = np.empty_like(told)
     after, credit = np.full(len(told), 1 / len(told)), 1.0
