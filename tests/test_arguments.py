@@ -327,7 +327,8 @@ def test_refused_before_any_work(function, argument, value):
     with pytest.raises(InputError) as caught:
         called(**(required | {argument: value}))
     text = str(caught.value)
-    assert text.startswith(f"{function if function.startswith(('read', 'write')) else function.split('.')[-1]}({argument}=")
+    owner = function if function.startswith(("read", "write")) else function.split(".")[-1]
+    assert text.startswith(f"{owner}({argument}=")
     assert ": must be " in text
 
 
