@@ -58,7 +58,7 @@ from velotime.data.stored.derived import (
     remove_derived,
     write_derived,
 )
-from velotime.data.stored.hours import AGREE, TimeUnit, hours_record, time_unit
+from velotime.data.stored.hours import AGREE, hours_in_words, hours_record
 from velotime.data.stored.identity import digest
 from velotime.data.stored.rates import QUALITY, rate_table
 from velotime.data.stored.records import Records
@@ -78,7 +78,6 @@ __all__ = [
     "Records",
     "Slots",
     "Summary",
-    "TimeUnit",
     "Velocity",
     "arrows_made_of",
     "blocks_of_rows",
@@ -102,6 +101,7 @@ __all__ = [
     "gene_columns",
     "gene_status",
     "has_arrows",
+    "hours_in_words",
     "hours_record",
     "is_large",
     "keep_table",
@@ -156,7 +156,6 @@ __all__ = [
     "stored_method",
     "tables_in_memory",
     "tally",
-    "time_unit",
     "to_write_to",
     "write_derived",
     "write_file",

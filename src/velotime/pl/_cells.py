@@ -19,6 +19,7 @@ from velotime.pl._canvas.arguments import PLOT
 from velotime.pl._canvas.axes import (
     find_basis,
     finish,
+    in_hours,
     is_numeric,
     name_axes,
     name_column,
@@ -153,6 +154,7 @@ def time_against(
     size = point_size(len(x)) / 2
     ax.scatter(x, time, s=size, color="tab:blue", linewidths=0, zorder=3, rasterized=True)
     ax.set(xlabel=name_column(column), ylabel=time_label(fitted), ylim=(-0.02, 1.02))
+    in_hours(ax.yaxis, fitted)
     note_left_out(ax, ~np.isfinite(x), f"without {name_column(column)} left out")
     tidy([ax])
     return finish(ax, show=show, save=save, name="time_against")

@@ -16,7 +16,7 @@ from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import Fitted
 from velotime.pl._canvas.arguments import PLOT
-from velotime.pl._canvas.axes import finish, open_axes, tidy, time_label
+from velotime.pl._canvas.axes import finish, in_hours, open_axes, tidy, time_label
 from velotime.pl._canvas.colors import default_palette, labels_of, palette_of
 from velotime.pl._curves import lineage_colors
 
@@ -63,7 +63,8 @@ def time_prior(
         _stack_lineages(ax, adata, times, density[0])
     else:
         _draw_groups(ax, adata, times, density.sum(axis=1))
-    ax.set(xlabel=time_label(fitted), ylabel="density of cells", xlim=(0, 1))
+    ax.set(xlabel=time_label(fitted), ylabel="density of cells over the clock", xlim=(0, 1))
+    in_hours(ax.xaxis, fitted)
     ax.set_ylim(bottom=0)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="upper right", fontsize=7, frameon=False)

@@ -26,6 +26,7 @@ from velotime.pl._canvas.axes import (
     JITTER,
     find_gene,
     finish,
+    in_hours,
     limit_counts,
     require_column,
     tidy,
@@ -243,6 +244,9 @@ def along_time(
         _draw_pair(pair, fitted, g, time, color)
         pair[0].set_title(name, loc="left")
         pair[1].set_xlabel(label)
+        if "curves" in fitted.capabilities:
+            for panel in pair:
+                in_hours(panel.xaxis, fitted)
         tidy(pair)
     if finish(pairs[0][1], show=show, save=save, name="along_time") is None:
         return None

@@ -21,7 +21,7 @@ from velotime.data import Fitted, layer_sizes, read_block
 from velotime.data.arguments import ADATA, COLUMN, LAYER
 from velotime.data.layers.names import layer_names
 from velotime.pl._canvas.arguments import PLOT, ColorMap
-from velotime.pl._canvas.axes import find_gene, finish, open_axes, require_groups, time_label
+from velotime.pl._canvas.axes import find_gene, finish, in_hours, open_axes, require_groups, time_label
 from velotime.pl._canvas.colors import MISSING, color_map, labels_of, palette_of
 
 LINEAGE = Optional(Text("the name of a lineage"))
@@ -107,6 +107,7 @@ def heatmap(
     )
     _name_genes(ax, list(names))
     ax.set_xlabel(time_label(fitted))
+    in_hours(ax.xaxis, fitted)
     bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.03, 0.4)))
     bar.set_label("scaled count", fontsize=8)
     bar.ax.tick_params(labelsize=7)

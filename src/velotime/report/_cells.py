@@ -15,7 +15,7 @@ from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
-from velotime.data import Fitted, list_embeddings, read_block, short_name
+from velotime.data import Fitted, hours_record, list_embeddings, read_block, short_name
 from velotime.pl._canvas.axes import find_basis
 from velotime.pl._canvas.colors import labels_of, palette_of
 from velotime.report.sections.fates import titles_of
@@ -68,6 +68,8 @@ class CellFacts:
         Columns that may colour the cells, lineages first if there are several.
     goes_round
         Whether times are phases of a clock that has neither beginning nor end.
+    hours
+        That the clock, or a turn, takes; None where they are not known.
     """
 
     drawn: IntArray
@@ -79,11 +81,17 @@ class CellFacts:
     sd: FloatArray | None
     labels: tuple[Labels, ...]
     goes_round: bool = False
+    hours: float | None = None
 
     @property
     def time_words(self) -> str:
         """What the time is called on the page."""
         return "phase" if self.goes_round else "latent time"
+
+    @property
+    def unit(self) -> str:
+        """Of time on the page."""
+        return "hours" if self.hours else "turns" if self.goes_round else "relative"
 
 
 def collect_cells(adata: AnnData, basis: str | None) -> CellFacts:
@@ -120,6 +128,7 @@ def collect_cells(adata: AnnData, basis: str | None) -> CellFacts:
         sd=_numbers(fitted, "sd", drawn),
         labels=tuple(_labels(adata, column, drawn) for column in columns[:MOST_COLUMNS]),
         goes_round=fitted.goes_round,
+        hours=hours_record(adata).get("hours_per_clock"),
     )
 
 

@@ -13,7 +13,7 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._numbers import nats, number, percent
 from velotime._status import Status, UnclearWarning
-from velotime.data import Fitted, read_record
+from velotime.data import Fitted, hours_in_words, hours_record, read_record
 from velotime.report._words import (
     OTHER_CLOCK,
     SPOKEN,
@@ -148,7 +148,7 @@ def collect(adata: AnnData) -> Facts:
         _direction(adata) if timed else None,
         _trajectory(adata) if timed else None,
         _certainty(adata),
-        _relative(adata) if timed else None,
+        _unit(adata) if timed else None,
     )
     return Facts(
         headline=headline(adata),
@@ -223,11 +223,22 @@ def _certainty(adata: AnnData) -> Finding | None:
     sd = fitted.uncertainty["sd"].to_numpy(dtype=float)
     low, middle, high = (float(q) for q in np.nanquantile(sd, [0.05, 0.5, 0.95]))
     what = ("phase", "a turn", "Phase") if fitted.goes_round else ("latent time", "the clock", "Time")
+    length = hours_record(adata).get("hours_per_clock")
+    of, after = ("hours", " hours") if length else (f"of {what[1]}", "")
+    least, told, most = (f"{sd * (length or 1.0):.2g}" for sd in (low, middle, high))
     text = (
-        f"Half of the cells have a standard deviation of {what[0]} below {middle:.2g} of {what[1]}; from the surest "
-        f"to the least sure twentieth it runs from {low:.2g} to {high:.2g}."
+        f"Half of the cells have a standard deviation of {what[0]} below {told} {of}; from the surest "
+        f"to the least sure twentieth it runs from {least} to {most}."
     )
-    return Finding(f"{what[2]} of a cell", f"± {middle:.2g}", text, "mind" if middle > VAGUE_TIME else "plain")
+    return Finding(f"{what[2]} of a cell", f"± {told}{after}", text, "mind" if middle > VAGUE_TIME else "plain")
+
+
+def _unit(adata: AnnData) -> Finding:
+    told = capital(hours_in_words(adata))
+    if hours_record(adata):
+        return Finding("Time and rates", "In hours", f"{told}.", "good")
+    own = _relative(adata)
+    return Finding(own.topic, own.answer, f"{told}. {own.text}", "mind") if told else own
 
 
 def _relative(adata: AnnData) -> Finding:
@@ -281,7 +292,7 @@ def _done(adata: AnnData) -> list[tuple[str, str]]:
         ("Background", background_in_words(adata)),
         *_lineage_rows(adata),
         _best_genes(adata),
-        ("Unit of time", unit_in_words(adata) if read_record(adata, keys.EXPERIMENTAL_TIME) else ""),
+        ("Unit of time", _known_unit(adata)),
         ("Layers", _layers(record)),
         ("Iterations", number(record.get("iterations"))),
         ("Log-likelihood", nats(record["log_likelihood"]) if "log_likelihood" in record else ""),
@@ -290,6 +301,12 @@ def _done(adata: AnnData) -> list[tuple[str, str]]:
         ("velotime", str(record.get("version", ""))),
     ]
     return [(name, text) for name, text in rows if text]
+
+
+def _known_unit(adata: AnnData) -> str:
+    """Where hours or experimental times were asked for."""
+    asked = any(read_record(adata, name) for name in (keys.EXPERIMENTAL_TIME, keys.REAL_TIME))
+    return unit_in_words(adata) if asked else ""
 
 
 def _spoken(settings: Mapping[str, Any]) -> list[tuple[str, str]]:

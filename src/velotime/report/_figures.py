@@ -25,8 +25,14 @@ def figures(cells: CellFacts, values: str) -> dict[str, Any]:
         "map": json_item(_map(cells)),
         "portrait": json_item(_portrait(values)),
         "unspliced": json_item(_along("unspliced", "")),
-        "spliced": json_item(_along("spliced", PHASE_LABEL if cells.goes_round else TIME_LABEL)),
+        "spliced": json_item(_along("spliced", _time_label(cells))),
     }
+
+
+def _time_label(cells: CellFacts) -> str:
+    if cells.hours:
+        return f"{cells.time_words} ({cells.unit})"
+    return PHASE_LABEL if cells.goes_round else TIME_LABEL
 
 
 def _source(name: str, columns: tuple[str, ...]) -> ColumnDataSource:

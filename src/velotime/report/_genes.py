@@ -14,6 +14,7 @@ from matplotlib.colors import to_hex
 from scipy import sparse
 
 from velotime import _keys as keys
+from velotime._numbers import number
 from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted, rate_table, read_block
 from velotime.pl._curves import PIECES, WIDTH, Curve, curves_of, lineage_colors, piece_means, with_misfit
@@ -34,6 +35,13 @@ class Column:
     key: str
     title: str
     text: str
+
+    def text_in(self, hours: float | None) -> str:
+        """The text where the clock takes so many hours; None where they are not known."""
+        if not hours:
+            return self.text
+        text = self.text.replace("unit of the clock", "hour").replace("above 1:", f"above {number(hours)}:")
+        return text.replace("When ", "When, in hours, ")
 
 
 COLUMNS = (

@@ -49,6 +49,7 @@ def render(title: str, facts: Facts, sections: Sections, cells: CellFacts, genes
         notes=cells.notes,
         time_words=cells.time_words,
         goes_round=cells.goes_round,
+        hours=cells.hours,
         genes=genes,
         style=_inert(_read("style.css"), "</style"),
         library=_inert(scripts["library"], "</script"),
@@ -86,14 +87,16 @@ def _data(cells: CellFacts, genes: GeneFacts, sizes: Any) -> dict[str, Any]:
     return {
         "viridis": Viridis256,
         "phases": [to_hex(color) for color in phase_colors(256)] if cells.goes_round else [],
-        "time": f"{cells.time_words} ({'turns' if cells.goes_round else 'relative'})",
+        "time": f"{cells.time_words} ({cells.unit})",
+        "hours": cells.hours is not None,
+        "length": cells.hours or 1.0,
         "points": POINTS,
         "cells": _cells(cells, sizes),
         "labels": [_label(column) for column in cells.labels],
         "lineages": [{"name": name, "color": color} for name, color in genes.lineages.items()],
         "pieces": genes.pieces,
         "nPieces": PIECES,
-        "columns": [_column(column, genes) for column in genes.columns],
+        "columns": [_column(column, genes, cells.hours) for column in genes.columns],
         "table": _gene_table(genes),
         "genes": list(genes.packed),
         "leftOut": deflate(json.dumps(genes.left_out).encode()),
@@ -122,9 +125,9 @@ def _label(column: Labels) -> dict[str, Any]:
     }
 
 
-def _column(column: Column, genes: GeneFacts) -> dict[str, Any]:
+def _column(column: Column, genes: GeneFacts, hours: float | None) -> dict[str, Any]:
     interval = f"{column.key}_low" in genes.table
-    return {"key": column.key, "title": column.title, "text": column.text, "interval": interval}
+    return {"key": column.key, "title": column.title, "text": column.text_in(hours), "interval": interval}
 
 
 def _gene_table(genes: GeneFacts) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from velotime import _keys as keys
 from velotime._check import checked
 from velotime._numbers import number, percent
 from velotime._status import Status
-from velotime.data import Fitted, has_arrows, list_embeddings, read_derived
+from velotime.data import Fitted, has_arrows, hours_in_words, hours_record, list_embeddings, read_derived
 from velotime.data.arguments import ADATA
 from velotime.report._words import (
     Roots,
@@ -148,9 +148,11 @@ def _rows(fitted: Fitted) -> Iterator[Row]:
     if records.knowledge is not None:
         yield "known", "; ".join(piece_in_words(piece) for piece in records.knowledge.itertuples())
     if "intervals" in fitted.capabilities:
-        sd = float(np.nanmedian(fitted.uncertainty["sd"]))
-        what, unit = ("phase", "a turn") if fitted.goes_round else ("time", "the clock")
-        yield f"{what} of a cell", f"half of the cells are known within ± {sd:.2g} of {unit}"
+        length = hours_record(adata).get("hours_per_clock")
+        sd = float(np.nanmedian(fitted.uncertainty["sd"])) * (length or 1.0)
+        what, unit = ("phase", "of a turn") if fitted.goes_round else ("time", "of the clock")
+        yield f"{what} of a cell", f"half of the cells are known within ± {sd:.2g} {'hours' if length else unit}"
+    yield "hours", hours_in_words(adata)
     yield "genes", _genes(fitted)
 
 

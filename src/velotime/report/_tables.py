@@ -9,8 +9,9 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._check import FilePath, Flag, checked
-from velotime.data import Fitted, check_folder, rate_table, write_table
+from velotime.data import Fitted, check_folder, hours_record, rate_table, write_table
 from velotime.data.arguments import ADATA
+from velotime.get import half_lives
 from velotime.report.sections.fates import cluster_column, cluster_table, fates_of
 from velotime.report.sections.samples import tables_of_samples
 
@@ -97,6 +98,9 @@ def _genes(adata: AnnData) -> pd.DataFrame:
     for name in OF_GENES:
         if name in adata.var and name not in table:
             table[name] = adata.var[name]
+    if hours_record(adata):
+        own = half_lives(adata, genes=slice(None))[["half_life", "splicing_half_life"]]
+        table = table.join(own.add_suffix("_hours"))
     return table.rename_axis("gene")
 
 
@@ -107,6 +111,9 @@ def _cells(adata: AnnData) -> pd.DataFrame:
         times = fitted.uncertainty
         slot = fitted.time_slot
         table = times.rename(columns={name: f"{slot}_{name}" for name in times}).rename(columns={f"{slot}_mean": slot})
+    if hours_record(adata):
+        slot = keys.CYCLE_PHASE_HOURS if fitted.goes_round else keys.LATENT_TIME_HOURS
+        table[slot] = adata.obs[slot]
     if "curves" in fitted.capabilities:
         table["lineage"] = fitted.lineage
         for k, name in enumerate(fitted.lineage_names):

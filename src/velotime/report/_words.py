@@ -13,7 +13,7 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._numbers import nats, number, percent
 from velotime._types import FloatArray
-from velotime.data import Fitted, of_these_cells, read_record, require_fit
+from velotime.data import Fitted, hours_in_words, hours_record, of_these_cells, read_record, require_fit
 from velotime.report.sections.fates import titles_of
 from velotime.tl._fit_warnings import backwards_in_words
 
@@ -365,7 +365,15 @@ def origin_in_words(adata: AnnData) -> str:
 
 
 def unit_in_words(adata: AnnData) -> str:
-    """The unit of time: relative, and what that is in the unit of experimental times if it was said."""
+    """The unit of time: hours where they are known, else the clock's own, and why there are no hours if asked for."""
+    told = hours_in_words(adata)
+    if hours_record(adata):
+        return f"hours; {told}"
+    return f"{_unit_of_the_clock(adata)}; {told}" if told else _unit_of_the_clock(adata)
+
+
+def _unit_of_the_clock(adata: AnnData) -> str:
+    """Relative, and what that is in the unit of experimental times if it was said."""
     if Fitted.of(adata).goes_round:
         return f"turns of the cycle: phases run from 0 to 1, and rates are per turn; {origin_in_words(adata)}"
     scale = read_record(adata, keys.EXPERIMENTAL_TIME)

@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scanpy import settings
 
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
-from velotime.data import Fitted, embedding_points, other_names, short_name
+from velotime.data import Fitted, embedding_points, hours_record, other_names, short_name
 from velotime.data.stored.capabilities import ON_A_CIRCLE
 
 TIME_LABEL, PHASE_LABEL = "latent time (relative)", "phase (turns of the cycle)"
@@ -39,6 +41,8 @@ MADE_BY_FIT |= {ON_A_CIRCLE[name]: what for name, what in MADE_BY_FIT.items() if
 #: How columns begin that calls after a fit make, and the calls.
 MADE_AFTER = {
     keys.LATENT_TIME_EXPERIMENTAL: "to_experimental_time(adata, column)",
+    keys.LATENT_TIME_HOURS: "to_real_time(adata, half_lives)",
+    keys.CYCLE_PHASE_HOURS: "to_real_time(adata, half_lives)",
     f"{keys.LATENT_TIME}_resampled": "resample(adata)",
     keys.LATENT_TIME: "recover_dynamics(adata)",
 }
@@ -86,7 +90,31 @@ def _save(ax: Axes, path: Path) -> None:
 
 def time_label(fitted: Fitted) -> str:
     """What the time of a fit is called on an axis."""
+    if hours_record(fitted.adata):
+        return "time in the cycle (hours)" if fitted.goes_round else "latent time (hours)"
     return PHASE_LABEL if fitted.goes_round else TIME_LABEL
+
+
+class _RoundTimes(MaxNLocator):
+    """Ticks at round hours, on an axis of the clock itself."""
+
+    def __init__(self, length: float) -> None:
+        super().__init__(nbins=6, steps=[1, 2, 3, 5, 6, 10])
+        self.length = length
+
+    def tick_values(self, vmin: float, vmax: float) -> FloatArray:
+        """In hours, put back on the clock."""
+        return np.asarray(super().tick_values(vmin * self.length, vmax * self.length)) / self.length
+
+
+def in_hours(axis: Axis, fitted: Fitted) -> None:
+    """Let the ticks of an axis of the clock tell hours where they are known."""
+    record = hours_record(fitted.adata)
+    if not record:
+        return
+    length = float(record["hours_per_clock"])
+    axis.set_major_locator(_RoundTimes(length))
+    axis.set_major_formatter(FuncFormatter(lambda at, _: f"{at * length:.3g}".replace("-", "\u2212")))
 
 
 def own_column(adata: AnnData, column: str) -> str:
@@ -167,7 +195,30 @@ def name_column(column: str) -> str:
         keys.LATENT_TIME_Q95: "95 % quantile of latent time (relative)",
         keys.LATENT_TIME_ENTROPY: "entropy of latent time (nats)",
     }
+    if column.endswith(("_hours", "_hours_sd")):
+        what = column.removesuffix("_sd").removesuffix("_hours").replace("_", " ")
+        return f"sd of {what} (hours)" if column.endswith("_sd") else f"{what} (hours)"
     return known.get(column, column.replace("_", " "))
+
+
+#: Columns of obs that hold times on the clock.
+ON_THE_CLOCK = {
+    name + end for name in (keys.LATENT_TIME, keys.CYCLE_PHASE) for end in ("", "_sd", "_clock_sd", "_q05", "_q95")
+}
+
+
+def name_scale(bar: Axes, adata: AnnData, column: str) -> None:
+    """Label the colour bar of an obs column; times on the clock are told in hours where these are known."""
+    label = name_column(column)
+    if column in ON_THE_CLOCK and hours_record(adata):
+        fitted = Fitted.of(adata)
+        label = (
+            label.replace("(relative)", "(hours)")
+            .replace("(turns)", "(hours)")
+            .replace(PHASE_LABEL, time_label(fitted))
+        )
+        in_hours(bar.yaxis, fitted)
+    bar.set_ylabel(label)
 
 
 def note_left_out(ax: Axes, left_out: BoolArray, why: str, what: str = "cell") -> None:

@@ -20,7 +20,7 @@ from velotime import _keys as keys
 from velotime._check import label_text
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.pl._canvas.axes import is_categorical, name_column, own_column, require_column
+from velotime.pl._canvas.axes import is_categorical, name_column, name_scale, own_column, require_column
 from velotime.pl._phase_colors import PHASE_MAP
 
 MISSING, DEFAULT_MAP = "lightgray", "viridis"
@@ -153,7 +153,10 @@ def _color_numbers(
     beyond = bool(np.any(there < low)), bool(np.any(there > high))
     extend = {(True, True): "both", (True, False): "min", (False, True): "max", (False, False): "neither"}[beyond]
     scale = ax.figure.colorbar(dots, ax=ax, extend=extend, extendfrac=0.03, aspect=25, fraction=0.06, pad=0.02)
-    scale.set_label(style.label or name_column(column))
+    if style.label:
+        scale.set_label(style.label)
+    else:
+        name_scale(scale.ax, adata, column)
     if scale.solids is not None:
         scale.solids.set_alpha(1)  # the map as it is, though points are paler
     scale.outline.set_visible(False)

@@ -11,7 +11,7 @@ function tell(value, digits = 3) {
 
 // A way to colour cells: a title, a colour for each cell, and how the legend reads.
 function colorings(cells) {
-  const ways = cells.time ? [numbers(page.time[0].toUpperCase() + page.time.slice(1), cells.time, 0, 1, timeColors())] : [];
+  const ways = cells.time ? [numbers(page.time[0].toUpperCase() + page.time.slice(1), cells.time, 0, inUnit(1), timeColors())] : [];
   if (cells.sd) ways.push(numbers(`sd of ${page.time}`, cells.sd, 0, quantile(cells.sd, 0.99)));
   for (const column of cells.labels) ways.push(labels(column));
   return ways.length ? ways : [numbers("nothing", new Float32Array(cells.n), 0, 1)];

@@ -16,6 +16,10 @@ function fromPlanes(bytes, size, Kind) {
   return new Kind(out.buffer);
 }
 
+// Times in the unit that the page tells them in, and rates per unit: the clock itself, or hours where they are known.
+const inUnit = (time) => time * page.length;
+const perUnit = (rate) => rate / page.length;
+
 const KINDS = { 1: Uint8Array, 2: Uint16Array };
 
 // x, y, time, size factors and, where there is one, the sd of every drawn cell, and its labels by column.
@@ -24,6 +28,7 @@ async function readCells() {
   const all = fromPlanes(await inflate(numbers), 4, Float32Array);
   const cells = { n, names: JSON.parse(new TextDecoder().decode(await inflate(names))), labels: [] };
   rows.forEach((row, k) => (cells[row] = all.subarray(k * n, (k + 1) * n)));
+  for (const row of ["time", "sd"]) if (cells[row]) cells[row] = cells[row].map(inUnit);
   for (const column of page.labels) cells.labels.push({ ...column, codes: await inflate(column.codes) });
   return cells;
 }
@@ -59,16 +64,23 @@ function readCurve(lineage, pieceTimes, line, width) {
   const switches = [0, 3].map((k) => line.subarray(2 * n + k, 2 * n + k + 3)).filter((at) => Number.isFinite(at[0]));
   return {
     lineage,
-    times: Float64Array.from({ length: n }, (_, i) => i / (n - 1)),
+    times: Float64Array.from({ length: n }, (_, i) => inUnit(i / (n - 1))),
     means: [line.subarray(0, n), line.subarray(n, 2 * n)],
     bands: [width.subarray(0, n), width.subarray(n, 2 * n)],
-    switches: switches.map((at) => ({ time: at[0], values: [at[1], at[2]] })),
+    switches: switches.map((at) => ({ time: inUnit(at[0]), values: [at[1], at[2]] })),
     pieces: [0, 1].map((layer) => ({
-      at: pieceTimes[layer],
+      at: pieceTimes[layer].map(inUnit),
       mean: line.subarray(after + layer * pieces, after + (layer + 1) * pieces),
       error: width.subarray(2 * n + layer * pieces, 2 * n + (layer + 1) * pieces),
     })),
   };
+}
+
+// A value of a gene in the unit: times and rates, and the ends of their intervals; others as they are.
+function converted(key, value) {
+  if (value === null) return null;
+  if (/^t_(on|off)(_low|_high)?$/.test(key)) return inUnit(value);
+  return /^(alpha(_0)?|beta|gamma)(_low|_high)?$/.test(key) ? perUnit(value) : value;
 }
 
 // The genes of the table, the first of them with what the explorer draws, and why others were left out.
@@ -79,10 +91,10 @@ async function readGenes() {
   page.leftOut = await text(page.leftOut);
   return (await text(names)).map((name, i) => {
     const at = (k) => (Number.isFinite(all[k * n + i]) ? all[k * n + i] : null);
-    const gene = { name, values: Object.fromEntries(columns.map((key, k) => [key, at(k)])), ...page.genes[i] };
+    const gene = { name, values: Object.fromEntries(columns.map((key, k) => [key, converted(key, at(k))])), ...page.genes[i] };
     if (nLineages) {
-      gene.lastSwitch = Array.from({ length: nLineages }, (_, k) => at(columns.length + k));
-      gene.lastAlpha = Array.from({ length: nLineages }, (_, k) => at(columns.length + nLineages + k));
+      gene.lastSwitch = Array.from({ length: nLineages }, (_, k) => converted("t_off", at(columns.length + k)));
+      gene.lastAlpha = Array.from({ length: nLineages }, (_, k) => converted("alpha", at(columns.length + nLineages + k)));
     }
     return gene;
   });

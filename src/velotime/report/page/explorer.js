@@ -105,7 +105,7 @@ function drawAlong(name, layer, gene, content, cells, coloring, top) {
   fillBands(name, layer, content);
   fillMeans(name, layer, content);
   fillSwitches(name, content, (point) => point.time, (point) => point.values[layer]);
-  setRange(`${name}_x`, -0.02, 1.02);
+  setRange(`${name}_x`, inUnit(-0.02), inUnit(1.02));
   setRange(`${name}_y`, -0.04 * top - JITTER, top + JITTER);
   describe(name, `${name} counts of ${gene.name} along ${page.time}, with the fitted curve and its 90 % band, misfit included`);
 }
@@ -170,20 +170,20 @@ function drawCurveLegend() {
 // Rows of the rates: name, value, interval, whether a bar is drawn, words.
 function rateRows(gene) {
   const v = gene.values;
-  const half = (rate) => `half-life ${tell(Math.LN2 / rate, 2)} of ${page.phases.length ? "a turn" : "the clock"}`;
-  const perUnit = `counts per ${page.phases.length ? "turn" : "unit of the clock"}`;
+  const half = (rate) => `half-life ${tell(Math.LN2 / rate, 2)} ${page.hours ? "hours" : page.phases.length ? "of a turn" : "of the clock"}`;
+  const counts = `counts per ${page.hours ? "hour" : page.phases.length ? "turn" : "unit of the clock"}`;
   const rows = [
     ["Splicing rate β", "beta", true, boundOf(v.beta) ?? `unspliced transcripts: ${half(v.beta)}`],
     ["Degradation rate γ", "gamma", true, boundOf(v.gamma) ?? `spliced transcripts: ${half(v.gamma)}`],
-    ["Transcription before the first switch", "alpha_0", false, perUnit],
-    ["Transcription between the switches α", "alpha", false, perUnit],
+    ["Transcription before the first switch", "alpha_0", false, counts],
+    ["Transcription between the switches α", "alpha", false, counts],
   ].map(([name, key, bar, words]) => ({ name, value: v[key], low: v[`${key}_low`], high: v[`${key}_high`], bar: bar && "rate", words }));
   rows.push({ name: "First switch", value: v.t_on, low: v.t_on_low, high: v.t_on_high, bar: "time", words: whenOf(v.t_on) });
   (gene.lastSwitch ? page.lineages : []).forEach((lineage, k) => {
     const which = page.lineages.length > 1 ? `, ${lineage.name}` : "";
     const known = k === 0 ? { low: v.t_off_low, high: v.t_off_high } : {};
     rows.push({ name: `Last switch${which}`, value: gene.lastSwitch[k], ...known, bar: "time", words: whenOf(gene.lastSwitch[k]) });
-    rows.push({ name: `Transcription after it${which}`, value: gene.lastAlpha[k], words: perUnit });
+    rows.push({ name: `Transcription after it${which}`, value: gene.lastAlpha[k], words: counts });
   });
   rows.push({ name: "Capture of unspliced", value: v.scaling, words: "relative to spliced" });
   for (const [name, value] of [["unspliced", v.fit_background_u], ["spliced", v.fit_background_s]]) {
@@ -198,12 +198,12 @@ function rateRows(gene) {
 const [SLOWEST, FASTEST] = [0.5, 100];
 
 function boundOf(rate) {
-  if (rate >= 0.995 * FASTEST) return `at its bound: ${FASTEST} or faster`;
-  return rate <= 1.005 * SLOWEST ? `at its bound: ${SLOWEST} or slower` : null;
+  if (inUnit(rate) >= 0.995 * FASTEST) return `at its bound: ${tell(perUnit(FASTEST))} or faster`;
+  return inUnit(rate) <= 1.005 * SLOWEST ? `at its bound: ${tell(perUnit(SLOWEST))} or slower` : null;
 }
 
-const whenInTurn = (time) => (time > 1 ? "in the next turn" : "in this turn");
-const whenOf = (time) => (page.phases.length ? whenInTurn(time) : time < 0 ? "before the first cells" : time > 1 ? "after the last cells" : "on the clock");
+const whenInTurn = (time) => (time > inUnit(1) ? "in the next turn" : "in this turn");
+const whenOf = (time) => (page.phases.length ? whenInTurn(time) : time < 0 ? "before the first cells" : time > inUnit(1) ? "after the last cells" : "on the clock");
 const interval = (low, high) => (Number.isFinite(low) && Number.isFinite(high) ? `${tell(low)} to ${tell(high)}` : "");
 
 function drawRates(gene) {
@@ -225,10 +225,10 @@ function drawRates(gene) {
   }));
 }
 
-// A value and its interval on the scale that all genes share: rates from bound to bound by logarithm, times from 0 to 1.
+// A value and its interval on the scale that all genes share: rates from bound to bound by logarithm, times from one end of the clock to the other.
 function barOf({ bar, value, low, high }) {
   if (!bar) return [];
-  const share = bar === "rate" ? (x) => Math.log(x / SLOWEST) / Math.log(FASTEST / SLOWEST) : (x) => x;
+  const share = bar === "rate" ? (x) => Math.log(inUnit(x) / SLOWEST) / Math.log(FASTEST / SLOWEST) : (x) => x / inUnit(1);
   const at = (x) => 6 + 148 * Math.min(1, Math.max(0, share(x)));
   const shapes = [svg("line", { x1: 6, x2: 154, y1: 8, y2: 8, stroke: "#d5dade", "stroke-width": 2 })];
   if (Number.isFinite(low) && Number.isFinite(high)) {

@@ -169,6 +169,8 @@ class GeneTable {
 // Times with two decimals, other numbers with two or three digits.
 function tellCell(value, key) {
   if (key === "fit_unique") return value ? "yes" : "no";
+  if (page.hours && key.startsWith("t_")) return tell(value);
+  if (page.hours && /^(alpha|beta|gamma)/.test(key)) return tell(value, 2);
   if (key.startsWith("t_") || key === "fit_deviance_explained") return value.toFixed(2).replace("-", "−");
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en").replace("-", "−");
   return value.toFixed(Math.abs(value) < 10 ? 1 : 0).replace("-", "−");

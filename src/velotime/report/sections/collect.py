@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from velotime import _keys as keys
 from velotime._numbers import number, percent
+from velotime.data import hours_record
 from velotime.report._tables import tables
 from velotime.report.sections.fates import Fate, cluster_column, cluster_table, fates_of, titles_of
 from velotime.report.sections.methods import CITATION, methods_paragraph
@@ -59,14 +60,14 @@ class Sections:
 
 def collect_sections(adata: AnnData, basis: str | None) -> Sections:
     """The sections of a fitted object, which stays as it is."""
-    clusters = cluster_table(adata)
+    clusters, hours = cluster_table(adata), bool(hours_record(adata))
     files, left_out = _files(adata)
     return Sections(
         picture=Markup(draw_stream(adata, basis)),
         column=cluster_column(adata) or "",
         fates=tuple(fates_of(adata)),
-        cluster_heads=tuple(_head(str(name), titles_of(adata)) for name in _shown(clusters)),
-        clusters=tuple(_cluster_rows(clusters)),
+        cluster_heads=tuple(_head(str(name), titles_of(adata), hours=hours) for name in _shown(clusters)),
+        clusters=tuple(_cluster_rows(_in_hours(adata, clusters))),
         samples=facts_of_samples(adata),
         quality=tuple(quality_rows(adata)),
         methods=methods_paragraph(adata),
@@ -80,8 +81,19 @@ def _shown(clusters: pd.DataFrame) -> list[str]:
     return [str(name) for name in clusters if not str(name).endswith(("_q25", "_q75"))]
 
 
-def _head(name: str, titles: dict[str, str]) -> str:
+def _head(name: str, titles: dict[str, str], *, hours: bool) -> str:
+    if hours and name in (keys.LATENT_TIME, keys.CYCLE_PHASE):
+        return "Hours (median)"
     return CLUSTER_HEADS.get(name) or f"To {titles[name.removeprefix('lineage_')]}"
+
+
+def _in_hours(adata: AnnData, clusters: pd.DataFrame) -> pd.DataFrame:
+    """Times in hours where these are known."""
+    found = hours_record(adata)
+    if not found:
+        return clusters
+    times = [name for name in clusters if str(name).startswith((keys.LATENT_TIME, keys.CYCLE_PHASE))]
+    return clusters.assign(**{name: clusters[name] * float(found["hours_per_clock"]) for name in times})
 
 
 def _cluster_rows(clusters: pd.DataFrame) -> list[tuple[str, ...]]:

@@ -10,7 +10,7 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._numbers import nats, number
 from velotime._status import Status
-from velotime.data import Fitted
+from velotime.data import Fitted, hours_in_words, hours_record
 from velotime.report._words import SPOKEN, method_in_words
 from velotime.tl._fit_warnings import piece_in_words
 
@@ -32,7 +32,7 @@ def methods_paragraph(adata: AnnData) -> str:
     what = "counts" if fitted.noise.counts else "values"
     sentences = [
         _fitted(record, what),
-        *_model(record),
+        *_model(record, hours_in_words(adata) if hours_record(adata) else ""),
         *_ended(record),
         *_direction(adata),
         *_known(adata),
@@ -48,8 +48,8 @@ def _fitted(record: Mapping[str, Any], what: str) -> str:
     return f"{inferred} were inferred with velotime{version} ({how}) from unspliced and spliced {what} of {size}."
 
 
-def _model(record: Mapping[str, Any]) -> list[str]:
-    """Noise and prior of ``SoftEM``."""
+def _model(record: Mapping[str, Any], hours: str) -> list[str]:
+    """Noise and prior of ``SoftEM``, and the unit of time."""
     settings = record.get("settings", {})
     noise, prior = settings.get("noise"), settings.get("prior")
     if not isinstance(noise, Mapping):
@@ -57,6 +57,8 @@ def _model(record: Mapping[str, Any]) -> list[str]:
     said = f"Noise: {SPOKEN.get(str(noise['name']), str(noise['name']))}"
     if isinstance(prior, Mapping):
         said += f"; prior of time: {SPOKEN.get(str(prior['name']), str(prior['name']))}"
+    if hours:
+        return [f"{said}. Time is in hours and rates are per hour: {hours}."]
     clock = settings.get("clock")
     if isinstance(clock, Mapping) and clock["name"] == "Cycle":
         return [f"{said}. The clock goes round: phases are fractions of a turn of the cycle, and rates are per turn."]
