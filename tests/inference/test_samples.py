@@ -12,6 +12,7 @@ from velotime import simulation as sim
 from velotime.compute import LayerSums
 from velotime.data import Fitted, restore_soft_fit
 from velotime.inference.curves.line import SWITCH
+from velotime.inference.heldout.comparison import Comparison
 from velotime.inference.knowledge.time_prior import LearnedPrior, SharedPrior, likeliest_kappa
 from velotime.inference.model.noise import NegativeBinomial
 from velotime.inference.model.samples.effects import NOT_SEEN, with_capture
@@ -88,14 +89,29 @@ def test_time_priors_are_shared_as_far_as_samples_agree():
     assert np.array_equal(prior.update(one, states), LearnedPrior().update(one, states))
 
 
-def test_offsets_of_samples_are_told_by_what_they_share():
-    rng = np.random.default_rng(5)
+def places_on_a_way(seed, spread, *, forked):
+    """Cells of two samples, of which one lacks the end of a way and the other its beginning, and an offset."""
+    rng = np.random.default_rng(seed)
     sample = np.repeat([0, 1], 300)
-    kind = rng.integers(0, 3, 600) + sample  # the first kind is in one of them only, the last in the other
-    places = rng.normal(0, 2, (4, 6))[kind] + rng.normal(0, 0.4, (600, 6))
-    found = without_offsets(places + sample[:, None] * rng.normal(0, 1.5, 6), sample, 0)
-    shift = (found - places)[sample == 1].mean(axis=0) - (found - places)[sample == 0].mean(axis=0)
-    assert np.abs(shift).max() < 0.35  # of 1.5
+    time = np.where(sample == 0, rng.uniform(0, 0.8, 600), rng.uniform(0.3, 1, 600))
+    corners = rng.normal(0, 2, (5, 6))
+    ways = [corners, np.r_[corners[:3], rng.normal(0, 2, (2, 6))] if forked else corners]
+    along = [np.stack([np.interp(time, np.linspace(0, 1, 5), axis) for axis in way.T], axis=1) for way in ways]
+    places = np.where(rng.random((600, 1)) < 0.5, *along) + rng.normal(0, 0.4, (600, 6))
+    return places, sample, rng.normal(0, spread, 6)
+
+
+def test_offsets_of_samples_are_told_by_what_they_share():
+    """Of eight draws one may keep more than half of its offset: the likelihood has other maxima."""
+    left = []
+    for seed in range(4):
+        for forked in (False, True):
+            places, sample, offset = places_on_a_way(seed, 0.5, forked=forked)
+            found = without_offsets(places + sample[:, None] * offset, sample, 0) - places
+            rest = found[sample == 1].mean(axis=0) - found[sample == 0].mean(axis=0)
+            left.append(np.linalg.norm(rest) / np.linalg.norm(offset))
+    assert np.median(left) < 0.25
+    assert np.sum(np.array(left) > 0.5) <= 1
 
 
 def test_one_sample_is_the_fit_without(cells):
@@ -108,14 +124,14 @@ def test_one_sample_is_the_fit_without(cells):
 
 
 def test_captures_dispersions_and_times_are_found(cells, fit):
-    assert stats.spearmanr(fit.obs["latent_time"], cells.obs["true_time"]).statistic > 0.98
+    assert stats.spearmanr(fit.obs["latent_time"], cells.obs["true_time"]).statistic > 0.99
     record = fit.uns["samples"]
     assert list(record["names"]) == ["A1", "A2", "B1"]
-    assert record["spread"] == pytest.approx([0.5, 0.2], rel=0.35)
-    for layer in "us":
+    assert record["spread"] == pytest.approx([0.5, 0.2], rel=0.1)
+    for layer, least in (("u", 0.92), ("s", 0.82)):  # of spliced counts less is to be told
         found, true = (np.log(table.varm[f"{name}_capture_{layer}"]) for table, name in ((fit, "fit"), (cells, "true")))
         assert np.allclose(found @ record["shares"], 0, atol=1e-8)
-        assert np.corrcoef(found.ravel(), (true - (true @ record["shares"])[:, None]).ravel())[0, 1] > 0.8
+        assert np.corrcoef(found.ravel(), (true - (true @ record["shares"])[:, None]).ravel())[0, 1] > least
     weights = fit.uns["time_prior"]["weights"]
     density = dict(zip(fit.uns["time_prior"]["groups"], weights @ fit.uns["time_prior"]["times"], strict=True))
     true = cells.obs.groupby("sample", observed=True)["true_time"].mean()
@@ -131,7 +147,7 @@ def test_the_bound_does_not_fall(fit):
     for iteration in range(100, 104):
         parameters = problem.maximise(parameters, statistics, iteration)
         statistics, bound = problem.expect(parameters, 1.0)
-        assert bound > last - 1e-4
+        assert bound > last - 1e-9
         last = bound
 
 
@@ -141,7 +157,7 @@ def test_values_are_as_if_all_samples_had_captured_alike(fit):
     values, means = stored.values(genes)[1], stored.means(genes=genes)[1]
     for name in ("A1", "A2"):
         own = np.asarray(fit.obs["sample"] == name)
-        assert values[own].mean(axis=0) == pytest.approx(means[own].mean(axis=0), rel=0.15)
+        assert values[own].mean(axis=0) == pytest.approx(means[own].mean(axis=0), rel=0.06)
 
 
 def test_a_gene_that_a_sample_does_not_have_says_nothing_there(cells):
@@ -176,3 +192,53 @@ def test_another_chemistry_is_named(cells):
     nuclei.layers["unspliced"] = counts
     with pytest.warns(vt.InputWarning, match="sample 'A2' has .* unspliced counts"):
         fitted(nuclei, samples="sample", max_iterations=1, annealing=1)
+
+
+def test_a_sample_without_a_stage_is_no_branch():
+    """Nothing is said of root or lineages; the second sample has no cell of the first two fifths of the clock."""
+    adata = sim.simulate(
+        560, 60, rng=np.random.default_rng(1), samples=sim.Samples((1, 1)), mean_unspliced=1.5, mean_spliced=4.0
+    )
+    adata = adata[~((adata.obs["sample"] == "B1") & (adata.obs["true_time"] < 0.4))].copy()
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(samples="sample", **QUICK), progress=False, layers=())
+    assert list(adata.uns["lineages"]["names"]) == ["0"]
+    assert stats.spearmanr(adata.obs["latent_time"], adata.obs["true_time"]).statistic > 0.98
+    table = adata.uns["samples"]["table"]
+    assert (table["direction_per_cell"] > 0.1).all()  # each by itself agrees with the joint direction
+    assert table.loc["B1", "mean_time"] > table.loc["A1", "mean_time"] + 0.1
+
+
+def test_a_small_sample_beside_a_large_one():
+    """50 cells beside 900: they keep their order, and the large sample's captures stay near one."""
+    samples = sim.Samples((1, 1), sizes=(18, 1))
+    adata = sim.simulate(950, 40, rng=np.random.default_rng(0), samples=samples, mean_unspliced=1.5, mean_spliced=4.0)
+    found = fitted(adata, samples="sample", root=vt.Root(cell=adata.obs["true_time"].idxmin()))
+    small = (adata.obs["sample"] == "B1").to_numpy()
+    assert small.sum() == 50
+    for own, least in ((small, 0.9), (~small, 0.97)):
+        time, true = found.obs.loc[own, "latent_time"], adata.obs.loc[own, "true_time"]
+        assert stats.spearmanr(time, true).statistic > least
+    log, true = np.log(found.varm["fit_capture_u"]), np.log(adata.varm["true_capture_u"])
+    assert np.abs(log[:, 0]).max() < 0.12
+    assert np.corrcoef(log[:, 1] - log[:, 0], true[:, 1] - true[:, 0])[0, 1] > 0.9
+
+
+def test_models_are_compared_within_the_largest_sample(cells, monkeypatch):
+    """Models that know nothing of captures would take samples for clusters."""
+    given = []
+
+    def compare(method, observations, geometry, **rest):
+        given.append((method, observations, geometry, rest["labels"]))
+        return Comparison("trajectory", "It wins.", pd.DataFrame({"nats": [0.0]}, index=["trajectory"]))
+
+    monkeypatch.setattr(vt.SoftEM, "compare", compare)
+    adata = cells.copy()
+    adata.obs["sample"] = np.where(adata.obs["sample"] == "A2", "large", "small")
+    adata = adata[(adata.obs["sample"] == "large") | (np.arange(360) % 4 == 0)].copy()
+    elsewhere = vt.Root(cell=adata.obs_names[adata.obs["sample"] == "small"][0])
+    assert vt.tl.compare_models(adata, method=vt.SoftEM(samples="sample", root=elsewhere)) == "trajectory"
+    ((method, observations, _, labels),) = given
+    assert (method.samples, method.root) == (None, None)
+    assert observations.n_cells == len(labels.names) == 150
+    reason = adata.uns["model_comparison"]["reason"]
+    assert reason == "It wins. Compared within the largest sample, large (150 cells)."

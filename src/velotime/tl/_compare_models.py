@@ -51,7 +51,8 @@ def compare_models(
     Every count is thinned binomially: 70 % train, 30 % test. For Poisson counts the two parts are independent given the
     means; for the negative binomial each is negative binomial with the same dispersion but they share the cell's
     random part of the rate, so that the comparison is close, not exact. It uses the cells and genes of the starts (up
-    to 2,000 and 300) and takes about as long as these.
+    to 2,000 and 300) and takes about as long as these. Of several samples (``method.samples``) the largest one is
+    compared, as models that know nothing of captures would take samples for clusters.
 
     Parameters
     ----------
@@ -84,10 +85,10 @@ def compare_models(
     InputError
         As :func:`recover_dynamics`, or if the noise is no count noise.
     """
-    method = SoftEM() if method is None else method
-    reading = _read(adata, method, unspliced, spliced)
+    cells, method, sample = _within_one_sample(adata, SoftEM() if method is None else method)
+    reading = _read(cells, method, unspliced, spliced)
     placing, comparing = np.random.default_rng(seed_of(rng)).spawn(2)
-    labels = read_labels(adata, method.columns, method.marker_genes, reading.layers)
+    labels = read_labels(cells, method.columns, method.marker_genes, reading.layers)
     landmarks = method.landmarks(labels)
     fitted = len(adata.uns[keys.LINEAGES]["names"]) if keys.LINEAGES in adata.uns else 1
     with at_most_threads(n_jobs), told("comparing a trajectory with clusters on held-out counts") as done:
@@ -96,16 +97,32 @@ def compare_models(
         done(result.verdict)
     record = {
         "verdict": result.verdict,
-        "reason": result.reason,
+        "reason": result.reason + sample,
         "table": result.table.set_axis(result.table.index.astype(str)),
     }
     write_derived(adata, keys.MODEL_COMPARISON, {"uns": {keys.MODEL_COMPARISON: record}})
     return result.verdict
 
 
+def _within_one_sample(adata: AnnData, method: SoftEM) -> tuple[AnnData, SoftEM, str]:
+    """The cells to compare, the method for them, and a sentence on that; all cells where they are of one sample.
+
+    Models without captures would take samples for clusters.
+    """
+    if method.samples is None:
+        return adata, method, ""
+    names, code = read_labels(adata, (method.samples,)).codes(method.samples)
+    n_cells = np.bincount(code[code >= 0], minlength=len(names))
+    largest = int(n_cells.argmax())
+    own = adata[code == largest]
+    root = method.root if method.root is None or method.root.cell in (None, *own.obs_names) else None
+    text = f" Compared within the largest sample, {names[largest]} ({n_cells[largest]:,} cells)."
+    return own, replace(method, samples=None, root=root), text if len(names) > 1 else ""
+
+
 def _read(adata: AnnData, method: SoftEM, unspliced: str | None, spliced: str | None) -> Reading:
-    """The values of both layers, in memory or in blocks; samples make no difference here."""
+    """The values of both layers, in memory or in blocks."""
     if method.noise.counts and open_blocks(adata, find_layers(adata, unspliced, spliced)) is not None:
-        return read_for(adata, replace(method, samples=None), unspliced=unspliced, spliced=spliced)
+        return read_for(adata, method, unspliced=unspliced, spliced=spliced)
     reading = read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.noise.counts)
     return leave_out(reading, adata, method.without) if method.without else reading
