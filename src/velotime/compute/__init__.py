@@ -8,6 +8,7 @@ from velotime.compute.blocks import Block, Blocks, LocalBlocks, Task, pairwise_s
 from velotime.compute.layers import Layer, ScoreTables, SweepModel, pad_states
 from velotime.compute.matrix import Matrix, as_array
 from velotime.compute.numba import NUMBA
+from velotime.compute.numba.counts import LEAST_MEAN, sum_of_growth, sum_of_logs
 from velotime.compute.numba.edge_sums import edge_cosines_by_genes
 from velotime.compute.numba.edges import Edges, edge_cosines, mean_edge_cosines
 from velotime.compute.numba.gaussian import CentredSums, GaussianComponents, accumulate_gaussian, responsibilities
@@ -16,6 +17,7 @@ from velotime.compute.sums import LayerSums, Sums
 from velotime.compute.threads import on_all_cores
 
 __all__ = [
+    "LEAST_MEAN",
     "LEAST_VARIANCE",
     "NUMBA",
     "ArrayBackend",
@@ -46,5 +48,7 @@ __all__ = [
     "pairwise_sum",
     "responsibilities",
     "split",
+    "sum_of_growth",
+    "sum_of_logs",
     "take_rows",
 ]

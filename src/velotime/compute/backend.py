@@ -41,9 +41,14 @@ class CurveTargets:
     background: FloatArray | None = None
 
     def genes(self, at: slice) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        """All of it for some genes, in the order above, as kernels read it: with zeros where there is no background."""
+        """All of it for some genes, in the order above, as kernels read it: with zeros where there is no background.
+
+        Rows lie one after the other, whatever they were cut from: kernels are compiled for every layout they are given.
+        """
         background = np.zeros(len(self.value)) if self.background is None else self.background
-        return self.value[at], self.size, self.mean_size, self.variance[:, at], background[at]
+        own = self.value[at], self.size, self.mean_size, self.variance[:, at], background[at]
+        value, size, mean_size, variance, besides = (np.ascontiguousarray(array, dtype=np.float64) for array in own)
+        return value, size, mean_size, variance, besides
 
 
 class Backend(Protocol):

@@ -38,7 +38,9 @@ def on_all_cores(task: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
     A task must not call this in turn: it would wait for threads that wait for it.
     """
-    return _pool(n_threads()).map(task, items)
+    if (threads := n_threads()) == 1:
+        return map(task, items)
+    return _pool(threads).map(task, items)
 
 
 def over_slices(n: int, longest: int, task: Callable[[slice], None]) -> None:

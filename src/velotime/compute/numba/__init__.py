@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from velotime._types import FloatArray, IntArray
 from velotime.compute.backend import CurveTargets
 from velotime.compute.layers import Layer, SweepModel
-from velotime.compute.numba import periodic_curve, sweep, switch_curve
+from velotime.compute.numba import periodic_curve, sweep, switch_curve, switch_information
 from velotime.compute.sums import Sums
 
 
@@ -35,7 +35,7 @@ class NumbaBackend:
         self, theta: FloatArray, times: FloatArray, columns: IntArray, unspliced: CurveTargets, spliced: CurveTargets
     ) -> tuple[FloatArray, FloatArray]:
         """Gene by gene; no derivative is stored."""
-        return switch_curve.curve_information(theta, times, columns, unspliced, spliced)
+        return switch_information.curve_information(theta, times, columns, unspliced, spliced)
 
     def periodic_means(self, theta: FloatArray, times: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Gene by gene."""

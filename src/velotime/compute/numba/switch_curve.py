@@ -1,9 +1,8 @@
-"""The switch model on a time grid, compiled: means, and the normal equations of the M-step, gene by gene.
+"""The switch model on a time grid, compiled: means, gene by gene, and the steps that they are made of.
 
-Compiled versions of ``kinetics.switch_means`` and ``kinetics.switch_jacobian`` (see there for the mathematics, and
-``kinetics.divided_differences`` for the divided differences); the tests compare the two. Written out for one gene at
-a time, most of the work is saved: before its onset a gene is in steady state, and the end of its pulse is computed
-once for all later times. Derivatives are added to the sums over states at once, so none is stored.
+The compiled version of ``kinetics.switch_means`` (see there for the mathematics, and ``kinetics.divided_differences``
+for the divided differences); the tests compare the two. Written out for one gene at a time, most of the work is saved:
+before its onset a gene is in steady state, and the end of its pulse is computed once for all later times.
 """
 
 from __future__ import annotations
@@ -14,14 +13,12 @@ from typing import Any
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
-from velotime.compute.backend import LEAST_VARIANCE, CurveTargets
 from velotime.compute.jit import CONTRACT, jit
 from velotime.compute.threads import over_slices
 
 SPREAD = 0.1  # of the arguments, below which a divided difference is taken from its series
 TERMS = 8  # of the series
 GENES = 512  # genes per task at most
-N_CURVE = 8  # parameters of one lineage's curve, in the order of ``SwitchParameter``
 _INVERSE_FACTORIAL = np.array([1.0 / factorial(k) for k in range(TERMS + 4)])
 
 
@@ -146,95 +143,9 @@ def _fill_means(theta: Any, times: Any, columns: Any, u_out: Any, s_out: Any) ->
                 u_out[i, k * n + j], s_out[i, k * n + j] = scaling * u, s
 
 
-@jit(CONTRACT)
-def _after_pulse(x: float, start: Any, alpha: float, b: float, g: float, du: Any, ds: Any) -> Any:
-    """Derivatives by log beta, log gamma, both first levels, after a pulse of x; u and s there."""
-    u0, s0 = start
-    u, s, ep, eq, s_u0, u_a, s_a, u_b, s_b, s_g = _carry_with_derivatives(x, u0, s0, alpha, b, g)
-    du[3], ds[3] = ep * u0, eq * s0 + s_u0 * u0
-    du[4], ds[4] = alpha * u_a, alpha * s_a
-    du[0], ds[0] = b * u_b - du[3], b * s_b - s_u0 * u0
-    du[1], ds[1] = du[3] + du[4], g * s_g + s_u0 * u0 + ds[4]
-    return u, s
-
-
-@jit(CONTRACT)
-def _state_derivatives(x: float, gene: Any, start: Any, end: Any, early: Any, du: Any, ds: Any) -> Any:
-    """Means at a time x after the onset and their derivatives by the eight parameters, without the scaling.
-
-    ``early`` holds the derivatives at the end of the pulse, where u and s are ``end``.
-    """
-    b, g, _, alphas, _, duration = gene
-    du[:] = 0.0
-    ds[:] = 0.0
-    if x <= 0:
-        u, s = start
-        du[0], du[1], du[3], ds[3] = -u, u, u, s
-    elif x <= duration:
-        u, s = _after_pulse(x, start, alphas[1], b, g, du, ds)
-        du[2], ds[2] = b * u - alphas[1], g * s - b * u
-    else:
-        u1, s1 = end
-        u, s, ep, eq, s_u0, u_a, s_a, u_b, s_b, s_g = _carry_with_derivatives(x - duration, u1, s1, alphas[2], b, g)
-        early_u, early_s = early
-        for a in (0, 1, 3, 4):
-            du[a], ds[a] = ep * early_u[a], eq * early_s[a] + s_u0 * early_u[a]
-        du[7], ds[7] = alphas[2] * u_a, alphas[2] * s_a
-        du[0] += b * u_b
-        ds[0] += b * s_b
-        du[1] += du[7]
-        ds[1] += g * s_g + ds[7]
-        du[2], ds[2] = b * u - alphas[2], g * s - b * u
-        u_x, s_x = alphas[1] - b * u1, b * u1 - g * s1
-        du[6] = duration * (ep * u_x + du[2])
-        ds[6] = duration * (eq * s_x + s_u0 * u_x + ds[2])
-    du[5] = u
-    return u, s
-
-
-@jit(CONTRACT)
-def _fill_information(theta: Any, times: Any, columns: Any, u_in: Any, s_in: Any, gradient: Any, fisher: Any) -> None:
-    """Add ``sum_j (Y - n mu)/V dmu`` and ``sum_j n/V dmu dmu^T`` of both layers to each gene's sums."""
-    u_value, u_size, u_mean_size, u_variance, u_background = u_in
-    s_value, s_size, s_mean_size, s_variance, s_background = s_in
-    n = times.shape[0]
-    du, ds = np.empty(N_CURVE), np.empty(N_CURVE)
-    early = np.zeros(N_CURVE), np.zeros(N_CURVE)
-    slope, square = np.empty(N_CURVE), np.empty((N_CURVE, N_CURVE))
-    for i in range(theta.shape[0]):
-        u_c, s_c = u_variance[:, i], s_variance[:, i]
-        for k in range(columns.shape[0]):
-            gene = _natural(theta[i], columns[k])
-            b, g, t_on, alphas, scaling, duration = gene
-            start = alphas[0] / b, alphas[0] / g
-            end = _after_pulse(duration, start, alphas[1], b, g, early[0], early[1])
-            slope[:] = 0.0
-            square[:] = 0.0
-            for j in range(n):
-                at = k * n + j
-                if u_size[at] == 0.0 and s_size[at] == 0.0:
-                    continue
-                u, s = _state_derivatives(times[j] - t_on, gene, start, end, early, du, ds)
-                u = scaling * u + u_background[i]
-                s += s_background[i]
-                u_v = max(u_c[0] + u * (u_c[1] + u_c[2] * u_mean_size[at] * u), LEAST_VARIANCE)
-                s_v = max(s_c[0] + s * (s_c[1] + s_c[2] * s_mean_size[at] * s), LEAST_VARIANCE)
-                u_w, s_w = scaling * scaling * u_size[at] / u_v, s_size[at] / s_v
-                u_r = scaling * (u_value[i, at] - u_size[at] * u) / u_v
-                s_r = (s_value[i, at] - s_size[at] * s) / s_v
-                for a in range(N_CURVE):
-                    slope[a] += du[a] * u_r + ds[a] * s_r
-                    wu, ws = du[a] * u_w, ds[a] * s_w
-                    for c in range(N_CURVE):
-                        square[a, c] += wu * du[c] + ws * ds[c]
-            for a in range(N_CURVE):
-                gradient[i, columns[k, a]] += slope[a]
-                for c in range(N_CURVE):
-                    fisher[i, columns[k, a], columns[k, c]] += square[a, c]
-
-
 def curve_means(theta: FloatArray, times: FloatArray, columns: IntArray) -> tuple[FloatArray, FloatArray]:
     """Means of both layers; see :class:`velotime.compute.Backend`."""
+    theta, times = np.ascontiguousarray(theta), np.ascontiguousarray(times)
     u, s = (np.empty((len(theta), len(columns) * len(times))) for _ in range(2))
 
     def one(at: slice) -> None:
@@ -242,18 +153,3 @@ def curve_means(theta: FloatArray, times: FloatArray, columns: IntArray) -> tupl
 
     over_slices(len(theta), GENES, one)
     return u, s
-
-
-def curve_information(
-    theta: FloatArray, times: FloatArray, columns: IntArray, unspliced: CurveTargets, spliced: CurveTargets
-) -> tuple[FloatArray, FloatArray]:
-    """Gradient and Fisher information; see :class:`velotime.compute.Backend`."""
-    n_genes, n_parameters = theta.shape
-    gradient, fisher = np.zeros((n_genes, n_parameters)), np.zeros((n_genes, n_parameters, n_parameters))
-
-    def one(at: slice) -> None:
-        u, s = unspliced.genes(at), spliced.genes(at)
-        _fill_information(theta[at], times, columns, u, s, gradient[at], fisher[at])
-
-    over_slices(n_genes, GENES, one)
-    return gradient, fisher

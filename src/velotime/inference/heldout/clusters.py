@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from velotime._types import FloatArray
-from velotime.compute import NUMBA, Backend, ScoreTables, Sums, SweepModel, pad_states
+from velotime.compute import LEAST_MEAN, NUMBA, Backend, ScoreTables, Sums, SweepModel, pad_states
 from velotime.inference.cell_space import k_means
 from velotime.inference.em import Run, Schedule, run_em
 from velotime.inference.heldout.scores import StateModel
-from velotime.inference.model.noise import MEAN_FLOOR, Noise
+from velotime.inference.model.noise import Noise
 from velotime.inference.model.problem import Cells
 from velotime.inference.model.sums import sums_under
 
@@ -78,7 +78,7 @@ class ClusterProblem:
 
     def _from(self, statistics: Sums, u_scatter: FloatArray, s_scatter: FloatArray) -> ClusterParameters:
         u, s = statistics.layers
-        u_means, s_means = (np.maximum(sums.means(SHRINK), MEAN_FLOOR) for sums in (u, s))
+        u_means, s_means = (np.maximum(sums.means(SHRINK), LEAST_MEAN) for sums in (u, s))
         weight = statistics.weight.sum(axis=0) + SHRINK
         return ClusterParameters(
             u_means,

@@ -32,12 +32,11 @@ from scipy.special import gammaln
 from velotime._check import Number, Settings
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.compute import LayerSums, ScoreTables
+from velotime.compute import LEAST_MEAN, LayerSums, ScoreTables, sum_of_growth, sum_of_logs
 from velotime.inference.model.layer import LayerData
 
 FIRST_DISPERSION = 0.1
 SHARE_OF_VARIANCE = Number(0, 1, open_least=True, open_most=True)
-MEAN_FLOOR = 1e-8  # expected counts below it are taken as it: its log is finite
 
 
 @runtime_checkable
@@ -108,7 +107,7 @@ class NegativeBinomial(Settings):
 
     def tables(self, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
         """``slope = log(mu/(1 + phi l mu))``, ``offset = sum_g log(1 + phi l mu)/phi``."""
-        mu = np.maximum(means, MEAN_FLOOR)
+        mu = np.maximum(means, LEAST_MEAN)
         base = np.log(mu).astype(np.float32)
         excess = (scatter[:, None] * mu).astype(np.float32)
         inverse = (1.0 / scatter).astype(np.float64)
@@ -126,11 +125,8 @@ class NegativeBinomial(Settings):
 
     def log_likelihood(self, sums: LayerSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
         """``sum_j Y log(mu/(1 + phi l mu)) - n log(1 + phi l mu)/(phi l)`` with l the mean size."""
-        mu = np.maximum(means, MEAN_FLOOR)
-        rate = scatter[:, None] * sums.mean_size
-        growth = np.log1p(rate * mu)
-        total: FloatArray = (sums.value * (np.log(mu) - growth) - sums.size * growth / rate).sum(axis=1)
-        return total
+        growth = sum_of_growth(sums.value, sums.size, np.ones_like(sums.size), sums.mean_size, means, scatter)
+        return sum_of_logs(sums.value, means) - growth
 
     def constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
         """``sum_i log Gamma(x + r) - log Gamma(r) - log x! + x log(phi l)`` with r = 1/phi."""
@@ -172,11 +168,9 @@ class NegativeBinomial(Settings):
         self, scatter: FloatArray, sums: LayerSums, means: FloatArray, data: LayerData
     ) -> FloatArray:
         """Expected log-likelihood of each gene's dispersion at these means, ``(genes,)``."""
-        mu = np.maximum(means, MEAN_FLOOR)
         total = self.constant(data, scatter)
         for size, share in sums.two_sizes:
-            rate = scatter[:, None] * size
-            total -= (share * (sums.value + sums.size / rate) * np.log1p(rate * mu)).sum(axis=1)
+            total -= sum_of_growth(sums.value, sums.size, share, size, means, scatter)
         return total
 
 
@@ -215,10 +209,10 @@ class Poisson(Settings):
 
     def tables(self, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
         """``slope = log mu``, ``offset = l sum_g mu``."""
-        slope = np.log(np.maximum(means, MEAN_FLOOR)).astype(np.float32)
+        slope = np.log(np.maximum(means, LEAST_MEAN)).astype(np.float32)
         return ScoreTables(
             np.repeat(slope[None], len(levels), axis=0),
-            levels[:, None] * np.maximum(means, MEAN_FLOOR).sum(axis=0),
+            levels[:, None] * np.maximum(means, LEAST_MEAN).sum(axis=0),
         )
 
     def variance_terms(self, scatter: FloatArray) -> FloatArray:
@@ -227,9 +221,8 @@ class Poisson(Settings):
 
     def log_likelihood(self, sums: LayerSums, means: FloatArray, scatter: FloatArray) -> FloatArray:
         """``sum_j Y log mu - n mu``."""
-        mu = np.maximum(means, MEAN_FLOOR)
-        total: FloatArray = (sums.value * np.log(mu) - sums.size * mu).sum(axis=1)
-        return total
+        mu = np.maximum(means, LEAST_MEAN)
+        return sum_of_logs(sums.value, mu) - np.asarray(mu @ sums.size)
 
     def constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
         """``sum_i x log l - log x!``."""

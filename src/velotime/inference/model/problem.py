@@ -29,6 +29,7 @@ from velotime.inference.states import States
 
 N_LEVELS = 32  # steps of the ladder that size factors are rounded to
 RUN_OF_CELLS = 1024  # of a fine grid: their posterior and what is computed of it take some 10 MB
+CENTRING = 4  # every so many states are looked at for the mean of a table
 STEPS = 2  # Levenberg-Marquardt steps per M-step
 
 
@@ -276,7 +277,7 @@ class SoftProblem:
         return SweepModel(u.tables, s.tables, log_prior, temperature), u.rest + s.rest
 
     def _scores(self, data: LayerData, means: FloatArray, scatter: FloatArray, genes: BoolArray | None) -> _Scores:
-        """Tables with their mean over states taken off, which would cost precision in float32."""
+        """Tables with their mean over some states taken off, which would cost precision in float32."""
         extra = pad_states(means.shape[1]) - means.shape[1]
         padded = np.pad(means, ((0, 0), (0, extra)), mode="edge")
         tables = _threaded_tables(self.noise, padded, scatter, data.levels)
@@ -285,7 +286,7 @@ class SoftProblem:
             wide = np.zeros((len(data.levels), data.n_genes, padded.shape[1]), dtype=np.float32)
             wide[:, genes] = slope
             return _Scores(ScoreTables(wide, (offset - offset.mean(axis=1, keepdims=True)).astype(np.float32)), 0.0)
-        centre = slope.mean(axis=2, dtype=np.float64)
+        centre = slope[:, :, ::CENTRING].mean(axis=2, dtype=np.float64)
         slope -= centre[..., None].astype(np.float32)
         middle = offset.mean(axis=1)
         left_out = float((centre.astype(np.float32) * data.value_per_level).sum() - middle @ data.cells_per_level)
@@ -335,19 +336,15 @@ class SoftProblem:
         background: FloatArray | None = None,
     ) -> Iterate:
         u_means, s_means = with_background(self.states.means(genes.theta), background)
-        u_scatter, s_scatter = on_all_cores(
-            lambda layer: self.noise.update_scatter(*layer),
-            (
-                (u_scatter, statistics.unspliced, u_means, self.cells.unspliced),
-                (s_scatter, statistics.spliced, s_means, self.cells.spliced),
-            ),
-        )
+        cells = self.cells
+        u_scatter = self.noise.update_scatter(u_scatter, statistics.unspliced, u_means, cells.unspliced)
+        s_scatter = self.noise.update_scatter(s_scatter, statistics.spliced, s_means, cells.spliced)
         return Iterate(
             genes.theta,
             u_scatter,
             s_scatter,
-            self.time_prior.update(self.cells.prior_rows.by_group(statistics.weight), self.states),
-            self.cells.prior_rows.update(statistics.weight, self.states),
+            self.time_prior.update(cells.prior_rows.by_group(statistics.weight), self.states),
+            cells.prior_rows.update(statistics.weight, self.states),
             background,
             damping=genes.damping,
         )

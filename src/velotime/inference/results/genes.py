@@ -14,7 +14,7 @@ from velotime.inference.curves.line import SWITCH
 from velotime.inference.evidence.gains import GeneGains, gene_gains
 from velotime.inference.evidence.predictive import predictive_checks
 from velotime.inference.model.gene_problem import GeneProblem
-from velotime.inference.model.mstep import begin, best_single_curve, better, improve
+from velotime.inference.model.mstep import begin, best_single_curve, better, finish
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.results.switches import SwitchIntervals, switch_intervals
 from velotime.inference.results.uncertainty import Uncertainty
@@ -121,11 +121,11 @@ def lineage_ratio(genes: GeneProblem, theta: FloatArray) -> FloatArray:
     together = genes.one_curve()
     single = better(
         best_single_curve(genes, RATIO_STEPS),
-        improve(together, begin(together, layout.average(theta)), RATIO_STEPS),
+        finish(together, begin(together, layout.average(theta)), RATIO_STEPS),
     )
     own = better(
-        improve(genes, begin(genes, theta), RATIO_STEPS),
-        improve(genes, begin(genes, layout.repeat(single.theta)), RATIO_STEPS),
+        finish(genes, begin(genes, theta), RATIO_STEPS),
+        finish(genes, begin(genes, layout.repeat(single.theta)), RATIO_STEPS),
     )
     gain = genes.log_likelihood(genes.states.means(own.theta))
     gain -= together.log_likelihood(together.states.means(single.theta))

@@ -15,10 +15,12 @@ from velotime.inference.journal import NO_JOURNAL, Journal
 from velotime.inference.model.background.learning import learn_background, shares
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.layer import LayerData
-from velotime.inference.model.mstep import begin, improve
+from velotime.inference.model.mstep import begin, finish, improve
 from velotime.inference.model.problem import Iterate, SoftParameters, SoftProblem
 
 ROUNDS = 12  # steps of the shares, given the posterior without a background, before it is decided whether it may pay
+SURE = 3  # after so many of which both may be zero, and then stay so
+TRIED_TIMES = 32  # of the clock on which it is tried
 
 SoftRun = Run[SoftParameters, Sums]
 
@@ -116,13 +118,16 @@ def tried_background(
     genes: GeneProblem, theta: FloatArray, profile: FloatArray
 ) -> tuple[FloatArray, FloatArray, float]:
     """Curves and background given the posterior, and how many nats they gain over as many steps without one."""
-    without = improve(genes, begin(genes, theta), ROUNDS)
+    genes = genes.coarse(TRIED_TIMES)
+    without = finish(genes, begin(genes, theta), ROUNDS)
     fit, background = without, np.zeros_like(profile)
-    for _ in range(ROUNDS):
+    for k in range(ROUNDS):
         problem = replace(genes, background=background)
         fit, background = learn_background(
             problem, improve(problem, begin(problem, fit.theta, fit.damping), 1), profile
         )
+        if k + 1 == SURE and not background.any():
+            return without.theta, background, 0.0
     problem = replace(genes, background=background)
-    fit = improve(problem, begin(problem, fit.theta, fit.damping), ROUNDS)
+    fit = finish(problem, begin(problem, fit.theta, fit.damping), ROUNDS)
     return fit.theta, background, float(without.loss.sum() - fit.loss.sum())

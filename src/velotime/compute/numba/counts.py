@@ -1,0 +1,109 @@
+"""Sums over states of the logarithms that log-likelihoods of counts are made of, gene by gene, compiled.
+
+A row is done in a few passes over arrays that stay in the nearest cache, each of them simple enough for the compiler to
+take several states at once. So the logarithm is written out here (Tang's reduction and the polynomials of fdlibm): that
+of the C library takes one number at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from velotime._types import FloatArray
+from velotime.compute.jit import CONTRACT, jit
+from velotime.compute.threads import over_slices
+
+GENES = 512  # genes per task at most
+LEAST_MEAN = 1e-8  # expected counts below it are taken as it: its log is finite
+
+_HALF_ROOT = 0x3FE6A09E667F3BCD  # bits of the square root of 1/2
+_LN2, _LN2_REST = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+_C1, _C2, _C3, _C4 = (
+    6.666666666666735130e-01,
+    3.999999999940941908e-01,
+    2.857142874366239149e-01,
+    2.222219843214978396e-01,
+)
+_C5, _C6, _C7 = 1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01
+
+
+@jit(CONTRACT)
+def _take_logs(x: Any, power: Any, mantissa: Any, out: Any) -> None:
+    """``log x`` of positive numbers, by powers of two and what is left of them, which two arrays are given for."""
+    bits, rest = x.view(np.int64), mantissa.view(np.int64)
+    for j in range(x.shape[0]):
+        k = (bits[j] - _HALF_ROOT) >> 52
+        rest[j] = bits[j] - (k << 52)
+        power[j] = k
+    for j in range(x.shape[0]):
+        f = mantissa[j] - 1.0
+        s = f / (2.0 + f)
+        z = s * s
+        r = z * (_C1 + z * (_C2 + z * (_C3 + z * (_C4 + z * (_C5 + z * (_C6 + z * _C7))))))
+        half = 0.5 * f * f
+        out[j] = power[j] * _LN2 - ((half - (s * (half + r) + power[j] * _LN2_REST)) - f)
+
+
+@jit(CONTRACT)
+def _fill_logs(value: Any, mean: Any, total: Any) -> None:
+    """``sum_j Y_j log mu_j`` of each gene."""
+    n = mean.shape[1]
+    work = np.empty((4, n))
+    x, logs = work[0], work[3]
+    for g in range(mean.shape[0]):
+        for j in range(n):
+            x[j] = max(mean[g, j], LEAST_MEAN)
+        _take_logs(x, work[1], work[2], logs)
+        for j in range(n):
+            total[g] += value[g, j] * logs[j]
+
+
+@jit(CONTRACT)
+def _fill_growth(value: Any, size: Any, share: Any, at_size: Any, mean: Any, scatter: Any, total: Any) -> None:
+    """``sum_j share_j (Y_j + n_j/(phi l_j)) log(1 + phi l_j mu_j)`` of each gene."""
+    n = mean.shape[1]
+    work = np.empty((4, n))
+    x, logs = work[0], work[3]
+    for g in range(mean.shape[0]):
+        phi = scatter[g]
+        for j in range(n):
+            x[j] = 1.0 + phi * at_size[j] * max(mean[g, j], LEAST_MEAN)
+        _take_logs(x, work[1], work[2], logs)
+        for j in range(n):
+            total[g] += share[j] * (value[g, j] + size[j] / (phi * at_size[j])) * logs[j]
+
+
+def _plain(values: FloatArray) -> FloatArray:
+    """In the one form that the kernels are compiled for."""
+    return np.ascontiguousarray(values, dtype=np.float64)
+
+
+def sum_of_logs(value: FloatArray, mean: FloatArray) -> FloatArray:
+    """``sum_j Y_j log mu_j`` of each gene, of arrays ``(genes, states)``."""
+    value, mean, total = _plain(value), _plain(mean), np.zeros(len(mean))
+    over_slices(len(mean), GENES, lambda at: _fill_logs(value[at], mean[at], total[at]))
+    return total
+
+
+def sum_of_growth(
+    value: FloatArray, size: FloatArray, share: FloatArray, at_size: FloatArray, mean: FloatArray, scatter: FloatArray
+) -> FloatArray:
+    """``sum_j share_j (Y_j + n_j/(phi l_j)) log(1 + phi l_j mu_j)`` of each gene, ``(genes,)``.
+
+    Parameters
+    ----------
+    value, mean
+        Summed counts Y and means mu, ``(genes, states)``.
+    size, share, at_size
+        Summed sizes n, what is asked for of each state, and the size l that stands for them, ``(states,)``.
+    scatter
+        Dispersion phi, ``(genes,)``.
+    """
+    value, size, share, at_size, mean, scatter = map(_plain, (value, size, share, at_size, mean, scatter))
+    total = np.zeros(len(mean))
+    over_slices(
+        len(mean), GENES, lambda at: _fill_growth(value[at], size, share, at_size, mean[at], scatter[at], total[at])
+    )
+    return total
