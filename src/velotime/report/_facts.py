@@ -234,11 +234,11 @@ def _certainty(adata: AnnData) -> Finding | None:
 
 
 def _unit(adata: AnnData) -> Finding:
-    told = capital(hours_in_words(adata))
+    told = hours_in_words(adata)
     if hours_record(adata):
-        return Finding("Time and rates", "In hours", f"{told}.", "good")
+        return Finding("Time and rates", "In hours", f"{capital(told)}.", "good")
     own = _relative(adata)
-    return Finding(own.topic, own.answer, f"{told}. {own.text}", "mind") if told else own
+    return Finding(own.topic, own.answer, f"{capital(told)}. {own.text}", "mind") if told else own
 
 
 def _relative(adata: AnnData) -> Finding:
