@@ -49,6 +49,7 @@ SITES: dict[str, tuple[str, list[Object]]] = {
             *((name, "py:class", "library/functions.html") for name in ("bool", "float", "int", "object")),
             ("None", "py:data", "library/constants.html"),
             ("pathlib.Path", "py:class", "library/pathlib.html"),
+            ("os.PathLike", "py:class", "library/os.html"),
             ("typing.Literal", "py:data", "library/typing.html"),
             ("typing.Any", "py:data", "library/typing.html"),
             ("enum.Enum", "py:class", "library/enum.html"),
