@@ -132,7 +132,7 @@ def test_a_table_replaces_nothing_else(fitted):
 # ------------------------------------------------------------------------------------ n_jobs=
 def test_threads_are_limited_and_set_free_again():
     code = """
-from velotime.compute.jit import at_most_threads, n_threads
+from velotime.compute.threads import at_most_threads, n_threads
 for asked, given in ((1, 1), (2, 2), (99, 3), (-1, 3), (None, 3)):
     with at_most_threads(asked):
         assert n_threads() == given, (asked, n_threads())

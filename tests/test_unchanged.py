@@ -98,6 +98,7 @@ REFUSED = {
     ],
     "pl.along_time": [plot("along_time", NO), plot("along_time", "gene_0", color=NO)],
     "pl.arrow_evidence": [plot("arrow_evidence", save="nowhere/a.png")],
+    "pl.cycle": [plot("cycle")],
     "pl.em_trace": [plot("em_trace", save="nowhere/a.png")],
     "pl.embedding": [plot("embedding", **options) for options in ON_CELLS],
     "pl.heatmap": [plot("heatmap", genes=[NO]), plot("heatmap", color=NO), plot("heatmap", layer=NO)],
@@ -111,6 +112,8 @@ REFUSED = {
     "pl.velocity_arrows": [plot("velocity_arrows", **options) for options in ON_CELLS],
     "pl.velocity_grid": [plot("velocity_grid", **options) for options in ON_CELLS],
     "pl.velocity_stream": [plot("velocity_stream", **options) for options in ON_CELLS],
+    "metrics.circular_correlation": [call("metrics.circular_correlation", NO)],
+    "metrics.circular_error": [call("metrics.circular_error", NO)],
     "metrics.cross_boundary_correctness": [
         call("metrics.cross_boundary_correctness", EDGES, column=NO),
         call("metrics.cross_boundary_correctness", [("early", NO)], column="stage"),

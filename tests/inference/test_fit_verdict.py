@@ -100,7 +100,7 @@ def test_unspliced_counts_shuffled_finely_are_noticed(fitted):
         vt.tl.recover_dynamics(adata, method=vt.SoftEM(**quick), progress=False)
     found, true = adata.uns["fit_verdict"], fitted.uns["fit_verdict"]
     assert true["steps"] == 0
-    assert true["steps_found"] > 0.8 * true["steps_expected"]
+    assert true["steps_found"] > 0.5 * true["steps_expected"]  # as docs/studies/branches.md says of all sets
     assert found["steps"] == 4
     assert found["steps_found"] < 0
     assert found["verdict"] == "fits in part"

@@ -12,14 +12,13 @@ import hashlib
 import inspect
 import pickle
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
-from threadpoolctl import threadpool_limits
 
 _config: Any = numba.config  # whose names are made as it is imported
 
@@ -63,23 +62,14 @@ def n_threads() -> int:
     return int(numba.get_num_threads())
 
 
-@contextlib.contextmanager
-def at_most_threads(n_jobs: int | None) -> Iterator[None]:
-    """Let kernels, and the linear algebra between them, use so many threads; -1 all, None as many as they may anyway.
+def most_threads() -> int:
+    """Threads that kernels may ever use."""
+    return int(_config.NUMBA_NUM_THREADS)
 
-    There are never more than ``NUMBA_NUM_THREADS``, or cores.
-    """
-    if n_jobs is None:
-        yield
-        return
-    before, most = n_threads(), int(_config.NUMBA_NUM_THREADS)
-    n = most if n_jobs < 0 else min(n_jobs, most)
+
+def use_threads(n: int) -> None:
+    """Let kernels use so many threads from now on."""
     numba.set_num_threads(n)
-    try:
-        with threadpool_limits(n):
-            yield
-    finally:
-        numba.set_num_threads(before)
 
 
 def _make_room() -> tempfile.TemporaryDirectory[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +11,9 @@ from functools import cache, reduce
 from operator import iadd
 from typing import Any, Protocol, TypeVar
 
-from velotime.compute.jit import n_threads
+from threadpoolctl import threadpool_limits
+
+from velotime.compute.jit import most_threads, n_threads, use_threads
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -27,6 +30,25 @@ class Summable(Protocol):
 @cache
 def _pool(n: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=n, thread_name_prefix="velotime")
+
+
+@contextlib.contextmanager
+def at_most_threads(n_jobs: int | None) -> Iterator[None]:
+    """Let kernels, and the linear algebra between them, use so many threads; -1 all, None as many as they may anyway.
+
+    There are never more than ``NUMBA_NUM_THREADS``, or cores.
+    """
+    if n_jobs is None:
+        yield
+        return
+    before, most = n_threads(), most_threads()
+    n = most if n_jobs < 0 else min(n_jobs, most)
+    use_threads(n)
+    try:
+        with threadpool_limits(n):
+            yield
+    finally:
+        use_threads(before)
 
 
 if hasattr(os, "register_at_fork"):  # a forked process has none of these threads

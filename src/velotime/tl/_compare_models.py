@@ -11,7 +11,7 @@ from numpy.random import Generator
 from velotime import _keys as keys
 from velotime._check import N_JOBS, RNG, Instance, Optional, checked, seed_of
 from velotime._log import told
-from velotime.compute.jit import at_most_threads
+from velotime.compute.threads import at_most_threads
 from velotime.data import (
     Reading,
     find_layers,

@@ -17,7 +17,7 @@ from numpy.random import Generator
 from velotime._check import N_JOBS, RNG, FilePath, Flag, Instance, Names, Optional, checked, seed_of
 from velotime._log import told
 from velotime._status import InputError, InputWarning, UnclearWarning
-from velotime.compute.jit import at_most_threads
+from velotime.compute.threads import at_most_threads
 from velotime.data import (
     Checkpoint,
     Reading,

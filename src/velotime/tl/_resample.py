@@ -14,7 +14,7 @@ from velotime import _keys as keys
 from velotime._check import N_JOBS, RNG, Flag, Whole, checked, seed_of
 from velotime._log import told
 from velotime._types import FloatArray, IntArray
-from velotime.compute.jit import at_most_threads
+from velotime.compute.threads import at_most_threads
 from velotime.data import Fitted, gene_columns, restore_soft_fit, stored_method, write_derived
 from velotime.data.arguments import ADATA
 from velotime.inference import LEAST_LABELLED, CellLabels, Observations, Restored, SoftEM, place_all, pooled_interval

@@ -16,7 +16,7 @@ from velotime._log import told
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import Edges, as_array, edge_cosines, edge_cosines_by_genes, mean_edge_cosines
-from velotime.compute.jit import at_most_threads
+from velotime.compute.threads import at_most_threads
 from velotime.data import (
     Fitted,
     Neighbors,
