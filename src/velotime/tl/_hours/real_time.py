@@ -89,8 +89,8 @@ def to_real_time(adata: AnnData, half_lives: Any, *, doubling_time: float | None
     Notes
     -----
     Size factors from the totals of a few hundred genes bend curves where total expression changes along the clock, and
-    hours come out some 10 % too long; those of all genes, stored in ``obs["initial_size_spliced"]`` and
-    ``obs["initial_size_unspliced"]`` before genes are chosen, do not (``benchmarks/hours.py``, with and without).
+    hours with them; store those of all genes in ``obs["initial_size_spliced"]`` and ``obs["initial_size_unspliced"]``
+    before genes are chosen. ``benchmarks/hours.py`` measures how well hours are told.
 
     Examples
     --------
