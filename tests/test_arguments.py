@@ -339,6 +339,17 @@ def test_defaults_are_allowed():
                 assert function.rules[argument].accept(parameter.default) == parameter.default, name
 
 
+def test_seed_is_taken_for_rng_with_a_warning():
+    adata = vt.simulation.simulate(200, 8, rng=np.random.default_rng(0))
+    with (
+        pytest.warns(FutureWarning, match=r"compare_models\(seed=\.\.\.\) is rng= now"),
+        pytest.raises(InputError, match="compare_models\\(rng=-1\\)"),
+    ):
+        vt.tl.compare_models(adata, seed=-1)
+    with pytest.warns(FutureWarning), pytest.raises(TypeError, match="unexpected keyword argument 'seed'"):
+        vt.tl.compare_models(adata, seed=1, rng=1)
+
+
 def test_an_argument_that_is_not_there_is_told_with_those_that_are():
     with pytest.raises(
         TypeError, match=r"velocity_graph: got an unexpected keyword argument 'vkey'; its arguments are adata, "

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import inspect
 import reprlib
+import warnings
 from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
@@ -107,6 +108,12 @@ def _takes(signature: inspect.Signature, given: Mapping[str, Any]) -> str:
     return "; ".join([*wrong, f"its arguments are {', '.join(signature.parameters)}"])
 
 
+def _by_its_name_of_today(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """Arguments with ``rng`` for ``seed``, as it was called at first; both together are refused by the signature."""
+    warnings.warn(f"{owner}(seed=...) is rng= now; the old name goes with 1.0.", FutureWarning, stacklevel=3)
+    return {"rng" if name == "seed" and "rng" not in given else name: value for name, value in given.items()}
+
+
 # ------------------------------------------------------------------ where rules apply
 class Settings(ABC):  # noqa: B024 - subclasses may have abstract methods
     """Base of the frozen dataclasses of settings: every field has a rule, which ``__post_init__`` applies.
@@ -136,6 +143,8 @@ def checked(rules: Mapping[str, Rule], name: str | None = None) -> Callable[[Cal
 
         @functools.wraps(function)
         def checking(*args: P.args, **kwargs: P.kwargs) -> R:
+            if "seed" in kwargs and "seed" not in signature.parameters and "rng" in signature.parameters:
+                kwargs = _by_its_name_of_today(kwargs, name or function.__name__)  # type: ignore[assignment]
             try:
                 given = signature.bind(*args, **kwargs)
             except TypeError as error:
