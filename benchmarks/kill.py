@@ -31,7 +31,7 @@ from scipy import sparse
 
 import velotime as vt
 from velotime.cli import main as velotime
-from velotime.data.stores.checkpoint import MAGIC
+from velotime.data.on_disk.checkpoint import MAGIC
 
 WAIT = 0.15  # of the time of a whole run, on average, until it is killed
 QUICK = ["--max-iterations", "12", "--skip-comparison", "-q"]

@@ -16,8 +16,8 @@ from scipy import sparse
 import velotime as vt
 from velotime import InputError
 from velotime.cli import main
-from velotime.data.stores import whole
-from velotime.data.stores.objects import write_h5ad, write_zarr
+from velotime.data.on_disk import whole
+from velotime.data.on_disk.objects import write_h5ad, write_zarr
 
 pytest.importorskip("dask")
 NAMES = ("unspliced", "spliced")
@@ -40,7 +40,7 @@ def small_blocks(monkeypatch):
     """Several blocks, and a few counts are many."""
     monkeypatch.setattr("velotime.data.blocks.sources.ENTRIES", 200)
     monkeypatch.setattr("velotime.data.blocks.sources.CHUNK", 128)
-    monkeypatch.setattr("velotime.data.stores.matrices.DENSE_CELLS", 150)
+    monkeypatch.setattr("velotime.data.on_disk.matrices.DENSE_CELLS", 150)
     monkeypatch.setattr("velotime.data.formats.lazy.LARGE", 1000)
 
 
@@ -171,7 +171,7 @@ def test_a_failed_write_leaves_the_old_store_and_no_litter(cells, tmp_path, monk
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("velotime.data.stores.objects.write_matrix", interrupt)
+    monkeypatch.setattr("velotime.data.on_disk.objects.write_matrix", interrupt)
     with pytest.raises(KeyboardInterrupt):
         written(cells, path, force=True)
     assert vt.read.zarr(path).n_obs == 200

@@ -47,6 +47,8 @@ from velotime.data.layers.status import gene_status, tally
 from velotime.data.layers.values import cell_sums, read_block, read_layer
 from velotime.data.moments import read_for, read_moments
 from velotime.data.neighbors import Neighbors, find_neighbors, read_neighbors
+from velotime.data.on_disk.checkpoint import Checkpoint, kept
+from velotime.data.on_disk.whole import remove_parts
 from velotime.data.reading import Reading, leave_out, read_observations
 from velotime.data.samples import merge_samples, name_apart
 from velotime.data.stored.derived import (
@@ -60,12 +62,10 @@ from velotime.data.stored.derived import (
 )
 from velotime.data.stored.hours import AGREE, hours_in_words, hours_record
 from velotime.data.stored.identity import digest
-from velotime.data.stored.rates import QUALITY, rate_table
+from velotime.data.stored.rate_table import QUALITY, rate_table
 from velotime.data.stored.records import Records
 from velotime.data.stored.rollback import leaves_as_it_was, to_write_to
 from velotime.data.stored.soft_fit import require_soft_fit, restore_soft_fit, stored_method
-from velotime.data.stores.checkpoint import Checkpoint, kept
-from velotime.data.stores.whole import remove_parts
 from velotime.data.writers import Slots, choose_layers, compute_slots, gene_columns, name_of_fit, slots_of, write_fit
 
 __all__ = [

@@ -11,8 +11,8 @@ from anndata import AnnData
 
 from velotime._status import InputError
 from velotime.data.formats.h5ad import holds_zarr
-from velotime.data.stores.objects import write_h5ad, write_zarr
-from velotime.data.stores.whole import write_whole, write_whole_folder
+from velotime.data.on_disk.objects import write_h5ad, write_zarr
+from velotime.data.on_disk.whole import write_whole, write_whole_folder
 from velotime.data.writers.layers import rows_of_layers
 
 DIGITS = "%.6g"  # of a number in a table

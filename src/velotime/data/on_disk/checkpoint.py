@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from velotime._status import FitError, InputError
-from velotime.data.stores.whole import write_whole
+from velotime.data.on_disk.whole import write_whole
 
 MAGIC = b"velotime checkpoint 1\n"
 RARELY = 20  # times as long as writing took is waited before it is written again: it takes 5 % of a run at most

@@ -12,7 +12,7 @@ from anndata import AnnData
 from anndata.io import write_elem
 
 from velotime._status import InputError
-from velotime.data.stores.matrices import Rows, lies_elsewhere, write_matrix, write_rows
+from velotime.data.on_disk.matrices import Rows, lies_elsewhere, write_matrix, write_rows
 
 FAST = 1  # of 9: gzip is what every reader of HDF5 knows; higher levels take long and gain little
 HDF5_OPTIONS = {"compression": "gzip", "compression_opts": FAST}
