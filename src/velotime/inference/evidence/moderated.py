@@ -23,6 +23,7 @@ from scipy.special import digamma, polygamma
 from scipy.stats import t as student
 
 from velotime._types import BoolArray, FloatArray
+from velotime.inference.evidence.excess import excess_variance
 
 LEAST_VARIANCE = 1e-9
 LEAST_GENES = 3  # for variances to be moderated
@@ -56,8 +57,8 @@ class Effects:
     def shrunken(self) -> FloatArray:
         """Estimates drawn towards zero as the genes as a whole say: by a normal prior of variance s.
 
-        s is such that ``sum estimate^2 / (s + error^2)`` is the number of genes (Paule and Mandel 1982): genes that say
-        little weigh little.
+        s is such that ``sum estimate^2 / (s + error^2)`` is the number of genes (see :func:`excess_variance`): genes
+        that say little weigh little.
         """
         spread = np.array([_spread(y, v) for y, v in zip(self.estimate.T, self.error.T**2, strict=True)])
         return np.asarray(self.estimate * spread / np.maximum(spread + self.error**2, 1e-12))
@@ -66,14 +67,7 @@ class Effects:
 def _spread(estimate: FloatArray, variance: FloatArray) -> float:
     known = np.isfinite(estimate) & np.isfinite(variance)
     square, own = estimate[known] ** 2, np.maximum(variance[known], LEAST_VARIANCE)
-
-    def excess(s: float) -> float:
-        return float((square / (s + own)).sum()) - len(own)
-
-    if not len(own) or excess(0.0) <= 0:
-        return 0.0
-    most = float(square.sum())  # where each term is below 1/n of itself
-    return float(brentq(excess, 0.0, most)) if excess(most) < 0 else most
+    return excess_variance(square, own, 1.0, float(square.sum()))  # where each term is below 1/n of itself
 
 
 def moderated_effects(values: FloatArray, variance: FloatArray, design: FloatArray) -> Effects:

@@ -16,10 +16,10 @@ from __future__ import annotations
 import numpy as np
 
 from velotime._types import FloatArray
+from velotime.inference.evidence.excess import excess_variance
 
 LEAST_HEIGHT = 0.01  # of the curve's maximum: below that a share of the height says nothing
 LARGEST = 10.0  # share of the height that is looked for
-HALVINGS = 40
 
 
 def relative_misfit(found: FloatArray, expected: FloatArray, error: FloatArray, of_curve: FloatArray) -> FloatArray:
@@ -37,21 +37,11 @@ def relative_misfit(found: FloatArray, expected: FloatArray, error: FloatArray, 
         Variance of the curve there, ``(pieces, genes)``.
     """
     known = np.isfinite(found)
-    pieces = known.sum(axis=0)
     squared = np.where(known, found - expected, 0.0) ** 2
     variance = np.where(known, error_under(found, expected, error), 0.0) ** 2 + of_curve
     height = height_of(expected) ** 2
-
-    def above(share: FloatArray) -> FloatArray:
-        return np.asarray((squared / np.maximum(variance + share**2 * height, 1e-300)).sum(axis=0) > pieces)
-
-    low, high = np.zeros(found.shape[1]), np.full(found.shape[1], LARGEST)
-    off = above(low)
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        more = above(middle)
-        low, high = np.where(more, middle, low), np.where(more, high, middle)
-    return np.where(off, high, 0.0)
+    columns = zip(known.T, squared.T, variance.T, height.T, strict=True)
+    return np.sqrt([excess_variance(r[use], v[use], h[use], LARGEST**2) for use, r, v, h in columns])
 
 
 def error_under(found: FloatArray, expected: FloatArray, error: FloatArray) -> FloatArray:

@@ -18,6 +18,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from velotime._types import BoolArray, FloatArray
@@ -55,7 +56,7 @@ class Scale:
     @property
     def sd(self) -> float:
         """Standard error of ``log_hours``: the width of the interval over that of a normal one."""
-        return (self.high - self.low) / (2 * 1.6449)
+        return (self.high - self.low) / (2 * float(norm.ppf(0.5 + COVERAGE / 2)))
 
 
 def common_scale(log_hours: FloatArray, variance: FloatArray) -> Scale:
