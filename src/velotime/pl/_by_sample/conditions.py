@@ -25,7 +25,7 @@ from velotime.pl._canvas.axes import TIME_LABEL, find_gene, note_left_out, tidy
 from velotime.pl._canvas.panels import finish_panels, open_panels
 from velotime.pl._curves import piece_means
 
-LEVEL = 0.05
+LEVEL = 0.05  # of a q-value
 MOST_NAMED = 8
 PIECES = 10  # of the clock, in which the cells of a sample are averaged
 TEXT = {"alpha": "transcription", "beta": "splicing", "gamma": "degradation", "t_on": "first switch"}
@@ -99,10 +99,15 @@ def conditions(
     return out if isinstance(out, list) else None
 
 
+def condition_record(adata: AnnData) -> Mapping[str, Any]:
+    """What was found of conditions, of this fit and these cells; empty without."""
+    name = keys.CONDITION_COMPARISON
+    return read_record(adata, name) if of_these_cells(adata, name) else {}
+
+
 def _compared(adata: AnnData) -> tuple[Fitted, Mapping[str, Any]]:
-    fitted = require_samples(adata)
-    record = read_record(adata, keys.CONDITION_COMPARISON)
-    if not record or not of_these_cells(adata, keys.CONDITION_COMPARISON):
+    fitted, record = require_samples(adata), condition_record(adata)
+    if not record:
         raise InputError(
             "conditions of this fit were not compared: call velotime.tl.compare_conditions(adata, condition) first."
         )

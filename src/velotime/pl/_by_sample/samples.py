@@ -18,13 +18,12 @@ from velotime.data import Fitted
 from velotime.data.arguments import ADATA, COLUMN
 from velotime.pl._canvas.arguments import SAVE, SHOW, TwoAxes
 from velotime.pl._canvas.axes import TIME_LABEL, require_groups, tidy
-from velotime.pl._canvas.colors import labels_of, palette_of
+from velotime.pl._canvas.colors import LINEAGE_PALETTE, labels_of, palette_of
 from velotime.pl._canvas.panels import finish_panels, open_panels
+from velotime.pl._proportions import COLORS
 
 SMOOTH = 0.03  # sd of the kernel along the clock
 GRID = np.linspace(0.0, 1.0, 201)
-LAYER_COLORS = {"unspliced": "#ee9944", "spliced": "#4477aa"}  # as in the plot of proportions
-STRONG = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # lines need more than pale ones
 
 
 @checked({"adata": ADATA, "condition": Optional(COLUMN), "ax": Optional(TwoAxes()), "show": SHOW, "save": SAVE})
@@ -128,14 +127,15 @@ def condition_colors(adata: AnnData, condition: str, labels: list[str]) -> dict[
 
 
 def _lines(n: int) -> list[str]:
-    return [STRONG[k % len(STRONG)] for k in range(n)]
+    """Strong colours: lines need more than the pale ones of cells."""
+    return [LINEAGE_PALETTE[k % len(LINEAGE_PALETTE)] for k in range(n)]
 
 
 def _draw_densities(ax: Axes, fitted: Fitted, condition: str | None) -> None:
     names, of, colors = sample_colors(fitted, condition)
     styles = ("-", "--", ":", "-.")
     for k, (density, label) in enumerate(zip(sample_densities(fitted), of, strict=True)):
-        style = styles[(k // len(STRONG)) % len(styles)] if condition is None else "-"
+        style = styles[(k // len(LINEAGE_PALETTE)) % len(styles)] if condition is None else "-"
         ax.plot(GRID, density, color=colors[label], ls=style, lw=1.3, alpha=0.9, label=names[k])
     ax.set(xlabel=TIME_LABEL, ylabel="density of cells", xlim=(0, 1))
     ax.set_ylim(bottom=0)
@@ -153,7 +153,7 @@ def _draw_captures(ax: Axes, fitted: Fitted) -> None:
     at = np.arange(len(effects.names))
     own = effects.log_capture[:, fitted.genes] / np.log(2)
     seen = own > np.log2(1e-10)
-    for k, (layer, color) in enumerate(LAYER_COLORS.items()):
+    for k, layer in enumerate(("unspliced", "spliced")):
         values = [own[k, seen[k, :, b], b] for b in at]
         boxes = ax.boxplot(
             values,
@@ -167,8 +167,8 @@ def _draw_captures(ax: Axes, fitted: Fitted) -> None:
             medianprops={"color": "black"},
         )
         for box in boxes["boxes"]:
-            box.set(facecolor=color, alpha=0.75, lw=0.6)
-        ax.plot([], [], "s", color=color, label=layer)
+            box.set(facecolor=COLORS[layer], alpha=0.75, lw=0.6)
+        ax.plot([], [], "s", color=COLORS[layer], label=layer)
     ax.axvline(0, color="0.6", lw=0.8, zorder=0)
     ax.set(xlabel="capture of a gene against all samples (log2)", yticks=at, yticklabels=list(effects.names))
     ax.set_ylim(len(at) - 0.5, -0.5)

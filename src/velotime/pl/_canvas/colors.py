@@ -24,7 +24,7 @@ from velotime.pl._canvas.axes import is_categorical, name_column, name_scale, ow
 from velotime.pl._phase_colors import PHASE_MAP
 
 MISSING, DEFAULT_MAP = "lightgray", "viridis"
-# Both told apart by the colour-blind: strong ones (Okabe and Ito), and pale ones (Tol, "light").
+# Both told apart by the colour-blind: strong ones (Okabe and Ito), for lines as well, and pale ones (Tol, "light").
 LINEAGE_PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 PALE_PALETTE = ["#77aadd", "#ee8866", "#eedd88", "#ffaabb", "#44bb99", "#99ddff", "#bbcc33", "#aaaa00", "#dddddd"]
 LEGEND_ROWS = 14  # labels per column of the legend

@@ -15,12 +15,12 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._numbers import number
-from velotime.data import Fitted, of_these_cells, read_record
+from velotime.data import Fitted
+from velotime.pl._by_sample.conditions import LEVEL, TEXT, condition_record
+from velotime.report._words import capital
 
 RESOLUTION = 100  # pixels in an inch
 MOST_GENES = 12  # named of a comparison
-LEVEL = 0.05
-WORDS = {"alpha": "transcription", "beta": "splicing", "gamma": "degradation", "t_on": "first switch"}
 TELLS = 0.05  # nats per cell from which on a sample says something of the direction
 
 
@@ -46,15 +46,9 @@ class SampleFacts:
     pictures: tuple[tuple[str, str], ...]
 
 
-def compared(adata: AnnData) -> Mapping[str, Any]:
-    """What was found of conditions, of this fit and these cells; empty without."""
-    name = keys.CONDITION_COMPARISON
-    return read_record(adata, name) if of_these_cells(adata, name) else {}
-
-
 def tables_of_samples(adata: AnnData) -> dict[str, pd.DataFrame]:
     """``samples``, ``conditions`` and ``composition``; empty where there are none."""
-    record = compared(adata)
+    record = condition_record(adata)
     empty = pd.DataFrame()
     return {
         "samples": _samples(adata, record),
@@ -76,7 +70,7 @@ def facts_of_samples(adata: AnnData) -> SampleFacts | None:
     """For the page; None for a fit of one sample."""
     if keys.SAMPLES not in adata.uns or Fitted.of(adata).effects is None:
         return None
-    record = compared(adata)
+    record = condition_record(adata)
     table = _samples(adata, record)
     return SampleFacts(
         tuple(_row(str(name), row) for name, row in table.iterrows()),
@@ -123,7 +117,7 @@ def _sentences(adata: AnnData, table: pd.DataFrame, record: Mapping[str, Any]) -
                 "below 5 %."
             )
         if str(record["note"]):
-            found.append(f"{str(record['note'])[0].upper()}{str(record['note'])[1:]}")
+            found.append(capital(str(record["note"])))
     return found
 
 
@@ -135,7 +129,7 @@ def _genes(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
         (
             str(row["gene"]),
             str(row["condition"]),
-            WORDS[str(row["parameter"])],
+            TEXT[str(row["parameter"])],
             f"{row['log2_fold']:+.2f}",
             f"{row['p_value']:.2g}",
             f"{row['q_value']:.2g}",
