@@ -59,20 +59,26 @@ class Curve:
     at_switches: FloatArray
 
 
-def gene_curves(fitted: Fitted, g: int) -> list[Curve]:
-    """The curves of a fitted gene, one per lineage or its own; none if it was not fitted."""
+def gene_curves(fitted: Fitted, g: int, values: tuple[FloatArray, FloatArray] | None = None) -> list[Curve]:
+    """The curves of a fitted gene, one per lineage or its own; none if it was not fitted.
+
+    ``values`` are those of both layers at size factor 1, ``(cells,)`` each, where they were read already.
+    """
     if "curves" in fitted.capabilities:
+        u, s = (layer[:, 0] for layer in fitted.values([g])) if values is None else values
         curves = next(iter(curves_of(fitted, np.array([g]))))
-        return [with_misfit(curve, *_pieces(fitted, g, curve.lineage)) for curve in curves]
+        return [with_misfit(curve, *_pieces(fitted, (u, s), curve.lineage)) for curve in curves]
     return _own_curve(fitted, g) if keys.FIT_STEADY_U in fitted.adata.var else []
 
 
-def _pieces(fitted: Fitted, g: int, lineage: str) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _pieces(
+    fitted: Fitted, values: tuple[FloatArray, FloatArray], lineage: str
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Times, means and errors of pieces of the clock in both layers, ``(2, pieces)`` each."""
     own = fitted.lineage == lineage
     time = fitted.latent_time[own]
-    layers = zip(fitted.values([g]), fitted.sizes, strict=True)
-    pieces = [piece_means(time, (values * size[:, None])[own], size[own]) for values, size in layers]
+    layers = zip(values, fitted.sizes, strict=True)
+    pieces = [piece_means(time, (counts * size)[own, None], size[own]) for counts, size in layers]
     at, mean, error = (np.stack([one[k].reshape(PIECES) for one in pieces]) for k in range(3))
     return at, mean, error
 

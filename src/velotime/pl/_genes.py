@@ -116,7 +116,7 @@ def _own_color(fitted: Fitted) -> str:
 
 def _draw_portrait(ax: Axes, fitted: Fitted, g: int, color: str, *, band: bool) -> None:
     u, s = (values[:, 0] for values in fitted.values([g]))
-    curves = gene_curves(fitted, g)
+    curves = gene_curves(fitted, g, (u, s))
     jitter = np.random.default_rng(0).uniform(-JITTER, JITTER, (len(u), 2)) * fitted.noise.counts
     color_cells(ax, np.c_[s, u] + jitter, fitted.adata, color, CellStyle(alpha=0.6))
     for curve in curves:
@@ -255,10 +255,10 @@ def along_time(
 
 def _draw_pair(axes: tuple[Axes, Axes], fitted: Fitted, g: int, time: FloatArray, color: str | None) -> None:
     """Unspliced and spliced values of a gene along a time, with its curves."""
-    curves = gene_curves(fitted, g)
+    u, s = (values[:, 0] for values in fitted.values([g]))
+    curves = gene_curves(fitted, g, (u, s))
     end = 1.0 if "curves" in fitted.capabilities else float(np.nanmax(time, initial=1e-12))
-    for k, (panel, values) in enumerate(zip(axes, fitted.values([g]), strict=True)):
-        counts = values[:, 0]
+    for k, (panel, counts) in enumerate(zip(axes, (u, s), strict=True)):
         _draw_counts(panel, fitted, time, counts, color, legend=k == 0)
         for curve in curves:
             _draw_along(panel, fitted, curve, k, (time, counts))
