@@ -339,6 +339,12 @@ def test_defaults_are_allowed():
                 assert function.rules[argument].accept(parameter.default) == parameter.default, name
 
 
+def test_a_function_that_draws_nothing_names_no_rng():
+    with pytest.raises(TypeError) as caught:
+        vt.tl.rank_genes(CELLS, random_state=0)
+    assert "rng" not in str(caught.value)
+
+
 def test_seed_is_taken_for_rng_with_a_warning():
     adata = vt.simulation.simulate(200, 8, rng=np.random.default_rng(0))
     with (

@@ -103,7 +103,9 @@ def _shown(value: Any) -> str:
 def _takes(signature: inspect.Signature, given: Mapping[str, Any]) -> str:
     """Which arguments there are, and of those that others' functions have what they are called here."""
     wrong = [
-        f"{name}= is {RENAMED[name]}= here" for name in given if name in RENAMED and name not in signature.parameters
+        f"{name}= is {RENAMED[name]}= here"
+        for name in given
+        if name not in signature.parameters and RENAMED.get(name) in signature.parameters
     ]
     return "; ".join([*wrong, f"its arguments are {', '.join(signature.parameters)}"])
 
