@@ -63,9 +63,10 @@ def thinned(counts: sparse.csr_matrix, rng: np.random.Generator) -> sparse.csr_m
     """Some of the counts; a cell keeps one of its first gene, so that none is empty."""
     kept = rng.binomial(counts.data.astype(np.int64), SHARE).astype(np.float32)
     kept[counts.indptr[:-1][np.diff(counts.indptr) > 0]] = 1
-    out = sparse.csr_matrix((kept, counts.indices, counts.indptr), shape=counts.shape)
+    # A copy, as zeros are taken off in place.
+    out = sparse.csr_matrix((kept, counts.indices, counts.indptr), shape=counts.shape, copy=True)
     out.eliminate_zeros()
-    return out.copy()
+    return out
 
 
 class Clock:
