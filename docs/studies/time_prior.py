@@ -135,7 +135,7 @@ def fit(parts: Parts, method: vt.SoftEM, seed: int) -> Fit:
     search = method._starts.search(train, place_cells(train, placing), rows, no_cells, searching)
     best = max(search.first_trials, key=lambda trial: trial.bound)
     problem = method._problem(Cells.of(train, rows, method.noise), 1)
-    first = hand_over(problem, search.genes, search.problem(1).states, best, method.hottest / 2)
+    first = hand_over(problem, search.genes, search.problem(1).states, best, method.hottest)
     run = main_run(problem, first, method._schedule, watch_nothing)
     return Fit(
         time=time_and_lineage(problem, run.parameters)[0],

@@ -8,11 +8,13 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import nbinom
 
 from velotime.compute import LayerSums
+from velotime.inference.model import shapes
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.layer import LayerData
-from velotime.inference.model.mstep import begin, improve, restart
+from velotime.inference.model.mstep import begin, improve, restart, restart_by_shapes
 from velotime.inference.model.noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.model.shapes import best_shapes
 from velotime.inference.states import Layout, States
 
 NOISES = [NegativeBinomial(), Poisson(), Gaussian()]
@@ -70,6 +72,26 @@ def test_restart_finds_the_curves_again(noise, n_lineages):
     s = states.means(found.theta)[1]
     close = np.abs(s / states.means(truth)[1] - 1).max(axis=1) < 0.2
     assert close.mean() > 0.85
+
+
+def test_more_shapes_find_better_optima():
+    """The place of a shape before it is fitted says little of its place afterwards."""
+    states = States.grid(48, 2)
+    problem = problem_of(random_theta(60, states.layout, seed=4), states, NegativeBinomial())
+    few, many = restart_by_shapes(problem, None).loss, restart(problem, None).loss
+    assert (few - many).sum() > 100.0  # nats
+    assert (many - few).max() < 0.1
+
+
+@pytest.mark.parametrize("n_lineages", [1, 2])
+def test_shapes_are_the_same_however_many_are_fitted_at_once(n_lineages, monkeypatch):
+    states = States.grid(16, n_lineages)
+    problem = problem_of(random_theta(30, states.layout), states, NegativeBinomial())
+    together = best_shapes(problem, 4)
+    monkeypatch.setattr(shapes, "ROWS", 1)
+    np.testing.assert_allclose(best_shapes(problem, 4), together, rtol=1e-9)
+    loss = [problem.loss(theta) for theta in together]
+    assert (np.diff(loss, axis=0) >= 0).all()
 
 
 def test_no_gene_gets_worse():

@@ -14,6 +14,7 @@ from velotime.inference.em import Run
 from velotime.inference.heldout.scores import StateModel
 from velotime.inference.labels import CellLabels
 from velotime.inference.methods import soft_em
+from velotime.inference.model.mstep import restart_by_shapes
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.search import finals as finals_module
@@ -156,19 +157,43 @@ def test_the_direction_that_is_reported_has_the_margin_for_it(cells, monkeypatch
     assert final.arrow.log_likelihood_margin > 0
 
 
-@pytest.mark.parametrize(("hottest", "expected"), [(1.0, 1.0), (1.5, 1.0), (10.0, 5.0)])
-def test_the_starts_never_hand_over_below_temperature_1(cells, monkeypatch, hottest, expected):
-    seen = []
+def begun(adata, monkeypatch, **settings):
+    """The search's winner, and problem and parameters of the main run that begins with it."""
+    finals, seen = soft_em.finals, []
 
-    def stop(problem, genes, coarse, chosen, temperature):
-        seen.append(temperature)
+    def remember(*given):
+        seen.append(finals(*given))
+        return seen[0]
+
+    def stop(problem, first, *given):
+        seen.extend([problem, first])
         raise vt.FitError("seen")
 
-    monkeypatch.setattr(soft_em, "hand_over", stop)
-    method = vt.SoftEM(hottest=hottest, start_times=8, start_genes=10)
+    monkeypatch.setattr(soft_em, "finals", remember)
+    monkeypatch.setattr(soft_em, "main_run", stop)
     with pytest.raises(vt.FitError, match="seen"):
-        vt.tl.recover_dynamics(cells.copy(), method=method, progress=False)
-    assert seen == [expected]
+        vt.tl.recover_dynamics(
+            adata.copy(), method=vt.SoftEM(start_times=8, start_genes=10, **settings), progress=False
+        )
+    return seen
+
+
+@pytest.mark.parametrize("root", [None, vt.Root("stage", "early")])
+def test_the_main_run_begins_with_the_winners_curves_of_all_genes(cells, monkeypatch, root):
+    winner, problem, first = begun(cells, monkeypatch, root=root)
+    np.testing.assert_array_equal(first.theta, winner.curves.theta)
+    assert len(first.theta) == problem.cells.unspliced.n_genes > 10
+    assert first.prior.shape == (1, problem.states.n_states)
+    assert len(first.known) == (root is not None)
+
+
+def test_what_is_known_besides_a_root_is_heard_before_the_main_run(cells, monkeypatch):
+    """The winner's curves of all genes are those of the counts alone."""
+    winner, problem, first = begun(cells, monkeypatch, knowledge=vt.TimeLabels("stage", ["early", "rest"]))
+    assert len(first.known) == 1
+    assert first.theta.shape == winner.curves.theta.shape
+    assert not np.array_equal(first.theta, winner.curves.theta)
+    assert problem.restart is not restart_by_shapes
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])

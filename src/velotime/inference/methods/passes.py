@@ -11,22 +11,26 @@ from velotime.inference.labels import CellLabels
 from velotime.inference.methods.clocks import Cycle, Line, rotated
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 
-UNTIL_PARTED = 5  # iterations at temperature 1 after which lineages have parted
+UNTIL_PARTED = 5  # iterations at temperature 1 after which lineages have parted and every gene is tried again
+UNTIL_SETTLED = 8  # and after which once more: with other curves of some genes, others may have better ones
 
 
 def main_run(
     problem: SoftProblem, first: SoftParameters, schedule: Schedule, watch: Watcher, journal: Journal = NO_JOURNAL
 ) -> Run[SoftParameters, Sums]:
-    """From hot to cold."""
+    """From hot to cold, where every gene is tried again, twice.
+
+    Not before: lineages part late in the annealing, and a gene that is restarted earlier has the curve of all of them.
+    """
     statistics, _ = recalled(journal, "sums", lambda: problem.expect(first, schedule.hottest))
-    annealing = Chapter(journal, "annealing")
-    if problem.states.layout.n_lineages == 1:
-        return run_em(problem, first, statistics, schedule, watch, annealing)
-    # lineages part late in the annealing: a gene that was restarted before has the curve of all of them
-    brief = replace(schedule, longest=min(schedule.longest, UNTIL_PARTED))
-    run = run_em(problem, first, statistics, brief, watch, annealing)
-    cold = replace(schedule, annealing=0)
-    return continue_em(problem.restarting, run, cold, watch, Chapter(journal, "parted"))
+    cold, restarted = replace(schedule, annealing=0), problem.restarting
+    run = run_em(problem, first, statistics, _brief(schedule, UNTIL_PARTED), watch, Chapter(journal, "annealing"))
+    run = continue_em(restarted, run, _brief(cold, UNTIL_SETTLED), watch, Chapter(journal, "parted"))
+    return continue_em(restarted, run, cold, watch, Chapter(journal, "settled"))
+
+
+def _brief(schedule: Schedule, longest: int) -> Schedule:
+    return replace(schedule, longest=min(schedule.longest, longest))
 
 
 def full_passes(

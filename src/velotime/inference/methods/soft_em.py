@@ -32,7 +32,7 @@ from velotime.inference.methods.soft_rules import Pieces, check_together
 from velotime.inference.model.background.choice import Background, LearnedBackground, background_shares
 from velotime.inference.model.blocks.cells import drawn_cells
 from velotime.inference.model.noise import NegativeBinomial, Noise
-from velotime.inference.model.problem import Cells, SoftProblem
+from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.samples.cells import cells_of
 from velotime.inference.model.samples.problem import SampledProblem, problem_of
@@ -41,7 +41,7 @@ from velotime.inference.results.cells import cell_table
 from velotime.inference.results.genes import gene_table
 from velotime.inference.results.samples.table import sample_table
 from velotime.inference.results.uncertainty import doubts
-from velotime.inference.search.begin import Starts, hand_over
+from velotime.inference.search.begin import Starts, go_on, hand_over
 from velotime.inference.search.finals import finals
 from velotime.inference.search.geometry.starts import Geometry
 from velotime.inference.search.roots import Outcome, Search
@@ -73,11 +73,12 @@ class SoftEM(Settings):
         What computes the passes over all cells: the compiled code on this machine's cores by default, or
         ``ArrayBackend(...)``, PyTorch or CuPy on a GPU.
     hottest
-        Temperature at which the annealing begins, 10 by default; 1 means no annealing.
+        Temperature at which the annealing begins, 5 by default, as the search hands over curves that are nearly right;
+        1 means no annealing.
     annealing
-        Iterations of annealing; 0 leaves it out.
+        Iterations of annealing, 8 by default; 0 leaves it out.
     max_iterations
-        Iterations at temperature 1 after which the fit stops.
+        Iterations at temperature 1 after which the fit stops, from when every gene was tried again last.
     tolerance
         Converged when the bound a cell changes by less, in nats.
     start_cells, start_genes, start_times
@@ -113,10 +114,10 @@ class SoftEM(Settings):
     n_times: int = 64
     max_cells: int | None = 50_000
     backend: ArrayBackend | None = None
-    hottest: float = 10.0
-    annealing: int = 16
+    hottest: float = 5.0
+    annealing: int = 8
     max_iterations: int = 40
-    tolerance: float = 2e-3
+    tolerance: float = 1e-3
     start_cells: int = 1200
     start_genes: int = 200
     start_times: int = 32
@@ -136,7 +137,7 @@ class SoftEM(Settings):
         "n_times": Whole(8),
         "max_cells": Optional(Whole(20)),
         "backend": Optional(Instance(ArrayBackend, "ArrayBackend(...)")),
-        "hottest": Number(1, cure="1 means no annealing. The default is 10."),
+        "hottest": Number(1, cure="1 means no annealing. The default is 5."),
         "annealing": Whole(0),
         "max_iterations": Whole(1),
         "tolerance": Number(0),
@@ -245,10 +246,13 @@ class SoftEM(Settings):
         found = recalled(searching, "found", find)
         everyone = cells_of(observations, rows, self.noise)
         problem = self._problem(self._some(everyone, observations, rows, drawing), found.n_lineages)
-        # The posterior of the coarse clock is sharp; half as hot as the fit begins is warm enough, and never below 1.
-        temperature = max(self.hottest / 2, 1.0)
-        hand = partial(hand_over, problem, found.genes, found.states, found.trial, temperature)
-        return Beginning(problem, recalled(searching, "first", hand), found, everyone)
+        return Beginning(problem, recalled(searching, "first", lambda: self._first(problem, found)), found, everyone)
+
+    def _first(self, problem: SoftProblem, found: Found) -> SoftParameters:
+        """The winner's curves; or, where more than a root is known, all curves tried again at what is known."""
+        if self.pieces in ((), (self.root,)):
+            return go_on(problem, found.curves)
+        return hand_over(problem, found.genes, found.states, found.trial, self.hottest)
 
     def _find(
         self,
@@ -267,6 +271,7 @@ class SoftEM(Settings):
         final = finals(search, observations, outcome, sampling)
         return Found(
             trial=final.trial,
+            curves=final.curves,
             states=outcome.problem.states,
             genes=search.genes,
             starts=search.table(outcome, final.trial),
@@ -392,5 +397,4 @@ class SoftEM(Settings):
         problem = problem_of(cells, states, self.noise, self.time_prior, RatePrior(states.layout))
         if isinstance(problem, SampledProblem):
             problem = replace(problem, learning=max(self.annealing, 1))
-        problem = replace(problem, restarts=frozenset({half, self.annealing}))
         return self.clock.moves(problem, half, self.annealing)

@@ -98,9 +98,11 @@ class Found:
     Attributes
     ----------
     trial
-        The winner, with which the main run begins.
+        The winner's short fit.
+    curves
+        The winner's parameters of all genes, with which the main run begins.
     states, genes
-        Its states, and which genes it knows, ``(genes,)``.
+        States of both, and which genes the short fit knows, ``(genes,)``.
     starts
         Table of the starts tried.
     arrow
@@ -112,6 +114,7 @@ class Found:
     """
 
     trial: Trial
+    curves: SoftParameters
     states: States
     genes: BoolArray
     starts: pd.DataFrame

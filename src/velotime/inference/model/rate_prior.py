@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -47,27 +48,27 @@ class RatePrior:
 
     layout: Layout
 
-    @property
+    @cached_property
     def mean(self) -> FloatArray:
         """Prior means, ``(parameters,)``."""
         return self.layout.spread(*self.layout.curve.prior.mean)
 
-    @property
+    @cached_property
     def precision(self) -> FloatArray:
         """Inverse prior variances, ``(parameters,)``."""
         return self.layout.spread(*self.layout.curve.prior.sd) ** -2.0
 
-    @property
+    @cached_property
     def lower(self) -> FloatArray:
         """Least values, ``(parameters,)``."""
         return self.layout.spread(*self.layout.curve.prior.lower)
 
-    @property
+    @cached_property
     def upper(self) -> FloatArray:
         """Largest values, ``(parameters,)``."""
         return self.layout.spread(*self.layout.curve.prior.upper)
 
-    @property
+    @cached_property
     def coupling(self) -> FloatArray:
         """Quadratic form that pulls the last switches of a gene's lineages together, ``(parameters, parameters)``.
 
@@ -85,13 +86,13 @@ class RatePrior:
         """Minus log prior density up to a constant, ``(genes,)``."""
         away = theta - self.mean
         own = 0.5 * (away**2 @ self.precision)
-        return np.asarray(own + 0.5 * np.einsum("gp,pq,gq->g", theta, self.coupling, theta))
+        return np.asarray(own + 0.5 * ((theta @ self.coupling) * theta).sum(axis=1))
 
     def gradient(self, theta: FloatArray) -> FloatArray:
         """Gradient of the penalty, ``(genes, parameters)``."""
         return np.asarray((theta - self.mean) * self.precision + theta @ self.coupling)
 
-    @property
+    @cached_property
     def hessian(self) -> FloatArray:
         """Second derivative of the penalty, ``(parameters, parameters)``."""
         return np.diag(self.precision) + self.coupling

@@ -11,6 +11,7 @@ from velotime._types import BoolArray, IntArray
 from velotime.inference.knowledge.pieces import Root, Terminals
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import TimePrior
+from velotime.inference.model.mstep import restart_by_shapes
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.samples.cells import cells_of
@@ -101,7 +102,13 @@ def hand_over(
     problem: SoftProblem, genes: BoolArray, coarse: States, chosen: Trial, temperature: float
 ) -> SoftParameters:
     """All cells and genes from the winner of a search on, which knows some of the genes on a coarser clock."""
-    handover = replace(problem, states=coarse)
+    handover = replace(problem, states=coarse, restart=restart_by_shapes)
     first = handover.first(handover.expect_by(chosen.run.parameters, genes, temperature))
     prior = problem.time_prior.initial(problem.states, len(first.prior))
     return replace(first, prior=prior, known=problem.cells.prior_rows.initial(problem.states))
+
+
+def go_on(problem: SoftProblem, curves: SoftParameters) -> SoftParameters:
+    """All cells, on a finer clock, from curves of all genes on: those of the last choice, which need no restart."""
+    prior = problem.time_prior.initial(problem.states, len(curves.prior))
+    return replace(curves, prior=prior, known=problem.cells.prior_rows.initial(problem.states))

@@ -16,7 +16,7 @@ from velotime.inference.evidence.coherence import coherence
 from velotime.inference.evidence.fit_verdict import LEAST_EXPLAINED, FitVerdict
 from velotime.inference.evidence.gains import gene_gains
 from velotime.inference.evidence.steps import steps_of
-from velotime.inference.model.mstep import restart
+from velotime.inference.model.mstep import restart_by_shapes
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.samples.cells import cells_of
 from velotime.inference.observations import Observations
@@ -49,9 +49,20 @@ class Finalist:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the main run begins with, and how far to rely on it."""
+    """What the main run begins with, and how far to rely on it.
+
+    Attributes
+    ----------
+    trial
+        The winner's short fit.
+    curves
+        Its parameters after the fit of all genes by the counts alone, on the coarse clock.
+    arrow, fit
+        Evidence for its direction, and whether the model fits.
+    """
 
     trial: Trial
+    curves: SoftParameters
     arrow: Arrow
     fit: FitVerdict
 
@@ -89,7 +100,7 @@ def finals(search: Search, observations: Observations, outcome: Outcome, rng: Ge
         misfit=fit.doubts,
         does_not_fit=fit.word == "does not fit",
     )
-    return Verdict(ahead.candidate.trial, arrow, fit)
+    return Verdict(ahead.candidate.trial, ahead.run.parameters, arrow, fit)
 
 
 def verdict_on_fit(problem: SoftProblem, candidate: Candidate, rng: Generator) -> FitVerdict:
@@ -123,7 +134,7 @@ def _weigh(problem: SoftProblem, ahead: Finalist, behind: Finalist) -> Arrow:
 
 
 def _on_all_genes(problem: SoftProblem, genes: BoolArray, candidate: Candidate) -> Finalist:
-    silent = replace(problem.silent, restarts=frozenset({ALL_GENES.annealing}), restart=restart)
+    silent = replace(problem.silent, restarts=frozenset({ALL_GENES.annealing}), restart=restart_by_shapes)
     start = replace(candidate.trial.run.parameters, known=())
     schedule = cooler(ALL_GENES, problem.states.clock.reversed_heat)
     first = silent.first(silent.expect_by(start, genes, schedule.hottest))
