@@ -111,9 +111,8 @@ TABLE = {
     "tl.to_real_time": {
         "adata": ADATA,
         "half_lives": (
-            ({"a": 2.0}, pd.Series([2.0], ["a"]), pd.DataFrame({"half_life": [2.0]}, ["a"])),
+            (None, {"a": 2.0}, pd.Series([2.0], ["a"]), pd.DataFrame({"half_life": [2.0]}, ["a"])),
             (
-                None,
                 "table.csv",
                 3,
                 ["a"],
@@ -124,6 +123,9 @@ TABLE = {
                 pd.DataFrame({"x": ["long"]}, ["a"]),
             ),
         ),
+        "labelled": ((None, ("a", "b"), ["a", None]), ("ab", "a", ("a",), (None, None), ("a", 3), 3)),
+        "hours": ((None, "hours", *POSITIVE[0]), (0, -1, True, np.nan, "")),
+        "samples": OPTIONAL_NAME,
         "doubling_time": ((None, *POSITIVE[0]), (0, -1, "1", True, np.nan, np.inf)),
     },
     "tl.transition_matrix": {"adata": ADATA, "scale": POSITIVE, "self_transitions": FLAG},
@@ -256,6 +258,13 @@ TABLE = {
         "hours": POSITIVE,
         "n_genes": COUNT,
         "error": ((0, 0.3), (-0.1, None, "0", np.nan)),
+        "rng": RNG,
+    },
+    "simulation.label_new": {
+        "adata": ADATA,
+        "labelled": ((0, 2.0, "hours"), (-1, True, None, np.nan, "")),
+        "hours": POSITIVE,
+        "conversion": ((0, 0.5, 1), (-0.1, 1.1, None, "0", np.nan)),
         "rng": RNG,
     },
     "simulation.simulate": {

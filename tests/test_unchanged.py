@@ -87,6 +87,7 @@ REFUSED = {
     "tl.to_real_time": [
         call("tl.to_real_time", half_lives={NO: 2.0}),
         call("tl.to_real_time", half_lives={"gene_0": 2.0, "gene_1": 3.0}),
+        call("tl.to_real_time", labelled=(NO, NO), hours=2.0),
     ],
     "tl.transition_matrix": [call("tl.transition_matrix", scale=-1)],
     "tl.velocity_embedding": [call("tl.velocity_embedding", basis=NO)],

@@ -20,7 +20,7 @@ HOURS = 48.0
 def told(drawn):
     """Fitted cells whose rates are the true ones, with half-lives that fit a clock of 48 hours."""
     known = pd.Series(HOURS * np.log(2) / drawn.var["fit_gamma"], drawn.var_names)
-    vt.tl.to_real_time(drawn, known)
+    vt.tl.to_real_time(drawn, half_lives=known)
     return drawn
 
 
@@ -43,7 +43,7 @@ def test_the_terminal_and_the_page_tell_hours(told, tmp_path):
 def test_where_genes_disagree_the_page_says_so(drawn):
     turned = pd.Series(np.asarray(drawn.var["fit_gamma"], dtype=float), drawn.var_names)
     with pytest.warns(vt.UnclearWarning, match="no hours"):
-        vt.tl.to_real_time(drawn, turned)
+        vt.tl.to_real_time(drawn, half_lives=turned)
     assert "no hours by half-lives: given and fitted half-lives" in time_rows(drawn)[0][1]
     assert "latent_time_hours" not in tables(drawn)["cells"]
 

@@ -1,4 +1,4 @@
-"""Latent time and rates in hours, by half-lives."""
+"""Latent time and rates in hours, by half-lives and by labelled counts."""
 
 from __future__ import annotations
 
@@ -101,6 +101,13 @@ def test_what_cannot_be_half_lives(sized, half_lives):
     ):
         with pytest.raises(InputError, match=message):
             vt.tl.to_real_time(adata, half_lives=given)
+    for given, message in (
+        ({}, "none of them was given"),
+        ({"half_lives": half_lives, "labelled": ("a", "b"), "hours": 1.0}, "both were given"),
+        ({"half_lives": half_lives, "hours": 1.0}, r"give labelled=\(...\)"),
+    ):
+        with pytest.raises(InputError, match=message):
+            vt.tl.to_real_time(adata, **given)
     assert "real_time" not in adata.uns
     with pytest.warns(UnclearWarning, match="Were these minutes"):
         vt.tl.to_real_time(adata, half_lives=60 * half_lives)
@@ -115,6 +122,80 @@ def test_growth_is_taken_off(sized):
     assert adata.uns["real_time"]["hours_per_clock"] == pytest.approx(HOURS, rel=0.15)
     found = adata.var.loc[known.index, "fit_half_life_hours"]
     assert np.log(found / known).abs().median() < 0.4
+
+
+NEW = ("new_unspliced", "new_spliced")
+
+
+def test_labelled_counts_give_hours_and_the_conversion(sized):
+    adata = sized.copy()
+    vt.simulation.label_new(adata, 5.0, hours=HOURS, conversion=0.3, rng=0)
+    table = vt.tl.to_real_time(adata, labelled=NEW, hours=5.0)
+    record = adata.uns["real_time"]
+    assert record["verdict"] == "agree"
+    assert record["by"] == "labelled counts"
+    assert record["hours_per_clock"] == pytest.approx(HOURS, rel=0.1)
+    assert record["conversion"] == pytest.approx([0.3], abs=0.06)
+    assert "of what is new is seen as such" in record["reason"]
+    assert np.corrcoef(table["labelled"], table["expected"])[0, 1] > 0.6
+    np.testing.assert_allclose(table["ratio"], table["expected"] / table["labelled"])
+    assert adata.obs["latent_time_hours"].max() == pytest.approx(HOURS, rel=0.15)
+    assert "fit_half_life_hours" in adata.var
+
+
+def test_samples_have_lengths_and_conversions_of_their_own(sized):
+    adata = sized.copy()
+    first = np.arange(adata.n_obs) % 2 == 0
+    adata.obs["plate"] = np.where(first, "one", "two")
+    adata.obs["hours"] = np.where(first, 3.0, 8.0)
+    adata.obs.loc[adata.obs_names[:20], "hours"] = 0.0  # not labelled, and not read
+    new = dict.fromkeys(NEW, 0)
+    for which, conversion in ((first, 0.2), (~first, 0.5)):
+        vt.simulation.label_new(adata, "hours", hours=HOURS, conversion=conversion, rng=1)
+        new = {name: new[name] + adata.layers[name].toarray() * which[:, None] for name in NEW}
+    adata.layers.update(new)
+    adata.layers["new_spliced"][:20] = 0
+    vt.tl.to_real_time(adata, labelled=NEW, hours="hours", samples="plate")
+    record = adata.uns["real_time"]
+    assert list(record["samples"]) == ["one", "two"]
+    assert record["hours_per_clock"] == pytest.approx(HOURS, rel=0.12)
+    assert record["conversion"] == pytest.approx([0.2, 0.5], rel=0.25)
+
+
+@pytest.mark.parametrize("hours", [6.0, 400.0])
+def test_labels_that_say_nothing_give_no_hours(sized, hours):
+    """The same share of every gene: labels that mean nothing, or cells that were labelled for too long."""
+    adata = sized.copy()
+    adata.layers["new"] = np.random.default_rng(0).binomial(adata.layers["spliced"].toarray().astype(int), 0.2) * 1.0
+    with pytest.warns(UnclearWarning, match="no hours"):
+        vt.tl.to_real_time(adata, labelled=(None, "new"), hours=hours)
+    assert adata.uns["real_time"]["verdict"] in ("disagree", "open")
+    assert "latent_time_hours" not in adata.obs
+
+
+def test_what_cannot_be_labelled_counts(sized):
+    adata = sized.copy()
+    adata.layers["more"] = adata.layers["spliced"] * 2
+    adata.layers["none"] = adata.layers["spliced"] * 0
+    adata.layers["below"] = -adata.layers["spliced"]
+    adata.obs["clock"], adata.obs["day"] = np.arange(adata.n_obs), "one"
+    for given, message in (
+        ({"labelled": "new", "hours": 2.0}, "the names of two layers"),
+        ({"labelled": (None, None), "hours": 2.0}, r"E\.g\. labelled=\('new_unspliced', 'new_spliced'\)"),
+        ({"labelled": (None, "more")}, r"needs hours=\.\.\., for how long"),
+        ({"labelled": (None, "more"), "hours": 0.0}, "above 0"),
+        ({"labelled": (None, "new"), "hours": 2.0}, "layer 'new' not found"),
+        ({"labelled": (None, "more"), "hours": 2.0}, "more labelled counts than layer 'spliced' holds counts"),
+        ({"labelled": (None, "below"), "hours": 2.0}, "finite numbers, 0 or more"),
+        ({"labelled": (None, "none"), "hours": 2.0}, "0 of the 100 fitted genes have labelled counts.*10 are needed"),
+        ({"labelled": (None, "more"), "hours": "week"}, "column 'week' not found"),
+        ({"labelled": (None, "more"), "hours": "day"}, "holds no numbers"),
+        ({"labelled": (None, "more"), "hours": "clock"}, "599 different times of labelling"),
+        ({"labelled": (None, "none"), "hours": 2.0, "samples": "lot"}, "column 'lot' not found"),
+    ):
+        with pytest.raises(InputError, match=message):
+            vt.tl.to_real_time(adata, **given)
+    assert "real_time" not in adata.uns
 
 
 @pytest.fixture(scope="module")
@@ -137,5 +218,8 @@ def test_a_cycle_has_hours_per_turn(cycling):
     gamma = cycling.var["fit_gamma_undiluted"]
     expected = (np.log(2) * hours / gamma).where(gamma > 0)
     np.testing.assert_allclose(cycling.var["fit_half_life_hours"], expected)
+    vt.simulation.label_new(cycling, 2.0, hours=20.0, conversion=0.5, rng=0)
+    vt.tl.to_real_time(cycling, labelled=NEW, hours=2.0)
+    assert cycling.uns["real_time"]["hours_per_clock"] == pytest.approx(20, rel=0.15)
     with pytest.raises(InputError, match="leave doubling_time out"):
         vt.tl.to_real_time(cycling, half_lives=known, doubling_time=20.0)

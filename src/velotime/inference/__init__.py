@@ -34,7 +34,9 @@ from velotime.inference.results.genes import GeneTable
 from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums, lineage_gain
 from velotime.inference.results.hours.agreement import RankAgreement
 from velotime.inference.results.hours.half_lives import DegradationRates, HalfLifeHours, hours_from_half_lives
+from velotime.inference.results.hours.labels import LabelledHours, hours_from_labels
 from velotime.inference.results.hours.scale import Scale
+from velotime.inference.results.hours.windows import LabelledCounts
 from velotime.inference.results.intervals import pooled_interval
 from velotime.inference.results.misfit import error_under, height_of, relative_misfit
 from velotime.inference.results.restored_fit import Restored
@@ -89,6 +91,8 @@ __all__ = [
     "GrowingPrior",
     "HalfLifeHours",
     "Journal",
+    "LabelledCounts",
+    "LabelledHours",
     "Layout",
     "LearnedBackground",
     "LearnedPrior",
@@ -138,6 +142,7 @@ __all__ = [
     "group_sums",
     "height_of",
     "hours_from_half_lives",
+    "hours_from_labels",
     "label_texts",
     "lineage_gain",
     "moderated_effects",

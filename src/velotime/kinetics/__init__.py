@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from velotime.kinetics.divided_differences import exp1, exp2, exp3
 from velotime.kinetics.inverse import time_from_spliced, time_from_unspliced
+from velotime.kinetics.labelling import labelled_shares, survival
 from velotime.kinetics.periodic import periodic_jacobian, periodic_means, periodic_velocity
 from velotime.kinetics.splicing import (
     SwitchParameter,
@@ -21,11 +22,13 @@ __all__ = [
     "exp1",
     "exp2",
     "exp3",
+    "labelled_shares",
     "periodic_jacobian",
     "periodic_means",
     "periodic_velocity",
     "spliced",
     "steady_state",
+    "survival",
     "switch_jacobian",
     "switch_means",
     "switch_velocity",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from velotime.simulation._cycle import Cycling
 from velotime.simulation._genes import Branches, GeneMix, LogNormalRates
-from velotime.simulation._hours import half_lives
+from velotime.simulation._hours import half_lives, label_new
 from velotime.simulation._noise import Ambient, GaussianValues, LogNormalDepth, NegativeBinomialCounts, PoissonCounts
 from velotime.simulation._samples import Samples
 from velotime.simulation._simulate import simulate
@@ -27,5 +27,6 @@ __all__ = [
     "Samples",
     "UniformTimes",
     "half_lives",
+    "label_new",
     "simulate",
 ]

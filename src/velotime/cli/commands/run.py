@@ -11,7 +11,7 @@ import click
 
 from velotime._status import InputError, InputWarning
 from velotime.cli.console import Console, exit_codes, limit_threads, warnings_told
-from velotime.cli.hours import read_half_lives, to_hours
+from velotime.cli.hours import Known, hours_options, to_hours
 from velotime.cli.inputs import BASIS, FORCE, QUIET, SEED, THREADS, is_table, read_inputs, reading_options
 from velotime.cli.labels import split_names
 from velotime.cli.methods import WAYS, Asked
@@ -157,12 +157,7 @@ class Outputs:
     metavar="COLUMN[:LABEL,LABEL]",
     help="Experimental times: numbers, an ordered category, or labels given from early to late.",
 )
-@click.option(
-    "--half-lives",
-    metavar="FILE.csv",
-    type=click.Path(path_type=Path),
-    help="Known half-lives of mRNA in hours, genes in the first column: time in hours, rates per hour.",
-)
+@hours_options
 @click.option("--samples", metavar="COLUMN", help="Column of obs with the sample of each cell: fit all on one clock.")
 @click.option("--condition", metavar="COLUMN", help="Column of conditions to compare, with samples as the replicates.")
 @click.option("--max-iterations", type=click.IntRange(1), help="At temperature 1. [default: the method's, 40 of soft]")
@@ -205,6 +200,8 @@ def run(
     late_markers: str | None,
     time_labels: str | None,
     half_lives: Path | None,
+    labelled: str | None,
+    labelled_hours: str | None,
     samples: str | None,
     condition: str | None,
     max_iterations: int | None,
@@ -238,7 +235,7 @@ def run(
         wanted = tuple(split_names(layers))
         outputs = Outputs(_beside(inputs) if output is None else output, report, tables, wanted, force)
         outputs.check()
-        known_hours = read_half_lives(half_lives)
+        known_hours = Known.of(half_lives, labelled, labelled_hours, samples)
         outputs.begin(resume=resume)
         blocks = way == "soft" and asked.noise != "gaussian" and asked.samples is None
         lazily = blocks and _is_large(inputs, outputs.fitted)

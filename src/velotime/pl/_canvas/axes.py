@@ -41,8 +41,8 @@ MADE_BY_FIT |= {ON_A_CIRCLE[name]: what for name, what in MADE_BY_FIT.items() if
 #: How columns begin that calls after a fit make, and the calls.
 MADE_AFTER = {
     keys.LATENT_TIME_EXPERIMENTAL: "to_experimental_time(adata, column)",
-    keys.LATENT_TIME_HOURS: "to_real_time(adata, half_lives)",
-    keys.CYCLE_PHASE_HOURS: "to_real_time(adata, half_lives)",
+    keys.LATENT_TIME_HOURS: "to_real_time(adata, half_lives=...)",
+    keys.CYCLE_PHASE_HOURS: "to_real_time(adata, half_lives=...)",
     f"{keys.LATENT_TIME}_resampled": "resample(adata)",
     keys.LATENT_TIME: "recover_dynamics(adata)",
 }
