@@ -1,18 +1,20 @@
 """Several samples: times and rates in spite of captures, and how often conditions are found to differ.
 
-    python benchmarks/samples.py [--parts conditions captures cells pancreas] [--seeds 20] [--data FOLDER] [--write]
+    python benchmarks/samples.py [--parts conditions captures cells speed pancreas] [--seeds 20] [--write]
 
 conditions: 3 + 3 samples of 150 cells x 80 genes, begun with cells at their true times. "batch": samples differ in
 capture (sd of log 0.5 unspliced, 0.2 spliced), and in where cells lie, but not by condition. "composition": conditions
 differ in where cells lie, and captures are the same. "both", and "changes": both, degradation of each gene differs
 between samples (sd of log 0.2), and is twice or half in 20 % of the genes of the second condition. captures: the same
 cells with and without captures, fitted in the ways that are in use, root given. cells: power with 1,000 cells in each
-sample. pancreas: unspliced counts of one half thinned, gene by gene.
+sample. speed: 2 x 100 data sets of 3 + 3 samples, both conditions alike or one 1.3 times slower. pancreas: unspliced
+counts of one half thinned, gene by gene.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 import warnings
 from collections.abc import Callable
@@ -37,6 +39,7 @@ from velotime.inference import (
     group_sums,
     moderated_effects,
     rates_of_samples,
+    speeds_of_samples,
 )
 from velotime.inference.em import Schedule, run_em
 from velotime.inference.model.rate_prior import RatePrior
@@ -57,8 +60,16 @@ LEVEL = 0.05
 COUNTS = {"mean_unspliced": 0.6, "mean_spliced": 2.0}
 
 
-def simulated(samples: sim.Samples, n_cells: int, n_genes: int, seed: int) -> ad.AnnData:
-    return sim.simulate(n_cells, n_genes, rng=np.random.default_rng(seed), samples=samples, **COUNTS)
+TOTALS = {"initial_size_unspliced": 1500, "initial_size_spliced": 5000}  # counts of a cell in all genes, on average
+
+
+def simulated(samples: sim.Samples, n_cells: int, n_genes: int, seed: int, *, panel: bool = False) -> ad.AnnData:
+    """Cells with totals over as many genes as real cells have, of which these are some; of a panel, over these only."""
+    rng = np.random.default_rng(seed)
+    adata = sim.simulate(n_cells, n_genes, rng=rng, samples=samples, **COUNTS)
+    for name, mean in {} if panel else TOTALS.items():
+        adata.obs[name] = rng.poisson(mean * adata.obs["true_depth"]).astype(float)
+    return adata
 
 
 def fit(adata: ad.AnnData, **settings: Any) -> ad.AnnData:
@@ -90,12 +101,14 @@ def begun_at_the_truth(adata: ad.AnnData) -> Restored:
     return Restored(problem, run_em(problem, first, statistics, Schedule(0, 1.0, ITERATIONS, 0.0)).parameters)
 
 
-def conditions_of(setting: str, seed: int, n_cells: int = 900, kept: Path | None = None) -> pd.DataFrame:
+def conditions_of(
+    setting: str, seed: int, n_cells: int = 900, kept: Path | None = None, *, panel: bool = False
+) -> pd.DataFrame:
     """P-values of all tests of one data set, with what is true; read where they were kept."""
-    path = None if kept is None else kept / f"{setting}_{n_cells}_{seed}.csv"
+    path = None if kept is None else kept / f"{setting}{'_panel' if panel else ''}_{n_cells}_{seed}.csv"
     if path is not None and path.is_file():
         return pd.read_csv(path)
-    adata = simulated(sim.Samples((3, 3), **SETTINGS[setting]), n_cells, 80, seed)
+    adata = simulated(sim.Samples((3, 3), **SETTINGS[setting]), n_cells, 80, seed, panel=panel)
     fit = begun_at_the_truth(adata)
     rates, cells = rates_of_samples(fit), composition_of_samples(fit, EDGES) + 0.5
     effects = {what: rates.regress(what, DESIGN) for what in CONDITION_PARAMETERS}
@@ -185,16 +198,18 @@ def conditions(seeds: int, pieces: dict[str, list[str]], kept: Path | None, sett
     tables = []
     for setting in settings:
         for seed in range(seeds):
-            tables += [conditions_of(setting, seed, kept=kept)]
+            tables += [conditions_of(setting, 1000 + seed, kept=kept)]
         print("\n".join(level_table(pd.concat(tables))), flush=True)
     tests = pd.concat(tables, ignore_index=True)
     pieces |= {"level": level_table(tests), "changes": change_table(tests), "sizes": size_table(tests)}
 
 
-def cells(pieces: dict[str, list[str]], kept: Path | None, seeds: int = 2) -> None:
-    """Power with 1,000 cells in each sample."""
+def cells(pieces: dict[str, list[str]], kept: Path | None, seeds: int = 4) -> None:
+    """Power with 1,000 cells in each sample; and sizes where depth is told by the same 80 genes."""
     tests = pd.concat([conditions_of("changes", 100 + s, 6000, kept) for s in range(seeds)], ignore_index=True)
+    panel = [conditions_of("changes", 100 + s, 6000, kept, panel=True) for s in range(seeds)]
     pieces |= {"many": change_table(tests), "many_sizes": size_table(tests)}
+    pieces |= {"panel_sizes": size_table(pd.concat(panel, ignore_index=True))}
 
 
 # ---------------------------------------------------------------------- captures
@@ -280,6 +295,45 @@ def captures(pieces: dict[str, list[str]], seeds: int = 3) -> None:
     pieces["captures"] = lines
 
 
+# ---------------------------------------------------------------------- speed
+SLOWER = (1.0, 1.3)
+
+
+def speed_of(slower: float, seed: int, kept: Path | None) -> dict[str, float]:
+    """Speed of one data set, whose fit begins with cells at their true times; read where it was kept."""
+    path = None if kept is None else kept / f"speed_{slower}_{seed}.json"
+    if path is not None and path.is_file():
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    adata = simulated(sim.Samples((3, 3), speed=slower, replicates=0.2, **COMPOSITION), 600, 60, 300 + seed)
+    fitted = begun_at_the_truth(adata)
+    found = speeds_of_samples(fitted).regress(DESIGN)
+    log, half = found.estimate[0, 1], stats.t.ppf(0.975, found.degrees[0]) * found.error[0, 1]
+    one = {"times_slower": log, "low": log - half, "high": log + half}
+    one |= {"genes": -np.nanmedian(rates_of_samples(fitted).regress("gamma", DESIGN).estimate[:, 1])}
+    one = {name: float(np.exp(value)) for name, value in one.items()} | {"p_value": float(found.p_value[0, 1])}
+    if path is not None:
+        path.write_text(json.dumps(one), encoding="utf-8")
+    return one
+
+
+def speed(pieces: dict[str, list[str]], kept: Path | None, seeds: int = 100) -> None:
+    """How often the interval of the speed holds what is true."""
+    lines = [
+        "| true | data sets | median found | 95 % interval holds it | p < 5 % | half width | by single genes |",
+        "| ---: |" + " ---: |" * 6,
+    ]
+    for slower in SLOWER:
+        table = pd.DataFrame([speed_of(slower, seed, kept) for seed in range(seeds)])
+        holds = ((table["low"] < slower) & (slower < table["high"])).mean()
+        half = np.sqrt(table["high"] / table["low"]).median() - 1
+        lines.append(
+            f"| {slower:.1f} | {seeds} | {table['times_slower'].median():.3f} | {holds:.0%} | "
+            f"{(table['p_value'] < LEVEL).mean():.0%} | {half:.0%} | {table['genes'].median():.3f} |"
+        )
+        print(lines[-1], flush=True)
+    pieces["speed"] = lines
+
+
 # ---------------------------------------------------------------------- pancreas
 def pancreas(path: Path, pieces: dict[str, list[str]]) -> None:
     """Halves of the pancreas, unspliced counts of one thinned by a share of each gene."""
@@ -325,7 +379,7 @@ def fill(pieces: dict[str, list[str]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = ("conditions", "captures", "cells", "pancreas")
+    known = ("conditions", "captures", "cells", "speed", "pancreas")
     parser.add_argument("--parts", nargs="*", choices=known, default=list(known))
     parser.add_argument("--settings", nargs="*", choices=list(SETTINGS), default=list(SETTINGS), help="of conditions")
     parser.add_argument("--seeds", type=int, default=20)
@@ -339,6 +393,8 @@ def main() -> None:
     pieces: dict[str, list[str]] = {}
     if "captures" in chosen.parts:
         captures(pieces)
+    if "speed" in chosen.parts:
+        speed(pieces, chosen.keep)
     if "pancreas" in chosen.parts and (chosen.data / "pancreas.h5ad").is_file():
         pancreas(chosen.data / "pancreas.h5ad", pieces)
     if "conditions" in chosen.parts:

@@ -17,8 +17,11 @@ from velotime.inference.knowledge.time_prior import LearnedPrior, SharedPrior, l
 from velotime.inference.model.noise import NegativeBinomial
 from velotime.inference.model.samples.effects import NOT_SEEN, with_capture
 from velotime.inference.model.samples.learning import Captured, learn_capture, learn_spread
+from velotime.inference.results.samples.speed import PacedGenes, directions
+from velotime.inference.results.uncertainty import own_covariance, sums_along
 from velotime.inference.search.geometry.samples import without_offsets
 from velotime.inference.states import States
+from velotime.kinetics import SwitchParameter
 
 QUICK = {"n_times": 24, "annealing": 8, "max_iterations": 12, "start_cells": 200, "start_genes": 40, "start_times": 12}
 
@@ -158,6 +161,35 @@ def test_values_are_as_if_all_samples_had_captured_alike(fit):
     for name in ("A1", "A2"):
         own = np.asarray(fit.obs["sample"] == name)
         assert values[own].mean(axis=0) == pytest.approx(means[own].mean(axis=0), rel=0.06)
+
+
+def test_speeds_change_curves_as_their_derivative_says(fit):
+    """Gradient of the curves at speeds of their own against differences; and directions against curves."""
+    _, restored = restore_soft_fit(fit)
+    problem, parameters = restored.problem, restored.parameters
+    statistics, _ = problem.expect(parameters, 1.0)
+    genes = PacedGenes.of(problem.gene_problem(parameters, statistics), np.array([-0.2, 0.1, 0.3]))
+    theta, step = parameters.theta, 1e-5
+    gradient = genes.prior.gradient(theta) - genes.information(theta)[0]
+    for p in (SwitchParameter.LOG_BETA, SwitchParameter.LOG_GAMMA, SwitchParameter.LOG_LEVEL_1):
+        away = step * np.eye(theta.shape[1])[p]
+        slope = (genes.loss(theta + away) - genes.loss(theta - away)) / (2 * step)
+        assert np.allclose(gradient[:, p], slope, rtol=1e-3, atol=1e-2)
+    layout = problem.states.layout
+    captured = directions(layout)[1:].T @ np.array([0.3, -0.2])
+    assert np.allclose(theta + captured, with_capture(theta, np.full((2, len(theta)), [[0.3], [-0.2]])))
+
+
+def test_sums_along_all_directions_make_the_covariance(fit):
+    _, restored = restore_soft_fit(fit)
+    problem, parameters = restored.problem, restored.parameters
+    statistics, _ = problem.expect(parameters, 1.0)
+    genes, n_cells = problem.gene_problem(parameters, statistics), statistics.weight.sum(axis=0)
+    every = np.eye(problem.states.layout.n_parameters)
+    within, cross, times = sums_along(genes, parameters.theta, n_cells, every)
+    lost = (cross / times) @ cross.transpose(0, 2, 1)
+    expected = own_covariance(genes, parameters.theta, n_cells)
+    assert np.allclose(np.linalg.inv(within + genes.prior.hessian - lost), expected, rtol=1e-6, atol=1e-9)
 
 
 def test_a_gene_that_a_sample_does_not_have_says_nothing_there(cells):

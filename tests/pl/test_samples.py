@@ -58,15 +58,15 @@ def test_conditions_show_densities_changes_and_genes(compared):
     table = compared.uns["condition_comparison"]["genes"]
     own = table[table["parameter"] == "gamma"]
     axes = vt.pl.conditions(compared, gene=["gene_3", "gene_5"], show=False)
-    assert len(axes) == 6
+    assert len(axes) == 7
     thick = [line for line in axes[0].get_lines() if line.get_linewidth() == 2]
     assert [line.get_label() for line in thick] == ["A (2 samples)", "B (2 samples)"]
     assert len(axes[0].get_lines()) == 6
-    points = np.concatenate([dots.get_offsets() for dots in axes[1].collections])
+    points = np.concatenate([dots.get_offsets() for dots in axes[2].collections])
     assert np.allclose(np.sort(points[:, 0]), np.sort(own["log2_fold"]))
     assert np.allclose(np.sort(points[:, 1]), np.sort(-np.log10(own["p_value"])))
-    assert axes[1].get_title(loc="left").startswith(f"{int((own['q_value'] < 0.05).sum())} of {len(own)} genes")
-    for k, ax in enumerate(axes[2:]):
+    assert axes[2].get_title(loc="left").startswith(f"{int((own['q_value'] < 0.05).sum())} of {len(own)} genes")
+    for k, ax in enumerate(axes[3:]):
         assert ax.get_ylabel() == ("unspliced", "spliced")[k % 2]
         curves = [line for line in ax.get_lines() if len(line.get_xdata()) == len(GRID)]
         mean, thin = curves[2], curves[:2]  # of the first condition
@@ -75,13 +75,25 @@ def test_conditions_show_densities_changes_and_genes(compared):
         assert len(ax.collections) == 2  # a band each
 
 
+def test_speeds_are_drawn_with_their_intervals(compared):
+    record = compared.uns["condition_comparison"]
+    ax = vt.pl.conditions(compared, show=False)[1]
+    of_a, of_b, interval, point = (2 ** np.asarray(line.get_xdata()) for line in ax.get_lines()[:4])
+    times_slower = record["samples"]["times_slower"]
+    assert np.allclose(of_b[0] / of_a[0], times_slower["B1"] / times_slower["A1"])
+    assert np.allclose(of_a.prod(), 1)  # against the reference
+    assert np.allclose(interval, record["speed"].loc[0, ["low", "high"]].astype(float))
+    assert np.allclose(point, record["speed"]["times_slower"])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["A", "B"]
+
+
 def test_without_replicates_there_are_estimates_only(fitted):
     adata = fitted.copy()
     adata.obs["each"] = adata.obs["sample"].astype(str)
     vt.tl.compare_conditions(adata, "each")
     axes = vt.pl.conditions(adata, gene="gene_3", condition="B1", show=False)
-    assert axes[1].get_title(loc="left") == "no second sample: no p-values"
-    assert not axes[2].collections
+    assert axes[2].get_title(loc="left") == "no second sample: no p-values"
+    assert not axes[3].collections
     plt.gcf().canvas.draw()
 
 

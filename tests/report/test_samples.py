@@ -48,8 +48,8 @@ def test_a_table_of_samples_is_fitted_on_one_clock(folder):
 
 def test_tables_hold_samples_conditions_and_composition(folder):
     fitted = ad.read_h5ad(folder / "fitted.h5ad")
-    samples, conditions, composition = (
-        pd.read_csv(folder / "tables" / f"{name}.csv") for name in ("samples", "conditions", "composition")
+    samples, conditions, speed, composition = (
+        pd.read_csv(folder / "tables" / f"{name}.csv") for name in ("samples", "conditions", "speed", "composition")
     )
     assert samples["condition"].tolist() == ["one", "one", "two", "two"]
     assert samples["n_cells"].tolist() == [70] * 4
@@ -58,6 +58,7 @@ def test_tables_hold_samples_conditions_and_composition(folder):
     record = fitted.uns["condition_comparison"]
     assert np.allclose(conditions["p_value"], record["genes"]["p_value"], rtol=1e-4, equal_nan=True)
     assert len(composition) == 8
+    assert np.allclose(speed["times_slower"], record["speed"]["times_slower"], rtol=1e-4)
 
 
 def test_margins_of_samples_add_up_to_that_of_all(folder):
@@ -77,6 +78,7 @@ def test_the_page_says_so(folder):
         "curves and times are free of it",
         '<th scope="row">B2</th>',
         "With samples as",
+        "All genes of two together run",
     ):
         assert text in section
     assert section.count("data:image/png") == 2

@@ -113,6 +113,28 @@ def test_genes_that_change_and_where_cells_are(fitted):
     assert found.note == ""
     composition = found.composition
     assert composition["log2_fold"].iloc[0] < 0 < composition["log2_fold"].iloc[-1]
+    speed = found.speed.iloc[0]  # genes change, but not all at once
+    assert speed["low"] < 1 < speed["high"]
+    assert 0.85 < speed["times_slower"] < 1.18
+
+
+def test_a_condition_that_runs_slower_is_found():
+    """All rates are lower by a factor of 1.5, at the same switches; the single genes show little of it."""
+    samples = vt.simulation.Samples((2, 2), speed=1.5, condition_composition=1.0)
+    adata = vt.simulation.simulate(
+        320, 40, rng=np.random.default_rng(3), samples=samples, mean_unspliced=2.0, mean_spliced=6.0
+    )
+    small = {"n_times": 24, "annealing": 8, "start_cells": 200, "start_genes": 40, "start_times": 12, "n_lineages": 1}
+    root = vt.Root(cell=adata.obs["true_time"].idxmin())
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(samples="sample", root=root, **small), progress=False, layers=())
+    found = vt.tl.compare_conditions(adata, "condition")
+    speed = found.speed.iloc[0]
+    assert 1.3 < speed["times_slower"] < 1.7
+    assert speed["low"] < 1.5 < speed["high"]
+    assert speed["p_value"] < 0.05
+    assert (found.samples["times_slower"] > 1).tolist() == [False, False, True, True]
+    log = np.log(found.samples["times_slower"])
+    assert np.average(log, weights=found.samples["n_cells"]) == pytest.approx(0, abs=1e-9)
 
 
 def test_one_sample_a_condition_has_no_p_values(fitted):
@@ -121,6 +143,8 @@ def test_one_sample_a_condition_has_no_p_values(fitted):
     with pytest.warns(vt.UnclearWarning, match="without a second sample"):
         found = vt.tl.compare_conditions(alone, "each")
     assert found.genes["p_value"].isna().all()
+    assert np.isfinite(found.speed["times_slower"]).all()
+    assert found.speed[["low", "high", "p_value"]].isna().all(axis=None)
     assert "alpha" not in set(found.genes["parameter"])
 
 

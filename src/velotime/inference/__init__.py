@@ -47,6 +47,7 @@ from velotime.inference.results.samples.conditions import (
     curves_of_samples,
     rates_of_samples,
 )
+from velotime.inference.results.samples.speed import SampleSpeeds, speeds_of_samples
 from velotime.inference.search.begin import MOST_LANDMARKS
 from velotime.inference.search.geometry.samples import without_offsets
 from velotime.inference.search.geometry.starts import Geometry
@@ -115,6 +116,7 @@ __all__ = [
     "Root",
     "SampleEffects",
     "SampleRates",
+    "SampleSpeeds",
     "Scale",
     "SharedClock",
     "SharedClockFit",
@@ -154,5 +156,6 @@ __all__ = [
     "relative_misfit",
     "restore",
     "rivals_table",
+    "speeds_of_samples",
     "without_offsets",
 ]

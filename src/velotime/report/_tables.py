@@ -23,6 +23,7 @@ TABLES = (
     "fates.csv",
     "samples.csv",
     "conditions.csv",
+    "speed.csv",
     "composition.csv",
     "verdict.csv",
 )
@@ -62,8 +63,9 @@ def tables(adata: AnnData) -> dict[str, pd.DataFrame]:
         A row per lineage: share of the cells, the cluster that it ends in, genes that lead there. Empty with one.
     ``samples``
         A row per sample: cells, mean time, what it says by itself. Empty with one.
-    ``conditions``, ``composition``
-        What :func:`velotime.tl.compare_conditions` found of genes and of the cells' places. Empty without.
+    ``conditions``, ``speed``, ``composition``
+        What :func:`velotime.tl.compare_conditions` found of genes, of all genes together, and of the cells' places.
+        Empty without.
     ``verdict``
         What is asked of the fit, the answers, and why; then what to mind.
 

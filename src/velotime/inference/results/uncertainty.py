@@ -158,6 +158,36 @@ def own_covariance(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray) -
     return np.asarray(np.linalg.inv(np.linalg.inv(terms.conditional) - lost))
 
 
+def sums_along(
+    genes: GeneProblem, theta: FloatArray, n_cells: FloatArray, directions: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Of few directions D in the space of parameters: ``D F D^T`` and ``D A_g`` of each gene, and M.
+
+    F is the information of the counts, without that of a prior; ``(genes, directions, directions)``,
+    ``(genes, directions, states)`` and ``(states,)``.
+    """
+    count = np.maximum(n_cells, 1e-6)
+    layers = [layer for part, own in genes.parts(theta) for layer in _layers(part, own, 1.0)]
+    information = _times(layers, count)
+    resolution = np.sqrt(information / count)
+    within = np.zeros((genes.n_genes, len(directions), len(directions)))
+    cross = np.zeros((genes.n_genes, len(directions), len(count)))
+    for layer in layers:
+        slopes = np.einsum("dp,gpt->gdt", directions[:, layer.columns], layer.jacobian)
+        seen = slopes @ _blur(genes.states, resolution[layer.states]).T
+        cross[:, :, layer.states] += (layer.weight * layer.slope)[:, None] * seen
+        within += (seen * layer.weight[:, None]) @ seen.transpose(0, 2, 1)
+    return within, cross, information
+
+
+def _times(layers: list[_Layer], count: FloatArray) -> FloatArray:
+    """Information of the times of all cells of each state, ``(states,)``."""
+    information = GRID_INFORMATION * count
+    for layer in layers:
+        information[layer.states] += (layer.weight * layer.slope**2).sum(axis=0)
+    return np.asarray(information)
+
+
 def _layers(genes: GeneProblem, theta: FloatArray, n_averaged: float) -> Iterator[_Layer]:
     """Unspliced and spliced of each lineage in turn, each cell with its share of what averaged values say."""
     states, n_times = genes.states, len(genes.states.times)
@@ -178,9 +208,7 @@ def _layers(genes: GeneProblem, theta: FloatArray, n_averaged: float) -> Iterato
 
 def _terms(genes: GeneProblem, layers: list[_Layer], count: FloatArray) -> _Terms:
     states, n_genes, n_parameters = genes.states, genes.n_genes, genes.states.layout.n_parameters
-    information = GRID_INFORMATION * count
-    for layer in layers:
-        information[layer.states] += (layer.weight * layer.slope**2).sum(axis=0)
+    information = _times(layers, count)
     cross = np.zeros((n_genes, n_parameters, states.n_states))
     within = np.tile(genes.prior.hessian, (n_genes, 1, 1))
     resolution = np.sqrt(information / count)

@@ -52,14 +52,16 @@ def conditions(
     show: bool | None = None,
     save: str | Path | None = None,
 ) -> list[Axes] | None:
-    """Conditions compared: where their cells lie along the clock, which genes differ, and genes' curves.
+    """Conditions compared: where their cells lie along the clock, how fast they run, which genes differ, genes' curves.
 
     First the density of cells along the clock: a thin line for each sample, a thick one for each condition's mean.
-    Then the change of a parameter of every gene against its p-value; genes with a q-value below 5 % are filled, and the
-    first eight are named. Then, for each gene asked for, unspliced and spliced values along the clock: thin lines
-    are the curves fitted to each sample, thick ones their geometric means over the samples of a condition, with a 90 %
-    band of that mean, which rests on how much samples differ (pooled over conditions; none where no condition has a
-    second sample). Rings are means over the cells of a sample in pieces of the clock, captures taken off.
+    Then how many times slower each sample runs than those of the reference (rings), and each condition, with a 95 %
+    interval. Then the change of a parameter of every gene against its p-value; genes with a q-value below 5 % are
+    filled, and the first eight are named. Then, for each gene asked for, unspliced and spliced values along the clock:
+    thin lines are the curves fitted to each sample, thick ones their geometric means over the samples of a condition,
+    with a 90 % band of that mean, which rests on how much samples differ (pooled over conditions; none where no
+    condition has a second sample). Rings are means over the cells of a sample in pieces of the clock, captures taken
+    off.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ def conditions(
     condition
         The condition that is compared with the reference; by default the first of the others.
     ax
-        Axes: two, and two for each gene.
+        Axes: three, and two for each gene.
     show, save
         As in scanpy.
 
@@ -88,12 +90,13 @@ def conditions(
     fitted, record = _compared(adata)
     names = [] if gene is None else [gene] if isinstance(gene, str) else list(gene)
     index = np.array([find_gene(adata, name) for name in names], dtype=np.int64)
-    axes = open_panels(ax, 2 + 2 * len(names), ncols=2 if len(names) < 2 else 4, size=(4.4, 3.4))
+    axes = open_panels(ax, 3 + 2 * len(names), ncols=3 if len(names) < 2 else 4, size=(4.4, 3.4))
     of = record["samples"]["condition"].astype(str)
     _draw_densities(axes[0], fitted, record, of)
-    _draw_volcano(axes[1], record, parameter, condition)
+    _draw_speeds(axes[1], fitted, record)
+    _draw_volcano(axes[2], record, parameter, condition)
     if names:
-        _draw_genes(axes[2:], fitted, record, of, index)
+        _draw_genes(axes[3:], fitted, record, of, index)
     tidy(axes)
     out = finish_panels(axes, one=False, show=show, save=save, name="conditions")
     return out if isinstance(out, list) else None
@@ -133,6 +136,26 @@ def _draw_densities(ax: Axes, fitted: Fitted, record: Mapping[str, Any], of: pd.
     ax.set_ylim(bottom=0)
     ax.set_title("where cells are", loc="left", fontsize=9)
     ax.legend(fontsize=7, frameon=False, title=str(record["condition"]), title_fontsize=7)
+
+
+def _draw_speeds(ax: Axes, fitted: Fitted, record: Mapping[str, Any]) -> None:
+    """A row for each condition: rings for its samples, a point with its interval against the reference."""
+    samples, speed = record["samples"], record["speed"].set_index("condition")
+    of, colors = samples["condition"].astype(str), _colors(fitted, record)
+    log = np.log2(samples["times_slower"].to_numpy(dtype=np.float64))
+    middle = np.nanmean(log[(of == str(record["reference"])).to_numpy()])
+    for row, (name, color) in enumerate(colors.items()):
+        own = log[(of == name).to_numpy()] - middle
+        ax.plot(own, np.full(len(own), row + 0.2), "o", ms=5, mfc="white", mec=color, mew=1)
+        if name in speed.index:
+            low, at, high = np.log2(speed.loc[name, ["low", "times_slower", "high"]].to_numpy(dtype=np.float64))
+            ax.plot([low, high], [row, row], color=color, lw=1.5, solid_capstyle="butt")
+            ax.plot(at, row, "o", ms=6, color=color)
+    ax.axvline(0, color="0.7", lw=0.8, zorder=0)
+    ax.set(xlabel=f"rates lower than in {record['reference']}: times slower", yticks=range(len(colors)))
+    ax.set(yticklabels=list(colors), ylim=(len(colors) - 0.5, -0.5))
+    ax.xaxis.set_major_formatter(lambda value, _: f"{2**value:.3g}")
+    ax.set_title("speed of all genes together", loc="left", fontsize=9)
 
 
 def _draw_volcano(ax: Axes, record: Mapping[str, Any], parameter: str, condition: str | None) -> None:

@@ -47,12 +47,13 @@ class SampleFacts:
 
 
 def tables_of_samples(adata: AnnData) -> dict[str, pd.DataFrame]:
-    """``samples``, ``conditions`` and ``composition``; empty where there are none."""
+    """``samples``, ``conditions``, ``speed`` and ``composition``; empty where there are none."""
     record = condition_record(adata)
     empty = pd.DataFrame()
     return {
         "samples": _samples(adata, record),
         "conditions": record["genes"].set_index("gene") if record else empty,
+        "speed": record["speed"].set_index("condition") if record else empty,
         "composition": record["composition"].set_index("condition") if record else empty,
     }
 
@@ -116,9 +117,22 @@ def _sentences(adata: AnnData, table: pd.DataFrame, record: Mapping[str, Any]) -
                 f"of genes between conditions ({record['condition']}, reference {record['reference']}) have a q-value "
                 "below 5 %."
             )
+        found += [_speed_sentence(row) for _, row in record["speed"].iterrows()]
         if str(record["note"]):
             found.append(capital(str(record["note"])))
     return found
+
+
+def _speed_sentence(row: Any) -> str:
+    """How fast a condition runs, with its interval where there is one."""
+    slower = float(row["times_slower"]) >= 1
+    factor, *ends = (float(row[name]) for name in ("times_slower", "low", "high"))
+    factor, ends = (factor, ends) if slower else (1 / factor, [1 / end for end in ends[::-1]])
+    said = f"All genes of {row['condition']} together run {factor:.2f} times {'slower' if slower else 'faster'}"
+    if np.isnan(ends).any():
+        return f"{said} than those of {row['reference']}; without a second sample this may be chance."
+    told = "" if ends[0] > 1 else ", which may be chance"
+    return f"{said} than those of {row['reference']} (95 % interval {ends[0]:.2f} to {ends[1]:.2f}){told}."
 
 
 def _genes(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -150,21 +164,24 @@ def _pictures(adata: AnnData, record: Mapping[str, Any]) -> list[tuple[str, str]
         )
     ]
     if record:
-        text = "Density of the cells of each condition along the clock, and change of degradation against its p-value"
-        found.append((_drawn(lambda axes: pl.conditions(adata, ax=axes, show=False)), text))
+        text = (
+            "Density of the cells of each condition along the clock, how fast each runs, and change of degradation "
+            "against its p-value"
+        )
+        found.append((_drawn(lambda axes: pl.conditions(adata, ax=axes, show=False), 3), text))
     return found
 
 
-def _drawn(draw: Any) -> str:
-    """Two panels as a PNG, in a data URI."""
+def _drawn(draw: Any, panels: int = 2) -> str:
+    """Panels as a PNG, in a data URI."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.0, 3.4), layout="constrained")
+    figure = Figure(figsize=(4.5 * panels, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        draw(list(figure.subplots(1, 2)))
+        draw(list(figure.subplots(1, panels)))
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=RESOLUTION, metadata={"Software": None})
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

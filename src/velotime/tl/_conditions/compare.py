@@ -1,4 +1,4 @@
-"""Compare conditions: genes, and composition along the clock."""
+"""Compare conditions: genes, speed, and composition along the clock."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy.stats import false_discovery_control
+from scipy.stats import t as student
 
 from velotime import _keys as keys
 from velotime._check import Optional, Text, Whole, checked
@@ -21,9 +22,11 @@ from velotime.inference import (
     Effects,
     Restored,
     SampleRates,
+    SampleSpeeds,
     composition_of_samples,
     moderated_effects,
     rates_of_samples,
+    speeds_of_samples,
 )
 from velotime.tl._conditions.design import Design, design_of
 
@@ -39,15 +42,18 @@ class ConditionComparison:
     ----------
     genes
         A row for each gene, condition and parameter, smallest p-value first; see :func:`compare_conditions`.
+    speed
+        A row for each condition: how many times slower it runs.
     composition
         A row for each condition, lineage and piece of the clock.
     samples
-        Condition and number of cells of each sample.
+        Condition and number of cells of each sample, and how many times slower it runs than all.
     note
         What the design can tell and what not, in words; empty where nothing needs to be said.
     """
 
     genes: pd.DataFrame
+    speed: pd.DataFrame
     composition: pd.DataFrame
     samples: pd.DataFrame
     note: str
@@ -65,17 +71,18 @@ class ConditionComparison:
 def compare_conditions(
     adata: AnnData, condition: str, *, reference: str | None = None, batch: str | None = None, n_pieces: int = 8
 ) -> ConditionComparison:
-    """Compare conditions of a fit of several samples: rates of every gene, and where the cells are.
+    """Compare conditions of a fit of several samples: rates of every gene, how fast all run, and where the cells are.
 
     Samples are the replicates: cells of one sample share whatever happened to it, and do not count as independent. The
     joint fit stays as it is; each gene is fitted again to each sample, and the changes go to a linear model of
     samples with variances moderated over genes (limma: Smyth 2004). Within one sample, cells can be compared
     by :func:`differential_kinetics`.
 
-    Cells keep their times on the common clock. Where all genes of a condition run slower at once, the clock takes up
-    most of that, and what is left in the rates of single genes is too small. Large changes of a gene come out too small
-    as well, as its cells move with it: of a twofold change of degradation about a fifth is lost in simulated samples
-    (docs/studies/samples.md).
+    Of single genes, cells keep their times on the common clock. Where all genes of a condition run slower at once, the
+    clock takes up much of that, and what is left in the rates of single genes is too small: that is what the speed is
+    for, one number for all rates of a sample, learned together with curves and times. Large changes of a gene come out
+    too small as well, as its cells move with it: of a twofold change of degradation about a fifth is lost in simulated
+    samples (docs/studies/samples.md).
 
     Parameters
     ----------
@@ -97,9 +104,12 @@ def compare_conditions(
     ``log2_fold`` over the reference (of "t_on" the difference on the clock), its ``standard_error``,
     ``log2_fold_shrunken`` (drawn towards zero as the genes as a whole say), ``degrees`` of freedom, ``p_value``,
     ``q_value`` (Benjamini and Hochberg, within condition and parameter), and ``n_samples`` behind it.
-    ``.composition``: ``lineage``, ``start`` and ``stop`` on the clock, and the columns of the genes, of the share
-    of cells. ``.samples``: ``condition`` and ``n_cells`` of each sample. P-values are NaN where no sample is left to
-    tell chance from conditions, as ``.note`` says. Writes
+    ``.speed``: ``condition``, ``reference``, ``times_slower`` (by how much all rates of splicing and degradation are
+    lower, at the same switches on the clock: how slowly counts follow them), ``low`` and ``high`` (a 95 % interval),
+    ``standard_error`` (of its log2), ``degrees``, ``p_value`` and ``n_samples``. ``.composition``: ``lineage``,
+    ``start`` and ``stop`` on the clock, and the columns of the genes, of the share of cells. ``.samples``:
+    ``condition``, ``n_cells`` and ``times_slower`` of each sample. P-values are NaN where no sample is left to tell
+    chance from conditions, as ``.note`` says. Writes
 
     ``uns["condition_comparison"]``
         The tables and ``note`` under these names, the ``condition`` column and the ``reference``: for
@@ -128,8 +138,8 @@ def compare_conditions(
     >>> found = vt.tl.compare_conditions(adata, "condition")
     >>> sorted(found.genes["parameter"].unique())
     ['alpha', 'beta', 'gamma', 't_on']
-    >>> len(found.composition)
-    8
+    >>> len(found.composition), list(found.speed["condition"])
+    (8, ['B'])
     """
     fitted = Fitted.of(adata)
     if fitted.effects is None:
@@ -142,14 +152,17 @@ def compare_conditions(
     design = design_of(adata, str(fitted.settings.samples), fitted.effects.names, condition, reference, batch)
     if design.note:
         warnings.warn(design.note, UnclearWarning, stacklevel=3)
-    rates = rates_of_samples(fit)
+    rates, speeds = rates_of_samples(fit), speeds_of_samples(fit)
+    samples = {
+        "condition": list(design.of_samples),
+        "n_cells": np.bincount(fitted.sample, minlength=len(design.matrix)),
+        "times_slower": np.exp(speeds.log_slowing),
+    }
     found = ConditionComparison(
         _genes(rates, design, adata.var_names[genes]),
+        _speed(speeds, design),
         _composition(fit, design, fitted.lineage_names, n_pieces),
-        pd.DataFrame(
-            {"condition": list(design.of_samples), "n_cells": np.bincount(fitted.sample, minlength=len(design.matrix))},
-            index=pd.Index(fitted.effects.names, name="sample"),
-        ),
+        pd.DataFrame(samples, index=pd.Index(fitted.effects.names, name="sample")),
         design.note,
     )
     _write(adata, found, condition, design.conditions[0])
@@ -157,7 +170,7 @@ def compare_conditions(
 
 
 def _write(adata: AnnData, found: ConditionComparison, condition: str, reference: str) -> None:
-    tables = {"genes": found.genes, "composition": found.composition, "samples": found.samples}
+    tables = {"genes": found.genes, "speed": found.speed, "composition": found.composition, "samples": found.samples}
     record = tables | {"condition": condition, "reference": reference, "note": found.note}
     write_derived(adata, keys.CONDITION_COMPARISON, {"uns": {keys.CONDITION_COMPARISON: record}})
 
@@ -177,6 +190,26 @@ def _genes(rates: SampleRates, design: Design, names: pd.Index) -> pd.DataFrame:
             table.insert(3, "parameter", what)
             tables.append(table[np.isfinite(table["log2_fold"])])
     return pd.concat(tables).sort_values("p_value", kind="stable", ignore_index=True)
+
+
+def _speed(speeds: SampleSpeeds, design: Design) -> pd.DataFrame:
+    effects = speeds.regress(design.matrix)
+    columns = slice(1, len(design.conditions))
+    log, error = effects.estimate[0, columns], effects.error[0, columns]
+    half = student.ppf(0.975, effects.degrees[0]) * error
+    return pd.DataFrame(
+        {
+            "condition": list(design.conditions[1:]),
+            "reference": design.conditions[0],
+            "times_slower": np.exp(log),
+            "low": np.exp(log - half),
+            "high": np.exp(log + half),
+            "standard_error": error / np.log(2),
+            "degrees": effects.degrees[0],
+            "p_value": effects.p_value[0, columns],
+            "n_samples": effects.n_samples[0],
+        }
+    )
 
 
 def _rows(effects: Effects, k: int, unit: float) -> pd.DataFrame:
