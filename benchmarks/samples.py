@@ -1,20 +1,23 @@
 """Several samples: times and rates in spite of captures, and how often conditions are found to differ.
 
-    python benchmarks/samples.py [--parts conditions captures cells speed pancreas] [--seeds 20] [--write]
+    python benchmarks/samples.py [--parts PART ...] [--seeds 20] [--keep FOLDER] [--write]
 
 conditions: 3 + 3 samples of 150 cells x 80 genes, begun with cells at their true times. "batch": samples differ in
 capture (sd of log 0.5 unspliced, 0.2 spliced), and in where cells lie, but not by condition. "composition": conditions
 differ in where cells lie, and captures are the same. "both", and "changes": both, degradation of each gene differs
 between samples (sd of log 0.2), and is twice or half in 20 % of the genes of the second condition. captures: the same
 cells with and without captures, fitted in the ways that are in use, root given. cells: power with 1,000 cells in each
-sample. speed: 2 x 100 data sets of 3 + 3 samples, both conditions alike or one 1.3 times slower. pancreas: unspliced
-counts of one half thinned, gene by gene.
+sample. speed: 2 x 100 data sets of 3 + 3 samples, both conditions alike or one 1.3 times slower. unequal: 50, 5,000
+and 20,000 cells. pancreas: unspliced counts of one half thinned, gene by gene.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -334,31 +337,153 @@ def speed(pieces: dict[str, list[str]], kept: Path | None, seeds: int = 100) -> 
     pieces["speed"] = lines
 
 
+# ---------------------------------------------------------------------- sizes
+SIZES = (50, 5_000, 20_000)
+LACKING = 6  # genes that the second sample does not have
+NUCLEI = 6.0  # times as many unspliced counts in the third
+
+
+def uneven(n_genes: int = 120) -> ad.AnnData:
+    """Samples of very different sizes; one lacks some genes, and one is of nuclei."""
+    samples = sim.Samples((1, 1, 1), sizes=SIZES, composition=1.0)
+    adata = simulated(samples, sum(SIZES), n_genes, 500)
+    second, third = (adata.obs["sample"].to_numpy() == name for name in samples.names[1:])
+    unspliced, spliced = (adata.layers[name].toarray() for name in ("unspliced", "spliced"))
+    for counts in (unspliced, spliced):
+        counts[np.ix_(second, np.arange(LACKING))] = 0
+    unspliced[third] = np.random.default_rng(0).poisson(NUCLEI * unspliced[third])
+    adata.layers["unspliced"], adata.layers["spliced"] = sparse.csr_matrix(unspliced), sparse.csr_matrix(spliced)
+    return adata
+
+
+def fit_uneven(way: str) -> None:
+    """One fit in a process of its own, for its peak of memory: prints CPU seconds, megabytes, and what it found."""
+    adata = uneven()
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    began = time.process_time()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        fit(adata, **({"samples": "sample"} if way == "samples=" else {}))
+    seconds, peak = time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    named = [str(one.message) for one in said if "another chemistry" in str(one.message)]
+    rows = []
+    for b, name in enumerate(adata.obs["sample"].cat.categories):
+        own = adata[adata.obs["sample"] == name]
+        row = {"cells": own.n_obs, "time": agreement(own.obs["latent_time"], own.obs["true_time"])}
+        if way == "samples=":
+            row |= captures_against_truth(adata, b)
+            row |= {"named": any(repr(str(name)) in text for text in named)}
+        rows.append(row)
+    print(json.dumps({"seconds": seconds, "more": peak - held, "rows": rows}))
+
+
+def captures_against_truth(adata: ad.AnnData, b: int) -> dict[str, float]:
+    """Spliced captures of a sample against those of the largest: sd of logs, fitted and true, and correlation."""
+    found, true = (np.log(np.maximum(adata.varm[f"{kind}_capture_s"], 1e-12)) for kind in ("fit", "true"))
+    genes = (adata.var["fit_status"] == "fitted").to_numpy() & (found.min(axis=1) > np.log(1e-9))
+    if b == len(SIZES) - 1:
+        return {}
+    one, other = (x[genes, b] - x[genes, -1] for x in (found, true))
+    return {"sd": one.std(), "true_sd": other.std(), "r": np.corrcoef(one, other)[0, 1]}
+
+
+def sizes(pieces: dict[str, list[str]]) -> None:
+    """Samples of 50, 5,000 and 20,000 cells, with and without ``samples=``."""
+    lines = [
+        "| way | CPU s | MB more | cells | time (Spearman) | spliced captures: r | their sd | true sd | named |",
+        "| --- |" + " ---: |" * 7 + " --- |",
+    ]
+    for way in ("samples=", "merged"):
+        out = subprocess.run([sys.executable, __file__, "--uneven", way], capture_output=True, text=True, check=True)
+        found = json.loads(out.stdout.splitlines()[-1])
+        for row in found["rows"]:
+            told = [f"{row[name]:.2f}" if name in row else "" for name in ("r", "sd", "true_sd")]
+            named = "yes" if row.get("named") else ""
+            lines.append(
+                f"| {way} | {found['seconds']:.0f} | {found['more']:.0f} | {row['cells']:,} | {row['time']:.3f} | "
+                f"{' | '.join(told)} | {named} |"
+            )
+    print("\n".join(lines), flush=True)
+    pieces["unequal"] = lines
+
+
 # ---------------------------------------------------------------------- pancreas
+KEPT = 4, 4  # of the Beta distribution of shares
+KINDS = {"at random": 0.5, "one with two thirds of the late cells": 2 / 3}
+
+
 def pancreas(path: Path, pieces: dict[str, list[str]]) -> None:
     """Halves of the pancreas, unspliced counts of one thinned by a share of each gene."""
     whole = ad.read_h5ad(path)
     vt.pp.filter_genes(whole, n_top_genes=300)
-    untouched = vt.SoftEM(n_lineages=1)
-    vt.tl.recover_dynamics(whole, method=untouched, progress=False, layers=())
-    lines = ["| halves | log capture against truth | time against the untouched fit |", "| --- | ---: | ---: |"]
-    for kind in ("at random", "one with two thirds of the late cells"):
+    untouched = times_of(whole, vt.SoftEM(n_lineages=1))
+    again = times_of(whole, vt.SoftEM(n_lineages=1), rng=1)
+    captures = ["| halves | genes | log capture, fitted | ratio of counts, halves | ratio of counts, before thinning |"]
+    captures.append("| --- | --- |" + " ---: |" * 3)
+    times = ["| cells | fit | time against the untouched fit |", "| --- | --- | ---: |"]
+    times.append(f"| as they are | another seed | {agreement(again, untouched):.4f} |")
+    print(times[-1], flush=True)
+    for kind, share in KINDS.items():
         rng = np.random.default_rng(1)
-        late = whole.obs["latent_time"] > whole.obs["latent_time"].median()
-        share = np.where(late, 2 / 3, 1 / 3) if kind != "at random" else 0.5
-        second = rng.random(whole.n_obs) < share
-        kept = rng.beta(4, 4, whole.n_vars)
-        adata = ad.AnnData(whole.layers["spliced"], obs=pd.DataFrame(index=whole.obs_names), var=whole.var[[]])
-        adata.layers["spliced"], adata.layers["unspliced"] = whole.layers["spliced"], thinned(whole, second, kept, rng)
-        adata.obs["half"] = pd.Categorical(np.where(second, "b", "a"))
-        vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=1, samples="half"), progress=False, layers=())
-        log = np.log(adata.varm["fit_capture_u"])
-        told = np.isfinite(log).all(axis=1) & (adata.var["fit_status"] == "fitted").to_numpy()
-        r = np.corrcoef((log[:, 1] - log[:, 0])[told], np.log(kept[told]))[0, 1]
-        rho = stats.spearmanr(adata.obs["latent_time"], whole.obs["latent_time"]).statistic
-        lines.append(f"| {kind} | {r:.3f} | {abs(rho):.4f} |")
-        print(lines[-1], flush=True)
-    pieces["pancreas"] = lines
+        second = rng.random(whole.n_obs) < np.where(untouched > untouched.median(), share, 1 - share)
+        kept = rng.beta(*KEPT, whole.n_vars)
+        half, everywhere = (with_thinned(whole, of, kept, rng) for of in (second, second | True))
+        half.obs["half"] = pd.Categorical(np.where(second, "b", "a"))
+        fits = {
+            "`samples=`": (half, "one half thinned", vt.SoftEM(n_lineages=1, samples="half")),
+            "merged": (half, "one half thinned", vt.SoftEM(n_lineages=1)),
+            "merged, all cells": (everywhere, "all cells thinned", vt.SoftEM(n_lineages=1)),
+        }
+        for name, (adata, thinning, method) in fits.items():
+            found = agreement(times_of(adata, method), untouched)
+            times.append(f"| {thinning}, halves {kind} | {name.split(',')[0]} | {found:.4f} |")
+            print(times[-1], flush=True)
+            captures += capture_lines(kind, whole, adata, kept) if method.samples else []
+        print("\n".join(captures), flush=True)
+    pieces |= {"pancreas": captures, "pancreas_times": times}
+
+
+def times_of(adata: ad.AnnData, method: vt.SoftEM, rng: int = 0) -> pd.Series:
+    """Latent times of a fit."""
+    vt.tl.recover_dynamics(adata, method=method, progress=False, layers=(), rng=rng)
+    return adata.obs["latent_time"].copy()
+
+
+def agreement(times: pd.Series, others: pd.Series) -> float:
+    """Spearman, whichever way time runs."""
+    return abs(float(stats.spearmanr(times, others).statistic))
+
+
+def with_thinned(whole: ad.AnnData, of: np.ndarray, kept: np.ndarray, rng: np.random.Generator) -> ad.AnnData:
+    """The same cells, unspliced counts of some thinned, and as many times fewer in all genes."""
+    obs = whole.obs[list(TOTALS)].copy()
+    obs.loc[of, "initial_size_unspliced"] *= KEPT[0] / sum(KEPT)
+    adata = ad.AnnData(whole.layers["spliced"], obs=obs, var=whole.var[[]])
+    adata.layers["spliced"], adata.layers["unspliced"] = whole.layers["spliced"], thinned(whole, of, kept, rng)
+    return adata
+
+
+def capture_lines(kind: str, whole: ad.AnnData, adata: ad.AnnData, kept: np.ndarray) -> list[str]:
+    """Correlation with the true log share of what is fitted, and of ratios of counts; of all genes, and of many counts.
+
+    The ratio of the counts of both halves is what any method sees; that of counts before and after thinning, what is
+    left of the shares in the counts.
+    """
+    second = (adata.obs["half"] == "b").to_numpy()
+    after, before = (cells.layers["unspliced"].toarray() for cells in (adata, whole))
+    log = np.log(adata.varm["fit_capture_u"])
+    told = np.isfinite(log).all(axis=1) & (adata.var["fit_status"] == "fitted").to_numpy()
+    counts = before[second].sum(axis=0)
+    with np.errstate(divide="ignore"):
+        seen = np.log(after[second].sum(axis=0) / after[~second].sum(axis=0))
+        realised = np.log(after[second].sum(axis=0) / counts)
+    lines = []
+    for least in (0, 50, 200):
+        genes = told & np.isfinite(seen) & (counts >= least)
+        r = [np.corrcoef(x[genes], np.log(kept[genes]))[0, 1] for x in (log[:, 1] - log[:, 0], seen, realised)]
+        of = f"{genes.sum()}, {least} counts or more" if least else f"{genes.sum()}, all"
+        lines.append(f"| {kind} | {of} | " + " | ".join(f"{one:.3f}" for one in r) + " |")
+    return lines
 
 
 def thinned(whole: ad.AnnData, second: np.ndarray, kept: np.ndarray, rng: np.random.Generator) -> sparse.csr_matrix:
@@ -379,7 +504,7 @@ def fill(pieces: dict[str, list[str]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = ("conditions", "captures", "cells", "speed", "pancreas")
+    known = ("conditions", "captures", "cells", "speed", "unequal", "pancreas")
     parser.add_argument("--parts", nargs="*", choices=known, default=list(known))
     parser.add_argument("--settings", nargs="*", choices=list(SETTINGS), default=list(SETTINGS), help="of conditions")
     parser.add_argument("--seeds", type=int, default=20)
@@ -387,10 +512,16 @@ def main() -> None:
     parser.add_argument(
         "--keep", type=Path, help="a folder for the tests of each data set, which are read there the next time"
     )
+    parser.add_argument("--uneven", choices=("samples=", "merged"), help=argparse.SUPPRESS)
     parser.add_argument("--write", action="store_true", help="the tables into docs/studies/samples.md")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
+    if chosen.uneven:
+        fit_uneven(chosen.uneven)
+        return
     pieces: dict[str, list[str]] = {}
+    if "unequal" in chosen.parts:
+        sizes(pieces)
     if "captures" in chosen.parts:
         captures(pieces)
     if "speed" in chosen.parts:

@@ -42,12 +42,20 @@ PLOTS = {
     "arrow_evidence": lambda a, b: vt.pl.arrow_evidence(a),
     "proportions": lambda a, b: vt.pl.proportions(a, "stage"),
 }
+OF_SAMPLES = {
+    "samples": lambda c: vt.pl.samples(c, condition="condition"),
+    "conditions": lambda c: vt.pl.conditions(c, gene="gene_3"),
+}
+NAMES = [*PLOTS, *OF_SAMPLES]
 
 
-def draw(plot, drawn, forked, path):
-    plot(drawn, forked)
+def draw(name, request, path):
+    if name in OF_SAMPLES:
+        OF_SAMPLES[name](request.getfixturevalue("compared"))
+    else:
+        PLOTS[name](request.getfixturevalue("drawn"), request.getfixturevalue("forked"))
     figure = plt.gcf()
-    figure.set_size_inches(3.2, 2.6)
+    figure.set_size_inches(*((6.4, 2.6) if name in OF_SAMPLES else (3.2, 2.6)))
     remove_ticks_and_titles(figure)
     for text in figure.findobj(Text):
         text.set_text("")
@@ -57,12 +65,12 @@ def draw(plot, drawn, forked, path):
 @pytest.mark.skipif(
     mpl.__version_info__ < (3, 11), reason="the pictures were drawn by matplotlib 3.11; older ones lay out otherwise"
 )
-@pytest.mark.parametrize("name", PLOTS)
-def test_looks_as_its_baseline(name, drawn, forked, tmp_path):
+@pytest.mark.parametrize("name", NAMES)
+def test_looks_as_its_baseline(name, request, tmp_path):
     expected, actual = BASELINE / f"{name}.png", tmp_path / f"{name}.png"
     if os.environ.get("VELOTIME_DRAW_BASELINES"):
-        draw(PLOTS[name], drawn, forked, expected)
-    draw(PLOTS[name], drawn, forked, actual)
+        draw(name, request, expected)
+    draw(name, request, actual)
     copy = tmp_path / f"{name}-expected.png"
     copy.write_bytes(expected.read_bytes())
     assert compare_images(str(copy), str(actual), tol=TOLERANCE) is None
@@ -70,16 +78,17 @@ def test_looks_as_its_baseline(name, drawn, forked, tmp_path):
 
 def test_baselines_are_small_and_of_plots():
     paths = sorted(BASELINE.glob("*.png"))
-    assert [path.stem for path in paths] == sorted(PLOTS)
+    assert [path.stem for path in paths] == sorted(NAMES)
     assert max(path.stat().st_size for path in paths) < LARGEST
 
 
 def test_tolerance_tells_plots_apart():
     """A tolerance under which one plot passes for another would be no test."""
-    pictures = {name: np.asarray(Image.open(BASELINE / f"{name}.png").convert("RGB")) for name in PLOTS}
+    pictures = {name: np.asarray(Image.open(BASELINE / f"{name}.png").convert("RGB")) for name in NAMES}
     apart = {
         pair: calculate_rms(pictures[pair[0]].astype(float), pictures[pair[1]].astype(float))
-        for pair in itertools.combinations(PLOTS, 2)
+        for names in (PLOTS, OF_SAMPLES)  # of one size each
+        for pair in itertools.combinations(names, 2)
     }
     assert min(apart.values()) > TOLERANCE, min(apart, key=apart.get)
     blank = {

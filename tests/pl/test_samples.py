@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -16,39 +14,22 @@ from velotime.pl._by_sample.samples import GRID, sample_densities
 pytestmark = pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
 
 
-@pytest.fixture(scope="module")
-def fitted():
-    samples = vt.simulation.Samples((2, 2), condition_composition=3.0)
-    adata = vt.simulation.simulate(240, 24, rng=np.random.default_rng(0), samples=samples, mean_spliced=4)
-    quick = vt.SoftEM(samples="sample", n_times=16, annealing=2, max_iterations=4, start_times=8, n_lineages=1)
-    quick = replace(quick, root=vt.Root(cell=adata.obs["true_time"].idxmin()))
-    vt.tl.recover_dynamics(adata, method=quick, progress=False, layers=())
-    return adata
-
-
-@pytest.fixture(scope="module")
-def compared(fitted):
-    adata = fitted.copy()
-    vt.tl.compare_conditions(adata, "condition")
-    return adata
-
-
-def test_samples_show_where_cells_are_and_captures(fitted):
-    densities, captures = vt.pl.samples(fitted, show=False)
+def test_samples_show_where_cells_are_and_captures(sampled):
+    densities, captures = vt.pl.samples(sampled, show=False)
     assert [line.get_label() for line in densities.get_lines()] == ["A1", "A2", "B1", "B2"]
     means = [np.average(GRID, weights=line.get_ydata()) for line in densities.get_lines()]
-    time = fitted.obs.groupby("sample", observed=True)["latent_time"].mean()
+    time = sampled.obs.groupby("sample", observed=True)["latent_time"].mean()
     assert np.allclose(means, time, atol=0.03)
     assert min(means[2:]) > max(means[:2])
-    assert np.allclose(sample_densities(Fitted.of(fitted)).sum(axis=1) * GRID[1], 1)
+    assert np.allclose(sample_densities(Fitted.of(sampled)).sum(axis=1) * GRID[1], 1)
     boxes = [patch for patch in captures.patches if isinstance(patch, PathPatch)]
     assert len(boxes) == 8
-    low, high = np.quantile(np.log2(fitted.varm["fit_capture_u"][:, 0]), [0.25, 0.75])
+    low, high = np.quantile(np.log2(sampled.varm["fit_capture_u"][:, 0]), [0.25, 0.75])
     assert boxes[0].get_path().get_extents().intervalx == pytest.approx([low, high])
 
 
-def test_samples_are_coloured_by_condition(fitted):
-    densities = vt.pl.samples(fitted, condition="condition", show=False)[0]
+def test_samples_are_coloured_by_condition(sampled):
+    densities = vt.pl.samples(sampled, condition="condition", show=False)[0]
     colors = [line.get_color() for line in densities.get_lines()]
     assert colors[0] == colors[1] != colors[2] == colors[3]
     assert [text.get_text() for text in densities.get_legend().get_texts()] == ["A", "B"]
@@ -87,8 +68,8 @@ def test_speeds_are_drawn_with_their_intervals(compared):
     assert [label.get_text() for label in ax.get_yticklabels()] == ["A", "B"]
 
 
-def test_without_replicates_there_are_estimates_only(fitted):
-    adata = fitted.copy()
+def test_without_replicates_there_are_estimates_only(sampled):
+    adata = sampled.copy()
     adata.obs["each"] = adata.obs["sample"].astype(str)
     vt.tl.compare_conditions(adata, "each")
     axes = vt.pl.conditions(adata, gene="gene_3", condition="B1", show=False)
@@ -97,9 +78,9 @@ def test_without_replicates_there_are_estimates_only(fitted):
     plt.gcf().canvas.draw()
 
 
-def test_what_is_missing_is_asked_for(fitted, compared):
+def test_what_is_missing_is_asked_for(sampled, compared):
     with pytest.raises(vt.InputError, match=r"call velotime\.tl\.compare_conditions"):
-        vt.pl.conditions(fitted)
+        vt.pl.conditions(sampled)
     with pytest.raises(vt.InputError, match="nothing to draw of parameter 'gamma' in condition 'C'"):
         vt.pl.conditions(compared, condition="C")
     with pytest.raises(vt.InputError, match="gene 'no' not found"):
