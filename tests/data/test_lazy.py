@@ -151,6 +151,23 @@ def test_what_is_wrong_is_said(cells, tmp_path):
     assert "give another name" in done.output
 
 
+def test_samples_are_asked_for_in_memory_before_the_fit(cells, tmp_path):
+    """Also of Dask arrays; what the message says helps."""
+    several = cells[1:].copy()  # the first cell has no counts
+    several.obs["sample"] = pd.Categorical(np.where(np.arange(299) % 2, "a", "b"))
+    adata = vt.read.lazy(written(several, tmp_path / "cells.zarr"))
+    root = vt.Root(cell=several.obs["true_time"].idxmin())
+    method = vt.SoftEM(samples="sample", root=root, n_lineages=1, n_times=8, annealing=1, max_iterations=1)
+    with pytest.raises(InputError, match=r"needs counts in memory.*call adata = adata\.to_memory\(\) first"):
+        vt.tl.recover_dynamics(adata, method=method, progress=False)
+    assert "recover_dynamics" not in adata.uns
+    adata = adata.to_memory()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", vt.UnclearWarning)
+        vt.tl.recover_dynamics(adata, method=method, progress=False)
+    assert list(adata.uns["samples"]["names"]) == ["a", "b"]
+
+
 def test_a_store_that_was_replaced_is_not_read(cells, tmp_path):
     path = written(cells, tmp_path / "cells.zarr")
     adata = vt.read.lazy(path)
