@@ -512,10 +512,14 @@ def main() -> None:
     parser.add_argument(
         "--keep", type=Path, help="a folder for the tests of each data set, which are read there the next time"
     )
+    parser.add_argument("--write-captures", type=Path, help="cells whose captures differ into this file, and no more")
     parser.add_argument("--uneven", choices=("samples=", "merged"), help=argparse.SUPPRESS)
     parser.add_argument("--write", action="store_true", help="the tables into docs/studies/samples.md")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
+    if chosen.write_captures:
+        simulated(sim.Samples((3, 3), composition=1.5), 900, 100, 50).write_h5ad(chosen.write_captures)
+        return
     if chosen.uneven:
         fit_uneven(chosen.uneven)
         return
