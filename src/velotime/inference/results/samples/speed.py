@@ -30,7 +30,6 @@ import numpy as np
 from velotime._types import FloatArray
 from velotime.compute import Sums
 from velotime.inference.evidence.moderated import Effects, moderated_effects
-from velotime.inference.knowledge.time_prior import LearnedPrior
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.mstep import begin, improve
 from velotime.inference.model.problem import SoftParameters, SoftProblem
@@ -151,7 +150,7 @@ def _advance(problem: SoftProblem, state: _Paced) -> _Paced:
     effects = state.parameters.effects
     assert effects is not None
     slowing, variance = state.slowing.copy(), state.variance.copy()
-    capture, prior, parts = effects.log_capture.copy(), state.parameters.prior.copy(), []
+    capture, parts = effects.log_capture.copy(), []
     seen = np.flatnonzero(np.diff(problem.cells.starts))  # type: ignore[attr-defined]  # of several samples
     for b, (_, part, own) in zip(seen, problem.strata(state.parameters), strict=True):
         own = replace(own, theta=_slowed(own.theta, slowing[b]))
@@ -160,12 +159,12 @@ def _advance(problem: SoftProblem, state: _Paced) -> _Paced:
         slowing[b] += step.slowing
         variance[b] = step.variance
         capture[:, :, b] += step.log_capture
-        group = np.unique(part.cells.prior_rows.group[part.cells.prior_row])
-        prior[group] = LearnedPrior().update(part.cells.prior_rows.by_group(statistics.weight), part.states)[group]
         parts.append(statistics)
+    statistics = problem.joined(parts)
+    prior = problem.time_prior.update(problem.cells.prior_rows.by_group(statistics.weight), problem.states)
     effects = replace(effects, log_capture=_centred(capture, effects))
     parameters = replace(state.parameters, effects=effects, prior=prior)
-    return _Paced(parameters, slowing - slowing @ effects.share, variance, problem.joined(parts), state.damping)
+    return _Paced(parameters, slowing - slowing @ effects.share, variance, statistics, state.damping)
 
 
 def _centred(log_capture: FloatArray, effects: SampleEffects) -> FloatArray:
