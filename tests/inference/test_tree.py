@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 
 from velotime.inference.cell_space import nearest, principal_components, smooth
-from velotime.inference.search.geometry.geodesic import Geodesics, off_the_ways, spanning_tree
+from velotime.inference.search.geometry.geodesic import Geodesics, bridges, off_the_ways
 from velotime.inference.search.geometry.ring import ring_of
 from velotime.inference.search.geometry.tree import (
     LineageVotes,
@@ -76,9 +76,22 @@ def test_a_gap_is_as_long_as_it_is():
     points = np.concatenate([np.linspace(0, 1, 50), np.linspace(4, 5, 50)])[:, None] @ np.ones((1, 2)) / np.sqrt(2)
     way = Geodesics(points, 5).distances(0)
     assert way[-1] == pytest.approx(5.0, rel=1e-6)
-    child, parent, length = spanning_tree(points)
+    child, parent, length = bridges(points, np.arange(100), np.ones(100))  # every cell apart: the spanning tree
     assert len(child) == len(parent) == 99
     assert length.max() == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(("nearer", "n_lineages"), [(0.95, 1), (0.5, 2)])
+def test_cells_apart_join_an_end_unless_another_place_is_much_nearer(nearer, n_lineages):
+    """A line, and cells that lie as far from all of it, or the nearer the closer to its middle."""
+    rng = np.random.default_rng(0)
+    line, apart = np.zeros((700, 10)), np.zeros((200, 10))
+    line[:, 0] = np.linspace(-1, 1, 700)
+    apart[:, 1] = np.sqrt(1 / (1 / nearer**2 - 1))
+    apart[:, 2] = np.linspace(0, 0.1, 200)
+    points = np.concatenate([line, apart]) + rng.normal(0, 0.02, (900, 10))
+    joined = [tree_of(geodesics_of(points[rng.permutation(900)[:800]])).n_lineages for _ in range(3)]
+    assert joined == [n_lineages] * 3
 
 
 def test_off_the_ways_is_the_length_of_a_side_branch():
@@ -117,9 +130,21 @@ def test_ends_that_are_no_noise(off, n):
     assert n_further(np.array(off)) == n
 
 
-def test_votes_go_to_the_most_and_then_to_the_fewest_lineages():
+def test_two_thirds_of_the_draws_must_show_a_lineage():
     votes = LineageVotes((2, 3, 3, 2, 4))
     assert (votes.n_lineages, votes.n_for) == (2, 2)
+    assert LineageVotes((2, 3, 3, 4, 4)).n_lineages == 3
+    assert LineageVotes((1, 2, 2, 1, 2, 1)).n_lineages == 1
+
+
+def test_more_cells_are_drawn_where_draws_differ(monkeypatch):
+    numbers = iter([2, 1, 1, 2, 2, *[1] * 8, 2, 2])
+    monkeypatch.setattr(
+        "velotime.inference.search.geometry.tree.tree_of", lambda *_: SimpleNamespace(n_lineages=next(numbers))
+    )
+    votes = votes_of(star(2, n_cells=60)[0], np.random.default_rng(0))
+    assert len(votes.numbers) == 15
+    assert votes.n_lineages == 1
 
 
 @pytest.mark.parametrize(("most", "counted"), [(2, 5), (5, 5), (6, 5), (7, 5)])

@@ -33,6 +33,8 @@ N_COMPONENTS = 10
 CELLS_PER_GROUP = 50
 GROUPINGS = 3
 AVERAGED = (0.1, 0.7)  # of the groups, from the lowest gain
+FEWEST_DRAWS, MOST_DRAWS = 3, 8  # from the fit: one tells the share with an error of 0.2
+OPEN = (0.4, 0.8)  # shares between which all are drawn, as it may be enough or too little by chance
 MOST_OF_A_CELL = 3.0  # nats
 LEAST_OF_A_SAMPLE = 100  # cells: two groups
 TINY = 1e-300  # 690 nats below the best state: however many of its group say so, the cell's gain is cut all the same
@@ -76,15 +78,19 @@ def coherence(problem: SoftProblem, parameters: SoftParameters, rng: Generator) 
 
 
 def _coherence(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> Coherence:
+    """In cells that share their parameters; grouped and drawn again where it is open whether enough was found."""
     real = (problem.cells.unspliced, problem.cells.spliced)
-    drawn = drawn_layers(problem, parameters, rng)
-    seeds = rng.integers(2**31 - 1, size=GROUPINGS)
     half = np.arange(problem.cells.spliced.n_genes) % 2 == 0
-    found, expected = (
-        float(np.mean([_gain(problem, parameters, layers, genes, seeds) for genes in (half, ~half)]))
-        for layers in (real, drawn)
-    )
-    return Coherence(found, expected)
+    each: list[list[float]] = []
+    while True:
+        drawn = drawn_layers(problem, parameters, rng)
+        seeds = rng.integers(2**31 - 1, size=GROUPINGS)
+        each += [[_gain(problem, parameters, one, genes, seeds) for one in (real, drawn)] for genes in (half, ~half)]
+        found, expected = np.mean(each, axis=0)
+        so_far = Coherence(float(found), float(expected))
+        enough = MOST_DRAWS if OPEN[0] < so_far.share < OPEN[1] else FEWEST_DRAWS
+        if len(each) >= 2 * enough:
+            return so_far
 
 
 def _gain(

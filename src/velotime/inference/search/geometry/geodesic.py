@@ -11,13 +11,18 @@ from velotime.inference.cell_space import nearest
 
 N_NEIGHBORS = 15
 LEAST_LENGTH = 1e-12  # of a link: the graph takes none of length zero for a link
+MOST_OF_A_PART = 6  # ends of cells that lie apart, at most
+OFF_IN_A_PART = 0.11  # of their longest way, that a further end of theirs is off
+BETWEEN_ENDS = 1.1  # a gap is crossed from end to end where that is at most so many times as far as elsewhere
 
 
 class Geodesics:
     """Shortest ways from neighbour to neighbour.
 
-    Where the links between neighbours leave some of the cells apart, those of the minimum spanning tree join them, at
-    their true lengths: a gap is as long as it is.
+    Where the links between neighbours leave some of the cells apart, the fewest further links join them, at their true
+    lengths: a gap is as long as it is. Among links of about the same length those between ends of either side go
+    first: over a wide gap every cell is about as far as any other, and a branch is not to come of which happens to be
+    the nearest.
 
     Parameters
     ----------
@@ -31,15 +36,19 @@ class Geodesics:
         n = len(points)
         distance, index = nearest(points, n_neighbors)
         row = np.repeat(np.arange(n), index.shape[1] - 1)
-        links = _links(distance[:, 1:].ravel(), row, index[:, 1:].ravel(), n)
-        if connected_components(links, directed=False)[0] > 1:
-            child, parent, length = spanning_tree(points)
-            links = links.maximum(_links(length, child, parent, n))
-        self._graph = links.maximum(links.T)
+        self._graph = _links(distance[:, 1:].ravel(), row, index[:, 1:].ravel(), n)
+        n_parts, part = connected_components(self._graph, directed=False)
+        if n_parts > 1:
+            at_end = np.zeros(n, dtype=bool)
+            for k in range(n_parts):
+                cells = np.flatnonzero(part == k)
+                at_end[cells[_ends(self._graph[cells][:, cells])]] = True
+            child, parent, length = bridges(points, part, np.where(at_end, 1.0, BETWEEN_ENDS))
+            self._graph = self._graph.maximum(_links(length, child, parent, n))
 
     def distances(self, cell: int) -> FloatArray:
         """From one cell to all, ``(cells,)``."""
-        return np.asarray(dijkstra(self._graph, directed=False, indices=cell))
+        return _distances(self._graph, cell)
 
     def way(self, one: int, other: int) -> IntArray:
         """The cells of the shortest way between two cells, both included, in its order."""
@@ -49,25 +58,67 @@ class Geodesics:
             way.append(int(before[way[-1]]))
         return np.array(way[::-1])
 
+    def further_ends(self, ends: list[int], *, most: int, least: float) -> list[int]:
+        """Ends of branches that ``ends`` leave out, see :func:`more_ends`."""
+        return _further_ends(self._graph, ends, most, least)
+
 
 def _links(length: FloatArray, one: IntArray, other: IntArray, n: int) -> sparse.csr_array:
-    return sparse.csr_array((length + LEAST_LENGTH, (one, other)), shape=(n, n))
+    links = sparse.csr_array((length + LEAST_LENGTH, (one, other)), shape=(n, n))
+    return links.maximum(links.T)
 
 
-def spanning_tree(points: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
-    """Both ends and the length of each edge of the minimum spanning tree, ``(cells - 1,)``, by Prim's algorithm."""
+def _distances(graph: sparse.csr_array, cell: int) -> FloatArray:
+    return np.asarray(dijkstra(graph, directed=False, indices=cell))
+
+
+def _ends(graph: sparse.csr_array) -> list[int]:
+    """Ends of cells that are linked to each other: the farthest two, about, and those of branches."""
+    first = int(_distances(graph, 0).argmax())
+    ends = [first, int(_distances(graph, first).argmax())]
+    return ends + _further_ends(graph, ends, MOST_OF_A_PART - 2, OFF_IN_A_PART)
+
+
+def _further_ends(graph: sparse.csr_array, ends: list[int], most: int, least: float) -> list[int]:
+    found, distance = list(ends), [_distances(graph, end) for end in ends]
+    for _ in range(most):
+        off = off_the_ways(np.array(found), np.stack(distance))
+        farthest = int(np.argmax(off))
+        if off[farthest] <= 0 or off[farthest] < least * np.stack(distance)[:, found].max():
+            break
+        found.append(farthest)
+        distance.append(_distances(graph, farthest))
+    return found[len(ends) :]
+
+
+def bridges(points: FloatArray, part: IntArray, weight: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """Both cells and the length of each link that joins parts of the cells, ``(parts - 1,)``, by Prim's algorithm.
+
+    Parameters
+    ----------
+    points
+        Cells in some space, ``(cells, dimensions)``.
+    part
+        Which part each is in, ``(cells,)``.
+    weight
+        By how many times a link to each counts as longer than it is, ``(cells,)``.
+    """
     n = len(points)
     best, parent = np.full(n, np.inf), np.zeros(n, dtype=np.int64)
     outside = np.ones(n, dtype=bool)
-    at, child, length = 0, np.empty(n - 1, dtype=np.int64), np.empty(n - 1)
-    for k in range(n - 1):
+    joined = list[int]()
+    at = 0
+    for _ in range(n - 1):
         outside[at] = False
-        distance = ((points - points[at]) ** 2).sum(axis=1)
+        weighted = ((points - points[at]) ** 2).sum(axis=1) * (weight * weight[at]) ** 2
+        distance = np.where(part == part[at], 0.0, weighted)
         nearer = outside & (distance < best)
         best[nearer], parent[nearer] = distance[nearer], at
         at = int(np.where(outside, best, np.inf).argmin())
-        child[k], length[k] = at, np.sqrt(best[at])
-    return child, parent[child], length
+        if part[at] != part[parent[at]]:
+            joined.append(at)
+    child = np.array(joined, dtype=np.int64)
+    return child, parent[child], np.linalg.norm(points[child] - points[parent[child]], axis=1)
 
 
 def off_the_ways(ends: IntArray, distance: FloatArray) -> FloatArray:
@@ -100,13 +151,4 @@ def more_ends(points: FloatArray, ends: list[int], *, most: int, least: float) -
     least
         How far off an end must be, as a share of the longest way between ends.
     """
-    geodesics = Geodesics(points)
-    found, distance = list(ends), [geodesics.distances(end) for end in ends]
-    for _ in range(most):
-        off = off_the_ways(np.array(found), np.stack(distance))
-        farthest = int(np.argmax(off))
-        if off[farthest] < least * np.stack(distance)[:, found].max():
-            break
-        found.append(farthest)
-        distance.append(geodesics.distances(farthest))
-    return found[len(ends) :]
+    return Geodesics(points).further_ends(ends, most=most, least=least)

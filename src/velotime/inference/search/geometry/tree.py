@@ -6,7 +6,6 @@ each to each; the likelihood says which of them came first (``search``).
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +28,8 @@ LEAST_DROP = 1.5  # by which the last real end must lie farther off than the nex
 SOFTNESS = 0.05  # of the mean way from root to ends, over which a cell is shared between lineages
 INNER = 0.25  # of the longest way: a root farther from every end lies between them
 N_DRAWS = 5  # of the cells, on each of which the ends are counted
+FURTHER_DRAWS = 10  # where these differ
+MOST_OF_DRAWS = 2 / 3  # that must show a lineage
 SHARE_OF_CELLS = 0.8  # in a draw, and
 MOST_DRAWN = 2000  # at most
 
@@ -102,9 +103,9 @@ class LineageVotes:
 
     @property
     def n_lineages(self) -> int:
-        """The number that came out most often; of several, the smallest."""
-        votes = Counter(self.numbers)
-        return max(votes, key=lambda k: (votes[k], -k))
+        """The largest number that came out, or was exceeded, in two thirds of the draws."""
+        shown = [k for k in set(self.numbers) if sum(n >= k for n in self.numbers) >= MOST_OF_DRAWS * len(self.numbers)]
+        return max(shown)
 
     @property
     def n_for(self) -> int:
@@ -154,12 +155,28 @@ def _farthest_pair(geodesics: Geodesics) -> tuple[int, int]:
 
 
 def votes_of(components: FloatArray, rng: Generator, most: int = MOST_ENDS - 1) -> LineageVotes:
-    """The number of lineages in several draws of the cells, to be bounded by ``most``."""
+    """The number of lineages in several draws of the cells, in more of them where they differ.
+
+    Parameters
+    ----------
+    components
+        Principal components of the cells, ``(cells, components)``.
+    rng
+        Draws them.
+    most
+        Lineages at most.
+    """
     n = len(components)
     size = min(MOST_DRAWN, max(int(SHARE_OF_CELLS * n), 2))
-    draws = (np.sort(rng.permutation(n)[:size]) for _ in range(N_DRAWS))
-    trees = (tree_of(geodesics_of(components[cells]), most_ends(most)) for cells in draws)
-    return LineageVotes(tuple(tree.n_lineages for tree in trees), most)
+
+    def drawn(n_draws: int) -> list[int]:
+        draws = (np.sort(rng.permutation(n)[:size]) for _ in range(n_draws))
+        return [tree_of(geodesics_of(components[cells]), most_ends(most)).n_lineages for cells in draws]
+
+    numbers = drawn(N_DRAWS)
+    if len(set(numbers)) > 1:
+        numbers += drawn(FURTHER_DRAWS)
+    return LineageVotes(tuple(numbers), most)
 
 
 def most_ends(most_lineages: int) -> int:
