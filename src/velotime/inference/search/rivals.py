@@ -21,6 +21,8 @@ from velotime.inference.search.trials import CLOSE, Trial, begin_trial, close_on
 SAME_TIMES = 0.8  # Spearman correlation of fitted times above which a fit is no rival: it says the same
 FAR = 1.5  # nats per cell behind the best, beyond which only the closest rival is tried on halves of the genes
 REVERSED = -0.5  # and below which a rival runs the other way, so that no other need be made
+NEARLY = (0.0, 0.05)  # nats per cell behind in one half, about what is asked: other halves are tried as well
+N_WAYS = 3  # of halving the genes
 LATE = 0.7  # share of the cells that come before those whose lineages are compared
 
 
@@ -82,6 +84,8 @@ class Candidate:
         The same start on halves of the genes; None where it is far behind on all of them.
     clock
         How times lie to each other.
+    others
+        Likewise on other halves, where the first left it open.
     """
 
     trial: Trial
@@ -90,6 +94,7 @@ class Candidate:
     time: FloatArray
     halves: Halves | None
     clock: Clock = SWITCH.clock
+    others: tuple[Halves, ...] = ()
 
     @property
     def total(self) -> float:
@@ -100,12 +105,25 @@ class Candidate:
         """By how much it is behind another in each half, nats per cell; None where either was not tried on them.
 
         NaN in a half in which it ended with the times that the other has on all genes: its start found them too, so it
-        is no rival there.
+        is no rival there. Where the genes were halved in several ways, the lesser and the greater of both, as the
+        median way has them.
         """
         if self.halves is None or best.halves is None:
             return None
-        one, two = (b - o for b, o in zip(best.halves.bounds, self.halves.bounds, strict=True))
-        joined = [self.clock.correlation(best.time, time) > SAME_TIMES for time in self.halves.times]
+        ways = zip((self.halves, *self.others), (best.halves, *best.others), strict=False)
+        each = np.array([self._behind_in(own, other, best.time) for own, other in ways])
+        ordered = each if len(each) == 1 else np.sort(np.nan_to_num(each, nan=np.inf), axis=1)
+        one, two = np.median(ordered, axis=0)
+        return float(one) if one < np.inf else float("nan"), float(two) if two < np.inf else float("nan")
+
+    def nearly_lost_to(self, best: Candidate) -> bool:
+        """Whether one half of the genes leaves open if it is behind."""
+        behind = self.behind(best)
+        return behind is not None and NEARLY[0] < np.nanmin((*behind, np.inf)) < NEARLY[1]
+
+    def _behind_in(self, own: Halves, other: Halves, time: FloatArray) -> tuple[float, float]:
+        one, two = (b - o for b, o in zip(other.bounds, own.bounds, strict=True))
+        joined = [self.clock.correlation(time, mine) > SAME_TIMES for mine in own.times]
         return float("nan") if joined[0] else float(one), float("nan") if joined[1] else float(two)
 
     def as_rival_of(self, best: Candidate, cells: IntArray, n_averaged: float) -> Rival:
@@ -147,7 +165,19 @@ def candidates_of(problem: SoftProblem, trials: list[Trial]) -> list[Candidate]:
         Candidate(trial, bound, known, time, halves.get(k), clock)
         for k, (trial, (bound, known, time)) in enumerate(zip(chosen, alone, strict=True))
     ]
-    return sorted(found, key=lambda candidate: -candidate.total)
+    return _halved_again(problem.silent, sorted(found, key=lambda candidate: -candidate.total))
+
+
+def _halved_again(problem: SoftProblem, candidates: list[Candidate]) -> list[Candidate]:
+    """Best first; the best and those that a half of the genes leaves open on other halves too."""
+    best = candidates[0]
+    again = [k for k, candidate in enumerate(candidates) if k and candidate.nearly_lost_to(best)]
+    if not again:
+        return candidates
+    starts = [candidates[k].trial.start for k in (0, *again)]
+    ways = zip(*(_on_halves(problem, starts, way) for way in range(1, N_WAYS)), strict=True)
+    others = dict(zip((0, *again), ways, strict=True))
+    return [replace(candidate, others=others.get(k, ())) for k, candidate in enumerate(candidates)]
 
 
 def _reversed(problem: SoftProblem, best: Trial) -> Trial:
@@ -179,10 +209,10 @@ def _silenced(silent: SoftProblem, trial: Trial) -> Trial:
     return replace(trial, run=replace(trial.run, parameters=parameters, statistics=statistics, bound=bound))
 
 
-def _on_halves(problem: SoftProblem, starts: list[Start]) -> list[Halves]:
+def _on_halves(problem: SoftProblem, starts: list[Start], way: int = 0) -> list[Halves]:
     """Every start on two disjoint halves of the genes."""
     fits = []
-    for genes in halves_of(problem.cells.spliced):
+    for genes in halves_of(problem.cells.spliced, way):
         half = replace(problem, cells=problem.cells.genes(genes))
         trials = [begin_trial(half, start) for start in starts]
         for k in close_ones(trials, CLOSE / 4):
@@ -194,10 +224,15 @@ def _on_halves(problem: SoftProblem, starts: list[Start]) -> list[Halves]:
     ]
 
 
-def halves_of(spliced: LayerData) -> tuple[IntArray, IntArray]:
-    """Two disjoint halves of the genes that hold as many counts: by abundance, in the order A, B, B, A."""
+def halves_of(spliced: LayerData, way: int = 0) -> tuple[IntArray, IntArray]:
+    """Two disjoint halves of the genes that hold as many counts: by abundance, in the order A, B, B, A.
+
+    ``way`` gives others, in which half of either is exchanged: 1 for every other four genes, 2 for every other eight.
+    """
     total = spliced.value_per_level.sum(axis=0)
     order = np.argsort(-total, kind="stable")
     place = np.arange(len(order))
     first = (place % 2) == (place // 2 % 2)
+    if way:
+        first ^= place // (4 * way) % 2 == 1
     return np.sort(order[first]), np.sort(order[~first])
