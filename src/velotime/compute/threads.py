@@ -60,9 +60,11 @@ def on_all_cores(task: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
     A task must not call this in turn: it would wait for threads that wait for it.
     """
-    if (threads := n_threads()) == 1:
-        return map(task, items)
-    return _pool(threads).map(task, items)
+    return _on_threads(n_threads(), task, items)
+
+
+def _on_threads(threads: int, task: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    return map(task, items) if threads == 1 else _pool(threads).map(task, items)
 
 
 def over_slices(n: int, longest: int, task: Callable[[slice], None]) -> None:
@@ -71,7 +73,7 @@ def over_slices(n: int, longest: int, task: Callable[[slice], None]) -> None:
     rounds = max(1, -(-n // (threads * longest)))
     length = max(1, -(-n // (threads * rounds)))
     slices = [slice(first, min(first + length, n)) for first in range(0, n, length)]
-    deque(on_all_cores(task, slices), maxlen=0)
+    deque(_on_threads(threads, task, slices), maxlen=0)
 
 
 def ordered_sum(task: Callable[[int], A], n: int) -> A:

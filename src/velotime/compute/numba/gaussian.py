@@ -40,6 +40,11 @@ class GaussianComponents:
     mean: FloatArray
     variance: FloatArray
 
+    @property
+    def plain(self) -> GaussianComponents:
+        """In the one layout that kernels are compiled for."""
+        return GaussianComponents(np.ascontiguousarray(self.mean), np.ascontiguousarray(self.variance))
+
 
 @dataclass(frozen=True)
 class CentredSums:
@@ -114,7 +119,7 @@ def accumulate_gaussian(
     temperature
         Log-densities are divided by it.
     """
-    n_cells = values[0].shape[0]
+    n_cells, components = values[0].shape[0], tuple(layer.plain for layer in components)
     parts = np.array_split(np.arange(-(-n_cells // CHUNK)), min(PARTS, -(-n_cells // CHUNK)))
 
     def one_part(part: int) -> CentredSums:
@@ -137,7 +142,8 @@ def responsibilities(
 ) -> FloatArray:
     """``r_ik``, the posterior of each cell's component, ``(cells, components)``; arguments as above."""
     out = np.empty((values[0].shape[0], len(weight)))
-    for cells, _, r, _ in _chunks(values, components, weight, 1.0, slice(0, len(out))):
+    plain = tuple(layer.plain for layer in components)
+    for cells, _, r, _ in _chunks(values, plain, weight, 1.0, slice(0, len(out))):
         out[cells] = r
     return out
 

@@ -51,7 +51,7 @@ class NormalMixtures:
 def mixture_quantiles(mixtures: NormalMixtures, level: float, start: FloatArray) -> FloatArray:
     """Quantile of each cell's mixture, ``(cells,)``, searched from ``start``."""
     out = np.clip(start, 0.0, 1.0)
-    arrays = (mixtures.indptr, mixtures.weight, mixtures.at, mixtures.sd)
+    arrays = (mixtures.indptr.astype(np.int64, copy=False), mixtures.weight, mixtures.at, mixtures.sd)
 
     def part(cells: slice) -> None:
         _quantiles(*arrays, level, cells.start, cells.stop, out)

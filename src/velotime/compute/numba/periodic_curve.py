@@ -145,6 +145,7 @@ def _fill_information(theta: Any, times: Any, u_in: Any, s_in: Any, gradient: An
 
 def periodic_means(theta: FloatArray, times: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Means of both layers; see :class:`velotime.compute.Backend`."""
+    theta = np.ascontiguousarray(theta)
     u, s = (np.empty((len(theta), len(times))) for _ in range(2))
 
     def one(at: slice) -> None:
@@ -158,7 +159,7 @@ def periodic_information(
     theta: FloatArray, times: FloatArray, unspliced: CurveTargets, spliced: CurveTargets
 ) -> tuple[FloatArray, FloatArray]:
     """Gradient and Fisher information; see :class:`velotime.compute.Backend`."""
-    n_genes = len(theta)
+    theta, n_genes = np.ascontiguousarray(theta), len(theta)
     gradient, fisher = np.zeros((n_genes, N_CURVE)), np.zeros((n_genes, N_CURVE, N_CURVE))
 
     def one(at: slice) -> None:

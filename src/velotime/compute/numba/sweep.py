@@ -3,8 +3,8 @@
 Both halves are one kernel, a sparse row times a dense matrix. A cell's score of state j is a sum over its entries,
 ``sum_g x_g slope[g, j] - offset[j]``; a gene's sum is ``Y_j = sum_i x_i q[i, j]`` over the cells of a chunk. Rows of
 ``slope`` and ``q`` run along the states, so that the processor works on 8 or 16 states at once; four entries are
-taken together, which saves three of four loads and stores of the running sum. So the posterior is held for one
-chunk of cells at a time and a gene's sum stays in the nearest cache.
+taken together, which saves three of four loads and stores of the running sum. So the posterior is held for a few
+chunks of cells at a time and a gene's sum stays in the nearest cache.
 
 Sums are float32 within a chunk and float64 from chunk to chunk: float32 over a million cells would lose its digits.
 States come in blocks of ``BLOCK``; where the posterior is narrow only blocks that are not negligible are summed.
@@ -16,6 +16,7 @@ checks for NaN and infinity stay.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,6 +28,7 @@ from velotime.compute.sums import Sums
 from velotime.compute.threads import ordered_sum
 
 PARTS = 16  # parts of the cells, each with sums of its own
+AT_ONCE = 8  # chunks whose posterior is held at a time: few enough for a cache, enough to be worth a call
 NEGLIGIBLE = -18.0  # log posterior, relative to the best state, under which a state is negligible
 NARROW = 0.4  # share of blocks in use under which only those are summed
 f32 = np.float32  # of counts kept in one or two bytes
@@ -102,19 +104,10 @@ def _normalise(score: Any, active: Any) -> Any:
 
 
 @jit(CONTRACT)
-def _fill_posterior(
-    out: Any,
-    evidence: Any,
-    active: Any,
-    n_active: Any,
-    first: int,
-    u: Any,
-    s: Any,
-    model: Any,
-    prior_row: Any,
-) -> None:
-    """Posterior of the cells from ``first`` on, one per row of ``out``."""
-    u_entries, u_level, s_entries, s_level = u[0], u[1], s[0], s[1]
+def _fill_posterior(out: Any, evidence: Any, blocks: Any, first: int, u: Any, s: Any, model: Any, row: Any) -> None:
+    """Posterior of the cells from ``first`` on, one per row of ``out``, and in ``blocks`` those that matter to each."""
+    active, n_active = blocks
+    (u_entries, u_level), (s_entries, s_level) = u, s
     u_slope, u_offset, s_slope, s_offset, log_prior, cooling = model
     n_states = out.shape[1]
     for k in range(evidence.shape[0]):
@@ -125,30 +118,38 @@ def _fill_posterior(
             score[j] = -du[j] - ds[j]
         _add_product(score, u_entries, i, u_slope[u_level[i]])
         _add_product(score, s_entries, i, s_slope[s_level[i]])
-        prior = log_prior[prior_row[i]]
+        prior = log_prior[row[i]]
         for j in range(n_states):
             score[j] = score[j] * cooling + prior[j]
         evidence[k], n_active[k] = _normalise(score, active[k])
 
 
 @jit(CONTRACT)
-def _add_genes(sums: Any, entries: Any, chunk: int, matrix: Any, narrow: bool, active: Any, n_active: Any) -> None:
-    """Add ``sum_i x_ig matrix[i, :]`` over a chunk's cells to row g of ``sums``, for all genes."""
+def _add_genes(sums: Any, entries: Any, chunk: int, matrices: Any, blocks: Any, n_cells: int, total: Any) -> None:
+    """Add ``sum_i x_ig matrix[i, :]`` over the cells of some chunks to row g of ``sums``, for all genes."""
     n_genes, n_states = sums.shape
-    total = np.empty(n_states, dtype=np.float32)
-    for g in range(n_genes):
-        total[:] = 0
-        if narrow:
-            _add_narrow(total, entries, chunk * n_genes + g, matrix, active, n_active)
-        else:
-            _add_product(total, entries, chunk * n_genes + g, matrix)
-        for j in range(n_states):
-            sums[g, j] += total[j]
+    for c in range(matrices.shape[0]):
+        matrix, active, n_active = matrices[c], blocks[0][c], blocks[1][c]
+        n = min(CHUNK, n_cells - c * CHUNK)
+        in_use = 0
+        for k in range(n):
+            in_use += n_active[k]
+        narrow = in_use < NARROW * n * active.shape[1]
+        for g in range(n_genes):
+            row = (chunk + c) * n_genes + g
+            for j in range(n_states):
+                total[j] = 0
+            if narrow:
+                _add_narrow(total, entries, row, matrix, active, n_active)
+            else:
+                _add_product(total, entries, row, matrix)
+            for j in range(n_states):
+                sums[g, j] += total[j]
 
 
 @jit(CONTRACT)
 def _add_weights(weight: Any, u_powers: Any, s_powers: Any, q: Any, group: Any, u_size: Any, s_size: Any) -> None:
-    """Add a chunk's posterior to the sums without counts: q, and q times powers of l of both layers."""
+    """Add the posterior of some cells to the sums without counts: q, and q times powers of l of both layers."""
     for k in range(u_size.shape[0]):
         lu, ls = np.float64(u_size[k]), np.float64(s_size[k])
         row = weight[group[k]]
@@ -166,35 +167,12 @@ def _add_weights(weight: Any, u_powers: Any, s_powers: Any, q: Any, group: Any, 
             s_powers[3, j] += b * ls * ls * ls
 
 
-@jit(CONTRACT)
-def _accumulate_part(
-    u: Any, s: Any, model: Any, prior_row: Any, group: Any, chunks: Any, evidence: Any, sums: Any
-) -> None:
-    """Fill the sums of one part of the cells, the chunks ``chunks[0]`` to ``chunks[1]``."""
-    weight, u_powers, u_value, s_powers, s_value = sums
-    u_entries, u_size, s_entries, s_size = u[2], u[3], s[2], s[3]
-    n_cells, n_states = evidence.shape[0], u_value.shape[1]
-    q = np.empty((CHUNK, n_states), dtype=np.float32)
-    active = np.empty((CHUNK, n_states // BLOCK), dtype=np.int64)
-    n_active = np.empty(CHUNK, dtype=np.int64)
-    for chunk in range(chunks[0], chunks[1]):
-        first = chunk * CHUNK
-        last = min(first + CHUNK, n_cells)
-        n = last - first
-        _fill_posterior(q, evidence[first:last], active, n_active, first, u, s, model, prior_row)
-        narrow = n_active[:n].sum() < NARROW * n * active.shape[1]
-        rows, lu, ls = q[:n], u_size[first:last], s_size[first:last]
-        _add_weights(weight, u_powers, s_powers, rows, group[first:last], lu, ls)
-        _add_genes(u_value, u_entries, chunk, q, narrow, active, n_active)
-        _add_genes(s_value, s_entries, chunk, q, narrow, active, n_active)
-
-
 def _tuple(entries: Entries) -> _EntriesTuple:
     return (entries.indices, entries.values, entries.index_start, entries.value_start, entries.length)
 
 
-def _layer_tuple(layer: Layer) -> tuple[_EntriesTuple, IntArray, _EntriesTuple, FloatArray]:
-    return (_tuple(layer.by_cell), layer.level, _tuple(layer.by_gene), layer.size)
+def _cell_tuple(layer: Layer) -> tuple[_EntriesTuple, IntArray]:
+    return _tuple(layer.by_cell), layer.level
 
 
 def _model_tuple(model: SweepModel) -> tuple[Any, ...]:
@@ -208,6 +186,64 @@ def _model_tuple(model: SweepModel) -> tuple[Any, ...]:
     )
 
 
+@dataclass(frozen=True)
+class _Room:
+    """Where the posterior of some chunks is held.
+
+    Attributes
+    ----------
+    q
+        ``(chunks, CHUNK, states)``, float32.
+    active, n_active
+        First states of the blocks that are not negligible, and their number, of each cell.
+    total
+        For the sum of one gene, ``(states,)``.
+    """
+
+    q: FloatArray
+    active: IntArray
+    n_active: IntArray
+    total: FloatArray
+
+    @classmethod
+    def of(cls, n_chunks: int, n_states: int) -> _Room:
+        shape = n_chunks, CHUNK
+        active, n_active = np.empty((*shape, n_states // BLOCK), dtype=np.int64), np.empty(shape, dtype=np.int64)
+        return cls(np.empty((*shape, n_states), dtype=np.float32), active, n_active, np.empty(n_states, np.float32))
+
+    @property
+    def by_cell(self) -> tuple[FloatArray, tuple[IntArray, IntArray]]:
+        """Posterior and blocks in use, cell after cell."""
+        blocks = self.active.reshape(-1, self.active.shape[-1]), self.n_active.ravel()
+        return self.q.reshape(-1, self.q.shape[-1]), blocks
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """The sweep over runs of cells. Each step is a kernel of its own, for the types of counts of one layer."""
+
+    layers: tuple[Layer, Layer]
+    model: SweepModel
+    prior_row: IntArray
+    group: IntArray
+    evidence: FloatArray
+
+    def add_run(self, sums: Sums, room: _Room, chunks: range) -> None:
+        """Add the cells of these chunks, at most as many as there is room for."""
+        cells = slice(chunks.start * CHUNK, min(chunks.stop * CHUNK, len(self.evidence)))
+        q, blocks = room.by_cell
+        evidence = self.evidence[cells]
+        _fill_posterior(
+            q, evidence, blocks, cells.start, *map(_cell_tuple, self.layers), _model_tuple(self.model), self.prior_row
+        )
+        powers, sizes = [own.size_powers for own in sums.layers], [layer.size[cells] for layer in self.layers]
+        _add_weights(sums.weight, *powers, q, self.group[cells], *sizes)
+        n, held = len(chunks), (room.active, room.n_active)
+        for layer, own in zip(self.layers, sums.layers, strict=True):
+            entries = _tuple(layer.by_gene)
+            _add_genes(own.value, entries, chunks.start, room.q[:n], held, len(evidence), room.total)
+
+
 def accumulate(
     unspliced: Layer, spliced: Layer, model: SweepModel, prior_row: IntArray, group: IntArray
 ) -> tuple[Sums, FloatArray]:
@@ -215,17 +251,17 @@ def accumulate(
     n_cells, n_states = unspliced.n_cells, model.log_prior.shape[1]
     n_genes, n_groups = model.unspliced.slope.shape[1], int(group.max()) + 1
     n_chunks = -(-n_cells // CHUNK)
-    bounds = np.linspace(0, n_chunks, min(PARTS, n_chunks) + 1).astype(np.int64)
-    evidence = np.empty(n_cells, dtype=np.float32)
-    u, s, packed = _layer_tuple(unspliced), _layer_tuple(spliced), _model_tuple(model)
+    bounds = np.linspace(0, n_chunks, min(PARTS, n_chunks) + 1).astype(np.int64).tolist()
+    sweep = _Sweep((unspliced, spliced), model, prior_row, group, np.empty(n_cells, dtype=np.float32))
 
     def one_part(part: int) -> Sums:
-        sums = Sums.zero(n_genes, n_groups, n_states)
-        into = sums.weight, *(array for layer in sums.layers for array in (layer.size_powers, layer.value))
-        _accumulate_part(u, s, packed, prior_row, group, bounds[part : part + 2], evidence, into)
+        sums, chunks = Sums.zero(n_genes, n_groups, n_states), range(bounds[part], bounds[part + 1])
+        room = _Room.of(min(AT_ONCE, len(chunks)), n_states)
+        for first in range(0, len(chunks), AT_ONCE):
+            sweep.add_run(sums, room, chunks[first : first + AT_ONCE])
         return sums
 
-    return ordered_sum(one_part, len(bounds) - 1), evidence
+    return ordered_sum(one_part, len(bounds) - 1), sweep.evidence
 
 
 def posterior(
@@ -235,16 +271,7 @@ def posterior(
     n = cells.stop - cells.start
     out = np.empty((n, model.log_prior.shape[1]), dtype=np.float32)
     evidence = np.empty(n, dtype=np.float32)
-    active = np.empty((n, out.shape[1] // BLOCK), dtype=np.int64)
-    _fill_posterior(
-        out,
-        evidence,
-        active,
-        np.empty(n, dtype=np.int64),
-        cells.start,
-        _layer_tuple(unspliced),
-        _layer_tuple(spliced),
-        _model_tuple(model),
-        prior_row,
-    )
+    blocks = np.empty((n, out.shape[1] // BLOCK), dtype=np.int64), np.empty(n, dtype=np.int64)
+    layers = _cell_tuple(unspliced), _cell_tuple(spliced)
+    _fill_posterior(out, evidence, blocks, cells.start, *layers, _model_tuple(model), prior_row)
     return out, evidence

@@ -191,13 +191,11 @@ def _add_lineage(f: Any, J: Any, piece: Any, weights: Any, sums: Any, slope: Any
 
 
 @jit(CONTRACT)
-def _fill_information(theta: Any, times: Any, columns: Any, u_in: Any, s_in: Any, gradient: Any, fisher: Any) -> None:
-    """Add ``sum_j (Y - n mu)/V dmu`` and ``sum_j n/V dmu dmu^T`` of both layers to each gene's sums."""
+def _fill_information(theta: Any, times: Any, columns: Any, u_in: Any, s_in: Any, room: Any, out: Any) -> None:
+    """Add ``sum_j (Y - n mu)/V dmu`` and ``sum_j n/V dmu dmu^T`` of both layers to each gene's sums, ``out``."""
+    gradient, fisher = out
     n = times.shape[0]
-    f, means, weights = np.zeros((2, n, _S)), np.empty((2, n)), np.empty((4, n))
-    J, curve, pulse, sums = np.empty((2, 3, _S, N_CURVE)), np.empty((3, 5)), np.empty(2), np.empty((3, _S + 1, _S))
-    work = np.empty((2, 1 + N_CURVE)), np.empty(1 + N_CURVE), np.empty(N_CURVE)
-    piece, slope, square = np.empty(n, dtype=np.int64), np.empty(N_CURVE), np.empty((N_CURVE, N_CURVE))
+    f, means, weights, piece, J, curve, pulse, sums, work, slope, square = room
     for i in range(theta.shape[0]):
         for k in range(columns.shape[0]):
             own = columns[k]
@@ -214,6 +212,14 @@ def _fill_information(theta: Any, times: Any, columns: Any, u_in: Any, s_in: Any
                     fisher[i, own[a], own[c]] += square[a, c]
 
 
+def _room(n: int) -> tuple[Any, ...]:
+    """Arrays for one gene at a time on ``n`` times; made here, as each ``np.empty`` of a kernel has to be compiled."""
+    work = np.empty((2, 1 + N_CURVE)), np.empty(1 + N_CURVE), np.empty(N_CURVE)
+    of_times = np.zeros((2, n, _S)), np.empty((2, n)), np.empty((4, n)), np.empty(n, dtype=np.int64)
+    of_pieces = np.empty((2, 3, _S, N_CURVE)), np.empty((3, 5)), np.empty(2), np.empty((3, _S + 1, _S))
+    return *of_times, *of_pieces, work, np.empty(N_CURVE), np.empty((N_CURVE, N_CURVE))
+
+
 def curve_information(
     theta: FloatArray, times: FloatArray, columns: IntArray, unspliced: CurveTargets, spliced: CurveTargets
 ) -> tuple[FloatArray, FloatArray]:
@@ -224,7 +230,7 @@ def curve_information(
 
     def one(at: slice) -> None:
         u, s = unspliced.genes(at), spliced.genes(at)
-        _fill_information(theta[at], times, columns, u, s, gradient[at], fisher[at])
+        _fill_information(theta[at], times, columns, u, s, _room(len(times)), (gradient[at], fisher[at]))
 
     over_slices(n_genes, GENES, one)
     return gradient, fisher
