@@ -27,6 +27,7 @@ from velotime.data import embed, list_embeddings
 from velotime.simulation import simulate
 
 PYTHON = r"\bvt\.|\bvelotime\.[a-z]+\.|\badata\b|\w=[\w\"'(\[]"  # what only a user of the library can type
+QUICK = ["--max-iterations", "2", "--lineages", "1", "--skip-comparison", "-q"]
 
 
 @pytest.fixture
@@ -301,7 +302,7 @@ def test_warnings_name_options(small, tmp_path):
     small.obsm["X_umap"] = small.obs[["true_time", "true_depth"]].to_numpy()
     path = tmp_path / "cells.h5ad"
     small.write_h5ad(path)
-    done = CliRunner().invoke(main, ["run", str(path), "--max-iterations", "1", "--noise", "gaussian"])
+    done = CliRunner().invoke(main, ["run", str(path), "--noise", "gaussian", *QUICK])
     assert done.exit_code == 0, done.output
     assert "Warning: the values are whole numbers" in done.output
     assert "(--noise negative-binomial)" in done.output
@@ -334,7 +335,7 @@ def test_a_failed_fit_is_exit_1(cells, monkeypatch):
 def test_force_replaces(cells, tmp_path):
     out = tmp_path / "out.h5ad"
     out.write_text("old")
-    done = CliRunner().invoke(main, ["run", str(cells), "-o", str(out), "--force", "-q", "--max-iterations", "2"])
+    done = CliRunner().invoke(main, ["run", str(cells), "-o", str(out), "--force", *QUICK])
     assert done.exit_code == 0, done.output
     assert ad.read_h5ad(out).n_obs == 250
 
@@ -390,7 +391,7 @@ def test_ctrl_c_while_the_report_is_written_names_what_is_there(cells, monkeypat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(writing, "write_page", interrupt)
-    arguments = ["run", str(cells), "--max-iterations", "1", "--skip-comparison", "--report"]
+    arguments = ["run", str(cells), *QUICK, "--report"]
     done = CliRunner().invoke(main, [*arguments, str(cells.with_name("report.html"))])
     assert done.exit_code == 130
     assert done.output.splitlines()[-1] == f"Interrupted; {cells.with_name('cells_velotime.h5ad')} was written before."
@@ -398,7 +399,7 @@ def test_ctrl_c_while_the_report_is_written_names_what_is_there(cells, monkeypat
 
 
 def test_stages_are_named_as_they_begin(cells):
-    done = CliRunner().invoke(main, ["run", str(cells), "--max-iterations", "1"])
+    done = CliRunner().invoke(main, ["run", str(cells), "--max-iterations", "1", "--lineages", "1"])
     assert done.exit_code == 0, done.output
     said = ["Reading", "Fitting 250 cells", "Comparing with clusters", "Writing", "whole run", "Wrote"]
     places = [done.output.find(word) for word in said]

@@ -12,6 +12,7 @@ import velotime as vt
 from velotime import InputError
 
 QUICK = vt.SoftEM(
+    n_lineages=1,
     n_times=8,
     annealing=2,
     max_iterations=2,

@@ -80,7 +80,9 @@ ROWS = {
     "pp.filter_genes": (lambda adata, _: vt.pp.filter_genes(adata, n_top_genes=20), ALL, None),
     "pp.moments": (lambda adata, _: vt.pp.moments(adata, n_neighbors=10), ALL, None),
     "tl.compare_models": (
-        lambda adata, _: vt.tl.compare_models(adata[:60].copy(), method=vt.SoftEM(**SMALL | {"max_iterations": 1})),
+        lambda adata, _: vt.tl.compare_models(
+            adata[:60].copy(), method=vt.SoftEM(n_lineages=1, **SMALL | {"max_iterations": 1})
+        ),
         ALL,
         None,
     ),

@@ -27,7 +27,7 @@ def made():
     vt.tl.velocity_graph(adata)
     vt.tl.velocity_embedding(adata, basis="line")
     vt.tl.to_experimental_time(adata, "day")
-    vt.tl.compare_models(adata)
+    vt.tl.compare_models(adata, method=vt.SoftEM(**QUICK))
     vt.tl.resample(adata, n_replicates=2, progress=False)
     return adata
 
@@ -93,7 +93,7 @@ def test_a_verdict_is_of_the_cells_that_were_asked(made):
 def test_a_verdict_without_a_fit_stays_with_its_cells(made):
     adata = made.copy()
     del adata.uns["recover_dynamics"], adata.uns["velotime_derived"], adata.uns["model_comparison"]
-    vt.tl.compare_models(adata)
+    vt.tl.compare_models(adata, method=vt.SoftEM(**QUICK))
     part = adata[:150].copy()
     for one, stays in ((adata, True), (part, False)):
         vt.tl.recover_dynamics(one, method=vt.SoftEM(**QUICK), layers=(), progress=False)

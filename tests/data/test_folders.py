@@ -300,7 +300,7 @@ def test_the_command_line_fits_a_folder(tmp_path, small):
     made = {kind: small.layers[kind].toarray().astype(int) for kind in KINDS[:2]}
     made["ambiguous"] = np.zeros_like(made["spliced"])
     write_kb(tmp_path / "run" / "counts_unfiltered", made, small.obs_names, small.var_names, small.var_names)
-    arguments = ["run", str(tmp_path / "run"), "--max-iterations", "2", "--skip-comparison", "-q"]
+    arguments = ["run", str(tmp_path / "run"), "--max-iterations", "2", "--lineages", "1", "--skip-comparison", "-q"]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     fitted = vt.read.auto(tmp_path / "run_velotime.h5ad")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anndata as ad
 import numpy as np
 import pytest
-from quick_fit import QUICK
+from quick_fit import QUICK as ON_A_LINE
 
 import velotime as vt
 from velotime import InputError
@@ -21,6 +21,7 @@ def simulated(**options):
     return adata
 
 
+QUICK = ON_A_LINE | {"n_lineages": "auto"}
 METHODS = {
     "plain": vt.SoftEM(**QUICK),
     "prior by stage": vt.SoftEM(prior=vt.LearnedPrior(by="stage"), noise=vt.Poisson(), **QUICK),

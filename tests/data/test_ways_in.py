@@ -384,7 +384,8 @@ def test_tables_of_samples_that_cannot_be_used(tmp_path):
 
 
 def run(*arguments):
-    return CliRunner().invoke(main, ["run", *map(str, arguments), "-q", "--max-iterations", "2", "--skip-comparison"])
+    quick = ["-q", "--max-iterations", "2", "--lineages", "1", "--skip-comparison"]
+    return CliRunner().invoke(main, ["run", *map(str, arguments), *quick])
 
 
 def test_samples_on_the_command_line(tmp_path):
