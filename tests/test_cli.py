@@ -217,6 +217,25 @@ def test_a_cycle_from_the_command_line(tmp_path):
     assert "--lineages, --root: a cycle has no root, ends or lineages" in done.output
 
 
+def test_genes_are_left_out_of_the_clock(small, tmp_path):
+    small.obsm["X_umap"] = small.obs[["true_time", "true_depth"]].to_numpy()
+    path, out, names = (tmp_path / name for name in ("cells.h5ad", "out.h5ad", "cycle.txt"))
+    small.write_h5ad(path)
+    names.write_text("gene_1\n# of the other phase\ngene_2, gene_3\n\nABSENT\n", encoding="utf-8")
+    quick = ["--skip-comparison", "-q", "--max-iterations", "1"]
+    done = CliRunner().invoke(main, ["run", str(path), "-o", str(out), "--without", str(names), *quick])
+    assert done.exit_code == 0, done.output
+    assert "1 of the 4 genes of --without are not there" in done.output
+    status = ad.read_h5ad(out).var["fit_status"]
+    assert list(status.index[status == "left out of the clock"]) == ["gene_1", "gene_2", "gene_3"]
+    for given, message in (("A,B", "none of its 2 genes, e.g. A, is among those of IN"), (",", "give names of genes")):
+        done = CliRunner().invoke(main, ["run", str(path), "-o", str(out), "--force", "--without", given])
+        assert done.exit_code == 2
+        assert message in done.output
+    done = CliRunner().invoke(main, ["run", str(path), "--method", "mixture", "--without", "gene_1"])
+    assert "--without: read by --method soft only" in done.output
+
+
 def test_labels_with_blanks_commas_and_colons(small, tmp_path):
     small.obs["res:1"] = pd.cut(small.obs["true_time"], [-1, 0.3, 0.6, 2], labels=["early", "A", "CD4+, naive"])
     small.obsm["X_umap"] = small.obs[["true_time", "true_depth"]].to_numpy()

@@ -7,6 +7,7 @@ joined where that gives a label that occurs. Quotes settle what is left: ``kind:
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from velotime._status import InputError
@@ -75,6 +76,22 @@ def split_labels(text: str, known: set[str]) -> list[str]:
         labels.append(label)
         pieces = pieces[len(pieces) - joined.index(label) :]
     return [label for label in labels if label]
+
+
+def read_names(option: str, given: str) -> tuple[str, ...]:
+    """Names from a file, one or several a line and none after #, or those that are given themselves.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    path = Path(given)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else [given]
+    names = [name for line in lines for name in split_names(line.partition("#")[0].replace("\t", ","))]
+    if not names:
+        raise InputError(f"{option} {given}: give names of genes, GENE,GENE, or a file with one a line.")
+    return tuple(dict.fromkeys(names))
 
 
 def split_names(text: str | None) -> list[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from velotime._status import InputError
-from velotime.cli.labels import column_and_label, column_and_labels, column_and_order, split_names
+from velotime.cli.labels import column_and_label, column_and_labels, column_and_order, read_names, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +33,7 @@ class Asked:
     cycle: bool | None = None
     samples: str | None = None
     condition: str | None = None
+    without: str | None = None
 
     def given(self) -> list[str]:
         """Names of the options that were given."""
@@ -77,6 +81,8 @@ class Soft(Way):
         from velotime import Cycle, SoftEM
 
         more: dict[str, Any] = {} if asked.max_iterations is None else {"max_iterations": asked.max_iterations}
+        if asked.without is not None:
+            more["without"] = read_names("--without", asked.without)
         if asked.cycle:
             more["clock"] = Cycle(origin=next(iter(_markers(asked)), None))
         return SoftEM(noise=_noise(asked.noise), n_lineages=_n_lineages(asked.lineages or "auto"), **more)
@@ -131,6 +137,31 @@ class OnMoments(Way):
 #: Options that say what a clock that goes round has not.
 OF_A_LINE = ("--lineages", "--terminals", "--root", "--end", "--time-labels")
 WAYS: dict[str, Way] = {"soft": Soft(), **{name: OnMoments(name) for name in ("two-stage", "gene-clock", "mixture")}}
+
+
+def without_those_here(method: Any, names: Iterable[str]) -> Any:
+    """The method with those of the genes that it leaves out which are there; that others are not is said.
+
+    Raises
+    ------
+    InputError
+        If none is.
+    """
+    asked = getattr(method, "without", ())
+    if not asked:
+        return method
+    there = set(names)
+    found = tuple(gene for gene in asked if gene in there)
+    if not found:
+        raise InputError(
+            f"--without: none of its {len(asked):,} genes, e.g. {asked[0]}, is among those of IN, e.g. "
+            f"{next(iter(names), 'none')}. Name them as IN does; --gene-names COLUMN takes names from a column of var."
+        )
+    if len(found) < len(asked):
+        click.echo(
+            f"Warning: {len(asked) - len(found):,} of the {len(asked):,} genes of --without are not there.", err=True
+        )
+    return replace(method, without=found)
 
 
 def _check_samples(asked: Asked) -> None:

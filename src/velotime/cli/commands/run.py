@@ -14,7 +14,7 @@ from velotime.cli.console import Console, exit_codes, limit_threads, warnings_to
 from velotime.cli.hours import Known, hours_options, to_hours
 from velotime.cli.inputs import BASIS, FORCE, QUIET, SEED, THREADS, is_table, read_inputs, reading_options
 from velotime.cli.labels import split_names
-from velotime.cli.methods import WAYS, Asked
+from velotime.cli.methods import WAYS, Asked, without_those_here
 from velotime.cli.words import in_options
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ class Outputs:
     help="Experimental times: numbers, an ordered category, or labels given from early to late.",
 )
 @hours_options
+@click.option("--without", metavar="GENE,GENE|FILE", help="Genes to leave out of the clock, or a file of them.")
 @click.option("--samples", metavar="COLUMN", help="Column of obs with the sample of each cell: fit all on one clock.")
 @click.option("--condition", metavar="COLUMN", help="Column of conditions to compare, with samples as the replicates.")
 @click.option("--max-iterations", type=click.IntRange(1), help="At temperature 1. [default: the method's, 40 of soft]")
@@ -202,6 +203,7 @@ def run(
     half_lives: Path | None,
     labelled: str | None,
     labelled_hours: str | None,
+    without: str | None,
     samples: str | None,
     condition: str | None,
     max_iterations: int | None,
@@ -224,7 +226,7 @@ def run(
     """
     console = Console(quiet)
     known = Asked(noise, lineages, terminals, root, end, early_markers, late_markers, time_labels, max_iterations)
-    asked = replace(known, cycle=cycle or None, samples=samples, condition=condition)
+    asked = replace(known, cycle=cycle or None, samples=samples, condition=condition, without=without)
     limit_threads(threads)
     with exit_codes() as written:
         console.stage(f"Reading {', '.join(map(str, inputs))}")
@@ -237,14 +239,14 @@ def run(
         outputs.check()
         known_hours = Known.of(half_lives, labelled, labelled_hours, samples)
         outputs.begin(resume=resume)
-        blocks = way == "soft" and asked.noise != "gaussian" and asked.samples is None
+        blocks = way == "soft" and asked.noise != "gaussian" and asked.samples is None and without is None
         lazily = blocks and _is_large(inputs, outputs.fitted)
         adata = read_inputs(inputs, mod, gene_names, lazily=lazily)
         asked = of_table(asked, inputs, adata)
-        method = WAYS[way].method(asked, adata.obs)
+        method = without_those_here(WAYS[way].method(asked, adata.obs), adata.var_names)
         counts = {"unspliced": unspliced, "spliced": spliced}
         if asked.noise != "gaussian":
-            keep = getattr(method, "marker_genes", ())
+            keep = (*getattr(method, "marker_genes", ()), *getattr(method, "without", ()))
             choose_genes(adata, {"min_cells": min_cells, "n_top_genes": n_top_genes, "keep": keep}, counts)
         with warnings_told():
             fitted_layers = WAYS[way].prepare(adata, counts, seed)

@@ -25,6 +25,7 @@ hundred at most, which tell its share to a tenth: no curve is righter than that.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -45,9 +46,9 @@ SCATTER = 0.3  # median of s a priori
 PRIOR_MEAN, PRIOR_SD = np.array([0.0, 0.0, np.log(SCATTER)]), np.array([0.5, 0.05, 1.0])  # of b, c and log s
 SHARED = len(PRIOR_MEAN)  # nuisance parameters before the conversions
 SHORTEST, LONGEST = 0.003, 4.0  # windows on the clock that are looked at
-COARSE = 0.4  # of log hours, between the first places that are looked at
+COARSE = 0.6  # of log hours, between the first places that are looked at
 LEAST_STEP, MOST_STEPS = 0.01, 12  # of the profile to either side
-FIRST_STEPS, MOST_STEPS_OF_NUISANCE = 12, 100  # of L-BFGS at the first places, and near the maximum
+FIRST_STEPS, MOST_STEPS_OF_NUISANCE = 8, 100  # of L-BFGS at the first places, and near the maximum
 BOUNDS = {"b": (-1.5, 1.5), "c": (-0.5, 0.5), "s": (np.log(0.05), np.log(1.0)), "e": (-6.0, 6.0)}
 SHARE_SD = 0.3  # of what a fit says of the log share of a gene
 FAR = 2.5  # standard deviations by which the labels move the rates of a gene that disagrees
@@ -96,8 +97,14 @@ class _Table:
         """At each node, and its derivative by the logit of the conversion, ``(genes, nodes, nodes)`` each."""
         e = float(expit(logits[self.sample]))
         p = e * self.share
-        value = (self.labelled * np.log(p) + self.rest * np.log1p(-p)).sum(axis=-1)
-        return value, (1 - e) * (self.labelled - self.rest * p / (1 - p)).sum(axis=-1)
+        seen, log_share = self._of_labelled
+        value = log_share + seen * np.log(e) + (self.rest * np.log1p(-p)).sum(axis=-1)
+        return value, (1 - e) * (seen - (self.rest * p / (1 - p)).sum(axis=-1))
+
+    @cached_property
+    def _of_labelled(self) -> tuple[FloatArray, FloatArray]:
+        """Labelled counts, and the sum of their log shares, which no conversion changes."""
+        return self.labelled.sum(axis=-1), (self.labelled * np.log(self.share)).sum(axis=-1)
 
 
 @dataclass(frozen=True)
@@ -235,6 +242,8 @@ class _Profile:
         step = COARSE / 2
         while step > LEAST_STEP:
             middle = self.best
+            if not self.least <= middle - step <= middle + step <= self.most:
+                break
             fallen = self(middle) - np.array([self(middle + way * step, self.nuisance) for way in (-1, 1)])
             if fallen.min() >= 0 and fallen.mean() < drop:
                 break
