@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import anndata as ad
@@ -63,10 +64,9 @@ def thinned(counts: sparse.csr_matrix, rng: np.random.Generator) -> sparse.csr_m
     """Some of the counts; a cell keeps one of its first gene, so that none is empty."""
     kept = rng.binomial(counts.data.astype(np.int64), SHARE).astype(np.float32)
     kept[counts.indptr[:-1][np.diff(counts.indptr) > 0]] = 1
-    # A copy, as zeros are taken off in place.
-    out = sparse.csr_matrix((kept, counts.indices, counts.indptr), shape=counts.shape, copy=True)
+    out = sparse.csr_matrix((kept, counts.indices, counts.indptr), shape=counts.shape)
     out.eliminate_zeros()
-    return out
+    return out.copy()
 
 
 class Clock:
@@ -145,6 +145,7 @@ def main() -> None:
     if given.measure is not None:
         measure(given.measure, given.max_cells)
         return
+    warnings.filterwarnings("ignore", message="zarr v3 autosharding")  # of AnnData's, as stores are made
     lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
     print("\n".join(lines), flush=True)
     rows: list[list[float]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from velotime.compute import Edges, edge_cosines, edge_cosines_by_genes, mean_edge_cosines
+from velotime.compute import Edges, edge_cosines, edge_cosines_by_genes, mean_edge_cosines, root_cosines_by_genes
 
 N_CELLS, N_GENES = 30, 400
 
@@ -62,7 +62,10 @@ def test_a_constant_displacement_has_no_direction():
     rng = np.random.default_rng(2)
     _, velocity = offset_data(rng, 0.0)
     state = np.tile(rng.integers(0, 9, N_GENES), (N_CELLS, 1)) + np.arange(N_CELLS)[:, None]
-    np.testing.assert_array_equal(edge_cosines(state.astype(np.float32), velocity, random_edges(rng)), 0.0)
+    state, edges = state.astype(np.float32), random_edges(rng)
+    np.testing.assert_array_equal(edge_cosines(state, velocity, edges), 0.0)
+    found = edge_cosines_by_genes([(state, velocity)], state.mean(axis=1, dtype=float), edges)
+    np.testing.assert_array_equal(found, 0.0)
 
 
 @pytest.mark.parametrize("root", [False, True])
@@ -73,6 +76,9 @@ def test_sums_of_blocks_of_genes_are_those_of_all(root):
     state[5:7] = state[7]
     edges = random_edges(rng)
     blocks = [(state[:, some], velocity[:, some]) for some in (slice(0, 150), slice(150, 151), slice(151, 400))]
-    found = edge_cosines_by_genes(blocks, edges, root=root)
+    if root:
+        found = root_cosines_by_genes(blocks, edges)
+    else:
+        found = edge_cosines_by_genes(blocks, state.mean(axis=1, dtype=float), edges)
     np.testing.assert_allclose(found, slow(state, velocity, edges, root), atol=2e-5)
     assert (found[edges.indptr[4] : edges.indptr[5]] == 0).all()

@@ -9,9 +9,12 @@ from velotime.compute.layers import Layer, ScoreTables, SweepModel, pad_states
 from velotime.compute.matrix import Matrix, as_array
 from velotime.compute.numba import NUMBA
 from velotime.compute.numba.counts import LEAST_MEAN, sum_of_growth, sum_of_logs
-from velotime.compute.numba.edge_sums import edge_cosines_by_genes
-from velotime.compute.numba.edges import Edges, edge_cosines, mean_edge_cosines
 from velotime.compute.numba.gaussian import CentredSums, GaussianComponents, accumulate_gaussian, responsibilities
+from velotime.compute.numba.graph.arrows import expected_steps
+from velotime.compute.numba.graph.descent import descend
+from velotime.compute.numba.graph.edge_sums import edge_cosines_by_genes, root_cosines_by_genes
+from velotime.compute.numba.graph.edges import Edges, edge_cosines, mean_edge_cosines
+from velotime.compute.numba.graph.neighborhoods import PackedRows, dense_genes, means_around, pack_rows, times_table
 from velotime.compute.numba.mixtures import NormalMixtures, mixture_quantiles
 from velotime.compute.sums import LayerSums, Sums
 from velotime.compute.threads import on_all_cores
@@ -33,22 +36,30 @@ __all__ = [
     "LocalBlocks",
     "Matrix",
     "NormalMixtures",
+    "PackedRows",
     "ScoreTables",
     "Sums",
     "SweepModel",
     "Task",
     "accumulate_gaussian",
     "as_array",
+    "dense_genes",
+    "descend",
     "edge_cosines",
     "edge_cosines_by_genes",
+    "expected_steps",
     "mean_edge_cosines",
+    "means_around",
     "mixture_quantiles",
     "on_all_cores",
+    "pack_rows",
     "pad_states",
     "pairwise_sum",
     "responsibilities",
+    "root_cosines_by_genes",
     "split",
     "sum_of_growth",
     "sum_of_logs",
     "take_rows",
+    "times_table",
 ]

@@ -8,6 +8,7 @@ from velotime.compute import jit as _jit  # noqa: F401
 # isort: split
 
 from velotime.data.blocks.reading import tables_in_memory
+from velotime.data.blocks.rows import layer_blocks
 from velotime.data.blocks.sources import blocks_of_rows, lazily, open_blocks
 from velotime.data.blocks.summary import Summary, cell_totals, dispersions
 from velotime.data.embeddings import embed, embedding_points, list_embeddings, short_name
@@ -31,8 +32,10 @@ from velotime.data.formats import (
     read_zarr,
 )
 from velotime.data.gene_space import (
+    NeighborhoodMeans,
     Velocity,
     arrows_made_of,
+    gene_blocks,
     has_arrows,
     means_of_genes,
     neighborhood_means,
@@ -42,11 +45,11 @@ from velotime.data.gene_space import (
 from velotime.data.labels import check_genes, other_names, read_labels
 from velotime.data.layers.names import find_layers
 from velotime.data.layers.plausibility import doubts_about, doubts_of_sums
-from velotime.data.layers.sizes import fresh_sizes, layer_sizes, size_factors
+from velotime.data.layers.sizes import fresh_sizes, layer_sizes, size_factors, sizes_of_totals
 from velotime.data.layers.status import gene_status, tally
 from velotime.data.layers.values import cell_sums, read_block, read_layer
 from velotime.data.moments import read_for, read_moments
-from velotime.data.neighbors import Neighbors, find_neighbors, read_neighbors
+from velotime.data.neighbors.table import Neighbors, find_neighbors, read_neighbors
 from velotime.data.on_disk.checkpoint import Checkpoint, kept
 from velotime.data.on_disk.whole import remove_parts
 from velotime.data.reading import Reading, leave_out, read_observations
@@ -73,6 +76,7 @@ __all__ = [
     "QUALITY",
     "Checkpoint",
     "Fitted",
+    "NeighborhoodMeans",
     "Neighbors",
     "Reading",
     "Records",
@@ -98,6 +102,7 @@ __all__ = [
     "find_layers",
     "find_neighbors",
     "fresh_sizes",
+    "gene_blocks",
     "gene_columns",
     "gene_status",
     "has_arrows",
@@ -106,6 +111,7 @@ __all__ = [
     "is_large",
     "keep_table",
     "kept",
+    "layer_blocks",
     "layer_sizes",
     "lazily",
     "leave_out",
@@ -152,6 +158,7 @@ __all__ = [
     "restore_soft_fit",
     "short_name",
     "size_factors",
+    "sizes_of_totals",
     "slots_of",
     "stored_method",
     "tables_in_memory",

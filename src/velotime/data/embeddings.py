@@ -14,7 +14,7 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data.neighbors import find_neighbors
+from velotime.data.neighbors.table import find_neighbors
 
 FIRST = ("umap", "tsne", "draw_graph_fa", "phate", "spatial", "diffmap")  # in the order of preference
 PCA = "pca"

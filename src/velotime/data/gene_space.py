@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from anndata import AnnData
@@ -11,15 +11,89 @@ from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
-from velotime.compute import as_array
+from velotime.compute import PackedRows, as_array, dense_genes, pack_rows
+from velotime.data.blocks.rows import layer_blocks
 from velotime.data.embeddings import embedding_points, short_name
 from velotime.data.fitted import Fitted
 from velotime.data.layers.names import find_spliced
 from velotime.data.layers.sizes import layer_sizes
-from velotime.data.layers.values import read_block
-from velotime.data.neighbors import Neighbors
+from velotime.data.neighbors.table import Neighbors
 from velotime.data.stored.derived import read_derived
 from velotime.data.stored.identity import digest
+
+MOST_DENSE = 2**26  # values of cells x genes that are held dense at a time, of states and of velocities
+
+
+@dataclass(frozen=True)
+class NeighborhoodMeans:
+    """Means of the values of a layer over each cell and its neighbours, of some of its genes at a time.
+
+    Attributes
+    ----------
+    rows
+        The values, in blocks of cells.
+    n_genes
+        How many genes there are.
+    scale
+        What values of each cell are multiplied by, ``(cells,)``.
+    neighbors
+        Over whom to average.
+    """
+
+    rows: tuple[PackedRows, ...]
+    n_genes: int
+    scale: FloatArray
+    neighbors: Neighbors
+
+    @classmethod
+    def of(
+        cls,
+        adata: AnnData,
+        name: str,
+        scale: FloatArray,
+        neighbors: Neighbors,
+        *,
+        genes: IntArray | None = None,
+        counts: bool = False,
+    ) -> NeighborhoodMeans:
+        """Of some genes of a layer, or of all, which are read once, from wherever they lie, and held sparse."""
+        asked = slice(None) if genes is None else genes
+        blocks = layer_blocks(adata.layers[name], name, counts=counts)
+        rows = tuple(pack_rows(_sorted(values[:, asked])) for _, values in blocks)
+        return cls(rows, adata.n_vars if genes is None else len(genes), scale, neighbors)
+
+    def __call__(self, some: slice) -> FloatArray:
+        """Means of genes that follow each other, ``(cells, genes)``, float32."""
+        return self.neighbors.means(dense_genes(self.rows, some), self.scale)
+
+    @property
+    def middle(self) -> FloatArray:
+        """Mean of each cell's means over all these genes, ``(cells,)``, float64."""
+        total = np.concatenate([_row_sums(one) for one in self.rows])[:, None] / self.n_genes
+        return np.asarray(self.neighbors.means(total, self.scale).ravel(), dtype=np.float64)
+
+    @property
+    def blocks(self) -> list[slice]:
+        """Genes of which dense values of all cells are held at a time."""
+        return gene_blocks(len(self.scale), self.n_genes)
+
+
+def gene_blocks(n_cells: int, n_genes: int) -> list[slice]:
+    """Genes of which dense values of all cells are held at a time, of equal number."""
+    n_blocks = -(-n_genes // max(1, MOST_DENSE // n_cells))
+    bounds = np.linspace(0, n_genes, n_blocks + 1).astype(int)
+    return [slice(int(first), int(last)) for first, last in pairwise(bounds)]
+
+
+def _sorted(values: sparse.csr_array) -> sparse.csr_array:
+    values.sort_indices()
+    return values
+
+
+def _row_sums(rows: PackedRows) -> FloatArray:
+    """Sum of each row, float64."""
+    below = np.concatenate([[0.0], np.cumsum(rows.data, dtype=np.float64)])
+    return np.asarray(np.diff(below[rows.indptr]))
 
 
 def neighborhood_means(
@@ -29,22 +103,16 @@ def neighborhood_means(
 
     The size factors are those of the fit; see :func:`layer_sizes`.
     """
-    return means_of_genes(adata, neighbors, genes, spliced=spliced)(slice(None))
+    return means_of_genes(adata, neighbors, genes, spliced=spliced)(slice(0, len(genes)))
 
 
 def means_of_genes(
     adata: AnnData, neighbors: Neighbors, genes: IntArray, *, spliced: str | None = None
-) -> Callable[[slice], FloatArray]:
-    """The same of some of these genes at a time; their counts are read once, and held sparse."""
+) -> NeighborhoodMeans:
+    """The same of some of these genes at a time."""
     fitted = adata.uns.get(keys.RECOVER_DYNAMICS, {}).get("layers", {}).get("spliced")
     name = find_spliced(adata, spliced or fitted)
-    layer = sparse.csc_matrix(read_block(adata.layers[name], genes))
-    weights = neighbors.weights(1.0 / layer_sizes(adata, name))
-
-    def means(some: slice) -> FloatArray:
-        return np.asarray((weights @ layer[:, some].tocsr()).toarray(), dtype=np.float32)
-
-    return means
+    return NeighborhoodMeans.of(adata, name, 1.0 / layer_sizes(adata, name), neighbors, genes=genes)
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import IntArray
 from velotime.data.blocks.reading import read_blocks
+from velotime.data.blocks.rows import row_blocks
 from velotime.data.blocks.sources import open_blocks
 from velotime.data.layers.by_sample import by_sample
 from velotime.data.layers.names import find_layers, layer_names
 from velotime.data.layers.plausibility import doubts_about
 from velotime.data.layers.status import tally
 from velotime.data.layers.values import read_layer
-from velotime.data.neighbors import N_NEIGHBORS, read_neighbors
+from velotime.data.neighbors.table import N_NEIGHBORS, read_neighbors
 from velotime.data.reading import Reading, check_shape, leave_out, read_observations
 from velotime.inference import Method, Observations, Reads, SoftEM
 
@@ -122,6 +123,8 @@ def _counted(adata: AnnData, names: tuple[str, str]) -> tuple[Any, Any]:
 
 def _expressing(layer: Any) -> IntArray:
     """Cells with a value other than 0, ``(genes,)``."""
-    if sparse.issparse(layer):
-        return np.asarray(layer.count_nonzero(axis=0))
-    return np.asarray(np.count_nonzero(layer, axis=0))
+    return np.asarray(sum(_nonzero(block) for block in row_blocks(layer)))
+
+
+def _nonzero(block: Any) -> IntArray:
+    return np.asarray(block.count_nonzero(axis=0) if sparse.issparse(block) else np.count_nonzero(block, axis=0))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 from anndata import AnnData
 from numpy.random import Generator
-from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._check import RNG, Flag, Whole, checked, seed_of
 from velotime._log import told
 from velotime._types import FloatArray
 from velotime.data import (
+    NeighborhoodMeans,
     find_layers,
     find_neighbors,
-    read_layer,
-    size_factors,
+    layer_blocks,
+    sizes_of_totals,
     to_write_to,
 )
 from velotime.data.arguments import ADATA, LAYER
@@ -94,12 +94,15 @@ def moments(
 
 
 def _write(adata: AnnData, names: tuple[str, str], n_neighbors: int, seed: int) -> None:
-    layers = [read_layer(adata, name, counts=True) for name in names]
+    columns = keys.SIZE_UNSPLICED, keys.SIZE_SPLICED
+    scales = [_scale(adata, name, column) for name, column in zip(names, columns, strict=True)]
     neighbors = find_neighbors(adata, n_neighbors=n_neighbors, spliced=names[1], seed=seed)
     means = {}
-    for target, column, layer in zip((keys.MU, keys.MS), (keys.SIZE_UNSPLICED, keys.SIZE_SPLICED), layers, strict=True):
-        weights = neighbors.weights(_scale(adata, layer, column))
-        means[target] = np.asarray((weights @ sparse.csr_matrix(layer)).toarray(), dtype=np.float32)
+    for target, name, scale in zip((keys.MU, keys.MS), names, scales, strict=True):
+        of_genes = NeighborhoodMeans.of(adata, name, scale, neighbors, counts=True)
+        means[target] = np.empty(adata.shape, dtype=np.float32)
+        for some in of_genes.blocks:
+            means[target][:, some] = of_genes(some)
     neighbors.write(adata)
     adata.layers.update(means)
     adata.uns[keys.MOMENTS] = {
@@ -110,7 +113,9 @@ def _write(adata: AnnData, names: tuple[str, str], n_neighbors: int, seed: int) 
     }
 
 
-def _scale(adata: AnnData, layer: sparse.csr_array, column: str) -> FloatArray:
+def _scale(adata: AnnData, name: str, column: str) -> FloatArray:
     """What brings each cell to the median size factor, ``(cells,)``."""
-    size = size_factors(adata, layer, column)
+    blocks = layer_blocks(adata.layers[name], name, counts=True)
+    totals = np.concatenate([values.sum(axis=1, dtype=np.float64) for _, values in blocks])
+    size = sizes_of_totals(adata, totals, column)
     return np.asarray(np.median(size) / size)

@@ -10,7 +10,7 @@ from velotime import _keys as keys
 from velotime._check import Flag, Number, checked
 from velotime._log import info
 from velotime._status import InputError
-from velotime._types import FloatArray
+from velotime.compute import expected_steps
 from velotime.data import arrows_made_of, embedding_points, read_derived, short_name, to_write_to, write_derived
 from velotime.data.arguments import ADATA, BASIS
 
@@ -84,40 +84,10 @@ def velocity_embedding(
     """
     adata, name = to_write_to(adata, copy=copy), f"{keys.VELOCITY}_{short_name(basis)}"
     graph, points = _graph(adata), embedding_points(adata, basis)
-    out = _arrows(graph, sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH_NEG]), points, scale)
+    out = expected_steps(graph, sparse.csr_matrix(adata.obsp[keys.VELOCITY_GRAPH_NEG]), points, scale)
     write_derived(adata, name, {"obsm": {name: out}}, made_of=arrows_made_of(adata, points))
     info(f"added obsm[{name!r}]")
     return adata if copy else None
-
-
-def _arrows(positive: sparse.csr_matrix, negative: sparse.csr_matrix, points: FloatArray, scale: float) -> FloatArray:
-    """Expected displacement of each cell less that of a random walk, ``(cells, columns of the embedding)``."""
-    placed = np.isfinite(points).all(axis=1)
-    # An edge to a cell without a place leads nowhere: without it, the other neighbours keep their weight.
-    among = sparse.diags(placed.astype(np.float32))
-    positive, negative = (sparse.csr_matrix(among @ graph @ among) for graph in (positive, negative))
-    positive.eliminate_zeros()
-    negative.eliminate_zeros()
-    weights = sparse.csr_matrix(positive)
-    weights.data = np.expm1(scale * weights.data)
-    push = sparse.csr_matrix(negative)
-    push.data = -np.expm1(-scale * push.data)
-    weights = sparse.csr_matrix(weights + push)
-    total = np.asarray(abs(weights).sum(axis=1)).ravel()
-    row = np.repeat(np.arange(len(points)), np.diff(weights.indptr))
-    step = points[weights.indices] - points[row]
-    length = np.linalg.norm(step, axis=1)
-    step /= np.where(length > 0, length, 1.0)[:, None]
-    probability = weights.data / np.where(total > 0, total, 1.0)[row]
-    degree = np.maximum(np.diff(weights.indptr), 1)
-    out = np.zeros_like(points)
-    for k in range(points.shape[1]):
-        pulled = np.bincount(row, probability * step[:, k], minlength=len(points))
-        out[:, k] = pulled - np.bincount(row, step[:, k], minlength=len(points)) / degree * (
-            np.bincount(row, probability, minlength=len(points))
-        )
-    out[~placed] = np.nan
-    return out
 
 
 def _graph(adata: AnnData) -> sparse.csr_matrix:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from anndata import AnnData
@@ -15,13 +15,23 @@ from velotime._check import N_JOBS, RNG, Flag, Optional, Whole, checked, seed_of
 from velotime._log import told
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.compute import Edges, as_array, edge_cosines, edge_cosines_by_genes, mean_edge_cosines
+from velotime.compute import (
+    Edges,
+    as_array,
+    edge_cosines,
+    edge_cosines_by_genes,
+    mean_edge_cosines,
+    root_cosines_by_genes,
+    times_table,
+)
 from velotime.compute.threads import at_most_threads
 from velotime.data import (
     Fitted,
+    NeighborhoodMeans,
     Neighbors,
     digest,
     find_neighbors,
+    gene_blocks,
     means_of_genes,
     read_velocity,
     require_velocity,
@@ -33,7 +43,6 @@ from velotime.data.layers.names import layer_names
 from velotime.tl._transitions import SCALE
 
 MOST_RECURSIVE = 50_000  # cells whose neighbours of neighbours are taken by default
-MOST_DENSE = 2**26  # values of cells x genes that are held dense at a time, of states and of velocities
 CONFIDENCE_QUANTILE = 98  # percentile of the best correlations that a cell needs to leave for certain
 
 
@@ -134,11 +143,11 @@ def velocity_graph(
         there = _state(adata, neighbors, state, vectors.genes, spliced)
         between = Edges(edges.indptr, edges.indices)
         if posterior:
-            there = there(slice(None))
+            there = there(slice(0, len(vectors.genes)))
             table, draws = _drawn(adata, vectors.genes, n_draws, rng)
             signed = mean_edge_cosines(there, table, draws, between, scale=SCALE, root=square_root)
         else:
-            cosines = _cosines(adata, there, vectors, between, root=square_root)
+            cosines = _cosines(there, vectors, between, root=square_root)
             signed = (cosines, cosines)
         graphs = tuple(_keep(edges, values, keep) for values, keep in zip(signed, (np.greater, np.less), strict=True))
         _write(adata, neighbors, vectors, (graphs[0], graphs[1]), recursive=recursive)
@@ -176,21 +185,69 @@ def _write(
 
 @dataclass(frozen=True)
 class _Vectors:
-    """Genes with velocities, and which cells have none, ``(cells,)``."""
+    """Velocities of some genes, and which cells have none, ``(cells,)``."""
 
-    genes: IntArray
+    source: _StateVelocities | _StoredVelocities
     lost: BoolArray
     n_genes_left_out: int
+
+    @property
+    def genes(self) -> IntArray:
+        return self.source.genes
 
     @property
     def n_cells_left_out(self) -> int:
         return int(self.lost.sum())
 
-    def velocity(self, adata: AnnData, some: slice) -> FloatArray:
+    def velocity(self, some: slice) -> FloatArray:
         """Velocities without NaN of some of the genes, ``(cells, genes)``; those of cells that have none are 0."""
-        values = np.array(read_velocity(adata, self.genes[some]).values, dtype=np.float32)
+        values = np.array(self.source(some), dtype=np.float32, copy=None if not self.lost.any() else True)
         values[self.lost] = 0.0
         return values
+
+
+@dataclass(frozen=True)
+class _StoredVelocities:
+    """Velocities of some genes as they stand in a layer, or as a fit with a time for each cell gives them."""
+
+    adata: AnnData
+    genes: IntArray
+
+    def __call__(self, some: slice) -> FloatArray:
+        """Of some of the genes, ``(cells, genes)``."""
+        return read_velocity(self.adata, self.genes[some]).values
+
+    def unknown(self) -> tuple[IntArray, BoolArray]:
+        """In how many cells each gene is NaN, and which cells are NaN throughout."""
+        none, missing = np.ones(self.adata.n_obs, dtype=bool), np.zeros(len(self.genes), dtype=np.int64)
+        for some in gene_blocks(self.adata.n_obs, len(self.genes)):
+            nothing = np.isnan(self(some))
+            missing[some] = nothing.sum(axis=0)
+            none &= nothing.all(axis=1)
+        return missing, none
+
+
+@dataclass(frozen=True)
+class _StateVelocities:
+    """Velocities of some genes as means over a posterior of those of the states, ``(states, genes)``."""
+
+    posterior: sparse.csr_array
+    table: FloatArray
+    genes: IntArray
+
+    @classmethod
+    def of(cls, fitted: Fitted, genes: IntArray) -> _StateVelocities:
+        table = fitted.states.velocities(fitted.theta(genes))[1].T
+        return cls(fitted.posterior, np.asarray(table, dtype=np.float32), genes)
+
+    def __call__(self, some: slice) -> FloatArray:
+        """Of some of the genes, ``(cells, genes)``."""
+        return times_table(self.posterior, self.table[:, some])
+
+    def unknown(self) -> tuple[IntArray, BoolArray]:
+        """In how many cells each gene is NaN, and which cells are NaN throughout."""
+        n_cells, unknown = self.posterior.shape[0], np.isnan(self.table).any(axis=0)
+        return n_cells * unknown, np.full(n_cells, unknown.all())
 
 
 def _vectors(adata: AnnData, column: str) -> _Vectors:
@@ -198,12 +255,7 @@ def _vectors(adata: AnnData, column: str) -> _Vectors:
         require_velocity(adata)
         raise InputError(f"column {column!r} not found in adata.var; available: {list(adata.var.columns)}.")
     asked = np.arange(adata.n_vars) if keys.VELOCITY in adata.layers else Fitted.of(adata).genes
-    present, missing = np.zeros(adata.n_obs, dtype=np.int64), np.zeros(len(asked), dtype=np.int64)
-    for some in _blocks_of_genes(adata.n_obs, len(asked)):
-        nothing = np.isnan(read_velocity(adata, asked[some]).values)
-        missing[some] = nothing.sum(axis=0)
-        present += nothing.shape[1] - nothing.sum(axis=1)
-    lost = present == 0  # cells; True for all if no gene is left
+    missing, lost = _velocities(adata, asked).unknown()
     known = missing == lost.sum()
     use = np.flatnonzero(known & np.asarray(adata.var[column], dtype=bool)[asked])
     if lost.all() or len(use) == 0:
@@ -211,35 +263,51 @@ def _vectors(adata: AnnData, column: str) -> _Vectors:
             f"no gene of var[{column!r}] has a velocity in all cells: mark other genes, or fit them with "
             "velotime.tl.recover_dynamics(adata)."
         )
-    return _Vectors(asked[use], lost, int(adata.n_vars - known.sum()))
+    return _Vectors(_velocities(adata, asked[use]), lost, int(adata.n_vars - known.sum()))
 
 
-def _blocks_of_genes(n_cells: int, n_genes: int) -> list[slice]:
-    """Genes of which dense values of all cells are held at a time."""
-    length = max(1, MOST_DENSE // n_cells)
-    return [slice(first, min(first + length, n_genes)) for first in range(0, n_genes, length)]
+def _velocities(adata: AnnData, genes: IntArray) -> _StateVelocities | _StoredVelocities:
+    if keys.VELOCITY in adata.layers or "posterior" not in Fitted.of(adata).capabilities:
+        return _StoredVelocities(adata, genes)
+    return _StateVelocities.of(Fitted.of(adata), genes)
 
 
-def _cosines(
-    adata: AnnData, there: Callable[[slice], FloatArray], vectors: _Vectors, edges: Edges, *, root: bool
-) -> FloatArray:
+def _cosines(there: NeighborhoodMeans | _LayerState, vectors: _Vectors, edges: Edges, *, root: bool) -> FloatArray:
     """A correlation for each edge; a block of genes at a time where all of them would be too many."""
-    blocks = _blocks_of_genes(adata.n_obs, len(vectors.genes))
+    blocks = gene_blocks(len(vectors.lost), len(vectors.genes))
     if len(blocks) == 1:
-        return edge_cosines(there(blocks[0]), vectors.velocity(adata, blocks[0]), edges, root=root)
-    given = ((there(some), vectors.velocity(adata, some)) for some in blocks)
-    return edge_cosines_by_genes(given, edges, root=root)
+        return edge_cosines(there(blocks[0]), vectors.velocity(blocks[0]), edges, root=root)
+    given = ((there(some), vectors.velocity(some)) for some in blocks)
+    return root_cosines_by_genes(given, edges) if root else edge_cosines_by_genes(given, there.middle, edges)
+
+
+@dataclass(frozen=True)
+class _LayerState:
+    """Values of a layer as the state of the cells."""
+
+    layer: Any
+    genes: IntArray
+
+    def __call__(self, some: slice) -> FloatArray:
+        """Of some of the genes, ``(cells, genes)``, float32."""
+        return np.asarray(as_array(self.layer[:, self.genes[some]], np.float32))
+
+    @property
+    def middle(self) -> FloatArray:
+        """Mean of each cell over the genes, ``(cells,)``."""
+        blocks = gene_blocks(self.layer.shape[0], len(self.genes))
+        return sum(self(some).sum(axis=1, dtype=np.float64) for some in blocks) / len(self.genes)
 
 
 def _state(
     adata: AnnData, neighbors: Neighbors, layer: str | None, genes: IntArray, spliced: str | None
-) -> Callable[[slice], FloatArray]:
+) -> NeighborhoodMeans | _LayerState:
     """Where cells are, ``(cells, genes)``, float32, of some of the genes."""
     if layer is None:
         return means_of_genes(adata, neighbors, genes, spliced=spliced)
     if layer not in adata.layers:
         raise InputError(f"layer {layer!r} not found in adata.layers; available: {layer_names(adata)}.")
-    return lambda some: np.asarray(as_array(adata.layers[layer][:, genes[some]], np.float32))
+    return _LayerState(adata.layers[layer], genes)
 
 
 def _drawn(adata: AnnData, genes: IntArray, n_draws: int, rng: int | Generator) -> tuple[FloatArray, IntArray]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from anndata.abc import CSRDataset
 from anndata.io import sparse_dataset, write_elem
 from scipy import sparse
 
 from velotime._types import FloatArray
-from velotime.data.blocks.dask import is_dask
-from velotime.data.blocks.sources import ENTRIES
+from velotime.data.blocks.rows import lies_elsewhere, row_blocks
 
 PIECE = 2**18  # entries of a sparse matrix that are stored together, at most
 DENSE_CELLS = 4096  # cells of a dense matrix that are computed and stored together
@@ -21,17 +19,12 @@ DENSE_CELLS = 4096  # cells of a dense matrix that are computed and stored toget
 Rows = Callable[[slice], FloatArray]
 
 
-def lies_elsewhere(matrix: Any) -> bool:
-    """Whether a matrix lies in a file or is a Dask array, and is to be copied block by block."""
-    return isinstance(matrix, CSRDataset) or is_dask(matrix)
-
-
 def write_matrix(group: Any, name: str, matrix: Any, options: dict[str, Any]) -> None:
     """Write a matrix, block by block if it lies elsewhere; ``options`` say how it is compressed."""
     if not lies_elsewhere(matrix):
         write_elem(group, name, matrix, dataset_kwargs=options)
         return
-    blocks = _blocks(matrix)
+    blocks = row_blocks(matrix)
     first = next(blocks)
     if not sparse.issparse(first):
         write_elem(group, name, matrix, dataset_kwargs=options)  # AnnData's own way goes by chunks
@@ -56,17 +49,3 @@ def write_rows(group: Any, name: str, rows: Rows, n_cells: int, options: dict[st
     for start in range(len(first), n_cells, DENSE_CELLS):
         cells = slice(start, min(start + DENSE_CELLS, n_cells))
         stored[cells] = rows(cells)
-
-
-def _blocks(matrix: Any) -> Iterator[Any]:
-    """Rows of a matrix that lies elsewhere, some at a time."""
-    if is_dask(matrix):
-        whole = matrix.rechunk({1: -1}) if matrix.numblocks[1] > 1 else matrix
-        for chunk in whole.to_delayed().ravel():
-            yield chunk.compute(scheduler="synchronous")
-        return
-    n_cells = matrix.shape[0]
-    entries = int(matrix.group["data"].shape[0])
-    length = max(1, int(ENTRIES * n_cells / max(entries, 1)))
-    for start in range(0, n_cells, length):
-        yield matrix[start : start + length]

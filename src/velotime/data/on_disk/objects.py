@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import anndata as ad
 import h5py
 from anndata import AnnData
 from anndata.io import write_elem
 
 from velotime._status import InputError
-from velotime.data.on_disk.matrices import Rows, lies_elsewhere, write_matrix, write_rows
+from velotime.data.blocks.rows import lies_elsewhere
+from velotime.data.on_disk.matrices import Rows, write_matrix, write_rows
 
 FAST = 1  # of 9: gzip is what every reader of HDF5 knows; higher levels take long and gain little
 HDF5_OPTIONS = {"compression": "gzip", "compression_opts": FAST}
@@ -42,11 +45,17 @@ def write_zarr(adata: AnnData, path: Path, layers: Mapping[str, Rows]) -> None:
         import zarr
     except ImportError:
         raise InputError(f"{path}: writing .zarr needs the package zarr; install it: pip install zarr.") from None
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _one_file_a_chunk():
         warnings.simplefilter("ignore")  # of AnnData's, on what a later version will do by default
         group = zarr.open_group(str(path), mode="w")
         _write(group, adata, {})
         _add_layers(group, adata, layers, {})
+
+
+def _one_file_a_chunk() -> AbstractContextManager[Any]:
+    """Whatever AnnData's default is: stores are written block by block, and shards would be written again each time."""
+    known = hasattr(ad.settings, "auto_shard_zarr_v3")
+    return ad.settings.override(auto_shard_zarr_v3=False) if known else nullcontext()
 
 
 def _elsewhere(adata: AnnData) -> bool:

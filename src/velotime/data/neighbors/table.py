@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import anndata as ad
 import numpy as np
-import scanpy as sc
 from anndata import AnnData
 from scipy import sparse
 
 from velotime import _keys as keys
+from velotime._log import info
 from velotime._status import InputError
 from velotime._types import FloatArray
+from velotime.compute import means_around
 from velotime.data.layers.names import find_spliced
-from velotime.data.layers.sizes import layer_sizes
-from velotime.data.layers.values import read_layer
+from velotime.data.neighbors.components import log_components
+from velotime.data.neighbors.search import gaussian_weights, nearest_cells, nearly_nearest_cells
 
 N_NEIGHBORS = 30
 N_COMPONENTS = 30
 LEAST_GENES = 2
+MOST_EXACT = 50_000  # cells of which all pairs are compared: 20 s on one core
 
 
 @dataclass(frozen=True)
@@ -53,23 +54,17 @@ class Neighbors:
 
     @property
     def n_averaged(self) -> float:
-        """Cells that :meth:`weights` take a mean of, on average."""
-        return float(self._around.sum() / self._around.shape[0])
+        """Cells that :meth:`means` are means of, on average."""
+        near, n_cells = self.connectivities, self.connectivities.shape[0]
+        itself = np.repeat(np.arange(n_cells, dtype=near.indices.dtype), np.diff(near.indptr)) == near.indices
+        return float((near.nnz + n_cells - itself.sum()) / n_cells)
 
-    def weights(self, scale: FloatArray) -> sparse.csr_matrix:
-        """Weights of a mean over each cell and its neighbours, all the same, of values times ``scale`` ``(cells,)``."""
-        around = self._around
-        weights = sparse.diags(1.0 / np.asarray(around.sum(axis=1)).ravel()) @ around @ sparse.diags(scale)
-        return sparse.csr_matrix(weights, dtype=np.float32)
+    def means(self, values: Any, scale: FloatArray) -> FloatArray:
+        """Means of values over each cell and its neighbours, all of the same weight, ``(cells, genes)``, float32.
 
-    @property
-    def _around(self) -> sparse.csr_matrix:
-        """1 for each cell and its neighbours, ``(cells, cells)``."""
-        around = sparse.csr_matrix(self.connectivities, dtype=np.float32, copy=True)
-        around.data[:] = 1.0
-        around = sparse.csr_matrix(around + sparse.eye(around.shape[0], dtype=np.float32))
-        around.data = np.minimum(around.data, 1.0)
-        return around
+        Those of each cell, ``(cells, genes)``, are multiplied by ``scale``, ``(cells,)``, before.
+        """
+        return means_around(self.connectivities.indptr, self.connectivities.indices, scale, values)
 
 
 def read_neighbors(adata: AnnData) -> Neighbors | None:
@@ -85,8 +80,9 @@ def find_neighbors(
 ) -> Neighbors:
     """The neighbours that are there, or 30 on 30 principal components of the log-normalised spliced counts.
 
-    Where ``n_neighbors`` is given, ours count as there only if they are so many. ``adata`` stays as it is: see
-    :meth:`Neighbors.write`. By scanpy, with Gaussian weights (exact and quick to import).
+    Where ``n_neighbors`` is given, ours count as there only if they are so many. Up to 50,000 cells all pairs are
+    compared; of more, neighbours are found by nearest neighbour descent, which misses some 5 % and says so. Weights are
+    Gaussian. ``adata`` stays as it is: see :meth:`Neighbors.write`.
     """
     found = read_neighbors(adata)
     own = adata.uns.get(keys.OWN_NEIGHBORS, {}).get("params", {}).get("n_neighbors")
@@ -96,21 +92,18 @@ def find_neighbors(
     if adata.n_vars < LEAST_GENES:
         raise InputError(f"only {adata.n_vars} gene: to find neighbours at least {LEAST_GENES} are needed.")
     name = find_spliced(adata, spliced)
-    layer = sparse.csr_matrix(read_layer(adata, name, counts=False))
-    scaled = sparse.csr_matrix(sparse.diags(1.0 / layer_sizes(adata, name)).astype(np.float32) @ layer)
-    copy = ad.AnnData(scaled, obs=adata.obs[[]])
-    sc.pp.log1p(copy)
-    sc.pp.pca(copy, n_comps=min(N_COMPONENTS, min(copy.shape) - 1), random_state=seed)
-    sc.pp.neighbors(
-        copy,
-        n_neighbors=min(n_neighbors, adata.n_obs - 1),
-        method="gauss",
-        transformer="sklearn",  # exact for any number of cells; scanpy 1.11 cannot read what pynndescent 0.7 gives
-        random_state=seed,
-    )
+    points = log_components(adata, name, N_COMPONENTS, seed)
+    others, exact = min(n_neighbors, adata.n_obs - 1) - 1, adata.n_obs <= MOST_EXACT
+    distances = nearest_cells(points, others) if exact else nearly_nearest_cells(points, others, seed)
+    if not exact:
+        info(
+            f"found {n_neighbors} neighbours of each cell by nearest neighbour descent, which misses some 5 % of them; "
+            f"up to {MOST_EXACT:,} cells all pairs are compared"
+        )
+    params = {"n_neighbors": n_neighbors, "method": "gauss", "metric": "euclidean", "random_state": seed}
     record = {
         "connectivities_key": keys.CONNECTIVITIES,
         "distances_key": keys.DISTANCES,
-        "params": dict(copy.uns["neighbors"]["params"]) | {"n_neighbors": n_neighbors, "layer": name},
+        "params": params | {"layer": name, "exact": exact},
     }
-    return Neighbors(sparse.csr_matrix(copy.obsp["distances"]), sparse.csr_matrix(copy.obsp["connectivities"]), record)
+    return Neighbors(distances, gaussian_weights(distances), record)

@@ -1,0 +1,1 @@
+"""Kernels of cells and their neighbours: the velocity graph, its arrows, and the neighbours themselves."""

@@ -1,0 +1,1 @@
+"""Neighbours of the cells: read, or found on principal components of their counts."""
