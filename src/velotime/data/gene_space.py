@@ -21,7 +21,7 @@ from velotime.data.neighbors.table import Neighbors
 from velotime.data.stored.derived import read_derived
 from velotime.data.stored.identity import digest
 
-MOST_DENSE = 2**26  # values of cells x genes that are held dense at a time, of states and of velocities
+MOST_DENSE = 2**27  # values of cells x genes that are held dense at a time, of states and of velocities
 
 
 @dataclass(frozen=True)

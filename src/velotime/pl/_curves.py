@@ -206,6 +206,47 @@ def lineage_colors(fitted: Fitted) -> dict[str, str]:
     return {names[0]: "black"} if len(names) == 1 else palette_of(fitted.adata, keys.LINEAGE, names)
 
 
+@dataclass(frozen=True)
+class PieceSums:
+    """Sums over the cells of each piece of the clock, which add up over blocks of cells.
+
+    Attributes
+    ----------
+    cells
+        Their number, size factors, squares of these, and times weighted by them, ``(4, pieces)``.
+    values
+        Sums of counts, of counts times size factors, and of squared counts, ``(3, pieces, genes)``.
+    """
+
+    cells: FloatArray
+    values: FloatArray
+
+    @classmethod
+    def of(cls, time: FloatArray, values: Any, size: FloatArray, n_pieces: int = PIECES) -> PieceSums:
+        """Of some cells; arguments as in :func:`piece_means`."""
+        piece = np.clip((time * n_pieces).astype(int), 0, n_pieces - 1)
+        of = sparse.csr_array((np.ones(len(piece)), (piece, np.arange(len(piece)))), shape=(n_pieces, len(piece)))
+        x = sparse.csr_array(values, dtype=float)
+        cells = np.stack([of @ one for one in (np.ones(len(piece)), size, size**2, size * time)])
+        sums = [(of @ one).toarray() for one in (x, x.multiply(size[:, None]).tocsr(), x.multiply(x).tocsr())]
+        return cls(cells, np.stack(sums))
+
+    def __add__(self, other: PieceSums) -> PieceSums:
+        return PieceSums(self.cells + other.cells, self.values + other.values)
+
+    def means(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """What :func:`piece_means` returns."""
+        (n, size, square, timed), (total, cross, squares) = self.cells, self.values
+        weight = np.maximum(size, 1e-300)
+        mean = total / weight[:, None]
+        # sum of (x - l mean)^2, multiplied out so that zeros need not be visited
+        spread = squares - 2 * mean * cross + mean**2 * square[:, None]
+        error = np.sqrt(np.maximum(spread, 0.0)) / weight[:, None]
+        few = n < LEAST_CELLS
+        mean[few], error[few] = np.nan, np.nan
+        return np.where(few, np.nan, timed / weight), mean, error
+
+
 def piece_means(
     time: FloatArray, values: Any, size: FloatArray, n_pieces: int = PIECES
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -228,18 +269,7 @@ def piece_means(
     -------
     ``(pieces,)``, and twice ``(pieces, genes)`` at size factor 1.
     """
-    piece = np.clip((time * n_pieces).astype(int), 0, n_pieces - 1)
-    of = sparse.csr_array((np.ones(len(piece)), (piece, np.arange(len(piece)))), shape=(n_pieces, len(piece)))
-    x = sparse.csr_array(values, dtype=float)
-    weight = np.maximum(of @ size, 1e-300)
-    mean = (of @ x).toarray() / weight[:, None]
-    # sum of (x - l mean)^2, multiplied out so that zeros need not be visited
-    cross = (of @ x.multiply(size[:, None]).tocsr()).toarray()
-    spread = (of @ x.multiply(x).tocsr()).toarray() - 2 * mean * cross + mean**2 * (of @ size**2)[:, None]
-    error = np.sqrt(np.maximum(spread, 0.0)) / weight[:, None]
-    few = np.bincount(piece, minlength=n_pieces) < LEAST_CELLS
-    mean[few], error[few] = np.nan, np.nan
-    return np.where(few, np.nan, (of @ (size * time)) / weight), mean, error
+    return PieceSums.of(time, values, size, n_pieces).means()
 
 
 def _covariances(fitted: Fitted, genes: IntArray, theta: FloatArray, times: FloatArray) -> FloatArray | None:

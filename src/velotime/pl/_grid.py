@@ -9,6 +9,7 @@ import numpy as np
 from velotime._types import BoolArray, FloatArray
 
 MARGIN = 0.02  # of the range of the cells, added on each side
+BLOCK = 2**16  # cells that are weighed at a time
 CROWDED = 99  # percentile of the density that stands for where cells are many
 
 
@@ -69,11 +70,17 @@ def velocity_field(
     low, high = points.min(axis=0), points.max(axis=0)
     span = np.where(high > low, high - low, 1.0)
     axes = [np.linspace(low[k] - MARGIN * span[k], high[k] + MARGIN * span[k], n_grid) for k in (0, 1)]
-    across, up = (
-        np.exp(-0.5 * ((axes[k][:, None] - points[:, k]) / (smooth * (axes[k][1] - axes[k][0]))) ** 2) for k in (0, 1)
-    )
-    mass = up @ across.T
-    total = np.stack([(up * velocity[:, k]) @ across.T for k in (0, 1)], axis=2)
+    mass, total = np.zeros((n_grid, n_grid)), np.zeros((n_grid, n_grid, 2))
+    for first in range(0, len(points), BLOCK):
+        some = slice(first, first + BLOCK)
+        across, up = (_kernel(axes[k], points[some, k], smooth) for k in (0, 1))
+        mass += up @ across.T
+        total += np.stack([(up * velocity[some, k]) @ across.T for k in (0, 1)], axis=2)
     crowded = mass > max(min_density * float(np.percentile(mass, CROWDED)), 1e-12)
     mean = total / np.where(crowded, mass, 1.0)[..., None]
     return Field(axes[0], axes[1], np.where(crowded[..., None], mean, np.nan), mass)
+
+
+def _kernel(axis: FloatArray, at: FloatArray, smooth: float) -> FloatArray:
+    """Weights of some cells at each point of an axis, ``(points, cells)``."""
+    return np.asarray(np.exp(-0.5 * ((axis[:, None] - at) / (smooth * (axis[1] - axis[0]))) ** 2))

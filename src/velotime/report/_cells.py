@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
-import anndata as ad
 import numpy as np
 import pandas as pd
-import scanpy as sc
 from anndata import AnnData
 from matplotlib.colors import to_hex
-from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
-from velotime.data import Fitted, hours_record, list_embeddings, read_block, short_name
+from velotime.data import Fitted, hours_record, list_embeddings, short_name
+from velotime.data.neighbors.components import log_components
 from velotime.pl._canvas.axes import find_basis
 from velotime.pl._canvas.colors import labels_of, palette_of
 from velotime.report.sections.fates import titles_of
@@ -176,16 +173,9 @@ def _place(adata: AnnData, basis: str | None) -> tuple[FloatArray, tuple[str, st
 def _components(adata: AnnData) -> FloatArray:
     """First two principal components of log-normalised spliced counts, the fitted genes, ``(cells, 2)``."""
     fitted = Fitted.of(adata)
-    spliced = sparse.csr_matrix(read_block(adata.layers[fitted.layers[1]], fitted.genes), dtype=np.float32)
-    scaled = sparse.csr_matrix(sparse.diags(1.0 / fitted.sizes[1]) @ spliced)
-    scaled.data = np.log1p(np.maximum(scaled.data, 0))
-    if min(scaled.shape) < 3:
+    if min(adata.n_obs, len(fitted.genes)) < 3:
         return np.zeros((adata.n_obs, 2))
-    copy = ad.AnnData(scaled)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of scanpy's own making, about its dependencies
-        sc.pp.pca(copy, n_comps=2, random_state=0)
-    return np.asarray(copy.obsm["X_pca"], dtype=float)
+    return log_components(adata[:, fitted.genes], fitted.layers[1], 2, 0).astype(float)
 
 
 def _columns(adata: AnnData) -> list[str]:

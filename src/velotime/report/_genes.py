@@ -16,8 +16,8 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._numbers import number
 from velotime._types import FloatArray, IntArray
-from velotime.data import Fitted, rate_table, read_block
-from velotime.pl._curves import PIECES, WIDTH, Curve, curves_of, lineage_colors, piece_means, with_misfit
+from velotime.data import Fitted, layer_blocks, rate_table
+from velotime.pl._curves import PIECES, WIDTH, Curve, PieceSums, curves_of, lineage_colors, with_misfit
 from velotime.report._pack import deflate, planes, round_bits, script_json, to_whole
 from velotime.report.sections.fates import titles_of
 
@@ -207,7 +207,7 @@ def _values(fitted: Fitted) -> str:
 class Explorer:
     """What all genes of the explorer share.
 
-    ``u`` and ``s`` are the counts of all cells and the table's genes, gene by gene (CSC); ``at``, ``mean`` and
+    ``u`` and ``s`` are the counts of the drawn cells and the table's genes, gene by gene (CSC); ``at``, ``mean`` and
     ``error`` are those of pieces of the clock, by lineage and layer: ``(lineages, 2, pieces[, genes])``.
     """
 
@@ -223,17 +223,15 @@ class Explorer:
 
     @classmethod
     def of(cls, fitted: Fitted, order: IntArray, drawn: IntArray) -> Explorer:
-        u, s = (sparse.csc_array(read_block(fitted.adata.layers[name], order)) for name in fitted.layers)
         found = lineage_colors(fitted) if "curves" in fitted.capabilities else {}
         colors = {name: to_hex(color) for name, color in found.items()}
         shape = len(colors), 2, PIECES
         at, mean, error = np.empty(shape), np.empty((*shape, len(order))), np.empty((*shape, len(order)))
-        for k, name in enumerate(colors):
-            own = fitted.lineage == name
-            time = fitted.latent_time[own]
-            for layer, (counts, size) in enumerate(zip((u, s), fitted.sizes, strict=True)):
-                at[k, layer], mean[k, layer], error[k, layer] = piece_means(time, counts.tocsr()[own], size[own])
-        return cls(fitted, order, drawn, u, s, colors, at, mean, error)
+        read = [_read(fitted, layer, order, drawn, list(colors)) for layer in (0, 1)]
+        for layer, (_, sums) in enumerate(read):
+            for k, one in enumerate(sums):
+                at[k, layer], mean[k, layer], error[k, layer] = one.means()
+        return cls(fitted, order, drawn, read[0][0], read[1][0], colors, at, mean, error)
 
     def pack(self, budget: int) -> tuple[dict[str, Any], ...]:
         """The first genes of the table, as many as fit into so many characters of the page."""
@@ -255,8 +253,26 @@ class Explorer:
             widths = [
                 part for curve, error in zip(whole, errors, strict=True) for part in (_band(curve), error.ravel())
             ]
-            counts = [np.asarray(layer[:, [k]].toarray()).ravel()[self.drawn] for layer in (self.u, self.s)]
+            counts = [np.asarray(layer[:, [k]].toarray()).ravel() for layer in (self.u, self.s)]
             yield pack_gene(np.concatenate([*lines, []]), np.concatenate([*widths, []]), counts)
+
+
+def _read(
+    fitted: Fitted, layer: int, order: IntArray, drawn: IntArray, lineages: list[str]
+) -> tuple[Any, list[PieceSums]]:
+    """Counts of the drawn cells in a layer, and sums over pieces of the clock by lineage, some cells at a time."""
+    name, size = fitted.layers[layer], fitted.sizes[layer]
+    time, own = (fitted.latent_time, fitted.lineage) if lineages else (size, size)
+    is_drawn = np.zeros(len(size), dtype=bool)
+    is_drawn[drawn] = True
+    few, sums = [], [PieceSums.of(size[:0], np.zeros((0, len(order))), size[:0]) for _ in lineages]
+    for cells, block in layer_blocks(fitted.adata.layers[name], name, counts=False):
+        values = block[:, order]
+        few.append(values[is_drawn[cells]])
+        for k, lineage in enumerate(lineages):
+            here = own[cells] == lineage
+            sums[k] += PieceSums.of(time[cells][here], values[here], size[cells][here])
+    return sparse.csc_array(sparse.vstack(few)), sums
 
 
 def _line(curve: Curve) -> FloatArray:

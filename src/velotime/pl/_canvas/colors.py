@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from matplotlib.axes import Axes
-from matplotlib.colors import is_color_like
+from matplotlib.colors import is_color_like, to_rgba_array
 from matplotlib.lines import Line2D
 from scanpy.plotting import palettes
 
@@ -125,8 +125,8 @@ def color_cells(ax: Axes, points: FloatArray, adata: AnnData, column: str, style
     labels, codes = labels_of(adata, column)
     palette = palette_of(adata, column, labels, style.palette)
     _keep_palette(adata, column, list(palette.values()), given=style.palette is not None)
-    lookup = np.array([*palette.values(), MISSING], dtype=object)
-    ax.scatter(points[:, 0], points[:, 1], c=list(lookup[codes]), **drawn)
+    lookup = to_rgba_array([*palette.values(), MISSING])
+    ax.scatter(points[:, 0], points[:, 1], c=lookup[codes], **drawn)
     present = [label for k, label in enumerate(labels) if np.any(codes == k)]
     if style.legend_loc == "on data":
         _label_groups(ax, points, labels, codes)
