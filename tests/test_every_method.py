@@ -98,7 +98,7 @@ ROWS = {
         ALL,
         None,
     ),
-    "tl.resample": (lambda adata, _: vt.tl.resample(adata, n_replicates=2, progress=False), LINES, ENDS),
+    "tl.resample": (lambda adata, _: vt.tl.resample(adata, n_replicates=2, progress=False), SOFT, FIT),
     "tl.to_experimental_time": (lambda adata, _: vt.tl.to_experimental_time(adata, "day"), ORDERED, ENDS),
     "tl.to_real_time": (
         lambda adata, _: vt.tl.to_real_time(adata, half_lives={f"gene_{k}": 2.0 + k % 5 for k in range(24)}),

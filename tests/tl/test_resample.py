@@ -29,6 +29,38 @@ def test_replicates_cover_the_truth_and_agree_on_direction(fitted):
     assert ((errors > 0) & (errors < 2)).all()
 
 
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
+def test_a_cycle_is_resampled_round_the_seam():
+    cycle = vt.simulation.Cycling()
+    adata = vt.simulation.simulate(240, 40, rng=4, cycle=cycle, mean_unspliced=1.0, mean_spliced=3.0)
+    quick = {"annealing": 6, "max_iterations": 6, "n_times": 32, "start_genes": 40}
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(clock=vt.Cycle(), **quick), progress=False)
+    table = vt.tl.resample(adata, n_replicates=3, progress=False)
+    assert list(table["agrees"]) == [True] * 3
+    assert table["correlation"].min() > 0.9
+    names = ("cycle_phase", *(f"cycle_phase_resampled_{name}" for name in ("sd", "q05", "q95")))
+    phase, sd, low, high = (adata.obs[name] for name in names)
+    assert sd.max() < 0.3  # also of cells at the seam, whose phases are near 0 in one half and near 1 in another
+    assert np.median(sd) < 0.06
+    assert ((low >= 0) & (low < 1) & (high >= 0) & (high < 1)).all()
+    assert (((phase - low) % 1) <= (high - low) % 1).mean() > 0.85
+    true = adata.obs["true_phase"] + vt.metrics.circular_error(adata, "true_phase").rotation
+    assert (((true - low) % 1) <= (high - low) % 1).mean() > 0.8
+
+
+def test_a_clock_is_brought_onto_another():
+    clock = vt.Cycle.curve.clock
+    time = np.random.default_rng(0).uniform(size=50)
+    for way in (1.0, -1.0):
+        found, stretch = clock.onto((way * time + 0.7) % 1, time)
+        assert stretch == way
+        np.testing.assert_allclose(clock.away(found, time), 0.0, atol=1e-12)
+    found, stretch = vt.SoftEM().clock.curve.clock.onto(3.0 - 2.0 * time, time)
+    assert stretch == pytest.approx(-0.5)
+    np.testing.assert_allclose(found, time)
+
+
 def test_what_cannot_be_resampled(fitted, small):
     with pytest.raises(InputError, match="2 or more"):
         vt.tl.resample(fitted, n_replicates=1)

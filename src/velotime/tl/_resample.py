@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.random import Generator
-from scipy.stats import spearmanr
 
 from velotime import _keys as keys
 from velotime._check import N_JOBS, RNG, Flag, Whole, checked, seed_of
@@ -17,7 +16,16 @@ from velotime._types import FloatArray, IntArray
 from velotime.compute.threads import at_most_threads
 from velotime.data import Fitted, gene_columns, restore_soft_fit, stored_method, write_derived
 from velotime.data.arguments import ADATA
-from velotime.inference import LEAST_LABELLED, CellLabels, Observations, Restored, SoftEM, place_all, pooled_interval
+from velotime.inference import (
+    LEAST_LABELLED,
+    CellLabels,
+    Clock,
+    Observations,
+    Restored,
+    SoftEM,
+    place_all,
+    pooled_interval,
+)
 from velotime.tl._geometry import place_cells
 from velotime.tl._progress import ProgressBar
 
@@ -45,10 +53,10 @@ def resample(
 
     The intervals of :func:`recover_dynamics` hold for the direction, lineages and optimum that were found. These do
     not: each replicate searches its start again. All cells are then placed on its curves, and its clock is brought to
-    that of the whole fit by a linear regression (a relative clock has neither origin nor unit). Estimates from random
-    halves without replacement scatter around that of the whole as the latter does around the truth, as
-    ``1/m - 1/n = 1/n`` for m = n/2. (Half-sampling, McCarthy 1969.) Of labels that the method was told of, each
-    half holds 10 cells or more, as fewer would not be informative.
+    that of the whole fit by a linear regression (a relative clock has neither origin nor unit), or by a rotation where
+    it goes round. Estimates from random halves without replacement scatter around that of the whole as the latter does
+    around the truth, as ``1/m - 1/n = 1/n`` for m = n/2. (Half-sampling, McCarthy 1969.) Of labels that the method was
+    told of, each half holds 10 cells or more, as fewer would not be informative.
 
     Parameters
     ----------
@@ -65,11 +73,13 @@ def resample(
 
     Returns
     -------
-    One row per replicate: ``agrees`` (does its time run as that of the fit) and ``correlation`` (Spearman, absolute).
-    Writes
+    One row per replicate: ``agrees`` (does its time run as that of the fit) and ``correlation`` (Spearman, absolute;
+    of phases that of Fisher and Lee). Writes
 
     ``obs["latent_time_resampled_sd"]``, ``["latent_time_resampled_q05"]``, ``["latent_time_resampled_q95"]``
-        Of the mixture of the replicates' posteriors, each a normal truncated to the clock. float.
+        Of the mixture of the replicates' posteriors, each a normal truncated to the clock. float. Of a clock that goes
+        round ``cycle_phase_resampled_sd``, ``_q05`` and ``_q95``: from the one up to the other, through 1 where that
+        is less.
     ``var["fit_beta_resampled_se"]``, ``var["fit_gamma_resampled_se"]``
         Of the log rate: standard deviation over replicates, and what the prior of the rates adds, which replicates do
         not show as it draws all of them the same way. float.
@@ -83,17 +93,16 @@ def resample(
     """
     genes, fitted = restore_soft_fit(adata)
     method, observations, labels = stored_method(adata)
-    time = Fitted.of(adata).require_line("resampling").latent_time
+    whole = Fitted.of(adata)
+    clock, time = whole.curve.clock, whole.latent_time
     replicates, rows = [], []
     for own in np.random.default_rng(seed_of(rng)).spawn(n_replicates):
         half = _draw_half(observations, labels, method, own)
         with at_most_threads(n_jobs), told(f"fitting half of the cells, {len(rows) + 1} of {n_replicates}"):
             placed = _fit_half(method, observations, labels, half, own, progress=progress)
-        replicates.append(_on_clock(placed, time))
-        rows.append(
-            {"agrees": replicates[-1].agrees, "correlation": abs(spearmanr(placed.latent_time, time).statistic)}
-        )
-    _write(adata, genes, replicates, fitted.shrinkage[:, :2])
+        replicates.append(_on_clock(clock, placed, time))
+        rows.append({"agrees": replicates[-1].agrees, "correlation": abs(clock.correlation(placed.latent_time, time))})
+    _write(whole, genes, replicates, fitted.shrinkage[:, :2])
     return pd.DataFrame(rows)
 
 
@@ -128,21 +137,28 @@ def _fit_half(
     return place_all(method, observations, labels, fit)
 
 
-def _on_clock(placed: Restored, time: FloatArray) -> _Replicate:
+def _on_clock(clock: Clock, placed: Restored, time: FloatArray) -> _Replicate:
     mean, sd = placed.time_moments
-    slope, origin = np.polyfit(mean, time, 1)
+    mean, slope = clock.onto(mean, time)
     log_rates = placed.parameters.theta[:, :2] - np.log(abs(slope))
-    return _Replicate(origin + slope * mean, abs(slope) * sd, log_rates, bool(slope > 0))
+    return _Replicate(mean, abs(slope) * sd, log_rates, slope > 0)
 
 
-def _write(adata: AnnData, genes: IntArray, replicates: list[_Replicate], shrinkage: FloatArray) -> None:
+def _times(clock: Clock, replicates: list[_Replicate]) -> dict[str, FloatArray]:
+    """Standard deviation and ends of the interval of each cell's time, by name."""
     mean = np.stack([one.mean for one in replicates])
     sd = np.stack([one.sd for one in replicates])
-    total = np.sqrt((sd**2).mean(axis=0) + mean.var(axis=0, ddof=1))
-    low, high = pooled_interval(mean, sd, total)
-    obs = {
-        f"{keys.LATENT_TIME}_resampled_{name}": values for name, values in (("sd", total), ("q05", low), ("q95", high))
-    }
+    middle = clock.mean(np.full(len(mean), 1 / len(mean)), mean)
+    scatter = (clock.away(mean, middle) ** 2).sum(axis=0) / (len(mean) - 1)
+    total = np.sqrt((sd**2).mean(axis=0) + scatter)
+    ends = pooled_interval(clock.unrolled(mean, middle)[0], sd, total)
+    low, high = (clock.rolled(end, middle) for end in ends)
+    return {"sd": total, "q05": low, "q95": high}
+
+
+def _write(whole: Fitted, genes: IntArray, replicates: list[_Replicate], shrinkage: FloatArray) -> None:
+    adata, times = whole.adata, _times(whole.curve.clock, replicates)
+    obs = {f"{whole.time_slot}_resampled_{name}": values for name, values in times.items()}
     spread = np.sqrt(np.stack([one.log_rates for one in replicates]).var(axis=0, ddof=1) + shrinkage)
     errors = {f"{name}_resampled_se": spread[:, k] for k, name in enumerate((keys.FIT_BETA, keys.FIT_GAMMA))}
     record = {

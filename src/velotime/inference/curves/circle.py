@@ -77,6 +77,12 @@ class CircleClock:
         rho = fisher_lee(one, other)
         return float(np.sign(rho) * np.sqrt(abs(rho)))
 
+    def onto(self, time: FloatArray, other: FloatArray) -> tuple[FloatArray, float]:
+        """Rotated by the mean direction of the differences, and before that turned over where it runs the other way."""
+        way = 1.0 if fisher_lee(time, other) >= 0 else -1.0
+        turn = np.angle(np.exp(1j * TURN * (other - way * time)).sum()) / TURN
+        return (way * time + turn) % 1.0, way
+
     def design(self, time: FloatArray) -> FloatArray:
         """A rotation."""
         return np.ones((1, len(time)))

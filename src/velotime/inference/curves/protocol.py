@@ -40,6 +40,9 @@ class Clock(Protocol):
     def correlation(self, one: FloatArray, other: FloatArray) -> float:
         """How far two placings of the same cells agree: 1 for the same, -1 for the reverse."""
 
+    def onto(self, time: FloatArray, other: FloatArray) -> tuple[FloatArray, float]:
+        """Times on the clock of another placing of the cells, and what they were stretched by: below 0 if reversed."""
+
     def design(self, time: FloatArray) -> FloatArray:
         """Displacements of the whole clock that change no likelihood, ``(displacements, times)``."""
 

@@ -44,6 +44,7 @@ MADE_AFTER = {
     keys.LATENT_TIME_HOURS: "to_real_time(adata, half_lives=...)",
     keys.CYCLE_PHASE_HOURS: "to_real_time(adata, half_lives=...)",
     f"{keys.LATENT_TIME}_resampled": "resample(adata)",
+    f"{keys.CYCLE_PHASE}_resampled": "resample(adata)",
     keys.LATENT_TIME: "recover_dynamics(adata)",
 }
 
