@@ -18,6 +18,7 @@ from velotime.compute.numba.switch_curve import GENES, _carry, _carry_with_deriv
 from velotime.compute.threads import over_slices
 
 N_CURVE = 7  # parameters, in the order of ``SwitchParameter`` up to the duration
+_LOW, _HIGH = np.int64(3), np.int64(4)  # of the levels; for a whole number of Python's own each would be compiled apart
 
 
 @jit(CONTRACT)
@@ -72,22 +73,30 @@ def _advance(x: float, u0: float, s0: float, alpha: float, level: int, b: float,
 
 
 @jit(CONTRACT)
+def _copy(values: Any, out: Any) -> None:
+    """``out[:] = values`` of one shape, in a tenth of the time to compile: an error in words is part of that."""
+    for i in range(out.shape[0]):
+        for a in range(out.shape[1]):
+            out[i, a] = values[i, a]
+
+
+@jit(CONTRACT)
 def _close_turn(gene: Any, ends: Any, onset: Any, end: Any) -> None:
     """Derivatives at the onset and at the end of the pulse, where u and s are ``ends``, each ``(2, 7)``."""
     b, g, _, low, high, _, duration = gene
     u0, s0, u1, s1, turn = ends
     onset[:] = 0.0
-    u, s = _advance(duration, u0, s0, high, 4, b, g, onset)
+    u, s = _advance(duration, u0, s0, high, _HIGH, b, g, onset)
     onset[0, 6] += duration * (high - b * u)
     onset[1, 6] += duration * (b * u - g * s)
-    u, s = _advance(1.0 - duration, u, s, low, 3, b, g, onset)
+    u, s = _advance(1.0 - duration, u, s, low, _LOW, b, g, onset)
     onset[0, 6] -= duration * (low - b * u)
     onset[1, 6] -= duration * (b * u - g * s)
     for a in range(N_CURVE):
         onset[0, a] /= -np.expm1(-b)
         onset[1, a] = (onset[1, a] + turn * onset[0, a]) / -np.expm1(-g)
-    end[:] = onset
-    _advance(duration, u0, s0, high, 4, b, g, end)
+    _copy(onset, end)
+    _advance(duration, u0, s0, high, _HIGH, b, g, end)
     end[0, 6] += duration * (high - b * u1)
     end[1, 6] += duration * (b * u1 - g * s1)
 
@@ -98,12 +107,12 @@ def _state_derivatives(x: float, gene: Any, ends: Any, onset: Any, end: Any, slo
     b, g, _, low, high, _, duration = gene
     u0, s0, u1, s1, _ = ends
     if x < duration:
-        slopes[:] = onset
-        u, s = _advance(x, u0, s0, high, 4, b, g, slopes)
+        _copy(onset, slopes)
+        u, s = _advance(x, u0, s0, high, _HIGH, b, g, slopes)
         alpha = high
     else:
-        slopes[:] = end
-        u, s = _advance(x - duration, u1, s1, low, 3, b, g, slopes)
+        _copy(end, slopes)
+        u, s = _advance(x - duration, u1, s1, low, _LOW, b, g, slopes)
         alpha = low
         slopes[0, 6] -= duration * (low - b * u)
         slopes[1, 6] -= duration * (b * u - g * s)

@@ -34,6 +34,7 @@ CLOSE = 0.1  # of (g - b) x, below which h is taken from its series
 TERMS = 10  # of the series
 _INVERSE_FACTORIAL = np.array([1.0 / factorial(k) for k in range(TERMS + 2)])
 _U, _S = 3, 6  # functions of either layer
+_FIRST = np.int64(0)  # a row; for a whole number of Python's own the function would be compiled once more
 
 
 @jit(CONTRACT)
@@ -87,7 +88,7 @@ def _piece(b: float, g: float, start: Any, alpha: Any, onset: Any, ju: Any, js: 
 def _end_of_pulse(duration: float, b: float, g: float, ju: Any, js: Any, curve: Any, f: Any, start: Any) -> None:
     """Abundances at the end of the pulse and their derivatives, in place of those at its beginning."""
     u, s = f[0], f[1]
-    _functions(0, duration, b, g, u, s)
+    _functions(_FIRST, duration, b, g, u, s)
     start[0, 0], start[1, 0] = curve[0] + curve[1] * u[0, 1], curve[2] + curve[3] * s[0, 1] + curve[4] * s[0, 3]
     for a in range(N_CURVE):
         du, ds = 0.0, 0.0
