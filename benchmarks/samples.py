@@ -32,6 +32,7 @@ from scipy import sparse, stats
 
 import velotime as vt
 from velotime import simulation as sim
+from velotime.compute import Sums
 from velotime.data import read_for, read_labels
 from velotime.inference import (
     CONDITION_PARAMETERS,
@@ -45,6 +46,7 @@ from velotime.inference import (
     speeds_of_samples,
 )
 from velotime.inference.em import Schedule, run_em
+from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.samples.cells import cells_of
 from velotime.inference.model.samples.problem import problem_of
@@ -91,6 +93,23 @@ EDGES = np.linspace(0, 1, 9)
 
 def begun_at_the_truth(adata: ad.AnnData) -> Restored:
     """A fit of all samples that begins with cells at their true times: no search, for many of them."""
+    problem, at = problem_at_the_truth(adata)
+    first = problem.first(at)
+    statistics, _ = problem.expect(first, 1.0)
+    return Restored(problem, run_em(problem, first, statistics, Schedule(0, 1.0, ITERATIONS, 0.0)).parameters)
+
+
+def at_true_times(adata: ad.AnnData) -> Restored:
+    """A fit of curves, captures and dispersions to cells that stay at their true times."""
+    problem, at = problem_at_the_truth(adata)
+    parameters = problem.first(at)
+    for iteration in range(ITERATIONS):
+        parameters = problem.maximise(parameters, at, iteration)
+    return Restored(AtTrueTimes(problem, at), parameters)
+
+
+def problem_at_the_truth(adata: ad.AnnData) -> tuple[SoftProblem, Sums]:
+    """All samples, and sums with cells at their true times."""
     method = vt.SoftEM(samples="sample")
     observations = read_for(adata, method).observations
     rows = method.prior_rows(read_labels(adata, method.columns, (), ("unspliced", "spliced")))
@@ -99,9 +118,7 @@ def begun_at_the_truth(adata: ad.AnnData) -> Restored:
         cells_of(observations, rows, method.noise), states, method.noise, method.time_prior, RatePrior(states.layout)
     )
     at = np.eye(TIMES)[np.abs(adata.obs["true_time"].to_numpy()[:, None] - states.time).argmin(axis=1)]
-    first = problem.first(problem.statistics_of(at))
-    statistics, _ = problem.expect(first, 1.0)
-    return Restored(problem, run_em(problem, first, statistics, Schedule(0, 1.0, ITERATIONS, 0.0)).parameters)
+    return problem, problem.statistics_of(at)
 
 
 def conditions_of(
@@ -201,7 +218,8 @@ def conditions(seeds: int, pieces: dict[str, list[str]], kept: Path | None, sett
     tables = []
     for setting in settings:
         for seed in range(seeds):
-            tables += [conditions_of(setting, 1000 + seed, kept=kept)]
+            changed = setting == "changes"  # where nothing changes, depth by the same genes is the harder case
+            tables += [conditions_of(setting, seed + 1000 * changed, kept=kept, panel=not changed)]
         print("\n".join(level_table(pd.concat(tables))), flush=True)
     tests = pd.concat(tables, ignore_index=True)
     pieces |= {"level": level_table(tests), "changes": change_table(tests), "sizes": size_table(tests)}
@@ -213,6 +231,53 @@ def cells(pieces: dict[str, list[str]], kept: Path | None, seeds: int = 4) -> No
     panel = [conditions_of("changes", 100 + s, 6000, kept, panel=True) for s in range(seeds)]
     pieces |= {"many": change_table(tests), "many_sizes": size_table(tests)}
     pieces |= {"panel_sizes": size_table(pd.concat(panel, ignore_index=True))}
+
+
+# ---------------------------------------------------------------------- sources
+class AtTrueTimes:
+    """A problem whose E-step knows the times."""
+
+    def __init__(self, problem: SoftProblem, statistics: Sums) -> None:
+        self.problem, self.statistics = problem, statistics
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.problem, name)
+
+    def expect(self, parameters: SoftParameters, temperature: float) -> tuple[Sums, float]:
+        """The same sums whatever the parameters."""
+        del parameters, temperature
+        return self.statistics, 0.0
+
+
+def source_of(seed: int, *, panel: bool, known: bool, kept: Path | None) -> pd.DataFrame:
+    """Changes of degradation in 40 % of the genes, 500 cells a sample, no captures; at true times if they are known."""
+    path = None if kept is None else kept / f"source_{panel}_{known}_{seed}.csv"
+    if path is not None and path.is_file():
+        return pd.read_csv(path)
+    adata = simulated(sim.Samples((3, 3), changed=0.4, **NO_CAPTURE), 3000, 80, 200 + seed, panel=panel)
+    fit = at_true_times(adata) if known else begun_at_the_truth(adata)
+    found = rates_of_samples(fit).regress("gamma", DESIGN)
+    true = np.where(adata.var["true_changed"], np.sign(adata.varm["true_log_gamma_change"][:, 3]), 0.0)
+    error = found.error[:, 1] / np.log(2)
+    table = pd.DataFrame({"true": true, "found": found.estimate[:, 1] / np.log(2), "error": error}).dropna()
+    if path is not None:
+        table.to_csv(path, index=False)
+    return table
+
+
+def sources(pieces: dict[str, list[str]], kept: Path | None, seeds: int = 4) -> None:
+    """What makes changes come out too small: times that are not known, or depth that is told by few genes."""
+    lines = ["| depth by | times | changed genes | change found, of 1 (weighted mean) |", "| --- | --- | ---: | ---: |"]
+    for panel in (False, True):
+        for known in (True, False):
+            table = pd.concat([source_of(seed, panel=panel, known=known, kept=kept) for seed in range(seeds)])
+            own = table[table["true"] != 0]
+            weight = own["error"] ** -2.0
+            mean, error = (weight * own["found"] * own["true"]).sum() / weight.sum(), weight.sum() ** -0.5
+            depth, times = "the 80 genes" if panel else "all genes", "true" if known else "fitted"
+            lines.append(f"| {depth} | {times} | {len(own)} | {mean:.2f} ± {error:.2f} |")
+    print("\n".join(lines), flush=True)
+    pieces["sources"] = lines
 
 
 # ---------------------------------------------------------------------- captures
@@ -290,7 +355,7 @@ def captures(pieces: dict[str, list[str]], seeds: int = 3) -> None:
         for name, way in WAYS.items():
             found = []
             for seed in range(seeds):
-                adata = simulated(sim.Samples((3, 3), composition=1.5, **more), 900, 100, 50 + seed)
+                adata = simulated(sim.Samples((3, 3), composition=1.5, **more), 900, 100, 50 + seed, panel=True)
                 found.append(errors(adata, way))
             mean = pd.DataFrame(found).mean()
             lines.append(f"| {kind} | {name} | {mean['time']:.4f} | {mean['gamma']:.3f} | {mean['seconds']:.0f} |")
@@ -504,7 +569,7 @@ def fill(pieces: dict[str, list[str]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = ("conditions", "captures", "cells", "speed", "unequal", "pancreas")
+    known = ("conditions", "captures", "cells", "sources", "speed", "unequal", "pancreas")
     parser.add_argument("--parts", nargs="*", choices=known, default=list(known))
     parser.add_argument("--settings", nargs="*", choices=list(SETTINGS), default=list(SETTINGS), help="of conditions")
     parser.add_argument("--seeds", type=int, default=20)
@@ -518,7 +583,7 @@ def main() -> None:
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
     if chosen.write_captures:
-        simulated(sim.Samples((3, 3), composition=1.5), 900, 100, 50).write_h5ad(chosen.write_captures)
+        simulated(sim.Samples((3, 3), composition=1.5), 900, 100, 50, panel=True).write_h5ad(chosen.write_captures)
         return
     if chosen.uneven:
         fit_uneven(chosen.uneven)
@@ -528,6 +593,8 @@ def main() -> None:
         sizes(pieces)
     if "captures" in chosen.parts:
         captures(pieces)
+    if "sources" in chosen.parts:
+        sources(pieces, chosen.keep)
     if "speed" in chosen.parts:
         speed(pieces, chosen.keep)
     if "pancreas" in chosen.parts and (chosen.data / "pancreas.h5ad").is_file():

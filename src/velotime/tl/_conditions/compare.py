@@ -79,7 +79,7 @@ def compare_conditions(
     by :func:`differential_kinetics`.
 
     Of single genes, cells keep their times on the common clock. Where all genes of a condition run slower at once, the
-    clock takes up much of that, and what is left in the rates of single genes is too small: that is what the speed is
+    clock takes up a part of that, and what is left in the rates of single genes is too small: that is what the speed is
     for, one number for all rates of a sample, learned together with curves and times. Where depth is told by few genes,
     as in a panel, changes of genes come out somewhat too small, as depth changes with them (docs/studies/samples.md):
     of many genes :func:`velotime.pp.filter_genes` keeps the totals.
