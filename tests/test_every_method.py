@@ -175,6 +175,8 @@ ROWS = {
     "report.run_in_text": (lambda adata, _: PUBLIC["report.run_in_text"](adata, seconds=1.0), FITTED, FIT),
     "report.summary": (lambda adata, _: str(vt.summary(adata)), FITTED, FIT),
 }
+IN_MEMORY = ("tl.differential_kinetics", "tl.rank_fate_genes", "tl.rank_genes_in_groups")  # refuse other counts
+SLOW = ("tl.compare_models", "tl.resample")
 #: Calls that need more than the function does with its defaults.
 OPTIONS = {
     "moments where a fit wrote means": (
@@ -275,6 +277,26 @@ def test_works_or_says_what_it_needs(name, method, objects, tmp_path):
     elif needs == FIT or (needs == ENDS and method != "cycle"):
         assert re.search(rf"the fit was made by {type(METHODS[method]).__name__}", text)
         assert text.endswith("method=vt.SoftEM()).")
+
+
+@pytest.mark.parametrize("name", [name for name in [*ROWS, *OPTIONS] if name not in SLOW])
+def test_works_on_counts_in_dask_arrays(name, objects, tmp_path):
+    array = pytest.importorskip("dask.array")
+    call, methods, _ = (ROWS | OPTIONS)[name]
+    method = next((one for one in ("one lineage", "cycle", "nothing") if one in methods), None)
+    if method is None:
+        pytest.skip("it needs several samples, or what is known in hours")
+    adata = objects(method)
+    for layer in list(adata.layers):
+        if layer in ("unspliced", "spliced"):
+            adata.layers[layer] = array.from_array(adata.layers[layer], chunks=(60, -1))
+        elif method != "nothing":
+            del adata.layers[layer]  # a fit of many cells writes none
+    if name in IN_MEMORY:
+        with pytest.raises(InputError, match=r"to_memory\(\)"):
+            call(adata, tmp_path)
+        return
+    call(adata, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["tl.transition_matrix", "tl.velocity_embedding"])

@@ -68,7 +68,7 @@ from velotime.data.stored.identity import digest
 from velotime.data.stored.rate_table import QUALITY, rate_table
 from velotime.data.stored.records import Records
 from velotime.data.stored.rollback import leaves_as_it_was, to_write_to
-from velotime.data.stored.soft_fit import require_soft_fit, restore_soft_fit, stored_method
+from velotime.data.stored.soft_fit import require_soft_fit, restore_soft_fit, restore_soft_fit_in_memory, stored_method
 from velotime.data.writers import Slots, choose_layers, compute_slots, gene_columns, name_of_fit, slots_of, write_fit
 
 __all__ = [
@@ -156,6 +156,7 @@ __all__ = [
     "require_soft_fit",
     "require_velocity",
     "restore_soft_fit",
+    "restore_soft_fit_in_memory",
     "short_name",
     "size_factors",
     "sizes_of_totals",

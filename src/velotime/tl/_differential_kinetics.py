@@ -10,7 +10,7 @@ from scipy.stats import false_discovery_control
 from velotime._check import Whole, checked
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import keep_table, read_labels, restore_soft_fit
+from velotime.data import keep_table, read_labels, restore_soft_fit_in_memory
 from velotime.data.arguments import ADATA, COLUMN, KEY_ADDED
 from velotime.inference import GroupTest, compare_groups, group_sums
 from velotime.kinetics import SwitchParameter
@@ -63,7 +63,7 @@ def differential_kinetics(
         If nothing is fitted, the column does not exist or has no group to test, or the counts
         are not those of the fit.
     """
-    genes, fit = restore_soft_fit(adata)
+    genes, fit = restore_soft_fit_in_memory(adata)
     names, code = read_labels(adata, [groupby]).codes(groupby)  # cells without a label are in no group
     n_cells = np.bincount(code[code >= 0], minlength=len(names))
     tested = np.flatnonzero(np.minimum(n_cells, n_cells.sum() - n_cells) >= least_cells)

@@ -9,7 +9,7 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._check import Optional, Text, checked
 from velotime._status import InputError
-from velotime.data import QUALITY, Fitted, keep_table, rate_table, read_labels, restore_soft_fit
+from velotime.data import QUALITY, Fitted, keep_table, rate_table, read_labels, restore_soft_fit_in_memory
 from velotime.data.arguments import ADATA, COLUMN, KEY_ADDED, VAR_COLUMN
 from velotime.inference import group_gain, group_sums, lineage_gain
 
@@ -96,7 +96,7 @@ def rank_genes_in_groups(adata: AnnData, groupby: str, *, key_added: str | None 
     InputError
         If nothing is fitted, the column does not exist or has no values, or the counts are not those of the fit.
     """
-    genes, fit = restore_soft_fit(adata)
+    genes, fit = restore_soft_fit_in_memory(adata)
     names, code = read_labels(adata, [groupby]).codes(groupby)  # cells without a label are in no group
     rates = rate_table(Fitted.of(adata)).iloc[genes].drop(columns=list(QUALITY), errors="ignore")
     tables = []
@@ -153,7 +153,7 @@ def rank_fate_genes(adata: AnnData, *, lineage: str | None = None, key_added: st
     >>> vt.tl.rank_fate_genes(adata).columns.tolist()
     ['lineage', 'gene', 'gain', 'log2_fold', 'fit_lineage_ratio', 't_off']
     """
-    genes, fit = restore_soft_fit(adata)
+    genes, fit = restore_soft_fit_in_memory(adata)
     lineages, named = Fitted.of(adata).lineage_names, adata.var_names[genes]
     if lineage is not None and lineage not in lineages:
         raise InputError(f"lineage {lineage!r} not found; available: {', '.join(map(repr, lineages))}.")

@@ -52,4 +52,4 @@ def read_theta(adata: AnnData, genes: IntArray) -> FloatArray:
             np.log(var[keys.FIT_SCALING]),
         ]
         own = np.stack([np.log(t_off - t_on[:, None]), np.log(alpha / gamma[:, None])], axis=2)
-    return np.hstack([np.stack(shared, axis=1), own.reshape(len(genes), -1)])
+    return np.hstack([np.stack(shared, axis=1), own.reshape(len(genes), own.shape[1] * own.shape[2])])

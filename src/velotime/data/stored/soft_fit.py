@@ -10,6 +10,7 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime._types import IntArray
+from velotime.data.blocks.rows import lies_elsewhere
 from velotime.data.fitted import Fitted
 from velotime.data.labels import read_labels
 from velotime.data.moments import read_for
@@ -34,6 +35,23 @@ def restore_soft_fit(adata: AnnData) -> tuple[IntArray, Restored]:
     fit = restore(method, observations, labels, _curves(fitted))
     _check_same(fitted, fit)
     return fitted.genes, fit
+
+
+def restore_soft_fit_in_memory(adata: AnnData) -> tuple[IntArray, Restored]:
+    """The same, for what looks at all counts at once.
+
+    Raises
+    ------
+    InputError
+        As there, or if the counts lie in a file or in Dask arrays.
+    """
+    elsewhere = [name for name in require_soft_fit(adata).layers if lies_elsewhere(adata.layers[name])]
+    if elsewhere:
+        raise InputError(
+            f"this needs the counts of the fit in memory, but layer {elsewhere[0]!r} lies in a file or a Dask array: "
+            "call adata = adata.to_memory() first."
+        )
+    return restore_soft_fit(adata)
 
 
 def stored_method(adata: AnnData) -> tuple[SoftEM, Observations, CellLabels]:

@@ -93,6 +93,7 @@ def edge_cosines_by_genes(
 
         over_slices(n_cells, CELLS, add)
         n_genes += state.shape[1]
+        del given, state, velocity, add  # before the next are made
     norm = np.sqrt(_variance(own[:, :2].T, n_genes))
     _divide(edges.indptr, edges.indices, norm, own[:, 2], dots, squares)
     return dots
