@@ -60,6 +60,14 @@ def test_hours_scale_with_half_lives_and_not_with_single_wrong_ones(sized, half_
     assert set(wrong.index[:2]) & set(table.index) <= set(adata.uns["real_time"]["disagreeing"])
 
 
+def test_many_genes_do_not_make_hours_surer_than_rates_are(sized):
+    """Half-lives without an error of all genes, which fitted rates share some per cent of."""
+    adata = sized.copy()
+    vt.tl.to_real_time(adata, half_lives=HOURS * np.log(2) / adata.var["fit_gamma"])
+    record = adata.uns["real_time"]
+    assert record["hours_per_clock_high"] / record["hours_per_clock_low"] > np.exp(2 * 1.64 * 0.05)
+
+
 def test_half_lives_of_other_genes_give_no_hours(sized, half_lives):
     adata = sized.copy()
     vt.tl.to_real_time(adata, half_lives=half_lives)

@@ -9,6 +9,8 @@ Where cells grow by ``growth`` per hour they dilute what they hold, which the fi
 ``gamma = H (ln 2 / h + growth)``. On a clock that goes round once from division to division, growth is ln 2 per turn
 whatever H is, and is taken off gamma instead.
 
+Rates of a fit are off together by some per cent, which no number of genes shows: the interval of H holds that too.
+
 The fitted log gamma has a normal prior; what the data alone say of it is the fit with the prior divided out. Genes
 whose rate is hardly more than the prior say nothing of H and are left out.
 """
@@ -102,4 +104,4 @@ def hours_from_half_lives(rates: DegradationRates, half_lives: FloatArray, growt
     weight = 1 / (rates.variance + scale.scatter**2)
     if scale.disagrees.mean() <= MOST_DISAGREE:
         weight = np.where(scale.disagrees, 0.0, weight)
-    return HalfLifeHours(scale, rank_agreement(known, rates.log_gamma, weight))
+    return HalfLifeHours(scale.with_shared_error(), rank_agreement(known, rates.log_gamma, weight))

@@ -35,7 +35,7 @@ from scipy.stats import t as student
 
 from velotime._types import BoolArray, FloatArray
 from velotime.inference.results.hours.agreement import RankAgreement, rank_agreement
-from velotime.inference.results.hours.scale import COVERAGE, DEGREES, Scale
+from velotime.inference.results.hours.scale import COVERAGE, DEGREES, SHARED_SD, Scale
 from velotime.inference.results.hours.windows import NODES, TINY, LabelledCounts, Windows
 from velotime.inference.states import States
 
@@ -43,7 +43,7 @@ FINE = np.linspace(NODES[0], NODES[-1], 25)  # on which rates are integrated out
 REFINE = CubicSpline(NODES, np.eye(len(NODES)))(FINE)  # (fine nodes, nodes)
 MOST_LABELLED = 100.0  # labelled counts of a gene that count, of one layer, sample and length of labelling
 SCATTER = 0.3  # median of s a priori
-PRIOR_MEAN, PRIOR_SD = np.array([0.0, 0.0, np.log(SCATTER)]), np.array([0.5, 0.05, 1.0])  # of b, c and log s
+PRIOR_MEAN, PRIOR_SD = np.array([0.0, 0.0, np.log(SCATTER)]), np.array([0.5, SHARED_SD, 1.0])  # of b, c and log s
 SHARED = len(PRIOR_MEAN)  # nuisance parameters before the conversions
 SHORTEST, LONGEST = 0.003, 4.0  # windows on the clock that are looked at
 COARSE = 0.6  # of log hours, between the first places that are looked at

@@ -13,7 +13,7 @@ as many genes in place of the normal one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -25,6 +25,7 @@ from velotime._types import BoolArray, FloatArray
 
 DEGREES = 4  # of freedom of the genes' scatter
 COVERAGE = 0.9  # of the interval
+SHARED_SD = 0.05  # of log gamma, by which the degradation rates of a fit are off together (the study of calibration)
 LEAST_SCATTER, MOST_SCATTER = 0.03, 3.0  # of log hours; the least is a step or so of the grid
 LEAST_SD = 0.02  # of a gene, a step of the grid
 STEP = 0.02
@@ -57,6 +58,12 @@ class Scale:
     def sd(self) -> float:
         """Standard error of ``log_hours``: the width of the interval over that of a normal one."""
         return (self.high - self.low) / (2 * float(norm.ppf(0.5 + COVERAGE / 2)))
+
+    def with_shared_error(self) -> Scale:
+        """The same with an interval that holds what the rates of all genes are off by together."""
+        more = float(norm.ppf(0.5 + COVERAGE / 2)) * SHARED_SD
+        low, high = (float(np.hypot(end - self.log_hours, more)) for end in (self.low, self.high))
+        return replace(self, low=self.log_hours - low, high=self.log_hours + high)
 
 
 def common_scale(log_hours: FloatArray, variance: FloatArray) -> Scale:
