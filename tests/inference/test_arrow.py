@@ -22,8 +22,8 @@ from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.states import States
 
 
-def rival(margin, halves=(1.0, 1.0), known=0.0):
-    return Rival(root=0, how="tree, way", margin=margin, halves=halves, known=known, correlation=-1.0)
+def rival(margin, halves=(1.0, 1.0), known=0.0, correlation=0.0):
+    return Rival(root=0, how="tree, way", margin=margin, halves=halves, known=known, correlation=correlation)
 
 
 def arrow(margin, n_cells=1000, **rest):
@@ -51,6 +51,9 @@ def arrow(margin, n_cells=1000, **rest):
         (500.0, 1000, {"rivals": (rival(0.5, (np.nan, np.nan)),)}, ""),
         (500.0, 1000, {"rivals": (rival(0.5, (np.nan, 0.01)),)}, "0.01 in one half"),
         (500.0, 1000, {"rivals": (rival(0.03, (np.nan, np.nan)),)}, "0.03 nats per cell behind"),
+        (500.0, 1000, {"rivals": (rival(0.15, correlation=-0.95),)}, "0.15 nats per cell behind .0.2 are asked"),
+        (500.0, 1000, {"rivals": (rival(0.15, known=0.1, correlation=-0.95),)}, ""),
+        (500.0, 1000, {"rivals": (rival(0.25, correlation=-0.95),)}, ""),
         (500.0, 1000, {"misfit": ("halves differ",)}, "halves differ"),
         (500.0, 1000, {"misfit": ("halves differ",), "knowledge_margin": 400.0}, ""),
         (500.0, 1000, {"misfit": ("bad",), "does_not_fit": True, "knowledge_margin": 400.0}, "bad"),

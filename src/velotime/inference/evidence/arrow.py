@@ -117,7 +117,7 @@ def rival_doubts(rival: Rival) -> Iterator[str]:
     """Why a rival is not out, in words."""
     name = "the reversed clock" if rival.how == "reversed" else "time from another end"
     if not rival.loses_on_all:
-        yield f"{name} is {rival.total:.2f} nats per cell behind ({CLEAR_PER_CELL} are asked)"
+        yield f"{name} is {rival.total:.2f} nats per cell behind ({rival.asked} are asked)"
     elif rival.halves is not None and rival.half_that_prefers is not None:
         lag = rival.halves[rival.half_that_prefers - 1] + rival.known
         yield f"{name} is {rival.total:.2f} nats per cell behind on all genes, but {lag:.2f} in one half of them"

@@ -8,6 +8,10 @@ import numpy as np
 import pandas as pd
 
 CLEAR_PER_CELL = 0.05  # nats per cell by which every rival must lose on all genes: genes that do not change reach 0.02
+# The same order backwards loses by 0.4 and more where it is wrong (docs/studies/branches.md). Where cells run in from
+# both ends of a line, or out from its middle, either direction is right for half of them, and neither loses by much.
+CLEAR_BACKWARDS = 0.2
+BACKWARDS = -0.9  # correlation of times below which a rival is the same order backwards
 NOT_ASKED = (float("nan"), float("nan"))
 IN_A_HALF = 0.5  # share of that by which it must lose in each half of the genes
 
@@ -51,9 +55,14 @@ class Rival:
         return self.loses_on_all and self.half_that_prefers is None
 
     @property
+    def asked(self) -> float:
+        """By how much it must lose on all genes, nats per cell."""
+        return CLEAR_BACKWARDS if self.correlation < BACKWARDS else CLEAR_PER_CELL
+
+    @property
     def loses_on_all(self) -> bool:
         """Whether it loses clearly on all genes."""
-        return self.total >= CLEAR_PER_CELL
+        return self.total >= self.asked
 
     @property
     def half_that_prefers(self) -> int | None:
