@@ -5,8 +5,9 @@ Usage: ``python benchmarks/branches.py --data ../shared/data --seeds 1 --draws 1
 Each set is fitted with default settings, from seeds 0 to ``--seeds`` - 1 on all cells, and with as many on draws of
 80 % of the cells as ``--draws`` says. Own simulations are drawn again for each seed. "Right" is a Spearman correlation
 of latent time with the truth above 0.7, and a root among the earliest third. Sets that bounds and thresholds were
-chosen on are marked "tuned"; the others were held out. ``--page TABLE.csv ...`` writes the tables of earlier runs into
-``docs/studies/branches.md`` instead, with ``--counts`` those of ``count_lineages.py``.
+chosen on are marked "tuned"; the others were held out. ``--page TABLE.csv ...`` sums the tables of earlier runs up in
+``docs/studies/branches.md`` instead and puts all their rows into ``docs/studies/branches.csv``, with ``--counts``
+those of ``count_lineages.py``.
 """
 
 from __future__ import annotations
@@ -194,6 +195,10 @@ OWN = {
 }
 
 
+SETS = (*FILES, *OWN, *FINE)
+UNNUMBERED = {name for name, file in FILES.items() if not file.numbers}  # no number of lineages is right
+
+
 def truth_of(name: str, seed: int, share: float, folder: Path) -> Truth:
     """A set, all of it or a draw of its cells."""
     if name in FINE:
@@ -286,22 +291,51 @@ def counts_table(tables: list[Path]) -> pd.DataFrame:
     return pd.DataFrame(shown).reset_index()
 
 
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per set: the worst and the median of its runs, and how many of them are right, clear, or both."""
+    return pd.DataFrame([{"set": name, **summed_up(name, some)} for name, some in rows.groupby("set", sort=False)])
+
+
+def summed_up(name: str, some: pd.DataFrame) -> dict[str, object]:
+    """Of the runs of one set."""
+    return {
+        "tuned": "yes" if some["tuned"].all() else "",
+        "runs": len(some),
+        "lineages right": _of(some["number_right"]) if name not in UNNUMBERED else "",
+        "worst": _number(some["spearman"].min()),
+        "median": _number(some["spearman"].median()),
+        "branches, worst": _number(some["branches"].min()),
+        "clear": _of(some["clear"]),
+        "clear and wrong": str(int((some["clear"] & ~some["right"]).sum())),
+        "fits": _of(some["fit"] == "fits"),
+        "CPU seconds": f"{some['cpu'].median():.0f}",
+    }
+
+
+def _of(marked: pd.Series) -> str:
+    return f"{int(marked.sum())} of {len(marked)}"
+
+
+def _number(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.3f}"
+
+
 def page(tables: list[Path], counts: list[Path]) -> None:
-    """Put the tables of earlier runs, and of those of ``count_lineages.py``, into the page of the study."""
+    """Sum up the tables of earlier runs, and of those of ``count_lineages.py``, in the page of the study."""
     sys.path.insert(0, str(PAGES))
     from _page import fill, table
 
     rows = pd.concat([pd.read_csv(path) for path in tables], ignore_index=True)
-    shown = rows[["set", "seed", "share", "tuned", "lineages", "votes", "spearman", "branches", "clear", "fit", "cpu"]]
-    shown = shown.assign(reason=rows["reason"].fillna("").str.split(";").str[0])
-    shown = shown.rename(columns={"share": "share of cells", "cpu": "CPU seconds"}).astype({"tuned": object})
+    rows = rows.sort_values(["share", "seed"], ascending=[False, True], kind="stable")
+    rows = rows.sort_values("set", key=lambda names: names.map(list(SETS).index), kind="stable")
+    rows.to_csv(PAGES / "branches.csv", index=False, float_format="%.4g")
     lines = [f"{name}: {rates(some)}" for name, some in (("All", rows), ("Held out", rows[~rows["tuned"]]))]
     numbers = counts_table(counts)
     right = f"Right in {int(numbers['right'].sum())} of {int(numbers['simulations'].sum())} simulations."
     fill(
         "branches",
         {
-            "sets": table(shown),
+            "sets": table(summary(rows)),
             "rates": "\n\n".join(f"{line}." for line in lines),
             "numbers": f"{right}\n\n{table(numbers)}",
         },
@@ -311,7 +345,7 @@ def page(tables: list[Path], counts: list[Path]) -> None:
 def main() -> None:
     """Measure the sets asked for and print the table, the rates of all, and of those held out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs="*", default=[], metavar="SET", help=f"of {', '.join((*FILES, *OWN, *FINE))}")
+    parser.add_argument("sets", nargs="*", default=[], metavar="SET", help=f"of {', '.join(SETS)}")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--draws", type=int, default=3)
@@ -326,7 +360,7 @@ def main() -> None:
     runs = [(given.first_seed + k, 1.0) for k in range(given.seeds)]
     runs += [(given.first_seed + k, SHARE) for k in range(given.draws)]
     rows = []
-    for name in given.sets or (*FILES, *OWN, *FINE):
+    for name in given.sets or SETS:
         for seed, share in runs:
             if share < 1 and (name in OWN or name in FINE):
                 continue  # own simulations are drawn again for each seed
