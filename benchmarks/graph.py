@@ -171,7 +171,7 @@ def recall_table(sizes: list[int]) -> str:
     rng = np.random.default_rng(0)
     nearly_nearest_cells(rng.normal(size=(5000, 30)).astype(np.float32), 29, 0)  # compiles
     for n_cells in sizes:
-        adata = vt.simulation.simulate(n_cells, N_GENES, rng=rng, mean_unspliced=0.1, mean_spliced=0.25)
+        adata = vt.simulation.simulate(n_cells, 300, rng=rng, mean_unspliced=0.3, mean_spliced=0.8)
         points = log_components(adata, "spliced", 30, 0)
         began = time.process_time()
         found = nearly_nearest_cells(points, N_NEIGHBORS - 1, 0)
@@ -275,7 +275,7 @@ def main() -> None:
         name, table = (
             ("graph", scale_table(given.cells, given.genes))
             if given.recall is None
-            else ("recall", recall_table(given.recall or [100_000, 300_000]))
+            else ("recall", recall_table(given.recall or [40_000, 100_000, 300_000]))
         )
         if given.page:
             into_guide(name, table)
