@@ -15,6 +15,7 @@ from velotime.inference import Observations
 from velotime.inference.em import Schedule, run_em
 from velotime.inference.labels import CellLabels
 from velotime.inference.methods.soft_em import SoftEM
+from velotime.inference.model.mstep import restart_by_shapes
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.states import States
@@ -53,6 +54,7 @@ def problem():
         method.prior,
         RatePrior(states.layout),
         restarts=frozenset({2}),
+        restart=restart_by_shapes,  # of more shapes, two of so few cells are as likely, and rounding chooses
     ), adata
 
 
