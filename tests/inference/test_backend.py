@@ -15,6 +15,7 @@ from velotime.inference.em import Schedule, run_em
 from velotime.inference.heldout.clusters import ClusterProblem
 from velotime.inference.labels import CellLabels
 from velotime.inference.methods.soft_em import SoftEM
+from velotime.inference.model.mstep import restart_by_shapes
 from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
@@ -67,6 +68,7 @@ def fit(cells, time, backend, n_lineages):
         vt.LearnedPrior(),
         RatePrior(states.layout),
         restarts=frozenset({2}),
+        restart=restart_by_shapes,  # of more shapes, two of so few cells are as likely, and rounding chooses
         clock_moves=frozenset({4}),
         make_room=5,
     )
