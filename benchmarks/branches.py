@@ -303,7 +303,7 @@ def summed_up(name: str, some: pd.DataFrame) -> dict[str, object]:
         "runs": len(some),
         "lineages right": _of(some["number_right"]) if name not in UNNUMBERED else "",
         "worst": _number(some["spearman"].min()),
-        "median": _number(some["spearman"].median()),
+        "median": _number(some["spearman"].dropna().median()),
         "branches, worst": _number(some["branches"].min()),
         "clear": _of(some["clear"]),
         "clear and wrong": str(int((some["clear"] & ~some["right"]).sum())),
