@@ -350,7 +350,7 @@ def test_a_warning_made_an_error_leaves_the_object(bare):
 def test_a_doubt_about_a_fit_made_an_error_leaves_the_object(bare):
     adata = bare.copy()
     before = snapshot(adata)
-    method = vt.SoftEM(**SMALL | {"root": None, "most_lineages": 1})
+    method = vt.SoftEM(**SMALL | {"noise": vt.Gaussian()})  # of whole numbers
     with warnings.catch_warnings():
         warnings.simplefilter("error", UnclearWarning)
         with pytest.raises(UnclearWarning):

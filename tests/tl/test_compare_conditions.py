@@ -113,8 +113,8 @@ def test_genes_that_change_and_where_cells_are(fitted):
     assert found.note == ""
     composition = found.composition
     assert composition["log2_fold"].iloc[0] < 0 < composition["log2_fold"].iloc[-1]
-    speed = found.speed.iloc[0]  # genes change, but not all at once
-    assert speed["low"] < 1 < speed["high"]
+    speed = found.speed.iloc[0]  # genes change, a quarter of them, some up and some down: hardly all at once
+    assert speed["p_value"] > 0.01
     assert 0.85 < speed["times_slower"] < 1.18
 
 

@@ -249,8 +249,8 @@ class SoftEM(Settings):
         return Beginning(problem, recalled(searching, "first", lambda: self._first(problem, found)), found, everyone)
 
     def _first(self, problem: SoftProblem, found: Found) -> SoftParameters:
-        """The winner's curves; or, where more than a root is known, all curves tried again at what is known."""
-        if self.pieces in ((), (self.root,)):
+        """The winner's curves; or all again, where more is known, or to learn samples' captures from all cells."""
+        if self.pieces in ((), (self.root,)) and not isinstance(problem, SampledProblem):
             return go_on(problem, found.curves)
         return hand_over(problem, found.genes, found.states, found.trial, self.hottest)
 
