@@ -45,7 +45,7 @@ def test_conditions_show_densities_changes_and_genes(compared):
     assert len(axes[0].get_lines()) == 6
     points = np.concatenate([dots.get_offsets() for dots in axes[2].collections])
     assert np.allclose(np.sort(points[:, 0]), np.sort(own["log2_fold"]))
-    assert np.allclose(np.sort(points[:, 1]), np.sort(-np.log10(own["p_value"])))
+    assert np.allclose(np.sort(points[:, 1]), np.sort(-np.log10(own["p_value"])), equal_nan=True)
     assert axes[2].get_title(loc="left").startswith(f"{int((own['q_value'] < 0.05).sum())} of {len(own)} genes")
     for k, ax in enumerate(axes[3:]):
         assert ax.get_ylabel() == ("unspliced", "spliced")[k % 2]
