@@ -8,7 +8,7 @@ from velotime.compute import jit as _jit  # noqa: F401
 # isort: split
 
 from velotime.data.blocks.reading import tables_in_memory
-from velotime.data.blocks.rows import layer_blocks
+from velotime.data.blocks.rows import cell_sums, layer_blocks
 from velotime.data.blocks.sources import blocks_of_rows, lazily, open_blocks
 from velotime.data.blocks.summary import Summary, cell_totals, dispersions
 from velotime.data.embeddings import embed, embedding_points, list_embeddings, short_name
@@ -47,7 +47,7 @@ from velotime.data.layers.names import find_layers
 from velotime.data.layers.plausibility import doubts_about, doubts_of_sums
 from velotime.data.layers.sizes import fresh_sizes, layer_sizes, size_factors, sizes_of_totals
 from velotime.data.layers.status import gene_status, tally
-from velotime.data.layers.values import cell_sums, read_block, read_layer
+from velotime.data.layers.values import read_block, read_layer
 from velotime.data.moments import read_for, read_moments
 from velotime.data.neighbors.table import Neighbors, find_neighbors, read_neighbors
 from velotime.data.on_disk.checkpoint import Checkpoint, kept

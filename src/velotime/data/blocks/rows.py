@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from anndata.abc import CSRDataset
 from scipy import sparse
 
+from velotime._types import FloatArray
 from velotime.data.blocks.dask import is_dask
+from velotime.data.blocks.sources import ENTRIES, n_entries
 from velotime.data.layers.values import checked_values, loaded
-
-ENTRIES = 2**23  # stored values of some cells that are held at a time, about
 
 
 def lies_elsewhere(matrix: Any) -> bool:
@@ -31,7 +32,7 @@ def row_blocks(matrix: Any) -> Iterator[Any]:
     if sparse.issparse(matrix) and matrix.format == "csc":
         matrix = matrix.tocsr()
     n_cells = matrix.shape[0]
-    length = max(1, int(ENTRIES * n_cells / max(_n_entries(matrix), 1)))
+    length = max(1, int(ENTRIES * n_cells / max(n_entries(matrix), 1)))
     for start in range(0, n_cells, length):
         yield matrix[start : start + length]
 
@@ -51,7 +52,7 @@ def layer_blocks(layer: Any, name: str, *, counts: bool) -> Iterator[tuple[slice
         first += values.shape[0]
 
 
-def _n_entries(matrix: Any) -> int:
-    if isinstance(matrix, CSRDataset):
-        return int(matrix.group["data"].shape[0])
-    return int(getattr(matrix, "nnz", matrix.shape[0] * matrix.shape[1]))
+def cell_sums(layer: Any) -> FloatArray:
+    """Sum of each cell, ``(cells,)``, of a matrix in memory, a file or Dask; block by block where it lies elsewhere."""
+    blocks = row_blocks(layer) if lies_elsewhere(layer) else [loaded(layer)]
+    return np.concatenate([np.asarray(block.sum(axis=1), dtype=np.float64).ravel() for block in blocks])

@@ -54,16 +54,17 @@ def blocks_of_rows(layers: Sequence[Any], names: tuple[str, str], cells: int | N
 
 def _length(layers: Sequence[Any]) -> int:
     """Cells in a block."""
-    n_cells, n_genes = layers[0].shape
-    entries = sum(_n_entries(layer, n_cells * n_genes) for layer in layers)
+    n_cells = layers[0].shape[0]
+    entries = sum(n_entries(layer) for layer in layers)
     whole = int(ENTRIES * n_cells / max(entries, 1)) // CHUNK * CHUNK
     return max(CHUNK, min(whole, MOST_CELLS))
 
 
-def _n_entries(layer: Any, dense: int) -> int:
+def n_entries(layer: Any) -> int:
+    """Stored values of a layer, in memory or in a file."""
     if isinstance(layer, CSRDataset):
         return int(layer.group["data"].shape[0])
-    return int(getattr(layer, "nnz", dense))
+    return int(getattr(layer, "nnz", layer.shape[0] * layer.shape[1]))
 
 
 @dataclass(frozen=True)

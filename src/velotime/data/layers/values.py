@@ -28,14 +28,6 @@ def loaded(matrix: Any) -> Any:
     return matrix
 
 
-def cell_sums(layer: Any) -> Any:
-    """Sum of each cell, ``(cells,)``, of a matrix in memory, a file or Dask; block by block where it lies elsewhere."""
-    if hasattr(layer, "__dask_graph__"):
-        chunks = layer.rechunk({1: -1}).to_delayed().ravel()
-        return np.concatenate([cell_sums(chunk.compute(scheduler="synchronous")) for chunk in chunks])
-    return np.asarray(loaded(layer).sum(axis=1), dtype=float).ravel()
-
-
 def checked_values(layer: Any, name: str, *, counts: bool) -> Any:
     """Values in memory as float32, CSR in canonical format or dense, checked."""
     values = layer.data if sparse.issparse(layer) else np.asarray(layer)
