@@ -75,7 +75,7 @@ def entries_by_gene(matrix: Matrix, rows: IntArray) -> Entries:
     n_genes, starts = matrix.shape[1], range(0, len(rows), CHUNK)
     is_sparse = sparse.issparse(matrix)
     n_entries = int(np.diff(matrix.indptr)[rows].sum()) if is_sparse else len(rows) * n_genes
-    values = np.empty(n_entries, dtype=_type_of_counts(matrix.data) if is_sparse else np.float32)
+    values = np.empty(n_entries, dtype=type_of_counts(matrix.data) if is_sparse else np.float32)
     indices = np.empty(n_entries, dtype=np.uint16) if is_sparse else np.arange(CHUNK, dtype=np.uint16)
     length = np.empty((len(starts), n_genes), dtype=np.int64)
     filled = 0
@@ -94,15 +94,15 @@ def entries_by_gene(matrix: Matrix, rows: IntArray) -> Entries:
     return Entries(indices, values, index_start, start, length.ravel())
 
 
-def _type_of_counts(values: FloatArray) -> DTypeLike:
-    """The smallest of ``COUNT_TYPES`` that holds all values exactly, or else float32; looked at a block at a time."""
+def type_of_counts(values: FloatArray, kinds: tuple[type[np.unsignedinteger], ...] = COUNT_TYPES) -> DTypeLike:
+    """The first of ``kinds`` that holds all values exactly, or else float32; looked at a block at a time."""
     most = 0.0
     for first in range(0, len(values), VALUES_AT_ONCE):
         block = values[first : first + VALUES_AT_ONCE]
         if block.min() < 0 or not np.array_equal(block, np.floor(block)):
             return np.float32
         most = max(most, float(block.max()))
-    return next((kind for kind in COUNT_TYPES if most <= np.iinfo(kind).max), np.float32)
+    return next((kind for kind in kinds if most <= np.iinfo(kind).max), np.float32)
 
 
 @dataclass(frozen=True)

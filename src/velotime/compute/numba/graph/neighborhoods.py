@@ -12,6 +12,7 @@ import numpy as np
 
 from velotime._types import FloatArray, IntArray
 from velotime.compute.jit import CONTRACT, jit
+from velotime.compute.layers import type_of_counts
 from velotime.compute.matrix import Matrix
 from velotime.compute.threads import over_slices
 
@@ -28,11 +29,9 @@ class PackedRows(NamedTuple):
 
 def pack_rows(matrix: Matrix) -> PackedRows:
     """Rows of a CSR matrix with sorted indices, in as few bytes as hold them all."""
-    most = np.iinfo(np.uint16).max
     data = np.asarray(matrix.data)
-    whole = data.size == 0 or (data.min() >= 0 and data.max() <= most and np.array_equal(data, np.floor(data)))
-    indices = matrix.indices.astype(np.uint16 if matrix.shape[1] <= most else np.int32)
-    return PackedRows(matrix.indptr.astype(np.int64), indices, data.astype(np.uint16 if whole else np.float32))
+    indices = matrix.indices.astype(np.uint16 if matrix.shape[1] <= np.iinfo(np.uint16).max else np.int32)
+    return PackedRows(matrix.indptr.astype(np.int64), indices, data.astype(type_of_counts(data, (np.uint16,))))
 
 
 @jit(CONTRACT)
