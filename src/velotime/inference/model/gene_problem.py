@@ -64,6 +64,10 @@ class GeneProblem:
             None if self.background is None else self.background[:, index],
         )
 
+    def repeated(self, times: int) -> GeneProblem:
+        """All genes so many times over, for as many starts of each, start by start."""
+        return self.genes(np.tile(np.arange(self.n_genes), times))
+
     def parts(self, theta: FloatArray) -> Iterator[tuple[GeneProblem, FloatArray]]:
         """Problems of cells with curves of their own, as each of several samples, and the parameters of these."""
         yield self, theta

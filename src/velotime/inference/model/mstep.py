@@ -170,7 +170,7 @@ def _begin_stack(
     problem: GeneProblem, theta: FloatArray, damping: FloatArray | None = None
 ) -> tuple[GeneProblem, Descent]:
     """Several starts of every gene as one batch, start by start."""
-    repeated = problem.genes(np.tile(np.arange(problem.n_genes), len(theta) // problem.n_genes))
+    repeated = problem.repeated(len(theta) // problem.n_genes)
     return repeated, begin(repeated, theta, damping)
 
 

@@ -55,7 +55,7 @@ def _fit_levels(problem: GeneProblem, shapes: tuple[Shape, ...]) -> tuple[FloatA
 def _losses(problem: GeneProblem, theta: FloatArray, means: tuple[FloatArray, FloatArray]) -> FloatArray:
     """Loss of ``(shapes, genes, parameters)`` with these means, ``(shapes, genes)``."""
     n_shapes, n_genes, n_parameters = theta.shape
-    repeated = problem.genes(np.tile(np.arange(n_genes), n_shapes))
+    repeated = problem.repeated(n_shapes)
     u, s = (values.reshape(n_shapes * n_genes, -1) for values in means)
     loss = repeated.prior.penalty(theta.reshape(-1, n_parameters)) - repeated.log_likelihood((u, s))
     return np.asarray(loss.reshape(n_shapes, n_genes))

@@ -103,9 +103,7 @@ def hand_over(
 ) -> SoftParameters:
     """All cells and genes from the winner of a search on, which knows some of the genes on a coarser clock."""
     handover = replace(problem, states=coarse, restart=restart_by_shapes)
-    first = handover.first(handover.expect_by(chosen.run.parameters, genes, temperature))
-    prior = problem.time_prior.initial(problem.states, len(first.prior))
-    return replace(first, prior=prior, known=problem.cells.prior_rows.initial(problem.states))
+    return go_on(problem, handover.first(handover.expect_by(chosen.run.parameters, genes, temperature)))
 
 
 def go_on(problem: SoftProblem, curves: SoftParameters) -> SoftParameters:
