@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from velotime import InputError
-from velotime.cli.hours import Known, read_half_lives, to_hours
+from velotime.cli.hours import known_hours, read_half_lives, to_hours
 
 
 def test_a_table_of_half_lives_gives_hours(drawn, tmp_path, capsys):
@@ -15,10 +15,10 @@ def test_a_table_of_half_lives_gives_hours(drawn, tmp_path, capsys):
     known.to_csv(tmp_path / "known.csv")
     known.to_csv(tmp_path / "known.tsv", sep="\t")
     for name in ("known.csv", "known.tsv"):
-        to_hours(drawn, Known.of(tmp_path / name, None, None, None))
+        to_hours(drawn, known_hours(tmp_path / name, None, None, None))
         assert drawn.uns["real_time"]["hours_per_clock"] == pytest.approx(48, rel=0.05)
-    to_hours(drawn, Known.of(None, None, None, None))
-    to_hours(drawn, Known({"half_lives": known["half_life"].iloc[:3]}))
+    to_hours(drawn, known_hours(None, None, None, None))
+    to_hours(drawn, {"half_lives": known["half_life"].iloc[:3]})
     assert "Warning: to_real_time: half-lives are given of 3 of the 12 fitted genes" in capsys.readouterr().err
 
 
@@ -31,9 +31,9 @@ def test_what_is_no_table_of_half_lives_is_told_before_the_fit(tmp_path):
 
 
 def test_labelled_counts_are_layers_and_hours(drawn, capsys):
-    known = Known.of(None, "new_unspliced, new_spliced", "2.5", "plate")
-    assert known.arguments == {"labelled": ("new_unspliced", "new_spliced"), "hours": 2.5, "samples": "plate"}
-    assert Known.of(None, "a,b", "pulse", None).arguments["hours"] == "pulse"
+    known = known_hours(None, "new_unspliced, new_spliced", "2.5", "plate")
+    assert known == {"labelled": ("new_unspliced", "new_spliced"), "hours": 2.5, "samples": "plate"}
+    assert known_hours(None, "a,b", "pulse", None)["hours"] == "pulse"
     drawn.obs["plate"] = "one"
     to_hours(drawn, known)
     assert "Warning: layer 'new_unspliced' not found" in capsys.readouterr().err
@@ -50,4 +50,4 @@ def test_labelled_counts_are_layers_and_hours(drawn, capsys):
 )
 def test_labels_that_are_not_told_in_full(given, message):
     with pytest.raises(InputError, match=message):
-        Known.of(*given)
+        known_hours(*given)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,38 +43,27 @@ def hours_options(command: F) -> F:
     return command
 
 
-@dataclass(frozen=True)
-class Known:
-    """What is known in hours, as arguments of ``to_real_time``; none if nothing is.
+def known_hours(
+    half_lives: Path | None, labelled: str | None, hours: str | None, samples: str | None
+) -> dict[str, Any]:
+    """What the options say is known in hours, as arguments of ``to_real_time``; none if nothing is.
 
-    Attributes
-    ----------
-    arguments
-        By name.
+    Raises
+    ------
+    InputError
+        If it cannot be read, or options do not go together.
     """
-
-    arguments: dict[str, Any]
-
-    @classmethod
-    def of(cls, half_lives: Path | None, labelled: str | None, hours: str | None, samples: str | None) -> Known:
-        """As the options give it.
-
-        Raises
-        ------
-        InputError
-            If it cannot be read, or options do not go together.
-        """
-        if labelled is None and hours is None:
-            known = read_half_lives(half_lives)
-            return cls({} if known is None else {"half_lives": known})
-        if labelled is None or hours is None:
-            raise InputError("--labelled LAYER,LAYER and --labelled-hours HOURS go together: give both.")
-        if half_lives is not None:
-            raise InputError("--half-lives and --labelled: hours come from one of them; leave the other out.")
-        layers = split_names(labelled)
-        if len(layers) != 2:
-            raise InputError(f"--labelled {labelled}: give two layers, labelled unspliced and labelled spliced counts.")
-        return cls({"labelled": tuple(layers), "hours": _number_or_name(hours), "samples": samples})
+    if labelled is None and hours is None:
+        known = read_half_lives(half_lives)
+        return {} if known is None else {"half_lives": known}
+    if labelled is None or hours is None:
+        raise InputError("--labelled LAYER,LAYER and --labelled-hours HOURS go together: give both.")
+    if half_lives is not None:
+        raise InputError("--half-lives and --labelled: hours come from one of them; leave the other out.")
+    layers = split_names(labelled)
+    if len(layers) != 2:
+        raise InputError(f"--labelled {labelled}: give two layers, labelled unspliced and labelled spliced counts.")
+    return {"labelled": tuple(layers), "hours": _number_or_name(hours), "samples": samples}
 
 
 def _number_or_name(given: str) -> float | str:
@@ -112,14 +100,14 @@ def read_half_lives(path: Path | None) -> pd.Series | None:
         ) from None
 
 
-def to_hours(adata: AnnData, known: Known) -> None:
+def to_hours(adata: AnnData, known: dict[str, Any]) -> None:
     """Put time and rates in hours; where that cannot be done, say why and go on."""
-    if not known.arguments:
+    if not known:
         return
     from velotime import tl
 
     try:
         with warnings_told():
-            tl.to_real_time(adata, **known.arguments)
+            tl.to_real_time(adata, **known)
     except InputError as error:
         click.echo(f"Warning: {in_options(str(error))}", err=True)

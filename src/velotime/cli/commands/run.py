@@ -11,7 +11,7 @@ import click
 
 from velotime._status import InputError, InputWarning
 from velotime.cli.console import Console, exit_codes, limit_threads, warnings_told
-from velotime.cli.hours import Known, hours_options, to_hours
+from velotime.cli.hours import hours_options, known_hours, to_hours
 from velotime.cli.inputs import BASIS, FORCE, QUIET, SEED, THREADS, is_table, read_inputs, reading_options
 from velotime.cli.labels import split_names
 from velotime.cli.methods import WAYS, Asked, without_those_here
@@ -237,7 +237,7 @@ def run(
         wanted = tuple(split_names(layers))
         outputs = Outputs(_beside(inputs) if output is None else output, report, tables, wanted, force)
         outputs.check()
-        known_hours = Known.of(half_lives, labelled, labelled_hours, samples)
+        in_hours = known_hours(half_lives, labelled, labelled_hours, samples)
         outputs.begin(resume=resume)
         blocks = way == "soft" and asked.noise != "gaussian" and asked.samples is None and without is None
         lazily = blocks and _is_large(inputs, outputs.fitted)
@@ -256,7 +256,7 @@ def run(
             more |= {"checkpoint": outputs.checkpoint, "resume": resume}
         fit(adata, method, fitted_layers, seed, console, more)
         _to_unit(adata, method)
-        to_hours(adata, known_hours)
+        to_hours(adata, in_hours)
         _compare_conditions(adata, condition, console)
         _compare(adata, method, counts, seed, console, skip=skip_comparison)
         project(adata, basis, seed, console)
