@@ -15,6 +15,7 @@ from velotime._check import NotAllowedError, Rule, label_text
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted, read_block
+from velotime.data.layers.names import layer_names
 from velotime.inference import LabelledCounts
 
 MOST_WINDOWS = 20  # lengths of labelling
@@ -34,9 +35,9 @@ class LabelledLayers(Rule):
 
     def accept(self, value: Any) -> tuple[str | None, str | None]:
         """One of both at the least."""
-        if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != len(KINDS):
-            raise NotAllowedError("E.g. labelled=('new_unspliced', 'new_spliced').")
-        if not all(name is None or isinstance(name, str) for name in value) or set(value) == {None}:
+        pair = isinstance(value, Sequence) and not isinstance(value, str) and len(value) == len(KINDS)
+        named = pair and all(name is None or isinstance(name, str) for name in value)
+        if not named or set(value) == {None}:
             raise NotAllowedError("E.g. labelled=('new_unspliced', 'new_spliced').")
         return value[0], value[1]
 
@@ -152,10 +153,10 @@ def _samples(adata: AnnData, column: str | None, told: FloatArray) -> tuple[list
 
 def _block(fitted: Fitted, name: str) -> sparse.csr_array:
     """A layer of counts, fitted genes only."""
-    layers = fitted.adata.layers
-    if name not in layers:
-        raise InputError(f"layer {name!r} not found in adata.layers; available: {list(layers)}.")
-    block = sparse.csr_array(read_block(layers[name], fitted.genes), dtype=np.float64)
+    available = layer_names(fitted.adata)
+    if name not in available:
+        raise InputError(f"layer {name!r} not found in adata.layers; available: {available}.")
+    block = sparse.csr_array(read_block(fitted.adata.layers[name], fitted.genes), dtype=np.float64)
     if block.nnz and (not np.isfinite(block.data).all() or block.data.min() < 0):
         raise InputError(f"layer {name!r} must hold counts: finite numbers, 0 or more.")
     return block
