@@ -37,7 +37,6 @@ import numpy as np
 
 N_GENES = 1000
 PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
-GUIDE = Path(__file__).resolve().parents[1] / "docs" / "guides" / "a-million-cells.md"
 REPEATS = 3
 FITTED = 3000  # cells that are simulated and fitted; more are made of these
 N_NEIGHBORS = 30
@@ -51,7 +50,7 @@ def make(path: Path, n_cells: int, n_genes: int) -> None:
     import pandas as pd
     import scale
     import zarr
-    from anndata.io import sparse_dataset, write_elem
+    from anndata.io import write_elem
     from scipy import sparse
 
     import velotime as vt
@@ -76,11 +75,7 @@ def make(path: Path, n_cells: int, n_genes: int) -> None:
     write_elem(store, "/", adata)
     for first in range(0, n_cells, 50_000):
         for name in scale.NAMES:
-            block = scale.thinned(few.layers[name][of[first : first + 50_000]], rng)
-            if first == 0:
-                write_elem(store, f"layers/{name}", block)
-            else:
-                sparse_dataset(store[f"layers/{name}"]).append(block)
+            scale.put_below(store, name, scale.thinned(few.layers[name][of[first : first + 50_000]], rng))
 
 
 def nearest(points: np.ndarray):
@@ -245,12 +240,6 @@ def beside_scvelo() -> None:
         )
 
 
-def into_guide(name: str, table: str) -> None:
-    pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
-    text = re.sub(pattern, lambda found: f"{found[1]}\n{table}\n\n{found[2]}", GUIDE.read_text(), flags=re.DOTALL)
-    GUIDE.write_text(text)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cells", type=int, nargs="*", default=[30_000, 100_000, 300_000, 1_000_000])
@@ -278,7 +267,9 @@ def main() -> None:
             else ("recall", recall_table(given.recall or [40_000, 100_000, 300_000]))
         )
         if given.page:
-            into_guide(name, table)
+            import scale
+
+            scale.into_guide(name, table)
 
 
 if __name__ == "__main__":

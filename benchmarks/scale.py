@@ -53,11 +53,15 @@ def make(path: Path, n_cells: int, n_genes: int) -> None:
     write_elem(store, "/", ad.AnnData(obs=pd.DataFrame({"true_time": times}, index=names), var=source.var[[]]))
     for first in range(0, n_cells, few):
         for name in NAMES:
-            block = thinned(source.layers[name], rng)[: n_cells - first]
-            if first == 0:
-                write_elem(store, f"layers/{name}", block)
-            else:
-                sparse_dataset(store[f"layers/{name}"]).append(block)
+            put_below(store, name, thinned(source.layers[name], rng)[: n_cells - first])
+
+
+def put_below(store: zarr.Group, name: str, block: sparse.csr_matrix) -> None:
+    """More cells of a layer, which begins with the first."""
+    if f"layers/{name}" in store:
+        sparse_dataset(store[f"layers/{name}"]).append(block)
+    else:
+        write_elem(store, f"layers/{name}", block)
 
 
 def thinned(counts: sparse.csr_matrix, rng: np.random.Generator) -> sparse.csr_matrix:
@@ -134,6 +138,13 @@ def growth(rows: list[list[float]]) -> str:
     return f"| growth | {' | '.join([*texts, ''])} |"
 
 
+def into_guide(name: str, table: str) -> None:
+    """Put a table where the guide on a million cells has it."""
+    pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
+    text = re.sub(pattern, lambda found: f"{found[1]}\n{table}\n\n{found[2]}", GUIDE.read_text(), flags=re.DOTALL)
+    GUIDE.write_text(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cells", nargs="*", type=int, default=[10_000, 100_000, 1_000_000])
@@ -163,9 +174,7 @@ def main() -> None:
         lines.append(growth(rows))
         print(lines[-1])
     if given.page:
-        text, table = GUIDE.read_text(), "\n".join(lines)
-        pattern = r"(<!-- begin scale -->\n).*?(<!-- end scale -->)"
-        GUIDE.write_text(re.sub(pattern, lambda found: f"{found[1]}\n{table}\n\n{found[2]}", text, flags=re.DOTALL))
+        into_guide("scale", "\n".join(lines))
 
 
 if __name__ == "__main__":
