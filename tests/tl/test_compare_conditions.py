@@ -55,6 +55,18 @@ def test_equal_errors_are_least_squares_with_a_moderated_variance():
     assert np.all(np.abs(found.shrunken[:, 1]) <= np.abs(difference))
 
 
+def test_samples_that_agree_by_chance_do_not_make_one_number_surer_than_its_own_errors():
+    """Four samples, one number of each: by their scatter alone two of a hundred intervals would be a tenth as wide."""
+    rng = np.random.default_rng(3)
+    design, error = np.stack([np.ones(4), [0, 0, 1, 1]], axis=1), np.full((1, 4), 0.1)
+    found = [moderated_effects(rng.normal(0, 0.1, (1, 4)), error**2, design) for _ in range(400)]
+    assert min(one.error[0, 1] for one in found) >= 0.1 * (1 - 1e-9)
+    assert np.mean([one.p_value[0, 1] < 0.05 for one in found]) < 0.05
+    spread = np.array([[0.0, 0.8, 1.0, 0.1]])
+    wide = np.sqrt(np.var([0.0, 0.8], ddof=1) / 2 + np.var([1.0, 0.1], ddof=1) / 2)
+    assert moderated_effects(spread, error**2, design).error[0, 1] == pytest.approx(wide, rel=0.02)
+
+
 def test_the_spread_of_variances_is_found():
     rng = np.random.default_rng(2)
     square = 0.3 * stats.f(4, 10).rvs(20000, random_state=rng)

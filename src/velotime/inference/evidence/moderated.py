@@ -10,7 +10,9 @@ drawn towards that of all: with s_g^2 the mean weighted squared residual on d de
 
     f_g = (d_0 s_0^2 + d s_g^2) / (d_0 + d),    t = beta / sqrt(f (X' W X)^-1)  on  d + d_0  degrees of freedom
 
-(limma: Smyth 2004, Statistical Applications in Genetics and Molecular Biology 3).
+(limma: Smyth 2004, Statistical Applications in Genetics and Molecular Biology 3). With fewer than three genes nothing
+says what is usual, and samples that agree by chance would make an error of next to nothing: there f_g is s_g^2 and at
+least 1, so that no error is smaller than that of the samples' own (Knapp and Hartung 2003, Statistics in Medicine 22).
 """
 
 from __future__ import annotations
@@ -132,12 +134,12 @@ def moderate(square: FloatArray, degrees: FloatArray) -> tuple[FloatArray, float
     Parameters
     ----------
     square
-        Variance of each gene, ``(genes,)``.
+        Variance of each gene over the one that is expected, ``(genes,)``.
     degrees
         Degrees of freedom that it was estimated on, ``(genes,)``.
     """
     if len(square) < LEAST_GENES:
-        return square, 0.0
+        return np.maximum(square, 1.0), 0.0
     half = degrees / 2
     log = np.log(np.maximum(square, 1e-12)) - digamma(half) + np.log(half)
     spread = float(log.var(ddof=1) - polygamma(1, half).mean())
