@@ -82,7 +82,13 @@ TABLE = {
     "UniformPrior": {},
     "GrowingPrior": {},
     "Line": {},
-    "Cycle": {"origin": ((None, vt.Markers("a"), vt.Markers(late="b")), ("a", vt.Markers, vt.Ends("c", "a"), ["a"]))},
+    "CountDrop": {},
+    "Cycle": {
+        "origin": (
+            (None, vt.CountDrop(), vt.Markers("a"), vt.Markers(late="b")),
+            ("a", vt.Markers, vt.Ends("c", "a"), ["a"]),
+        )
+    },
     "NegativeBinomial": {
         "least": number((20.0, TINY), (0, -1, 20.1)),
         "most": number((1.0, 0.01, 1e300), (0, 0.009)),
@@ -193,7 +199,7 @@ TABLE = {
         "background": SHARE,
     },
     "GrowingTimes": {},
-    "Cycling": {"flat": SHARE},
+    "Cycling": {"flat": SHARE, "growth": FROM_ZERO},
     "GappedTimes": {
         "start": number((0, 0.5), (-TINY, 0.6, 0.7)),  # the gap stops at 0.6
         "stop": number((1, 0.5), (0.4, 0.3, 1.1)),

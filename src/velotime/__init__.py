@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from velotime import get, metrics, pl, pp, read, simulation, tl, write
     from velotime.inference import (
         ArrayBackend,
+        CountDrop,
         Cycle,
         Ends,
         ExactTimes,
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArrayBackend",
+    "CountDrop",
     "Cycle",
     "Ends",
     "ExactTimes",

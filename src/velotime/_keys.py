@@ -39,6 +39,7 @@ FIT_DEVIANCE_EXPLAINED = "fit_deviance_explained"
 FIT_GAIN = "fit_gain"
 FIT_CHECK_MEANS = "fit_check_means"
 FIT_CHECK_ZEROS = "fit_check_zeros"
+FIT_VARIATION_EXPLAINED = "fit_variation_explained"
 FIT_LINEAGE_RATIO = "fit_lineage_ratio"
 FIT_ARROW_EVIDENCE = "fit_arrow_evidence"
 FIT_STD_U = "fit_std_u"
@@ -137,6 +138,7 @@ COPIED = "copied"  # ... or other layers, as they are
 N_AVERAGED = "n_averaged"  # cells that each value is a mean of: more than 1 for moments
 
 FITTED = "fitted"
+LEFT_OUT = "left out of the clock"  # with a curve, if the fit was made by a method that gives one
 
 # What fits write; a new fit removes what it does not write itself.
 WRITTEN_BY_FITS = {
@@ -179,6 +181,7 @@ WRITTEN_BY_FITS = {
         FIT_GAIN,
         FIT_CHECK_MEANS,
         FIT_CHECK_ZEROS,
+        FIT_VARIATION_EXPLAINED,
         FIT_LINEAGE_RATIO,
         FIT_ARROW_EVIDENCE,
         FIT_STD_U,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.stats import circmean
 
 import velotime as vt
@@ -11,6 +14,9 @@ from velotime import InputError
 from velotime import simulation as sim
 from velotime.data.stored.soft_fit import restore_soft_fit
 from velotime.inference.curves.circle import PERIODIC
+from velotime.inference.labels import CellLabels
+from velotime.inference.methods import origins
+from velotime.inference.model.layer import LayerData
 from velotime.inference.states import States
 
 CIRCLE = PERIODIC.clock
@@ -35,7 +41,10 @@ def test_phases_run_as_they_should_and_begin_at_the_division(cycling):
     turned = circmean(off, 0.5, -0.5)
     assert abs(turned) < 0.12
     assert np.median(np.abs(CIRCLE.away(off, turned))) < 0.03
-    assert cycling.uns["cycle"]["origin"] == "growth"
+    record = cycling.uns["cycle"]
+    assert record["origin"] == "growth"
+    assert record["origin_q05"] < turned < record["origin_q95"]
+    assert 0.005 < record["origin_sd"] < 0.15
     assert cycling.uns["time_arrow"]["verdict"] == "clear"
     assert (cycling.uns["time_arrow"]["rivals"]["correlation"] < -0.5).all()
 
@@ -99,6 +108,53 @@ def test_the_division_is_where_the_density_jumps():
     assert prior.max() / prior.min() == pytest.approx(2 ** (23 / 24))
 
 
+class OnTheCircle:
+    """Cells at known phases, as the origin sees a fit."""
+
+    def __init__(self, phase, size, monkeypatch):
+        level, which = np.unique(size, return_inverse=True)
+        layer = LayerData(np.ones((len(size), 2)), level, which)
+        self.cells = SimpleNamespace(n_cells=len(size), order=np.arange(len(size)), unspliced=layer, spliced=layer)
+        monkeypatch.setattr(origins, "time_and_lineage", lambda *_: (phase, None))
+
+
+@pytest.mark.parametrize(("growth", "found"), [(1.0, "total counts"), (0.0, "free")])
+def test_the_division_is_where_total_counts_drop(growth, found, monkeypatch):
+    """Within its interval in about nine of ten; where nothing drops, or totals only come and go, it stays free."""
+    rng, held, off = np.random.default_rng(8), 0, []
+    for _ in range(20):
+        phase = rng.uniform(size=300)
+        size = 2 ** (growth * ((phase - 0.3) % 1)) * rng.lognormal(0, 0.4, 300)
+        origin = origins.by_total_counts(OnTheCircle(phase, size, monkeypatch), None)
+        assert origin.by == found
+        off.append(CIRCLE.away(np.array(0.3), np.array(origin.phase)))
+        held += origin.low <= off[-1] <= origin.high
+    if growth:
+        assert held >= 15
+        assert np.std(off) == pytest.approx(origin.sd, rel=1.0)
+    wave = np.exp(0.4 * np.cos(2 * np.pi * phase)) * rng.lognormal(0, 0.4, 300)
+    assert origins.by_total_counts(OnTheCircle(phase, wave, monkeypatch), None).by == "free"
+
+
+def test_markers_tell_how_far_they_agree():
+    rng = np.random.default_rng(3)
+    phase = np.arange(400) / 400
+    held = []
+    for _ in range(40):
+        peaks = {f"early{k}": 0.65 + rng.normal(0, 0.04) for k in range(4)}  # they rise at 0.4
+        peaks |= {f"late{k}": 0.15 + rng.normal(0, 0.04) for k in range(4)}  # they fall there
+        values = {name: np.exp(np.cos(2 * np.pi * (phase - at))) for name, at in peaks.items()}
+        markers = vt.Markers(early=list(values)[:4], late=list(values)[4:])
+        labels = CellLabels(np.arange(400).astype(str), genes=values)
+        origin = origins.by_markers(markers, phase, labels)
+        held.append(origin.low <= CIRCLE.away(np.array(0.4), np.array(origin.phase)) <= origin.high)
+        assert 0.005 < origin.sd < 0.03
+    assert 0.8 < np.mean(held) <= 1.0
+    alone = origins.by_markers(vt.Markers(early=["early0"]), phase, labels)
+    assert np.isnan(alone.sd)
+    assert alone.phase == pytest.approx(peaks["early0"] - 0.25, abs=0.01)
+
+
 def test_circular_pieces_of_the_clock():
     rng = np.random.default_rng(0)
     time, q = np.arange(12) / 12, rng.dirichlet(np.ones(12), 5)
@@ -118,7 +174,7 @@ def test_circular_pieces_of_the_clock():
 
 
 def test_genes_left_out_of_the_clock_do_not_move_it():
-    """As without them in the object, size factors apart; in it they stay, and have no curve."""
+    """As without them in the object, size factors apart; in it they stay, with curves at the times of the others."""
     adata = sim.simulate(150, 30, rng=np.random.default_rng(0), mean_unspliced=1.0, mean_spliced=3.0)
     out = ("gene_3", "gene_7")
     for layer in ("unspliced", "spliced"):
@@ -129,10 +185,43 @@ def test_genes_left_out_of_the_clock_do_not_move_it():
     vt.tl.recover_dynamics(rest, method=vt.SoftEM(**quick), progress=False)
     np.testing.assert_allclose(adata.obs["latent_time"], rest.obs["latent_time"], atol=1e-6)
     assert (adata.var.loc[list(out), "fit_status"] == "left out of the clock").all()
-    assert adata.var.loc[list(out), "fit_gamma"].isna().all()
+    assert not adata.var.loc[list(out), "velocity_genes"].any()
+    np.testing.assert_allclose(adata.var.loc[rest.var_names, "fit_gamma"], rest.var["fit_gamma"])
     assert adata.uns["recover_dynamics"]["n_genes"] == rest.uns["recover_dynamics"]["n_genes"]
     restore_soft_fit(adata)  # reads the same genes again
     with pytest.raises(InputError, match=r"without: genes \['MCM5'\] not found"):
         vt.tl.recover_dynamics(adata, method=vt.SoftEM(without="MCM5"), progress=False)
     with pytest.raises(InputError, match="none of 30 genes is left"):
         vt.tl.recover_dynamics(adata, method=vt.SoftEM(without=adata.var_names), progress=False)
+
+
+def test_genes_left_out_have_curves_and_shares_of_variation_that_are_true():
+    """Half of the genes give the clock; of the others some follow it, and some vary for another reason or by chance."""
+    rng = np.random.default_rng(4)
+    adata = sim.simulate(400, 60, rng=rng, mean_unspliced=1.0, mean_spliced=3.0)
+    out = list(adata.var_names[30:])
+    astray, flat = out[:8], out[8:12]
+    for layer in ("unspliced", "spliced"):
+        counts = adata.layers[layer].toarray()
+        adata.obs[f"initial_size_{layer}"] = adata.obs["true_depth"]
+        counts[:, 30:38] = counts[rng.permutation(400), 30:38]  # their own order of the cells
+        counts[:, 38:42] = rng.poisson(2.0 * adata.obs["true_depth"].to_numpy()[:, None], (400, 4))
+        adata.layers[layer] = sparse.csr_matrix(counts)
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=1, without=out), progress=False)
+    var, share = adata.var, adata.var["fit_variation_explained"]
+    follow = [gene for gene in out[12:] if var.loc[gene, "true_class"] != "flat"]
+    assert share[astray].max() < 0.15
+    assert (share[flat].isna() | (share[flat] < 0.15)).all()
+    assert share[follow].median() == pytest.approx(share[adata.var_names[:30]].median(), abs=0.15)
+    error = np.log(var.loc[follow, "fit_gamma"] / var.loc[follow, "true_gamma"])
+    told = var.loc[follow, "fit_gain"] > 100
+    assert abs(error[told].median()) < 0.25
+    inside = (np.abs(error) < 1.645 * var.loc[follow, "fit_gamma_se"])[told]
+    assert inside.mean() > 0.7
+    velocity = vt.get.velocity(adata, genes=follow).to_numpy()
+    true = adata[:, follow].layers["true_velocity"]
+    agree = [np.corrcoef(one, other)[0, 1] for one, other in zip(velocity.T, true.T, strict=True)]
+    assert np.median(np.array(agree)[told]) > 0.8
+    assert vt.get.rates(adata).shape[0] == 60
+    assert "left out" in str(vt.summary(adata))
+    restore_soft_fit(adata)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,7 @@ def certain_clock(problem, theta):
     """Doubts of curves alone."""
     covariance = np.linalg.inv(problem.information(theta)[1] + problem.prior.hessian)
     nothing = np.zeros(problem.states.n_states)
-    return Uncertainty(nothing, nothing, covariance, nothing[None])
+    return Uncertainty(nothing, np.diag(nothing), nothing, covariance, nothing[None])
 
 
 def coverage(interval, truth):
@@ -66,7 +68,7 @@ def test_what_uncertain_times_add_widens_both_halves():
     narrow = switch_intervals(problem, theta, doubt)
     more = np.zeros_like(doubt.covariance)
     more[:, 2, 2] = 0.1**2
-    shifted = Uncertainty(doubt.widening, doubt.clock_variance, doubt.covariance + more, doubt.velocity_variance)
+    shifted = replace(doubt, covariance=doubt.covariance + more)
     wide = switch_intervals(problem, theta, shifted)
     for name, centre in (("t_on", theta[:, 2]), ("t_off", theta[:, 2] + np.exp(theta[:, 6]))):
         halves = [np.abs(getattr(found, name) - centre[:, None]) for found in (narrow, wide)]

@@ -78,13 +78,13 @@ class Soft(Way):
         self._plain(asked)
 
     def _plain(self, asked: Asked) -> Any:
-        from velotime import Cycle, SoftEM
+        from velotime import CountDrop, Cycle, SoftEM
 
         more: dict[str, Any] = {} if asked.max_iterations is None else {"max_iterations": asked.max_iterations}
         if asked.without is not None:
             more["without"] = read_names("--without", asked.without)
         if asked.cycle:
-            more["clock"] = Cycle(origin=next(iter(_markers(asked)), None))
+            more["clock"] = Cycle(origin=next(iter(_markers(asked)), CountDrop()))
         return SoftEM(noise=_noise(asked.noise), n_lineages=_n_lineages(asked.lineages or "auto"), **more)
 
     def method(self, asked: Asked, obs: pd.DataFrame) -> Any:

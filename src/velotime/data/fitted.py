@@ -41,7 +41,6 @@ from velotime.inference import (
 
 Index = slice | IntArray
 LEAST_CAPTURE = 1e-10
-NOTHING = "nothing is fitted yet: call velotime.tl.recover_dynamics(adata) first."
 ALL = slice(None)
 
 
@@ -74,7 +73,7 @@ class Fitted:
         """
         record = adata.uns.get(keys.RECOVER_DYNAMICS)
         if record is None:
-            raise InputError(NOTHING)
+            raise InputError("nothing is fitted yet: call velotime.tl.recover_dynamics(adata) first.")
         if "method" not in record:
             raise InputError(
                 "the fit was made by another tool, such as scVelo, and not by velotime: "
@@ -133,7 +132,12 @@ class Fitted:
     @cached_property
     def genes(self) -> IntArray:
         """Indices of the fitted genes in the object, ``(fitted genes,)``."""
-        return np.flatnonzero(np.asarray(self.adata.var[keys.FIT_STATUS].astype(str)) == keys.FITTED)
+        return np.flatnonzero(self.adata.var[keys.FIT_STATUS].astype(str) == keys.FITTED)
+
+    @cached_property
+    def with_curves(self) -> IntArray:
+        """Indices of the genes that have curves: also of those left out of the clock, ``(genes,)``."""
+        return np.flatnonzero(self.adata.var[keys.FIT_STATUS].astype(str).isin((keys.FITTED, keys.LEFT_OUT)))
 
     def theta(self, genes: IntArray | None = None) -> FloatArray:
         """Parameters in the order of ``Layout``, ``(genes, parameters)``; the fitted genes by default."""
@@ -378,7 +382,7 @@ class Fitted:
 
     def _known(self, values: FloatArray, genes: IntArray) -> FloatArray:
         """NaN in the columns of genes that were not fitted."""
-        values[:, ~np.isin(genes, self.genes)] = np.nan
+        values[:, ~np.isin(genes, self.with_curves)] = np.nan
         return values
 
 

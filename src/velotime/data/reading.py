@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class Reading:
         Names of the unspliced and the spliced layer.
     doubts
         What looks wrong with the layers, one sentence each, to be warned about before a fit.
+    others, other_genes
+        Values of the genes that are left out of the clock, if any, and their indices.
     """
 
     observations: Observations
@@ -45,6 +47,13 @@ class Reading:
     fit_status: Any
     layers: tuple[str, str]
     doubts: tuple[str, ...] = ()
+    others: Observations | None = None
+    other_genes: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    @property
+    def with_curves(self) -> IntArray:
+        """Indices of all genes that get a curve, those of the clock first."""
+        return np.concatenate([self.genes, self.other_genes])
 
 
 def read_observations(
@@ -88,11 +97,8 @@ def read_observations(
     return Reading(Observations(u, s, sizes[0], sizes[1]), genes, status, names, doubts)
 
 
-LEFT_OUT = "left out of the clock"
-
-
 def leave_out(reading: Reading, adata: AnnData, names: tuple[str, ...]) -> Reading:
-    """The same without some genes, whose status says so; size factors stay.
+    """The same with some genes apart, whose status says so; size factors stay.
 
     Raises
     ------
@@ -109,11 +115,16 @@ def leave_out(reading: Reading, adata: AnnData, names: tuple[str, ...]) -> Readi
     if out.all():
         raise InputError(f"without: none of {len(out)} genes is left for the clock; name fewer.")
     status = reading.fit_status.copy()
-    status[reading.genes[out]] = LEFT_OUT
-    keep = np.flatnonzero(~out)
-    given = reading.observations
-    kept = replace(given, unspliced=given.unspliced[:, keep], spliced=given.spliced[:, keep])
-    return replace(reading, observations=kept, genes=reading.genes[keep], fit_status=status)
+    status[reading.genes[out]] = keys.LEFT_OUT
+    kept, others = (reading.observations.select_genes(np.flatnonzero(which)) for which in (~out, out))
+    return replace(
+        reading,
+        observations=kept,
+        genes=reading.genes[~out],
+        fit_status=status,
+        others=others if out.any() else None,
+        other_genes=reading.genes[out],
+    )
 
 
 def check_shape(adata: AnnData) -> None:

@@ -32,7 +32,7 @@ from velotime.inference import Fit, Method
 class Slots:
     """What is to be written, by container; ``record`` joins what the records of all methods hold.
 
-    ``layers`` are functions that compute them, ``(cells, fitted genes)``: only those that are asked for are called.
+    ``layers`` are functions that compute them, ``(cells, genes with curves)``: only those asked for are called.
     ``fit_status`` replaces that of the reading where the fit itself found more genes that it could not fit.
     """
 
@@ -84,7 +84,7 @@ def compute_slots(
     if slots.fit_status is not None:
         reading = replace(reading, fit_status=slots.fit_status, genes=np.flatnonzero(slots.fit_status == keys.FITTED))
     chosen = [name for name in choose_layers(adata, method, layers) if name in slots.layers]
-    dense = {name: all_genes(slots.layers[name](), reading.genes, adata.n_vars) for name in chosen}
+    dense = {name: all_genes(slots.layers[name](), reading.with_curves, adata.n_vars) for name in chosen}
     observations = reading.observations
     slots.obs |= {
         keys.FIT_SIZE_UNSPLICED: observations.size_unspliced,
@@ -170,8 +170,8 @@ def _remove_earlier(adata: AnnData, reading: Reading) -> None:
 
 
 def all_genes(values: FloatArray, genes: IntArray, n_genes: int) -> FloatArray:
-    """Columns of the fitted genes among all, NaN elsewhere; as they are if all are there."""
-    if values.shape[1] == n_genes:
+    """Columns of these genes among all, NaN elsewhere; as they are if all are there, in order."""
+    if np.array_equal(genes, np.arange(n_genes)):
         return values
     wide = np.full((values.shape[0], n_genes), np.nan, dtype=values.dtype)
     wide[:, genes] = values
@@ -179,10 +179,10 @@ def all_genes(values: FloatArray, genes: IntArray, n_genes: int) -> FloatArray:
 
 
 def gene_columns(columns: dict[str, FloatArray], genes: IntArray, n_genes: int) -> dict[str, Any]:
-    """Columns of var from those of the fitted genes, NaN elsewhere."""
+    """Columns of var from those of these genes, NaN elsewhere."""
     return {name: all_genes(values[None], genes, n_genes)[0] for name, values in columns.items()}
 
 
 def gene_rows(columns: dict[str, FloatArray], genes: IntArray, n_genes: int) -> dict[str, FloatArray]:
-    """Arrays of varm ``(all genes, ...)`` from those of the fitted genes, NaN elsewhere."""
+    """Arrays of varm ``(all genes, ...)`` from those of these genes, NaN elsewhere."""
     return {name: np.ascontiguousarray(all_genes(values.T, genes, n_genes).T) for name, values in columns.items()}

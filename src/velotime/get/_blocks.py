@@ -33,7 +33,7 @@ def velocity(adata: AnnData, *, cells: Selection = None, genes: Selection = None
     adata
         Fitted with :func:`velotime.tl.recover_dynamics`.
     cells, genes
-        Names, indices, a boolean mask or a slice, in any order. By default all cells, and all genes that were fitted.
+        Names, indices, a boolean mask or a slice, in any order. By default all cells, and all genes with curves.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def fitted_means(adata: AnnData, *, cells: Selection = None, genes: Selection = 
 
 def _asked(adata: AnnData, cells: Selection, genes: Selection) -> tuple[Fitted, IntArray, IntArray]:
     fitted = Fitted.of(adata)
-    g = fitted.genes if genes is None else select(adata.var_names, genes, "genes")
+    g = fitted.with_curves if genes is None else select(adata.var_names, genes, "genes")
     return fitted, select(adata.obs_names, cells, "cells"), g
 
 

@@ -98,7 +98,7 @@ def rates(adata: AnnData, *, genes: Selection = None) -> pd.DataFrame:
     adata
         Fitted with :func:`velotime.tl.recover_dynamics`.
     genes
-        Names, indices, a boolean mask or a slice; all genes that were fitted by default.
+        Names, indices, a boolean mask or a slice; all genes with curves by default.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def rates(adata: AnnData, *, genes: Selection = None) -> pd.DataFrame:
     """
     fitted = Fitted.of(adata)
     table = rate_table(fitted)
-    return table.iloc[fitted.genes if genes is None else select(adata.var_names, genes, "genes")]
+    return table.iloc[fitted.with_curves if genes is None else select(adata.var_names, genes, "genes")]
 
 
 @checked({"adata": ADATA, "cells": CELLS})
@@ -146,7 +146,7 @@ def half_lives(adata: AnnData, *, genes: Selection = None) -> pd.DataFrame:
     adata
         After :func:`velotime.tl.to_real_time`, which found hours.
     genes
-        Names, indices, a boolean mask or a slice; all genes that were fitted by default.
+        Names, indices, a boolean mask or a slice; all genes with curves by default.
 
     Returns
     -------
@@ -169,4 +169,4 @@ def half_lives(adata: AnnData, *, genes: Selection = None) -> pd.DataFrame:
         "splicing_half_life": keys.FIT_SPLICING_HALF_LIFE,
     } | {name: f"fit_{name}_per_hour" for name in ("alpha", "beta", "gamma")}
     table = pd.DataFrame({name: adata.var[slot] for name, slot in slots.items() if slot in adata.var})
-    return table.iloc[fitted.genes if genes is None else select(adata.var_names, genes, "genes")]
+    return table.iloc[fitted.with_curves if genes is None else select(adata.var_names, genes, "genes")]

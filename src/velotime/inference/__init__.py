@@ -19,6 +19,7 @@ from velotime.inference.knowledge.time_prior import FixedPrior, GrowingPrior, Le
 from velotime.inference.labels import LEAST_GROUP, LEAST_LABELLED, NO_LABEL, POOLED, CellLabels, label_texts
 from velotime.inference.methods.clocks import Cycle, Line
 from velotime.inference.methods.mixture_em import MixtureEM, MixtureFit
+from velotime.inference.methods.origins import CountDrop, Origin
 from velotime.inference.methods.protocol import Fit, Method, PlainMethod, Reads
 from velotime.inference.methods.restore_soft_fit import StoredCurves, place_all, restore
 from velotime.inference.methods.soft_em import SoftEM
@@ -72,6 +73,7 @@ __all__ = [
     "BlockedObservations",
     "CellLabels",
     "Clock",
+    "CountDrop",
     "Curve",
     "Cycle",
     "DegradationRates",
@@ -105,6 +107,7 @@ __all__ = [
     "NegativeBinomial",
     "NoBackground",
     "Observations",
+    "Origin",
     "OverStates",
     "PlainMethod",
     "Poisson",

@@ -38,6 +38,7 @@ from velotime.report._words import (
     unit_in_words,
     votes_in_words,
 )
+from velotime.report.sections.variation import variation_in_words
 from velotime.tl._fit_warnings import doubts_of, piece_in_words
 
 VAGUE_TIME = 0.15  # median sd of the cells' times from which on their order says little
@@ -292,6 +293,7 @@ def _done(adata: AnnData) -> list[tuple[str, str]]:
         ("Background", background_in_words(adata)),
         *_lineage_rows(adata),
         _best_genes(adata),
+        ("Variation explained", capital(variation_in_words(adata))),
         ("Unit of time", _known_unit(adata)),
         ("Layers", _layers(record)),
         ("Iterations", number(record.get("iterations"))),

@@ -54,6 +54,11 @@ COLUMNS = (
         keys.FIT_GAIN, "Gain (nats)", "How much the gene says about time: its log-likelihood over that of a constant."
     ),
     Column(
+        keys.FIT_VARIATION_EXPLAINED,
+        "Of variation",
+        "Share of what its spliced counts vary between cells beyond chance that the clock explains; 1: all of it.",
+    ),
+    Column(
         keys.FIT_CHECK_MEANS,
         "Means off (z)",
         "Are counts along the clock as the curve says? Below 2: as in draws from the fit; above 3: they are not.",
@@ -115,11 +120,11 @@ class GeneFacts:
     columns
         Of the table: those that the fit has.
     table
-        One row per fitted gene, by name, the most informative about time first; intervals in ``_low`` and ``_high``.
+        One row per gene with a curve, by name, the most informative about time first; intervals in ``_low``, ``_high``.
     n_fitted
-        Genes that were fitted: as many as the table has, or more where it would grow too large.
+        Genes with curves: as many as the table has, or more where it would grow too large.
     left_out
-        Genes that were not fitted, by reason.
+        Genes that were not fitted or are left out of the clock, by reason.
     last_switch, last_alpha
         In each lineage, ``(genes, lineages)``; None where the method has no switches.
     lineages
@@ -187,7 +192,7 @@ def _table(fitted: Fitted) -> pd.DataFrame:
             table[name] = var[name].to_numpy()
     if keys.FIT_ALPHA_0 in var:
         table["alpha_0"] = var[keys.FIT_ALPHA_0].to_numpy()
-    table = table.iloc[fitted.genes]
+    table = table.iloc[fitted.with_curves]
     by = next((name for name in (keys.FIT_GAIN, keys.FIT_LIKELIHOOD) if name in table), None)
     return table if by is None else table.sort_values(by, ascending=False, kind="stable", na_position="last")
 

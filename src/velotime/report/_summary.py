@@ -28,6 +28,7 @@ from velotime.report._words import (
     status_in_words,
 )
 from velotime.report.sections.fates import fates_of
+from velotime.report.sections.variation import variation_in_words
 from velotime.tl._fit_warnings import backwards_in_words, doubts_of, piece_in_words
 
 WIDEST = 110  # characters of a line of text
@@ -154,6 +155,7 @@ def _rows(fitted: Fitted) -> Iterator[Row]:
         yield f"{what} of a cell", f"half of the cells are known within ± {sd:.2g} {'hours' if length else unit}"
     yield "hours", hours_in_words(adata)
     yield "genes", _genes(fitted)
+    yield "variation", variation_in_words(adata)
 
 
 def _direction(fitted: Fitted) -> str:

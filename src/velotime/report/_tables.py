@@ -32,6 +32,7 @@ OF_GENES = (
     keys.FIT_GAIN,
     keys.FIT_CHECK_MEANS,
     keys.FIT_CHECK_ZEROS,
+    keys.FIT_VARIATION_EXPLAINED,
     keys.FIT_UNIQUE,
     keys.FIT_BACKGROUND_U,
     keys.FIT_BACKGROUND_S,

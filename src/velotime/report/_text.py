@@ -28,6 +28,7 @@ from velotime.report._words import (
     unit_in_words,
     votes_in_words,
 )
+from velotime.report.sections.variation import variation_in_words
 from velotime.tl._fit_warnings import piece_in_words
 
 Row = tuple[str, str]
@@ -124,6 +125,7 @@ def run_in_text(adata: AnnData, *, seconds: float) -> str:
         *root_rows(record),
         *time_rows(adata),
         ("best genes", best_genes_in_words(adata)[1]),
+        ("variation", variation_in_words(adata)),
         ("time taken", seconds_in_words(record)),
         ("whole run", f"{seconds:,.1f} s, with reading, comparing and writing"),
     ]

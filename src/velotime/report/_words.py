@@ -355,13 +355,16 @@ def comparison_record(adata: AnnData) -> Mapping[str, Any]:
 ORIGINS = {
     "markers": "phase 0 is where the markers of the origin say",
     "growth": "phase 0 is where the density of dividing cells puts the division",
+    "total counts": "phase 0 is where total counts drop, as cells divide",
     "free": "phase 0 is anywhere, as nothing says where the cycle begins",
 }
 
 
 def origin_in_words(adata: AnnData) -> str:
-    """Where a clock that goes round begins, and what says so."""
-    return ORIGINS[str(adata.uns[keys.CYCLE]["origin"])]
+    """Where a clock that goes round begins, what says so, and how sure that is."""
+    record = adata.uns[keys.CYCLE]
+    sd = float(record.get("origin_sd", np.nan))
+    return ORIGINS[str(record["origin"])] + (f", give or take {sd:.2g} of a turn" if np.isfinite(sd) else "")
 
 
 def unit_in_words(adata: AnnData) -> str:
@@ -387,4 +390,4 @@ def _unit_of_the_clock(adata: AnnData) -> str:
 
 def capital(text: str) -> str:
     """A sentence as it begins."""
-    return text[0].upper() + text[1:]
+    return text[:1].upper() + text[1:]

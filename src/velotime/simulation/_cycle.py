@@ -24,6 +24,9 @@ class Cycling(Settings):
     ----------
     flat
         Share of the genes that are the same all the way round.
+    growth
+        By how many times, as a power of 2, cells hold more from one division to the next: 1 for cells that double, 0 by
+        default, as counts are often brought to one depth.
 
     Examples
     --------
@@ -35,8 +38,14 @@ class Cycling(Settings):
     """
 
     flat: float = 0.2
+    growth: float = 0.0
 
-    rules: ClassVar = {"flat": Number(0, 1)}
+    rules: ClassVar = {"flat": Number(0, 1), "growth": Number(0)}
+
+    def sizes(self, phase: FloatArray) -> FloatArray:
+        """What cells hold at a phase, relative to the mean, ``(cells,)``."""
+        size = 2.0 ** (self.growth * phase)
+        return np.asarray(size / size.mean())
 
     def draw(self, n_genes: int, rates: LogNormalRates, rng: Generator) -> tuple[list[str], FloatArray]:
         """Class of each gene, and its parameters, ``(1, genes, 8)``; the last level is the first."""

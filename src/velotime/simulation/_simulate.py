@@ -136,7 +136,7 @@ def simulate(
         theta = branch_theta(theta[0], branches, rng)
         lineage = draw_lineages(time, branches, rng)
     theta = _set_expression(curves[0], theta, time, lineage, (mean_unspliced, mean_spliced), rng)
-    size = depth.draw(n_cells, rng)
+    size = depth.draw(n_cells, rng) * (1.0 if cycle is None else cycle.sizes(time))
     layers = {name: np.empty((n_cells, n_genes), dtype=np.float32) for name in ("unspliced", "spliced")}
     velocity, besides = np.empty((n_cells, n_genes)), np.zeros((2, n_genes, sample.max() + 1))
     for k in np.unique(sample):

@@ -163,6 +163,9 @@ def recover_dynamics(
         switch, over shapes that are nearly as likely, and with what uncertain times add. float.
     ``var["fit_unique"]``
         1, or 0 where another shape of the gene, with a switch elsewhere, is within 5 nats of the fit. float.
+    ``var["fit_variation_explained"]``
+        Share of what spliced counts of the gene vary between cells beyond chance that the clock explains, 0 to 1; NaN
+        where they vary no more than by chance. float.
     ``var["fit_status"]``
         "fitted", or why not. category.
     ``var["velocity_genes"]``
@@ -191,12 +194,17 @@ def recover_dynamics(
         Names and shares of the lineages; with ``n_lineages="auto"`` their number in each draw of the cells (``votes``)
         and whether the data would choose more than the method allows (``at_bound``).
 
+    Genes that are left out of the clock (``method=vt.SoftEM(without=...)``, status "left out of the clock") have all of
+    this too, from curves fitted at the times that the other genes give the cells; they are no velocity genes and have
+    no checks and no arrow evidence.
+
     With ``method=vt.SoftEM(clock=vt.Cycle())``, whose clock goes round, ``obs["cycle_phase"]`` (turns, 0 to 1) stands
     with ``_sd``, ``_clock_sd``, ``_q05``, ``_q95`` and ``_entropy`` in place of latent time, mean and quantiles
     circular (an interval that passes 0 has its upper end below its lower one); rates are per turn, and
     ``var["fit_beta_undiluted"]`` and ``["fit_gamma_undiluted"]`` those without the dilution of cells that double once
-    a turn; ``var["fit_t_"]`` may lie in the next turn; ``uns["cycle"]`` says what the ``origin`` comes from: "markers",
-    "growth" or "free".
+    a turn; ``var["fit_t_"]`` may lie in the next turn; ``uns["cycle"]`` says what the ``origin`` comes from ("markers",
+    "growth", "total counts" or "free"), its standard error ``origin_sd``, and how far it may lie before and after phase
+    0, ``origin_q05`` and ``origin_q95``, turns (NaN where that is not known).
 
     With ``method=vt.SoftEM(samples="...")`` and more than one sample, also
 
@@ -326,7 +334,10 @@ def _(
     placing, fitting = rng.spawn(2)
     place = partial(place_cells, reading.observations, placing, counts=method.noise.counts, include=landmarks)
     geometry = recalled(journal, "places", place)
-    return method.fit(reading.observations, geometry, labels=labels, rng=fitting, watch=watch, journal=journal)
+    others = reading.others
+    return method.fit(
+        reading.observations, geometry, labels=labels, others=others, rng=fitting, watch=watch, journal=journal
+    )
 
 
 @_fit.register

@@ -148,7 +148,7 @@ class Outputs:
     "--cycle",
     is_flag=True,
     help="The cells go round, as dividing ones do: phases on a circle, which begins where early markers rise and late "
-    "ones fall, or anywhere if there are none.",
+    "ones fall; without markers where total counts drop, or anywhere if they do not.",
 )
 @click.option("--early-markers", metavar="GENE,GENE", help="Genes known to fall along time.")
 @click.option("--late-markers", metavar="GENE,GENE", help="Genes known to rise along time.")

@@ -43,7 +43,11 @@ def by_sample(reading: Reading, adata: AnnData, column: str) -> Reading:
     observations = reading.observations
     sizes = [_within(size, code) for size in (observations.size_unspliced, observations.size_spliced)]
     sampled = replace(observations, size_unspliced=sizes[0], size_spliced=sizes[1], sample=code, sample_names=names)
-    return replace(reading, observations=sampled, doubts=(*reading.doubts, *_apart(reading, names, code)))
+    others = reading.others
+    if others is not None:
+        others = replace(sampled, unspliced=others.unspliced, spliced=others.spliced)
+    doubts = (*reading.doubts, *_apart(reading, names, code))
+    return replace(reading, observations=sampled, others=others, doubts=doubts)
 
 
 def _within(size: FloatArray, code: IntArray) -> FloatArray:

@@ -12,6 +12,7 @@ from velotime import inference
 
 KINDS = (
     inference.ArrayBackend,
+    inference.CountDrop,
     inference.Cycle,
     inference.Ends,
     inference.ExactTimes,

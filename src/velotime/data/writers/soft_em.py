@@ -41,13 +41,7 @@ def _(fit: SoftFit, adata: AnnData, reading: Reading) -> Slots:
             keys.LINEAGE_POSTERIOR: fit.cells.lineages,
             keys.TIME_POSTERIOR: sparse.csr_matrix(fit.cells.posterior),
         },
-        varm=gene_rows(
-            capture_columns(fit.parameters)
-            | lineage_columns(_as_switch(fit))
-            | {keys.VELOCITY_VARIANCE: fit.genes.velocity_variance.astype(np.float32)},
-            reading.genes,
-            adata.n_vars,
-        ),
+        varm=gene_rows(_joined(_matrices, fit), reading.with_curves, adata.n_vars),
         uns=_uns(adata, reading, fit),
         record=starts_record(adata, fit.starts, fit.seconds_starts) | {keys.STATE_TIMES: fit.cells.states.times},
     )
@@ -55,14 +49,14 @@ def _(fit: SoftFit, adata: AnnData, reading: Reading) -> Slots:
 
 def _layers(reading: Reading, fit: SoftFit) -> dict[str, Callable[[], FloatArray]]:
     """Velocities, and the fitted means as Ms and Mu, the state that goes with them, unless moments were fitted."""
-    cells = fit.cells
-    over = OverStates(cells.states, fit.parameters.theta, cells.posterior)
+    cells, variance = fit.cells, _joined(_matrices, fit)[keys.VELOCITY_VARIANCE]
+    over = OverStates(cells.states, np.concatenate([p.theta for p, _ in _parts(fit)]), cells.posterior)
     means = {} if _fitted_moments(reading) else {keys.MS: over.spliced, keys.MU: over.unspliced}
     return means | {
         keys.VELOCITY: over.velocity,
         keys.VELOCITY_U: over.velocity_u,
-        keys.VELOCITY_SD: lambda: over.velocity_sd(fit.genes.velocity_variance, fit.states),
-        keys.FIT_T: lambda: same_for_all(cells.mean, len(reading.genes)),
+        keys.VELOCITY_SD: lambda: over.velocity_sd(variance, fit.states),
+        keys.FIT_T: lambda: same_for_all(cells.mean, len(reading.with_curves)),
     }
 
 
@@ -76,39 +70,70 @@ def _fitted_moments(reading: Reading) -> bool:
     return not {keys.MS, keys.MU}.isdisjoint(reading.layers)
 
 
+def _parts(fit: SoftFit) -> list[tuple[SoftParameters, GeneTable]]:
+    """Genes of the clock, and those left out of it."""
+    others = [] if fit.left_out is None else [(fit.left_out.parameters, fit.left_out.genes)]
+    return [(fit.parameters, fit.genes), *others]
+
+
+def _joined(
+    columns: Callable[[SoftFit, SoftParameters, GeneTable], dict[str, FloatArray]], fit: SoftFit
+) -> dict[str, FloatArray]:
+    """Columns of all genes with curves, those of the clock first."""
+    parts = [columns(fit, *part) for part in _parts(fit)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _matrices(fit: SoftFit, parameters: SoftParameters, genes: GeneTable) -> dict[str, FloatArray]:
+    """What each gene has of each sample, lineage or state."""
+    return (
+        capture_columns(parameters)
+        | lineage_columns(_as_switch(fit, parameters))
+        | {keys.VELOCITY_VARIANCE: genes.velocity_variance.astype(np.float32)}
+    )
+
+
 def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
-    errors, switches = fit.genes.standard_errors, fit.genes.switches
-    columns = {
-        **curve_columns(replace(fit.parameters, theta=_as_switch(fit)), fit.genes, n_cells=fit.cells.mean.shape[0]),
-        **_undiluted(fit),
-        **background_columns(fit.parameters),
-        keys.FIT_CHECK_MEANS: fit.genes.check_means,
-        keys.FIT_CHECK_ZEROS: fit.genes.check_zeros,
-        keys.FIT_LINEAGE_RATIO: fit.genes.lineage_ratio,
-        keys.FIT_ARROW_EVIDENCE: fit.arrow.gene_evidence,
+    evidence = np.append(fit.arrow.gene_evidence, np.full(len(reading.other_genes), np.nan))
+    columns = _joined(_columns, fit) | {keys.FIT_ARROW_EVIDENCE: evidence}
+    var = with_velocity_genes(gene_columns(columns, reading.with_curves, adata.n_vars))
+    var[keys.VELOCITY_GENES][reading.other_genes] = False
+    return var
+
+
+def _columns(fit: SoftFit, parameters: SoftParameters, genes: GeneTable) -> dict[str, FloatArray]:
+    errors, switches = genes.standard_errors, genes.switches
+    as_switch = replace(parameters, theta=_as_switch(fit, parameters))
+    return {
+        **curve_columns(as_switch, genes, n_cells=fit.cells.mean.shape[0]),
+        **_undiluted(fit, parameters),
+        **background_columns(parameters),
+        keys.FIT_CHECK_MEANS: genes.check_means,
+        keys.FIT_CHECK_ZEROS: genes.check_zeros,
+        keys.FIT_VARIATION_EXPLAINED: genes.variation_explained,
+        keys.FIT_LINEAGE_RATIO: genes.lineage_ratio,
         f"{keys.FIT_BETA}_se": errors[:, 0],
         f"{keys.FIT_GAMMA}_se": errors[:, 1],
         f"{keys.FIT_T_ON}_se": errors[:, 2],
-        f"{keys.FIT_T_OFF}se": fit.genes.last_switch_errors[:, 0],
+        f"{keys.FIT_T_OFF}se": genes.last_switch_errors[:, 0],
         keys.FIT_T_ON_Q05: switches.t_on[:, 0],
         keys.FIT_T_ON_Q95: switches.t_on[:, 1],
         keys.FIT_T_OFF_Q05: switches.t_off[:, 0],
         keys.FIT_T_OFF_Q95: switches.t_off[:, 1],
         keys.FIT_UNIQUE: switches.unique.astype(np.float64),
     }
-    return with_velocity_genes(gene_columns(columns, reading.genes, adata.n_vars))
 
 
-def _as_switch(fit: SoftFit) -> FloatArray:
+def _as_switch(fit: SoftFit, parameters: SoftParameters) -> FloatArray:
     """Curves in the parameters of the switch model."""
-    return fit.states.curve.as_switch(fit.parameters.theta)
+    return fit.states.curve.as_switch(parameters.theta)
 
 
-def _undiluted(fit: SoftFit) -> dict[str, FloatArray]:
+def _undiluted(fit: SoftFit, parameters: SoftParameters) -> dict[str, FloatArray]:
     """Rates less those at which cells that double once a turn dilute what they hold; nothing on a line."""
-    if not fit.origin:
+    if fit.origin is None:
         return {}
-    rates = np.exp(fit.parameters.theta[:, :2]) - np.log(2)
+    rates = np.exp(parameters.theta[:, :2]) - np.log(2)
     return {keys.FIT_BETA_UNDILUTED: rates[:, 0], keys.FIT_GAMMA_UNDILUTED: rates[:, 1]}
 
 
@@ -139,7 +164,7 @@ def with_velocity_genes(var: dict[str, Any]) -> dict[str, Any]:
 def _obs(fit: SoftFit) -> dict[str, Any]:
     cells = fit.cells
     names: Any = list(fit.lineage_names)
-    if fit.origin:
+    if fit.origin is not None:
         return {
             keys.LINEAGE: pd.Categorical.from_codes(cells.lineages.argmax(axis=1), names),
             keys.CYCLE_PHASE: cells.mean,
@@ -199,10 +224,12 @@ def _root_margin(starts: pd.DataFrame) -> float:
 
 def _uns(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
     moments = {} if _fitted_moments(reading) else {keys.MOMENTS: {"source": keys.FITTED_MEANS}}
-    cycle = {keys.CYCLE: {"origin": fit.origin}} if fit.origin else {}
+    origin, cycle = fit.origin, {}
+    if origin is not None:
+        cycle = {"origin": origin.by, "origin_sd": origin.sd, "origin_q05": origin.low, "origin_q95": origin.high}
     return (
         moments
-        | cycle
+        | ({keys.CYCLE: cycle} if cycle else {})
         | samples_record(fit.parameters, fit.samples)
         | {
             keys.LINEAGES: _lineages(fit),

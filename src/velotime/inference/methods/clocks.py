@@ -8,20 +8,18 @@ from typing import ClassVar
 import numpy as np
 
 from velotime._check import Instance, Optional, Settings
-from velotime._types import FloatArray
 from velotime.inference.curves.circle import PERIODIC
 from velotime.inference.curves.line import SWITCH
 from velotime.inference.curves.protocol import Curve
 from velotime.inference.knowledge.order import Markers
 from velotime.inference.knowledge.time_prior import GrowingPrior
 from velotime.inference.labels import CellLabels
+from velotime.inference.methods.origins import CountDrop, Origin, by_density, by_markers, by_total_counts
 from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.search.circle.orders import CycleSearch
 from velotime.inference.search.roots import Search
 from velotime.kinetics import SwitchParameter
-
-ORIGIN_BINS = 16  # pieces of the circle in which markers are averaged, so that crowded phases count no more
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,10 @@ class Line(Settings):
         """From the ends of the cells."""
         return search
 
-    def zero(self, problem: SoftProblem, parameters: SoftParameters, labels: CellLabels) -> tuple[float, str]:
-        """Where time begins, and what says so: the search found it."""
+    def zero(self, problem: SoftProblem, parameters: SoftParameters, labels: CellLabels) -> Origin | None:
+        """Where time begins: the search found it."""
         del problem, parameters, labels
-        return 0.0, ""
+        return None
 
     def moves(self, problem: SoftProblem, half: int, cold: int) -> SoftProblem:
         """Other clocks are tried half way down, and room left at both ends when cold."""
@@ -65,9 +63,10 @@ class Cycle(Settings):
     Parameters
     ----------
     origin
-        Genes that say where phase 0 is: ``Markers(early=..., late=...)``, of which the early ones rise, or
-        the late ones fall, through their means there; with both, the middle. By default it lies where
-        ``prior=GrowingPrior()`` finds the division, and is left free, anywhere, with other priors.
+        What says where phase 0 is: genes, ``Markers(early=..., late=...)``, of which the early ones rise, or the
+        late ones fall, through their means there, with both the middle; or ``CountDrop()``, the division, at which
+        total counts drop. By default it lies where ``prior=GrowingPrior()`` finds the division, and is left free,
+        anywhere, with other priors.
 
     Examples
     --------
@@ -76,27 +75,29 @@ class Cycle(Settings):
     ('CDK1',)
     """
 
-    origin: Markers | None = None
+    origin: Markers | CountDrop | None = None
 
     curve: ClassVar[Curve] = PERIODIC
-    rules: ClassVar = {"origin": Optional(Instance(Markers, "Markers(early=..., late=...)"))}
+    rules: ClassVar = {
+        "origin": Optional(Instance((Markers, CountDrop), "Markers(early=..., late=...) or CountDrop()"))
+    }
 
     @property
     def markers(self) -> Markers | None:
-        """What the origin is read from."""
-        return self.origin
+        """Genes that the origin is read from."""
+        return self.origin if isinstance(self.origin, Markers) else None
 
     def search(self, search: Search) -> Search:
         """From circular orders of the cells."""
         return CycleSearch.of(search)
 
-    def zero(self, problem: SoftProblem, parameters: SoftParameters, labels: CellLabels) -> tuple[float, str]:
-        """Phase of the fit at which the clock is to begin, and what says so."""
+    def zero(self, problem: SoftProblem, parameters: SoftParameters, labels: CellLabels) -> Origin | None:
+        """Where the clock is to begin, how sure that is, and what says so."""
+        if self.markers is not None:
+            return by_markers(self.markers, time_and_lineage(problem, parameters)[0], labels)
         if self.origin is not None:
-            return phase_of_markers(self.origin, time_and_lineage(problem, parameters)[0], labels), "markers"
-        if isinstance(problem.time_prior, GrowingPrior):
-            return float(problem.states.times[parameters.prior[0].argmax()]), "growth"
-        return 0.0, "free"
+            return by_total_counts(problem, parameters)
+        return by_density(problem, parameters) if isinstance(problem.time_prior, GrowingPrior) else Origin(0.0, "free")
 
     def moves(self, problem: SoftProblem, half: int, cold: int) -> SoftProblem:
         """A circle has no ends."""
@@ -110,25 +111,3 @@ def rotated(problem: SoftProblem, parameters: SoftParameters, zero: float) -> So
     theta = parameters.theta.copy()
     theta[:, SwitchParameter.T_ON] = (theta[:, SwitchParameter.T_ON] - steps / problem.states.n_states) % 1.0
     return replace(parameters, theta=theta, prior=np.roll(parameters.prior, -steps, axis=1))
-
-
-def phase_of_markers(markers: Markers, phase: FloatArray, labels: CellLabels) -> float:
-    """Where the early genes rise, and the late ones fall, through their means: a quarter before and after their peaks.
-
-    The peak of a gene is the direction of its mean counts round the circle, every piece of the circle with cells
-    counting the same; genes count the same.
-    """
-    piece = np.minimum((phase * ORIGIN_BINS).astype(int), ORIGIN_BINS - 1)
-    here = np.unique(piece)
-    directions = []
-    for genes, way in ((markers.early, -0.25), (markers.late, 0.25)):
-        peaks = []
-        for gene in genes:
-            value = np.log1p(np.maximum(labels.genes[gene], 0.0))
-            means = np.array([value[piece == k].mean() for k in here])
-            vector = (means - means.mean()) @ np.exp(2j * np.pi * (here + 0.5) / ORIGIN_BINS)
-            peaks.append(vector / max(abs(vector), 1e-12))
-        if peaks:
-            total = np.sum(peaks)
-            directions.append(total / max(abs(total), 1e-12) * np.exp(2j * np.pi * way))
-    return float(np.angle(np.sum(directions)) / (2 * np.pi) % 1.0)

@@ -9,6 +9,7 @@ from velotime.inference.em import Run, Schedule, Watcher, continue_em, run_em
 from velotime.inference.journal import NO_JOURNAL, Chapter, Journal, recalled
 from velotime.inference.labels import CellLabels
 from velotime.inference.methods.clocks import Cycle, Line, rotated
+from velotime.inference.methods.origins import Origin
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 
 UNTIL_PARTED = 5  # iterations at temperature 1 after which lineages have parted and every gene is tried again
@@ -53,11 +54,11 @@ def full_passes(
 
 def from_zero(
     clock: Line | Cycle, problem: SoftProblem, run: Run[SoftParameters, Sums], labels: CellLabels
-) -> tuple[Run[SoftParameters, Sums], str]:
-    """The same fit with the clock at 0 where it begins, and what says where that is."""
-    zero, origin = clock.zero(problem, run.parameters, labels)
-    if zero == 0.0:
+) -> tuple[Run[SoftParameters, Sums], Origin | None]:
+    """The same fit with the clock at 0 where it begins, and what says where that is; nothing on a line."""
+    origin = clock.zero(problem, run.parameters, labels)
+    if origin is None or origin.phase == 0.0:
         return run, origin
-    parameters = rotated(problem, run.parameters, zero)
+    parameters = rotated(problem, run.parameters, origin.phase)
     statistics, bound = problem.expect(parameters, 1.0)
     return replace(run, parameters=parameters, statistics=statistics, bound=bound), origin

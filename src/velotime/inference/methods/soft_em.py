@@ -15,6 +15,7 @@ from velotime._types import IntArray
 from velotime.compute import ArrayBackend
 from velotime.inference.em import Schedule, Stage, Watcher, watch_nothing
 from velotime.inference.evidence.agreement import agreement
+from velotime.inference.evidence.predictive import predictive_checks
 from velotime.inference.heldout.comparison import Comparison, compare_kinds
 from velotime.inference.heldout.lineages import begins_in_the_middle
 from velotime.inference.journal import NO_JOURNAL, Chapter, Journal, recalled
@@ -25,16 +26,16 @@ from velotime.inference.knowledge.time_prior import LearnedPrior, SharedPrior, T
 from velotime.inference.labels import CellLabels, Groups
 from velotime.inference.methods.clocks import Cycle, Line
 from velotime.inference.methods.fates import with_fates
+from velotime.inference.methods.left_out import fit_left_out
 from velotime.inference.methods.passes import from_zero, full_passes, main_run
 from velotime.inference.methods.protocol import Reads
 from velotime.inference.methods.soft_fit import Beginning, Found, SoftFit
 from velotime.inference.methods.soft_rules import Pieces, check_together
 from velotime.inference.model.background.choice import Background, LearnedBackground, background_shares
-from velotime.inference.model.blocks.cells import drawn_cells
 from velotime.inference.model.noise import NegativeBinomial, Noise
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
-from velotime.inference.model.samples.cells import cells_of
+from velotime.inference.model.samples.cells import cells_drawn, cells_of
 from velotime.inference.model.samples.problem import SampledProblem, problem_of
 from velotime.inference.observations import Observations
 from velotime.inference.results.cells import cell_table
@@ -106,7 +107,7 @@ class SoftEM(Settings):
         without; with several no background is learned. Default: none, all cells were captured alike.
     without
         Genes that are left out of the clock, such as those of the cell cycle where cells differentiate and divide: they
-        stay in the object and have no curve. Their counts enter size factors as before.
+        say nothing of time, and get curves at the times that the others give. Size factors hold their counts as before.
     """
 
     noise: Noise = field(default_factory=NegativeBinomial)
@@ -166,6 +167,7 @@ class SoftEM(Settings):
         *,
         rng: Generator,
         labels: CellLabels | None = None,
+        others: Observations | None = None,
         watch: Watcher = watch_nothing,
         journal: Journal = NO_JOURNAL,
     ) -> SoftFit:
@@ -181,6 +183,8 @@ class SoftEM(Settings):
             Draws the cells of the short fits.
         labels
             Names of the cells and the obs columns in ``columns``; may be left out if there are none.
+        others
+            Counts of the genes that are left out of the clock, if any.
         watch
             Called once an iteration.
         journal
@@ -205,7 +209,7 @@ class SoftEM(Settings):
         watch(Stage("intervals and checks"))
         run, origin = from_zero(self.clock, problem, with_fates(problem, run), labels)
         doubt = doubts(problem, run.parameters, run.statistics)
-        cells = cell_table(problem, run.parameters, doubt)
+        cells, checks = cell_table(problem, run.parameters, doubt), predictive_checks(problem, run.parameters, checking)
         return SoftFit(
             status=run.status,
             trace=run.trace,
@@ -216,7 +220,7 @@ class SoftEM(Settings):
             groups=problem.cells.prior_rows.groups,
             knowledge=agreement(problem, run.parameters, cells.mean),
             cells=cells,
-            genes=gene_table(problem, run.parameters, run.statistics, doubt, checking),
+            genes=gene_table(problem, run.parameters, run.statistics, doubt, checks),
             lineage_names=self._lineage_names(n_lineages),
             lineage_votes=found.lineage_votes,
             at_bound=found.at_bound,
@@ -228,6 +232,7 @@ class SoftEM(Settings):
             seconds_starts=seconds_starts,
             seconds=time.perf_counter() - began,
             samples=sample_table(problem, run.parameters, run.statistics, cells.mean, found.arrow.by_sample),
+            left_out=None if others is None else fit_left_out(problem, run.parameters, doubt, others),
         )
 
     def begin(
@@ -245,7 +250,10 @@ class SoftEM(Settings):
         find = partial(self._find, observations, geometry, labels, finding, searching)
         found = recalled(searching, "found", find)
         everyone = cells_of(observations, rows, self.noise)
-        problem = self._problem(self._some(everyone, observations, rows, drawing), found.n_lineages)
+        some, most = everyone, self.max_cells or everyone.n_cells  # on which EM begins
+        if everyone.n_cells > most:
+            some = cells_drawn(observations, rows, self.noise, observations.draw(most, drawing))
+        problem = self._problem(some, found.n_lineages)
         return Beginning(problem, recalled(searching, "first", lambda: self._first(problem, found)), found, everyone)
 
     def _first(self, problem: SoftProblem, found: Found) -> SoftParameters:
@@ -280,15 +288,6 @@ class SoftEM(Settings):
             lineage_votes=search.votes,
             at_bound=search.at_bound,
         )
-
-    def _some(self, everyone: Cells, observations: Observations, rows: PriorRows, rng: Generator) -> Cells:
-        """The cells on which EM begins: a draw of ``max_cells``, or everyone if they are no more."""
-        if self.max_cells is None or everyone.n_cells <= self.max_cells:
-            return everyone
-        drawn = observations.draw(self.max_cells, rng)
-        if observations.sample is not None:
-            return cells_of(observations.select_cells(drawn), rows.take(drawn), self.noise)
-        return drawn_cells(observations, rows.take(drawn), self.noise, drawn)
 
     @property
     def _schedule(self) -> Schedule:

@@ -15,6 +15,8 @@ from velotime.inference.evidence.agreement import Agreement
 from velotime.inference.evidence.arrow import Arrow
 from velotime.inference.evidence.fit_verdict import FitVerdict
 from velotime.inference.labels import Groups
+from velotime.inference.methods.left_out import LeftOut
+from velotime.inference.methods.origins import Origin
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.results.cells import CellTable
 from velotime.inference.results.genes import GeneTable
@@ -61,12 +63,14 @@ class SoftFit:
     background_shares
         Share of all unspliced and of all spliced counts that is background, ``(2,)``; zero where there is none.
     origin
-        What says where a clock that goes round begins: "markers", "growth" or "free"; nothing on a line.
+        Where a clock that goes round begins, and what says so; None on a line.
     seconds_starts, seconds
         Wall time of the starts, and of everything.
     samples
         Where there are several: cells, mean time, log-likelihood per cell and gain per cell of the curves over
         constant means of each, a row per sample.
+    left_out
+        Genes that are left out of the clock, where there are any.
     """
 
     status: Status
@@ -85,10 +89,11 @@ class SoftFit:
     arrow: Arrow
     fit_verdict: FitVerdict
     background_shares: FloatArray
-    origin: str
+    origin: Origin | None
     seconds_starts: float
     seconds: float
     samples: pd.DataFrame | None = None
+    left_out: LeftOut | None = None
 
 
 @dataclass(frozen=True)

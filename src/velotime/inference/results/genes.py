@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.random import Generator
 from scipy.stats import norm
 
 from velotime._types import FloatArray
 from velotime.compute import Sums
 from velotime.inference.curves.line import SWITCH
 from velotime.inference.evidence.gains import GeneGains, gene_gains
-from velotime.inference.evidence.predictive import predictive_checks
+from velotime.inference.evidence.predictive import PredictiveChecks
+from velotime.inference.evidence.variation import explained_variation
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.mstep import begin, best_single_curve, better, finish
 from velotime.inference.model.problem import SoftParameters, SoftProblem
@@ -45,6 +45,9 @@ class GeneTable(GeneGains):
         lineage.
     check_means, check_zeros
         As of :class:`PredictiveChecks`, ``(genes,)``.
+    variation_explained
+        Share of what the gene varies between cells beyond chance that the clock explains, ``(genes,)``; see
+        ``variation``.
     velocity_variance
         Of ds/dt given the state, from an uncertain curve, ``(genes, states)``.
     """
@@ -56,16 +59,20 @@ class GeneTable(GeneGains):
     velocity_variance: FloatArray
     check_means: FloatArray
     check_zeros: FloatArray
+    variation_explained: FloatArray
 
 
 def gene_table(
-    problem: SoftProblem, parameters: SoftParameters, statistics: Sums, doubt: Uncertainty, rng: Generator
+    problem: SoftProblem,
+    parameters: SoftParameters,
+    statistics: Sums,
+    doubt: Uncertainty,
+    checks: PredictiveChecks,
 ) -> GeneTable:
-    """Fit and standard errors of every gene; ``rng`` draws counts from the fit."""
+    """Fit and standard errors of every gene, with checks of its counts."""
     genes = problem.gene_problem(parameters, statistics)
     errors = np.sqrt(np.maximum(np.einsum("gpp->gp", doubt.covariance), 0.0))
     gains = gene_gains(problem, parameters, statistics)
-    checks = predictive_checks(problem, parameters, rng)
     last = last_switch_errors(doubt.covariance, parameters.theta, problem.states.layout)
     if problem.states.curve is SWITCH:
         switches = switch_intervals(genes, parameters.theta, doubt, problem.cells.n_averaged)
@@ -82,6 +89,7 @@ def gene_table(
         doubt.velocity_variance,
         checks.means,
         checks.zeros,
+        explained_variation(problem, parameters, statistics, doubt.covariance),
     )
 
 

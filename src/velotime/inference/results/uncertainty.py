@@ -42,7 +42,7 @@ taken to the power 1/n (``model.posterior``).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,8 +64,10 @@ class Uncertainty:
     ----------
     widening
         Factor of a cell's posterior variance of time, ``(states,)``.
-    clock_variance
-        Variance of the displacement that all cells of a state share, origin and unit aligned, ``(states,)``.
+    clock
+        Covariance of the displacements that all cells of a state share, origin and unit aligned, ``(states, states)``.
+    information
+        Of the times of all cells of a state, ``(states,)``.
     covariance
         Of each gene's parameters, ``(genes, parameters, parameters)``, origin and unit of the clock aligned.
     velocity_variance
@@ -73,9 +75,15 @@ class Uncertainty:
     """
 
     widening: FloatArray
-    clock_variance: FloatArray
+    clock: FloatArray
+    information: FloatArray
     covariance: FloatArray
     velocity_variance: FloatArray
+
+    @property
+    def clock_variance(self) -> FloatArray:
+        """Variance of the displacement that all cells of a state share, ``(states,)``."""
+        return np.maximum(np.diagonal(self.clock), 0.0)
 
 
 @dataclass(frozen=True)
@@ -132,10 +140,29 @@ def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray, n_av
     velocity = _velocity_variance(covariance, theta, genes.states)
     return Uncertainty(
         widening=1.0 + terms.spurious / M,
-        clock_variance=np.maximum(np.diagonal(keep @ clock @ keep.T), 0.0),
+        clock=keep @ clock @ keep.T,
+        information=M,
         covariance=covariance,
         velocity_variance=velocity,
     )
+
+
+def doubts_of_others(
+    problem: SoftProblem, parameters: SoftParameters, statistics: Sums, doubt: Uncertainty
+) -> Uncertainty:
+    """How uncertain curves of genes are that have no say in the clock, given how uncertain it is.
+
+    A displacement d of the clock, aligned, moves such a gene's curve by ``-E_g d``, and its counts do not answer:
+    ``Cov(theta_g) = B_g^-1 + E_g Cov(d) E_g^T``.
+    """
+    genes, count = problem.gene_problem(parameters, statistics), np.maximum(statistics.weight.sum(axis=0), 1e-6)
+    theta, n_averaged = parameters.theta, problem.cells.n_averaged
+    layers = [layer for part, own in genes.parts(theta) for layer in _layers(part, own, n_averaged)]
+    terms = _terms(genes, layers, count, doubt.information)
+    E = terms.conditional @ terms.cross
+    covariance = terms.conditional + (E @ doubt.clock) @ E.transpose(0, 2, 1)
+    velocity = _velocity_variance(covariance, theta, genes.states)
+    return replace(doubt, covariance=covariance, velocity_variance=velocity)
 
 
 def own_covariance(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray) -> FloatArray:
@@ -206,9 +233,12 @@ def _layers(genes: GeneProblem, theta: FloatArray, n_averaged: float) -> Iterato
             yield _Layer(own, states.layout.columns(lineage), weight, slope[:, own], jacobian)
 
 
-def _terms(genes: GeneProblem, layers: list[_Layer], count: FloatArray) -> _Terms:
+def _terms(
+    genes: GeneProblem, layers: list[_Layer], count: FloatArray, information: FloatArray | None = None
+) -> _Terms:
+    """With ``information`` of the times, ``(states,)``, where these genes have no say in it."""
     states, n_genes, n_parameters = genes.states, genes.n_genes, genes.states.layout.n_parameters
-    information = _times(layers, count)
+    information = _times(layers, count) if information is None else information
     cross = np.zeros((n_genes, n_parameters, states.n_states))
     within = np.tile(genes.prior.hessian, (n_genes, 1, 1))
     resolution = np.sqrt(information / count)

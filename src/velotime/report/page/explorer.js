@@ -34,9 +34,11 @@ function drawGene(gene, content, cells, coloring) {
 }
 
 function sayGene(gene) {
-  const { fit_deviance_explained: explained, fit_gain: gain } = gene.values;
+  const { fit_deviance_explained: explained, fit_variation_explained: share, fit_gain: gain } = gene.values;
   const parts = [];
   if (Number.isFinite(explained)) parts.push(sayExplained(explained));
+  if ((page.leftOut["left out of the clock"] || []).includes(gene.name)) parts.push("it is left out of the clock");
+  if (Number.isFinite(share)) parts.push(`the clock explains ${Math.round(100 * share)} % of what it varies between cells`);
   if (Number.isFinite(gain)) parts.push(`gain over a constant ${Math.round(gain).toLocaleString("en")} nats`);
   const off = [["means", gene.values.fit_check_means], ["shares of zeros", gene.values.fit_check_zeros]];
   if (off.every(([, z]) => Number.isFinite(z))) parts.push(sayChecks(off.filter(([, z]) => z > OFF)));

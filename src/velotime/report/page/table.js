@@ -171,7 +171,7 @@ function tellCell(value, key) {
   if (key === "fit_unique") return value ? "yes" : "no";
   if (page.hours && key.startsWith("t_")) return tell(value);
   if (page.hours && /^(alpha|beta|gamma)/.test(key)) return tell(value, 2);
-  if (key.startsWith("t_") || key === "fit_deviance_explained") return value.toFixed(2).replace("-", "−");
+  if (key.startsWith("t_") || key === "fit_deviance_explained" || key === "fit_variation_explained") return value.toFixed(2).replace("-", "−");
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en").replace("-", "−");
   return value.toFixed(Math.abs(value) < 10 ? 1 : 0).replace("-", "−");
 }

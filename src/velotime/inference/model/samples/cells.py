@@ -12,6 +12,7 @@ from velotime._types import FloatArray, IntArray
 from velotime.compute import Matrix
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.model.blocks.cells import cells_of as cells_of_one
+from velotime.inference.model.blocks.cells import drawn_cells
 from velotime.inference.model.layer import LayerData, size_levels
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.problem import N_LEVELS, Cells
@@ -82,6 +83,15 @@ def cells_of(observations: Observations | BlockedObservations, prior_rows: Prior
         starts=np.append(0, np.cumsum(counts)),
         level_starts=np.stack([starts for _, _, starts in layers]),
     )
+
+
+def cells_drawn(
+    observations: Observations | BlockedObservations, prior_rows: PriorRows, noise: Noise, drawn: IntArray
+) -> Cells:
+    """Some of the cells, in memory; ``prior_rows`` are those of all."""
+    if observations.sample is None:
+        return drawn_cells(observations, prior_rows.take(drawn), noise, drawn)
+    return cells_of(observations.select_cells(drawn), prior_rows.take(drawn), noise)
 
 
 def _levels(size: FloatArray, sample: IntArray, n_samples: int) -> tuple[FloatArray, IntArray, IntArray]:
