@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 
 import numpy as np
@@ -22,7 +23,8 @@ def bar(monkeypatch):
     monkeypatch.setattr(_progress, "tqdm", lambda **more: tqdm(file=said, ncols=200, mininterval=0, **more))
     with ProgressBar(show=True) as shown:
         shown._over.set()  # no ticking
-        shown._bar._time = lambda: now[0]
+        moments = itertools.count()
+        shown._bar._time = lambda: now[0] + 1e-6 * next(moments)  # no two are the same
         shown._bar.start_t = 0.0
         yield shown, said, now
 
@@ -48,6 +50,7 @@ def test_the_remaining_time_is_that_of_the_run_alone(bar):
             show(Progress(iteration, n_iterations, -500.0, 1.0))
         assert f"fit: {n_iterations // 2}/{n_iterations}" in shown(said)
         assert seconds(shown(said), "at most") == pytest.approx(each * n_iterations / 2, abs=1.01)
+    assert "-" not in said.getvalue().replace("-500", "")  # no time is below zero, also where a run begins
 
 
 def test_what_cannot_be_known_is_not_promised(bar):

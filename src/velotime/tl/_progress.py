@@ -59,6 +59,7 @@ class ProgressBar:
         self._bar.bar_format = UNCOUNTED if n_iterations is None else COUNTED
         self._bar.set_description_str(name, refresh=False)
         self._bar.set_postfix_str("", refresh=False)
+        self._bar.initial = 0  # or what the run before counted from would be taken for progress of this one, backwards
         self._bar.reset(total=n_iterations)
         self._bar.n = self._bar.last_print_n = self._bar.initial = int(n_iterations is not None)
         self._bar.refresh()

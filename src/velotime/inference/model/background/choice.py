@@ -10,7 +10,7 @@ import numpy as np
 from velotime._check import Number, Settings
 from velotime._types import FloatArray
 from velotime.compute import Sums
-from velotime.inference.em import Run, Schedule, Watcher, run_em
+from velotime.inference.em import Run, Schedule, Stage, Watcher, run_em
 from velotime.inference.journal import NO_JOURNAL, Journal
 from velotime.inference.model.background.learning import learn_background, shares
 from velotime.inference.model.gene_problem import GeneProblem
@@ -92,6 +92,7 @@ class LearnedBackground(Settings):
         theta, background, gain = tried_background(genes, run.parameters.theta, profile)
         if gain < self.least_gain * problem.cells.n_cells:
             return run
+        watch(Stage("background"))
         learning = replace(problem.restarting, profile=profile)
         first = replace(run.parameters, theta=theta, background=background)
         first = replace(first, damping=np.full(len(theta), 1e-2)) if isinstance(first, Iterate) else first
