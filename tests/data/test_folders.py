@@ -158,6 +158,26 @@ def test_kb(tmp_path, reader, zipped):
         assert_read(reader(path), made, UNIQUE)
 
 
+def test_two_matrices_as_r_writes_them(tmp_path):
+    """Names alone, values as reals, no ambiguous counts; and what is cells x genes is told."""
+    made = counts()
+    folder = tmp_path / "from_r"
+    folder.mkdir()
+    for kind in ("spliced", "unspliced"):
+        write_mtx(folder / f"{kind}.mtx", made[kind].T, "real", "{:.1f}")
+    write_lines(folder / "barcodes.tsv", CELLS)
+    write_lines(folder / "features.tsv", GENES)
+    adata = vt.read.auto(folder)
+    assert list(adata.obs_names) == CELLS
+    assert list(adata.var_names) == GENES
+    assert set(adata.layers) - {None} == {"spliced", "unspliced"}
+    for kind in ("spliced", "unspliced"):
+        assert np.array_equal(adata.layers[kind].toarray(), made[kind])
+    write_mtx(folder / "spliced.mtx", made["spliced"], "real", "{:.1f}")
+    with pytest.raises(InputError, match="is of 5 cells and 4 genes, but"):
+        vt.read.auto(folder)
+
+
 def test_kb_of_several_samples_and_without_names(tmp_path):
     made = counts(2)
     write_kb(tmp_path / "counts_unfiltered", made)

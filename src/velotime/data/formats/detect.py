@@ -17,7 +17,7 @@ from velotime.data.formats.loom import read_loom
 from velotime.data.formats.manifest import Manifest
 from velotime.data.formats.parse import PARSE, from_parse
 from velotime.data.formats.parts.layout import read_layout
-from velotime.data.formats.starsolo import SOLO, SOLO_OLD, from_old_starsolo, from_starsolo
+from velotime.data.formats.starsolo import SOLO, SOLO_OLD, TWO_MATRICES, from_old_starsolo, from_starsolo
 from velotime.data.formats.tidesurf import find_tidesurf, read_tidesurf
 from velotime.data.samples import merge_samples, sample_column, sample_names
 
@@ -29,6 +29,7 @@ FOLDERS = (
     (FRY, from_alevin_fry),
     (PARSE, from_parse),
     (SOLO_OLD, from_old_starsolo),
+    (TWO_MATRICES, from_starsolo),
 )
 
 
@@ -70,7 +71,7 @@ def read_file(path: str | Path, *, mod: str | None = None) -> AnnData:
 
 
 def read_any(path: str | Path, *, mod: str | None = None, gene_names: str | None = None) -> AnnData:
-    """Read a file or a store (``.h5ad``, ``.loom``, ``.h5mu``, ``.zarr``) or a quantifier's folder, recognised.
+    """Read a file or store (``.h5ad``, ``.loom``, ``.h5mu``, ``.zarr``) or a folder of a quantifier or of R's matrices.
 
     Parameters
     ----------

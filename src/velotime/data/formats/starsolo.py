@@ -1,4 +1,7 @@
-"""STARsolo, --soloFeatures Velocyto: three matrices, or one with three counts per entry in its first versions."""
+"""STARsolo, --soloFeatures Velocyto: three matrices, or one with three counts per entry in its first versions.
+
+Two matrices under the same names, as R writes them, are read in the same way.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,11 @@ SOLO_PLACES = tuple(
 )
 SOLO_NAMES = {"cells": "barcodes.tsv", "genes": "features.tsv"}
 SOLO = Layout("STARsolo", SOLO_PLACES, {kind: f"{kind}.mtx" for kind in KINDS} | SOLO_NAMES)
+TWO_MATRICES = Layout(
+    "matrices of genes x cells, as R's writeMM leaves them",
+    ("",),
+    {kind: f"{kind}.mtx" for kind in ("spliced", "unspliced")} | SOLO_NAMES,
+)
 SOLO_OLD = Layout("STARsolo as of its first versions", SOLO_PLACES, {"all": "matrix.mtx"} | SOLO_NAMES)
 
 
@@ -48,10 +56,10 @@ def read_starsolo(path: str | Path) -> AnnData:
 
 
 def from_starsolo(files: dict[str, Path]) -> AnnData:
-    """Three matrices, genes x cells."""
+    """Matrices of genes x cells: of all kinds that there are."""
     cells = read_lines(files["cells"])
     names = read_table(files["genes"])
-    layers = {kind: read_matrix(files[kind]).T for kind in KINDS}
+    layers = {kind: read_matrix(files[kind]).T for kind in KINDS if kind in files}
     check_shapes(files, layers, cells, names)
     return seen_cells(assemble(layers, cells, names.iloc[:, 0], names.iloc[:, min(1, names.shape[1] - 1)]))
 
