@@ -367,13 +367,17 @@ def test_seed_is_taken_for_rng_with_a_warning():
 
 def test_an_argument_that_is_not_there_is_told_with_those_that_are():
     with pytest.raises(
-        TypeError, match=r"velocity_graph: got an unexpected keyword argument 'vkey'; its arguments are adata, "
+        TypeError, match=r"velocity_graph: .* argument 'vkey'; of scVelo's vkey=: a fit has one velocity; its arguments"
     ):
         vt.tl.velocity_graph(CELLS, vkey="velocity")
     with pytest.raises(
         TypeError, match=r"recover_dynamics: .*'random_state'; random_state= is rng= here; its arguments"
     ):
         vt.tl.recover_dynamics(CELLS, random_state=0)
+    with pytest.raises(TypeError, match=r"'var_names'; of scVelo's var_names=: all genes .* are fitted"):
+        vt.tl.recover_dynamics(CELLS, var_names="all")
+    with pytest.raises(TypeError, match=r"'var_names'; var_names= is genes= here; its arguments are adata, genes"):
+        vt.pl.heatmap(CELLS, var_names=["a"])
 
 
 @pytest.mark.parametrize(
@@ -391,11 +395,18 @@ def test_names_of_scvelo_say_what_takes_their_place(room, name, instead):
     assert not hasattr(getattr(vt, room), "no_such_name")
 
 
+def test_names_of_scvelo_on_the_face_of_the_package():
+    with pytest.raises(AttributeError, match=r"module 'velotime' has no attribute 'settings'. .*: scanpy.settings"):
+        vt.settings  # noqa: B018
+    with pytest.raises(AttributeError, match=r"module 'velotime' has no attribute 'no_such_name'$"):
+        vt.no_such_name  # noqa: B018
+
+
 def test_what_takes_their_place_is_there_and_the_names_are_not():
     from velotime._scvelo_names import INSTEAD
 
     for room, names in INSTEAD.items():
-        assert not set(names) & set(getattr(vt, room).__all__)
+        assert not set(names) & set((getattr(vt, room) if room else vt).__all__)
         for text in names.values():
             for path in re.findall(r"velotime\.((?:\w+\.)+\w+)\(", text):
                 where, word = path.split(".")

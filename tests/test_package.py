@@ -17,6 +17,7 @@ MODULES = [
     "velotime.pl",
     "velotime.get",
     "velotime.metrics",
+    "velotime.datasets",
     "velotime.read",
     "velotime.write",
     "velotime.simulation",
@@ -38,7 +39,7 @@ def test_all_is_true(name):
 
 FUNCTIONS = [
     pytest.param(getattr(module, word), id=f"{module.__name__}.{word}")
-    for module in (vt.tl, vt.pp, vt.pl, vt.get, vt.metrics, vt.read, vt.write, vt.simulation)
+    for module in (vt.tl, vt.pp, vt.pl, vt.get, vt.metrics, vt.datasets, vt.read, vt.write, vt.simulation)
     for word in module.__all__
     if inspect.isfunction(getattr(module, word))
 ]

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 ROOT = "velotime"
-FIRST = ("pp", "tl", "pl", "get", "metrics", "read", "write", "simulation")  # others follow, by name
+FIRST = ("pp", "tl", "pl", "get", "metrics", "read", "write", "simulation", "datasets")  # others follow, by name
 BESIDE = ("kinetics",)  # public, though not a name of the package's face
 APART = ("architecture", "changelog", "index", "stability")
 TITLES = {
@@ -27,6 +27,7 @@ TITLES = {
     "read": "Reading",
     "write": "Writing",
     "simulation": "Simulation",
+    "datasets": "Published data",
     "kinetics": "Kinetics",
 }
 

@@ -7,10 +7,11 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from velotime._scvelo_names import pointing
 from velotime._status import FitError, InputError, InputWarning, Status, UnclearWarning, VelotimeError
 
 if TYPE_CHECKING:
-    from velotime import get, metrics, pl, pp, read, simulation, tl, write
+    from velotime import datasets, get, metrics, pl, pp, read, simulation, tl, write
     from velotime.inference import (
         ArrayBackend,
         CountDrop,
@@ -76,6 +77,7 @@ __all__ = [
     "UnclearWarning",
     "UniformPrior",
     "VelotimeError",
+    "datasets",
     "get",
     "metrics",
     "pl",
@@ -89,13 +91,13 @@ __all__ = [
 ]
 
 _ROOMS = {"summary": "report"}  # where names live that are not of inference
-_SUBPACKAGES = ("get", "metrics", "pl", "pp", "read", "simulation", "tl", "write")
+_SUBPACKAGES = ("datasets", "get", "metrics", "pl", "pp", "read", "simulation", "tl", "write")
 
 
 def __getattr__(name: str) -> Any:
     """What takes seconds to import comes when it is first used, so that the command line answers at once."""
     if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return pointing("")(name)
     if name in _SUBPACKAGES:
         return import_module(f"{__name__}.{name}")
     value = getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'inference')}"), name)

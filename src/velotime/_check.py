@@ -39,6 +39,7 @@ from velotime._argument_rules import (
     label_text,
     seed_of,
 )
+from velotime._scvelo_names import ARGUMENTS
 from velotime._status import InputError
 
 __all__ = [
@@ -69,8 +70,15 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: What randomness is called elsewhere.
-RENAMED = {"seed": "rng", "random_state": "rng", "random_seed": "rng"}
+#: What randomness, genes and colours are called elsewhere.
+RENAMED = {
+    "seed": "rng",
+    "random_state": "rng",
+    "random_seed": "rng",
+    "var_names": "genes",
+    "color_map": "cmap",
+    "col_color": "color",
+}
 LONGEST = 80  # characters of what was given that an error shows
 
 
@@ -104,8 +112,10 @@ def _takes(signature: inspect.Signature, given: Mapping[str, Any]) -> str:
     """Which arguments there are, and of those that others' functions have what they are called here."""
     wrong = [
         f"{name}= is {RENAMED[name]}= here"
+        if RENAMED.get(name) in signature.parameters
+        else f"of scVelo's {name}=: {ARGUMENTS[name]}"
         for name in given
-        if name not in signature.parameters and RENAMED.get(name) in signature.parameters
+        if name not in signature.parameters and (RENAMED.get(name) in signature.parameters or name in ARGUMENTS)
     ]
     return "; ".join([*wrong, f"its arguments are {', '.join(signature.parameters)}"])
 

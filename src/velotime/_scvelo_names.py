@@ -9,6 +9,19 @@ FIT = "velotime.tl.recover_dynamics(adata) gives rates, times and velocities in 
 TIME = "it is part of the fit: obs['latent_time'] after velotime.tl.recover_dynamics(adata)"
 EMBEDDING = "velotime.pl.embedding(adata, basis=...) or scanpy's"
 INSTEAD = {
+    "": {  # the face of the package
+        "settings": "scanpy.settings, which velotime follows",
+        "set_figure_params": "scanpy.set_figure_params, which velotime follows",
+        "logging": "scanpy.settings.verbosity, or the logger 'velotime'",
+        "load": "velotime.read.auto(path)",
+        "get_df": "velotime.get.rates(adata), velotime.get.velocity(adata), or adata.to_df(layer=...)",
+        "utils": "velotime.read.samples(paths) merges, velotime.tl.transition_matrix(adata) gives the matrix",
+        "DynamicsRecovery": "velotime.TwoStageEM(): the fit of each gene on a clock of its own",
+    },
+    "datasets": {
+        "simulation": "velotime.simulation.simulate(n_cells, n_genes)",
+        "toy_data": "velotime.simulation.simulate(n_cells, n_genes)",
+    },
     "pp": {
         "filter_and_normalize": "velotime.pp.filter_genes(adata): counts stay raw",
         "normalize_per_cell": "nothing is normalised: depth is part of the model",
@@ -46,11 +59,23 @@ INSTEAD = {
 }
 
 
+#: Arguments that scVelo's functions have and those of velotime have not: what takes their place, or why none does.
+ARGUMENTS = {
+    "vkey": "a fit has one velocity",
+    "xkey": "layers are named by unspliced= and spliced=",
+    "mode": "the model is chosen by method=",
+    "var_names": "all genes of the object are fitted; choose by velotime.pp.filter_genes(adata) or adata[:, names]",
+    "n_pcs": "the number of principal components is fixed; give neighbours of your own by scanpy.pp.neighbors",
+    "sortby": "cells are sorted by latent time",
+    "n_top_genes": "genes are filtered by their counts: min_cells= and min_shared_counts=",
+}
+
+
 def pointing(room: str) -> Callable[[str], Any]:
     """``__getattr__`` of a room: an error that names what takes the place of scVelo's function."""
 
     def missing(name: str) -> Any:
-        text = f"module 'velotime.{room}' has no attribute {name!r}"
+        text = f"module {'.'.join(['velotime', room]).rstrip('.')!r} has no attribute {name!r}"
         instead = INSTEAD[room].get(name)
         raise AttributeError(f"{text}. Of scVelo's {name} takes the place: {instead}." if instead else text)
 

@@ -11,7 +11,7 @@ import pytest
 import velotime as vt
 
 DOCS = Path(__file__).parents[2] / "docs"
-ROOMS = ("tl", "pp", "pl", "get", "metrics", "read", "write", "simulation")
+ROOMS = ("tl", "pp", "pl", "get", "metrics", "read", "write", "simulation", "datasets")
 NAMES = list(vt.__all__) + [f"{room}.{word}" for room in ROOMS for word in getattr(vt, room).__all__]
 OUTCOMES = {"FitError", "InputError", "InputWarning", "UnclearWarning", "VelotimeError"}
 OBJECTS = [name for name in vt.__all__ if inspect.isclass(getattr(vt, name)) and name not in OUTCOMES]
