@@ -7,7 +7,7 @@ capture (sd of log 0.5 unspliced, 0.2 spliced), and in where cells lie, but not 
 differ in where cells lie, and captures are the same. "both", and "changes": both, degradation of each gene differs
 between samples (sd of log 0.2), and is twice or half in 20 % of the genes of the second condition. captures: the same
 cells with and without captures, fitted in the ways that are in use, root given. cells: power with 1,000 cells in each
-sample. speed: 2 x 100 data sets of 3 + 3 samples, both conditions alike or one 1.3 times slower. unequal: 50, 5,000
+sample. speed: 20 data sets of 3 + 3 samples, both conditions alike; 100 with one 1.3 times slower. unequal: 50, 5,000
 and 20,000 cells. pancreas: unspliced counts of one half thinned, gene by gene.
 """
 
@@ -38,6 +38,8 @@ from velotime.inference import (
     CONDITION_PARAMETERS,
     Effects,
     Restored,
+    SampleRates,
+    SampleSpeeds,
     compare_groups,
     composition_of_samples,
     group_sums,
@@ -124,27 +126,55 @@ def problem_at_the_truth(adata: ad.AnnData) -> tuple[SoftProblem, Sums]:
 def conditions_of(
     setting: str, seed: int, n_cells: int = 900, kept: Path | None = None, *, panel: bool = False
 ) -> pd.DataFrame:
-    """P-values of all tests of one data set, with what is true; read where they were kept."""
-    path = None if kept is None else kept / f"{setting}{'_panel' if panel else ''}_{n_cells}_{seed}.csv"
-    if path is not None and path.is_file():
-        return pd.read_csv(path)
-    adata = simulated(sim.Samples((3, 3), **SETTINGS[setting]), n_cells, 80, seed, panel=panel)
-    fit = begun_at_the_truth(adata)
-    rates, cells = rates_of_samples(fit), composition_of_samples(fit, EDGES) + 0.5
-    effects = {what: rates.regress(what, DESIGN) for what in CONDITION_PARAMETERS}
+    """P-values of all tests of one data set, with what is true."""
+    name = f"{setting}{'_panel' if panel else ''}_{n_cells}_{seed}"
+    found = kept_arrays(kept, name, lambda: _fitted_to_samples(setting, seed, n_cells, panel=panel))
+    effects = {
+        what: moderated_effects(found[f"{what}_change"], found[f"{what}_variance"], DESIGN)
+        for what in CONDITION_PARAMETERS
+    }
+    cells = found["cells"] + 0.5
     effects["composition"] = moderated_effects(np.log(cells / cells.sum(axis=0)), 1 / cells, DESIGN)
     table = pd.concat([_tests(name, one) for name, one in effects.items()])
-    later = np.repeat([False, True], 3)
-    true = adata.var["true_changed"] * _sign(adata.varm["true_log_gamma_change"], later)
-    table["true_log2_fold"] = np.where(table["parameter"] == "composition", 0.0, true.to_numpy()[table["gene"] % 80])
+    true, by_cells = found["true"], found["by_cells"]
+    table["true_log2_fold"] = np.where(table["parameter"] == "composition", 0.0, true[table["gene"] % 80])
+    cells_too = pd.DataFrame({"parameter": "any, cells as replicates", "p_value": by_cells})
+    cells_too["q_value"], cells_too["true_log2_fold"] = stats.false_discovery_control(by_cells), true
+    return pd.concat([table, cells_too], ignore_index=True).assign(setting=setting, seed=seed)
+
+
+def _fitted_to_samples(setting: str, seed: int, n_cells: int, *, panel: bool) -> dict[str, np.ndarray]:
+    """What tests of conditions are made of: rates of each sample, where its cells are, and what is true."""
+    adata = simulated(sim.Samples((3, 3), **SETTINGS[setting]), n_cells, 80, seed, panel=panel)
+    fit = begun_at_the_truth(adata)
+    true = adata.var["true_changed"] * _sign(adata.varm["true_log_gamma_change"], np.repeat([False, True], 3))
     group = adata.obs["condition"].cat.codes.to_numpy().astype(int)
     (by_cells,) = compare_groups(fit, group_sums(fit, group, 2), [1])
-    cells_too = pd.DataFrame({"parameter": "any, cells as replicates", "p_value": by_cells.p_value})
-    cells_too["q_value"], cells_too["true_log2_fold"] = stats.false_discovery_control(by_cells.p_value), true.to_numpy()
-    table = pd.concat([table, cells_too], ignore_index=True).assign(setting=setting, seed=seed)
+    out = _arrays(rates_of_samples(fit)) | {"cells": composition_of_samples(fit, EDGES)}
+    return out | {"true": true.to_numpy(), "by_cells": by_cells.p_value}
+
+
+def _arrays(rates: SampleRates) -> dict[str, np.ndarray]:
+    return {
+        f"{what}_{name}": table[what]
+        for name, table in (("change", rates.changes), ("variance", rates.variances))
+        for what in CONDITION_PARAMETERS
+    }
+
+
+def kept_arrays(folder: Path | None, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What was fitted to a data set, read where it was kept; tests are made of it again each time."""
+    path = None if folder is None else folder / f"{name}.npz"
+    if path is not None and path.is_file():
+        with np.load(path) as stored:
+            return dict(stored)
+    found = compute()
     if path is not None:
-        table.to_csv(path, index=False)
-    return table
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.npz")
+        np.savez(part, **found)
+        part.rename(path)
+    return found
 
 
 def _tests(parameter: str, effects: Effects) -> pd.DataFrame:
@@ -364,38 +394,40 @@ def captures(pieces: dict[str, list[str]], seeds: int = 3) -> None:
 
 
 # ---------------------------------------------------------------------- speed
-SLOWER = (1.0, 1.3)
+SLOWER = {1.0: 20, 1.3: 100}  # times, and data sets
 
 
 def speed_of(slower: float, seed: int, kept: Path | None) -> dict[str, float]:
-    """Speed of one data set, whose fit begins with cells at their true times; read where it was kept."""
-    path = None if kept is None else kept / f"speed_{slower}_{seed}.json"
-    if path is not None and path.is_file():
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+    """Speed of one data set, whose fit begins with cells at their true times."""
+    stored = kept_arrays(kept, f"speed_{slower}_{seed}", lambda: _speeds_of(slower, seed))
+    found = SampleSpeeds(stored["log_slowing"], stored["slowing_variance"]).regress(DESIGN)
+    genes = moderated_effects(stored["gamma_change"], stored["gamma_variance"], DESIGN)
+    log, half = found.estimate[0, 1], stats.t.ppf(0.975, found.degrees[0]) * found.error[0, 1]
+    one = {"times_slower": log, "low": log - half, "high": log + half, "genes": -np.nanmedian(genes.estimate[:, 1])}
+    return {name: float(np.exp(value)) for name, value in one.items()} | {"p_value": float(found.p_value[0, 1])}
+
+
+def _speeds_of(slower: float, seed: int) -> dict[str, np.ndarray]:
+    """Speeds and rates of each sample."""
     adata = simulated(sim.Samples((3, 3), speed=slower, replicates=0.2, **COMPOSITION), 600, 60, 300 + seed)
     fitted = begun_at_the_truth(adata)
-    found = speeds_of_samples(fitted).regress(DESIGN)
-    log, half = found.estimate[0, 1], stats.t.ppf(0.975, found.degrees[0]) * found.error[0, 1]
-    one = {"times_slower": log, "low": log - half, "high": log + half}
-    one |= {"genes": -np.nanmedian(rates_of_samples(fitted).regress("gamma", DESIGN).estimate[:, 1])}
-    one = {name: float(np.exp(value)) for name, value in one.items()} | {"p_value": float(found.p_value[0, 1])}
-    if path is not None:
-        path.write_text(json.dumps(one), encoding="utf-8")
-    return one
+    speeds = speeds_of_samples(fitted)
+    own = {"log_slowing": speeds.log_slowing, "slowing_variance": speeds.variance}
+    return _arrays(rates_of_samples(fitted)) | own
 
 
-def speed(pieces: dict[str, list[str]], kept: Path | None, seeds: int = 100) -> None:
+def speed(pieces: dict[str, list[str]], kept: Path | None) -> None:
     """How often the interval of the speed holds what is true."""
     lines = [
         "| true | data sets | median found | 95 % interval holds it | p < 5 % | half width | by single genes |",
         "| ---: |" + " ---: |" * 6,
     ]
-    for slower in SLOWER:
-        table = pd.DataFrame([speed_of(slower, seed, kept) for seed in range(seeds)])
+    for slower, n in SLOWER.items():
+        table = pd.DataFrame([speed_of(slower, seed, kept) for seed in range(n)])
         holds = ((table["low"] < slower) & (slower < table["high"])).mean()
         half = np.sqrt(table["high"] / table["low"]).median() - 1
         lines.append(
-            f"| {slower:.1f} | {seeds} | {table['times_slower'].median():.3f} | {holds:.0%} | "
+            f"| {slower:.1f} | {n} | {table['times_slower'].median():.3f} | {holds:.0%} | "
             f"{(table['p_value'] < LEVEL).mean():.0%} | {half:.0%} | {table['genes'].median():.3f} |"
         )
         print(lines[-1], flush=True)
@@ -575,7 +607,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument(
-        "--keep", type=Path, help="a folder for the tests of each data set, which are read there the next time"
+        "--keep", type=Path, help="a folder for what was fitted to each data set, which is read there the next time"
     )
     parser.add_argument("--write-captures", type=Path, help="cells whose captures differ into this file, and no more")
     parser.add_argument("--uneven", choices=("samples=", "merged"), help=argparse.SUPPRESS)
