@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from one_search import one_search
 from scipy import sparse
 
 import velotime as vt
@@ -151,21 +152,29 @@ def test_what_is_wrong_is_said(cells, tmp_path):
     assert "give another name" in done.output
 
 
-def test_samples_are_asked_for_in_memory_before_the_fit(cells, tmp_path):
-    """Also of Dask arrays; what the message says helps."""
-    several = cells[1:].copy()  # the first cell has no counts
-    several.obs["sample"] = pd.Categorical(np.where(np.arange(299) % 2, "a", "b"))
-    adata = vt.read.lazy(written(several, tmp_path / "cells.zarr"))
-    root = vt.Root(cell=several.obs["true_time"].idxmin())
-    method = vt.SoftEM(samples="sample", root=root, n_lineages=1, n_times=8, annealing=1, max_iterations=1)
-    with pytest.raises(InputError, match=r"needs counts in memory.*call adata = adata\.to_memory\(\) first"):
-        vt.tl.recover_dynamics(adata, method=method, progress=False)
-    assert "recover_dynamics" not in adata.uns
-    adata = adata.to_memory()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", vt.UnclearWarning)
-        vt.tl.recover_dynamics(adata, method=method, progress=False)
-    assert list(adata.uns["samples"]["names"]) == ["a", "b"]
+def test_samples_of_a_large_file_are_run_as_in_memory(cells, tmp_path, monkeypatch):
+    """Samples lie among each other in every block; genes are left out, conditions compared, and the page is written."""
+    several = cells.copy()
+    kinds = np.random.default_rng(0).integers(4, size=300)
+    several.obs["sample"] = pd.Categorical.from_codes(kinds, list("abcd"))
+    several.obs["condition"] = pd.Categorical.from_codes(kinds // 2, ["A", "B"])
+    path, out, usual = written(several, tmp_path / "cells.zarr"), tmp_path / "fitted.zarr", tmp_path / "usual.h5ad"
+    asked = ["--samples", "sample", "--condition", "condition", "--without", str(several.var_names[3])]
+    page = ["--report", str(tmp_path / "page.html"), "--tables", str(tmp_path / "tables")]
+    with one_search([]):
+        done = CliRunner().invoke(main, ["run", str(path), "-o", str(out), *QUICK, *asked, *page])
+        assert done.exit_code == 0, done.output
+        monkeypatch.setattr("velotime.data.formats.lazy.LARGE", 10**9)
+        assert CliRunner().invoke(main, ["run", str(path), "-o", str(usual), *QUICK, *asked]).exit_code == 0
+    ours, theirs = vt.read.auto(out), vt.read.auto(usual)
+    assert list(ours.var_names) == list(theirs.var_names)
+    assert ours.var["fit_status"].iloc[3] == "left out of the clock"
+    np.testing.assert_allclose(ours.obs["latent_time"], theirs.obs["latent_time"], atol=1e-5)
+    np.testing.assert_allclose(ours.varm["fit_capture_u"], theirs.varm["fit_capture_u"], rtol=1e-4)
+    tables = [each.uns["condition_comparison"]["composition"]["log2_fold"] for each in (ours, theirs)]
+    np.testing.assert_allclose(*tables, atol=1e-4)
+    assert "Samples differ in how well they capture a gene" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert (tmp_path / "tables" / "speed.csv").is_file()
 
 
 def test_a_store_that_was_replaced_is_not_read(cells, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from velotime.compute.arrays import ArrayBackend
 from velotime.compute.backend import LEAST_VARIANCE, Backend, CurveTargets
-from velotime.compute.blocks import Block, Blocks, LocalBlocks, Task, pairwise_sum, split, take_rows
+from velotime.compute.blocks import Block, Blocks, LocalBlocks, Task, bounds_of, pairwise_sum, split, take_rows
 from velotime.compute.layers import Layer, ScoreTables, SweepModel, pad_states
 from velotime.compute.matrix import Matrix, as_array
 from velotime.compute.numba import NUMBA
@@ -43,6 +43,7 @@ __all__ = [
     "Task",
     "accumulate_gaussian",
     "as_array",
+    "bounds_of",
     "dense_genes",
     "descend",
     "edge_cosines",

@@ -48,6 +48,9 @@ class Blocks(Protocol):
     def genes(self, index: IntArray) -> Blocks:
         """These genes only, in this order."""
 
+    def some(self, which: IntArray) -> Blocks:
+        """These blocks only, cells counted from the first of them on."""
+
     def kept(self) -> Blocks:
         """The same, read once and held in memory where that takes little."""
 
@@ -70,6 +73,11 @@ def pairwise_sum(items: Iterable[Any]) -> Any:
     while kept:
         total = kept.pop()[1] + total
     return total
+
+
+def bounds_of(bounds: IntArray, which: IntArray) -> IntArray:
+    """Bounds of some blocks, as if there were no others."""
+    return np.append(0, np.cumsum(np.diff(bounds)[which]))
 
 
 def split(bounds: IntArray, *arrays: Any) -> list[tuple[Any, ...]]:
@@ -110,6 +118,11 @@ class LocalBlocks:
         columns = index if self.columns is None else self.columns[index]
         return replace(self, columns=columns, n_genes=len(columns))
 
+    def some(self, which: IntArray) -> LocalBlocks:
+        """These blocks only, cells counted from the first of them on."""
+        own = bounds_of(self.bounds, which)
+        return replace(self, source=_Some(self.source, self.bounds, which, own), bounds=own)
+
     def kept(self) -> LocalBlocks:
         """Held in memory in four bytes per entry, where so many entries take no more than ``MOST_KEPT``."""
         packed: list[_Packed] = []
@@ -138,6 +151,22 @@ class LocalBlocks:
     def _read(self, k: int) -> Block:
         block = self.source.read(int(self.bounds[k]), int(self.bounds[k + 1]))
         return block if self.columns is None else block.genes(self.columns)
+
+
+@dataclass(frozen=True)
+class _Some:
+    """Some blocks of a source: ``bounds`` are those of all, ``own`` those of ``which``."""
+
+    source: Source
+    bounds: IntArray
+    which: IntArray
+    own: IntArray
+
+    def read(self, first: int, last: int) -> Block:
+        """One of the blocks."""
+        del last
+        k = self.which[np.searchsorted(self.own, first)]
+        return self.source.read(int(self.bounds[k]), int(self.bounds[k + 1]))
 
 
 MOST_KEPT = 2**31  # bytes of counts held in memory between passes

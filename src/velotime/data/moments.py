@@ -35,16 +35,15 @@ def read_for(adata: AnnData, method: Method, *, unspliced: str | None = None, sp
     if isinstance(method, SoftEM) and method.noise.counts:
         names = find_layers(adata, unspliced, spliced)
         blocks = open_blocks(adata, names)
-        for name in ("samples", "without"):
-            if blocks is not None and getattr(method, name):
-                raise InputError(
-                    f"SoftEM({name}={getattr(method, name)!r}) needs counts in memory, and these are read in blocks: "
-                    f"call adata = adata.to_memory() first, or leave {name} out."
-                )
         if blocks is not None:
-            return read_blocks(adata, names, blocks)
+            return _as_asked(read_blocks(adata, names, blocks), adata, method)
     reading = read_observations(adata, unspliced=unspliced, spliced=spliced, counts=method.reads is Reads.COUNTS)
     reading = replace(reading, observations=replace(reading.observations, n_averaged=_averaged(adata, reading.layers)))
+    return _as_asked(reading, adata, method)
+
+
+def _as_asked(reading: Reading, adata: AnnData, method: Method) -> Reading:
+    """Without the genes that the method leaves out, and with the samples that it names."""
     without, samples = getattr(method, "without", ()), getattr(method, "samples", None)
     if without:
         reading = leave_out(reading, adata, without)

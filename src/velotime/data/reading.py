@@ -122,7 +122,7 @@ def leave_out(reading: Reading, adata: AnnData, names: tuple[str, ...]) -> Readi
         observations=kept,
         genes=reading.genes[~out],
         fit_status=status,
-        others=others if out.any() else None,
+        others=others.in_memory if out.any() else None,
         other_genes=reading.genes[out],
     )
 

@@ -68,6 +68,19 @@ class Observations:
         return np.lexsort((self.size_spliced, self.size_unspliced, key))
 
     @property
+    def content_rank(self) -> IntArray:
+        """Where each cell stands in this order, ``(cells,)``: by it, sums are the same in any order given."""
+        rank = np.empty(self.n_cells, dtype=np.int64)
+        rank[self.content_order] = np.arange(self.n_cells)
+        return rank
+
+    @property
+    def totals(self) -> tuple[FloatArray, FloatArray]:
+        """Sum of the values of each cell in both layers, ``(cells,)`` each."""
+        u, s = (np.asarray(layer.sum(axis=1), dtype=np.float64).ravel() for layer in (self.unspliced, self.spliced))
+        return u, s
+
+    @property
     def contents(self) -> tuple[Any, ...]:
         """What a name of these values is made of."""
         return self.unspliced, self.spliced
@@ -91,6 +104,11 @@ class Observations:
     def select_genes(self, genes: IntArray) -> Observations:
         """Keep these genes, in this order."""
         return replace(self, unspliced=self.unspliced[:, genes], spliced=self.spliced[:, genes])
+
+    @property
+    def in_memory(self) -> Observations:
+        """The same with all values in memory."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -133,6 +151,13 @@ class BlockedObservations(Observations):
         return np.concatenate(list(self.blocks.each(_block_hashes, None, parts)))
 
     @property
+    def totals(self) -> tuple[FloatArray, FloatArray]:
+        """Sum of the counts of each cell in both layers, ``(cells,)`` each."""
+        parts = [None] * (len(self.blocks.bounds) - 1)
+        u, s = (np.concatenate(layer) for layer in zip(*self.blocks.each(_block_totals, None, parts), strict=True))
+        return u, s
+
+    @property
     def contents(self) -> tuple[Any, ...]:
         """What a name of these values is made of: the hashes of the cells."""
         return (self._keys.view(np.int64),)
@@ -140,16 +165,29 @@ class BlockedObservations(Observations):
     def select_cells(self, cells: IntArray) -> Observations:
         """Keep these cells, in this order, in memory; size factors are kept as they are."""
         u, s = take_rows(self.blocks, cells)
-        return Observations(u, s, self.size_unspliced[cells], self.size_spliced[cells], self.n_averaged)
+        sizes = self.size_unspliced[cells], self.size_spliced[cells]
+        sample = None if self.sample is None else self.sample[cells]
+        return Observations(u, s, *sizes, self.n_averaged, sample, self.sample_names)
 
     def select_genes(self, genes: IntArray) -> BlockedObservations:
         """Keep these genes, in this order."""
-        return self.of(self.blocks.genes(genes), self.size_unspliced, self.size_spliced)
+        nothing = self.unspliced[:, genes]
+        return replace(self, unspliced=nothing, spliced=nothing, blocks=self.blocks.genes(genes))
+
+    @property
+    def in_memory(self) -> Observations:
+        """The same with all values in memory: of few genes."""
+        return self.select_cells(np.arange(self.n_cells))
 
 
 def _block_hashes(block: Block, shared: Any, part: Any) -> Any:
     del shared, part
     return _hashes(block.unspliced, 0) + _hashes(block.spliced, 1)
+
+
+def _block_totals(block: Block, shared: Any, part: Any) -> Any:
+    del shared, part
+    return tuple(np.asarray(layer.sum(axis=1), dtype=np.float64).ravel() for layer in block)
 
 
 def draw_positions(preferred: BoolArray, n: int, rng: Generator, most_preferred: int) -> IntArray:

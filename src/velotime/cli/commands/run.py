@@ -239,8 +239,7 @@ def run(
         outputs.check()
         in_hours = known_hours(half_lives, labelled, labelled_hours, samples)
         outputs.begin(resume=resume)
-        blocks = way == "soft" and asked.noise != "gaussian" and asked.samples is None and without is None
-        lazily = blocks and _is_large(inputs, outputs.fitted)
+        lazily = way == "soft" and asked.noise != "gaussian" and _is_large(inputs, outputs.fitted)
         adata = read_inputs(inputs, mod, gene_names, lazily=lazily)
         asked = of_table(asked, inputs, adata)
         method = without_those_here(WAYS[way].method(asked, adata.obs), adata.var_names)

@@ -17,7 +17,7 @@ from scipy import sparse
 
 from velotime._status import InputError
 from velotime._types import IntArray
-from velotime.compute import Block, Blocks, LocalBlocks, Task, pairwise_sum
+from velotime.compute import Block, Blocks, LocalBlocks, Task, bounds_of, pairwise_sum
 from velotime.data.layers.values import checked_values
 
 LEAST_CELLS = 2**14  # in a block: neighbouring chunks are taken together
@@ -123,6 +123,11 @@ class DistributedBlocks:
 
         chosen = dask.delayed(_genes, pure=False)
         return replace(self, delayed=tuple(chosen(one, index) for one in self.delayed), n_genes=len(index))
+
+    def some(self, which: IntArray) -> DistributedBlocks:
+        """These blocks only, cells counted from the first of them on."""
+        delayed = tuple(self.delayed[k] for k in which)
+        return replace(self, delayed=delayed, bounds=bounds_of(self.bounds, which))
 
     def kept(self) -> DistributedBlocks:
         """Held in the memory of the workers; what is lost with one of them is read again."""

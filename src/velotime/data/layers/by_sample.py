@@ -45,7 +45,7 @@ def by_sample(reading: Reading, adata: AnnData, column: str) -> Reading:
     sampled = replace(observations, size_unspliced=sizes[0], size_spliced=sizes[1], sample=code, sample_names=names)
     others = reading.others
     if others is not None:
-        others = replace(sampled, unspliced=others.unspliced, spliced=others.spliced)
+        others = replace(others, size_unspliced=sizes[0], size_spliced=sizes[1], sample=code, sample_names=names)
     doubts = (*reading.doubts, *_apart(reading, names, code))
     return replace(reading, observations=sampled, others=others, doubts=doubts)
 
@@ -57,10 +57,7 @@ def _within(size: FloatArray, code: IntArray) -> FloatArray:
 
 def unspliced_shares(reading: Reading, code: IntArray) -> FloatArray:
     """Share of the counts of each sample that is unspliced, ``(samples,)``."""
-    u, s = (
-        np.bincount(code, np.asarray(layer.sum(axis=1), dtype=np.float64).ravel())
-        for layer in (reading.observations.unspliced, reading.observations.spliced)
-    )
+    u, s = (np.bincount(code, totals) for totals in reading.observations.totals)
     return np.asarray(u / np.maximum(u + s, 1.0))
 
 

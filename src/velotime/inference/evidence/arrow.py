@@ -153,7 +153,7 @@ def sample_margins(
 def _evidence_of_samples(problem: SoftProblem, run: Run[SoftParameters, Sums]) -> FloatArray:
     """Log-likelihood of the cells of each sample that has some, nats."""
     total = []
-    for _, part, own in problem.strata(run.parameters):
+    for part, own in problem.strata(run.parameters):
         model, rest = part.sweep_model(own, 1.0)
         total.append(part.sweep(model)[1] + rest)
     return np.array(total)

@@ -66,7 +66,7 @@ def coherence(problem: SoftProblem, parameters: SoftParameters, rng: Generator) 
 
     Within each sample where there are several, as cells of one are alike for technical reasons, and averaged.
     """
-    strata = [(part, own) for _, part, own in problem.strata(parameters)]
+    strata = list(problem.strata(parameters))
     enough = [pair for pair in strata if pair[0].cells.n_cells >= LEAST_OF_A_SAMPLE] or strata
     each = [_coherence(part, own, rng) for part, own in enough]
     weight = np.array([part.cells.n_cells for part, _ in enough], dtype=np.float64)

@@ -61,7 +61,7 @@ def predictive_checks(problem: SoftProblem, parameters: SoftParameters, rng: Gen
     if not problem.noise.counts:
         nothing = np.full(len(parameters.theta), np.nan)
         return PredictiveChecks(nothing, nothing)
-    each = [_checks(part, own, rng) for _, part, own in problem.strata(parameters)]
+    each = [_checks(part, own, rng) for part, own in problem.strata(parameters)]
     means, zeros = (sum(one[k] for one in each) / np.sqrt(len(each)) for k in range(2))  # Stouffer's, over samples
     return PredictiveChecks(np.asarray(means), np.asarray(zeros))
 

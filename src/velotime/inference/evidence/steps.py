@@ -99,7 +99,7 @@ class Steps:
 
 def steps_of(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> Steps:
     """Measure it in the cells of a problem; within each sample where there are several, and averaged."""
-    strata = [(part, own) for _, part, own in problem.strata(parameters)]
+    strata = list(problem.strata(parameters))
     enough = [pair for pair in strata if pair[0].cells.n_cells >= LEAST_OF_A_SAMPLE] or strata
     each = [_steps_of(part, own, rng) for part, own in enough]
     weight = np.array([part.cells.n_cells for part, _ in enough], dtype=np.float64)

@@ -37,7 +37,7 @@ def explained_variation(
     covariance
         Of the genes' parameters, ``(genes, parameters, parameters)``.
     """
-    found = [_found(part.cells.spliced, counts=part.noise.counts) for _, part, _ in problem.strata(parameters)]
+    found = [_found(part.cells.spliced, counts=part.noise.counts) for part, _ in problem.strata(parameters)]
     total, chance, size = np.sum(found, axis=0)
     told = (total > LEAST_VARIATION * np.sqrt(chance)) & (size > 0)
     curve = _of_curve(problem.states, parameters.theta, statistics.spliced, covariance)

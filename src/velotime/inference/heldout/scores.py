@@ -89,7 +89,7 @@ class StateModel:
 def heldout_by_curves(problem: SoftProblem, parameters: SoftParameters, test: Observations) -> FloatArray:
     """Held-out log-likelihood of each cell under a fit of curves, nats, ``(cells,)``, in the sweep's order."""
     strata = problem.strata(parameters)
-    return np.concatenate([StateModel.of_curves(part, own).heldout(test) for _, part, own in strata])
+    return np.concatenate([StateModel.of_curves(part, own).heldout(test) for part, own in strata])
 
 
 def predict(known: FloatArray, unseen: FloatArray) -> FloatArray:

@@ -100,13 +100,12 @@ def _likelihoods(problem: SoftProblem, parameters: SoftParameters) -> dict[int, 
     found: dict[int, list[FloatArray]] = {}
     sizes = np.bincount(problem.cells.prior_rows.group[problem.cells.prior_rows.row], minlength=len(parameters.prior))
     steps = -(-sizes // MOST_CELLS)
-    for _, part, own in problem.strata(parameters):
-        rows = part.cells.prior_rows
-        for at, q in part.posteriors(part.sweep_model(own)[0]):
-            groups = rows.group[rows.row[at]]
-            for group in np.unique(groups):
-                some = q[groups == group][:: max(1, steps[group])]
-                found.setdefault(int(group), []).append(_without(some, parameters.prior[group], problem))
+    rows = problem.cells.prior_rows
+    for at, q in problem.all_posteriors(parameters):
+        groups = rows.group[rows.row[at]]
+        for group in np.unique(groups):
+            some = q[groups == group][:: max(1, steps[group])]
+            found.setdefault(int(group), []).append(_without(some, parameters.prior[group], problem))
     whole = {group: np.concatenate(parts) for group, parts in found.items()}
     return {group: (one, sizes[group] / len(one)) for group, one in whole.items()}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -20,12 +19,7 @@ def blocks(problem: SoftProblem, parameters: SoftParameters) -> Iterator[tuple[s
     Where values are means over n neighbours it is taken to the power 1/n, each cell's share of the information in its
     values. The prior is taken to this power too, as it was learned from the same values.
     """
-    n = problem.cells.n_averaged
-    for start, part, own in problem.strata(parameters):
-        model, _ = part.sweep_model(own)
-        model = replace(model, log_prior=model.log_prior / np.float32(n), temperature=n)
-        for at, q in part.posteriors(model):
-            yield slice(start + at.start, start + at.stop), q
+    return problem.all_posteriors(parameters, problem.cells.n_averaged)
 
 
 def time_and_lineage(problem: SoftProblem, parameters: SoftParameters) -> tuple[FloatArray, FloatArray]:
@@ -43,7 +37,7 @@ def gene_log_likelihood(problem: SoftProblem, parameters: SoftParameters, statis
     """Expected log-likelihood of each gene's counts given the posterior, ``(genes,)``."""
     gene_problem = problem.gene_problem(parameters, statistics)
     constant = np.zeros(len(parameters.theta))
-    for _, part, own in problem.strata(parameters):
+    for part, own in problem.strata(parameters):
         constant += part.noise.constant(part.cells.unspliced, own.unspliced_scatter)
         constant += part.noise.constant(part.cells.spliced, own.spliced_scatter)
     return gene_problem.log_likelihood(problem.states.means(parameters.theta)) + constant
@@ -52,7 +46,7 @@ def gene_log_likelihood(problem: SoftProblem, parameters: SoftParameters, statis
 def gene_log_likelihood_by_size(problem: SoftProblem, parameters: SoftParameters) -> FloatArray:
     """The same exactly, cells of each size factor apart, ``(genes,)``: one mean size per state is nats off."""
     total = np.zeros(len(parameters.theta))
-    for _, part, own in problem.strata(parameters):
+    for part, own in problem.strata(parameters):
         q = np.concatenate([q for _, q in part.posteriors(part.sweep_model(own)[0])]).astype(np.float64)
         total += _layer_by_size(part, part.cells.unspliced, q, part.means(own)[0], own.unspliced_scatter)
         total += _layer_by_size(part, part.cells.spliced, q, part.means(own)[1], own.spliced_scatter)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.compute import Backend, Layer, ScoreTables, Sums, SweepModel, on_all_cores, pad_states
+from velotime.compute import Backend, Layer, Sums, SweepModel, pad_states
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.knowledge.time_prior import TimePrior
 from velotime.inference.model.background.learning import learn_background
@@ -23,13 +21,13 @@ from velotime.inference.model.mstep import Descent, Restart, begin, improve, res
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.samples.effects import SampleEffects
+from velotime.inference.model.scores import Scoring
 from velotime.inference.model.sums import sums_under
 from velotime.inference.observations import Observations
 from velotime.inference.states import States
 
 N_LEVELS = 32  # steps of the ladder that size factors are rounded to
 RUN_OF_CELLS = 1024  # of a fine grid: their posterior and what is computed of it take some 10 MB
-CENTRING = 4  # every so many states are looked at for the mean of a table
 STEPS = 2  # Levenberg-Marquardt steps per M-step
 
 
@@ -66,8 +64,7 @@ class Cells:
         n_levels = N_LEVELS if noise.counts else 1
         u = LayerData.of(observations.unspliced, observations.size_unspliced, n_levels, drawn)
         s = LayerData.of(observations.spliced, observations.size_spliced, n_levels, drawn)
-        rank = np.empty(observations.n_cells, dtype=np.int64)
-        rank[observations.content_order] = np.arange(observations.n_cells)  # sums are then the same in any order given
+        rank = observations.content_rank
         order = np.lexsort((rank if drawn is None else rank[drawn], u.level, s.level))
         return cls(order, u.cells(order), s.cells(order), prior_rows.take(order), observations.n_averaged)
 
@@ -162,13 +159,6 @@ class Iterate(SoftParameters):
     damping: FloatArray = field(kw_only=True)
 
 
-class _Scores(NamedTuple):
-    """Tables of one layer and the part of the log-likelihood that they leave out."""
-
-    tables: ScoreTables
-    rest: float
-
-
 @dataclass(frozen=True)
 class SoftProblem:
     """E- and M-step of the soft EM on given cells.
@@ -221,12 +211,12 @@ class SoftProblem:
         """Expected counts of both layers at size factor 1, curve and background, each ``(genes, states)``."""
         return with_background(self.states.means(parameters.theta), parameters.background)
 
-    def strata(self, parameters: SoftParameters) -> Iterator[tuple[int, SoftProblem, SoftParameters]]:
-        """Cells with parameters of their own: where they begin in the sweep's order, their problem, their parameters.
+    def strata(self, parameters: SoftParameters) -> Iterator[tuple[SoftProblem, SoftParameters]]:
+        """Cells with parameters of their own: their problem and their parameters.
 
         All cells here; each sample where there are several.
         """
-        yield 0, self, parameters
+        yield self, parameters
 
     def joined(self, parts: list[Sums]) -> Sums:
         """Sums of the strata together."""
@@ -260,6 +250,12 @@ class SoftProblem:
         for cells, q in self.cells.posteriors(self.states.backend, model):
             yield cells, q[:, : self.states.n_states]
 
+    def all_posteriors(self, parameters: SoftParameters, n: float = 1.0) -> Iterator[tuple[slice, FloatArray]]:
+        """Posterior of all cells to the power 1/n, a run of them at a time, in the sweep's order."""
+        scoring = self.scoring(parameters)
+        model = scoring.model(scoring.layers())
+        return self.posteriors(replace(model, log_prior=model.log_prior / np.float32(n), temperature=n))
+
     def sweep_model(
         self, parameters: SoftParameters, temperature: float = 1.0, genes: BoolArray | None = None
     ) -> tuple[SweepModel, float]:
@@ -267,31 +263,33 @@ class SoftProblem:
 
         With ``genes`` the scores come from these alone and the second value has no meaning.
         """
-        u_means, s_means = self.means(parameters)
-        u = self._scores(self.cells.unspliced, u_means, parameters.unspliced_scatter, genes)
-        s = self._scores(self.cells.spliced, s_means, parameters.spliced_scatter, genes)
-        n_states = self.states.n_states
-        known = self.cells.prior_rows.log_prior(parameters.prior, parameters.known, temperature)
+        scoring = self.scoring(parameters, temperature, genes)
+        u, s = layers = scoring.layers()
+        left_out = u.left_out(self.cells.unspliced), s.left_out(self.cells.spliced)
+        return scoring.model(layers), 0.0 if genes is not None else self.rest(parameters, left_out)
+
+    def rest(self, parameters: SoftParameters, left_out: tuple[float, float]) -> float:
+        """The part of the log-likelihood that tables of both layers leave out, with what depends on no state, nats."""
+        u = left_out[0] + float(self.noise.constant(self.cells.unspliced, parameters.unspliced_scatter).sum())
+        return u + (left_out[1] + float(self.noise.constant(self.cells.spliced, parameters.spliced_scatter).sum()))
+
+    def scoring(self, parameters: SoftParameters, temperature: float = 1.0, genes: BoolArray | None = None) -> Scoring:
+        """What tables for the sweep are made of; with ``genes``, of which the parameters are, these alone score."""
+        n_states, cells = self.states.n_states, self.cells
+        known = cells.prior_rows.log_prior(parameters.prior, parameters.known, temperature)
         log_prior = np.full((len(known), pad_states(n_states)), -np.inf, dtype=np.float32)
         log_prior[:, :n_states] = known
-        return SweepModel(u.tables, s.tables, log_prior, temperature), u.rest + s.rest
-
-    def _scores(self, data: LayerData, means: FloatArray, scatter: FloatArray, genes: BoolArray | None) -> _Scores:
-        """Tables with their mean over some states taken off, which would cost precision in float32."""
-        extra = pad_states(means.shape[1]) - means.shape[1]
-        padded = np.pad(means, ((0, 0), (0, extra)), mode="edge")
-        tables = _threaded_tables(self.noise, padded, scatter, data.levels)
-        slope, offset = tables.slope, tables.offset
-        if genes is not None:
-            wide = np.zeros((len(data.levels), data.n_genes, padded.shape[1]), dtype=np.float32)
-            wide[:, genes] = slope
-            return _Scores(ScoreTables(wide, (offset - offset.mean(axis=1, keepdims=True)).astype(np.float32)), 0.0)
-        centre = slope[:, :, ::CENTRING].mean(axis=2, dtype=np.float64)
-        slope -= centre[..., None].astype(np.float32)
-        middle = offset.mean(axis=1)
-        left_out = float((centre.astype(np.float32) * data.value_per_level).sum() - middle @ data.cells_per_level)
-        rest = left_out + float(self.noise.constant(data, scatter).sum())
-        return _Scores(ScoreTables(slope, (offset - middle[:, None]).astype(np.float32)), rest)
+        return Scoring(
+            self.noise,
+            self.states,
+            parameters.theta,
+            (parameters.unspliced_scatter, parameters.spliced_scatter),
+            parameters.background,
+            (cells.unspliced.levels, cells.spliced.levels),
+            log_prior,
+            temperature,
+            genes,
+        )
 
     # ------------------------------------------------------------------ M-step
     def first(self, statistics: Sums) -> SoftParameters:
@@ -366,17 +364,3 @@ class SoftProblem:
         cells = self.cells
         q = assignment[cells.order]
         return sums_under(cells.unspliced, cells.spliced, q, cells.prior_row, cells.prior_rows.n_rows)
-
-
-def _threaded_tables(noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
-    """``noise.tables``, a few levels at a time on all cores."""
-    slope = np.empty((len(levels), *means.shape), dtype=np.float32)
-
-    def fill(at: slice) -> FloatArray:
-        table = noise.tables(means, scatter, levels[at])
-        slope[at] = table.slope  # at once into the whole: on a fine grid the tables are large
-        return table.offset
-
-    bounds = np.linspace(0, len(levels), min(len(levels), 4) + 1).astype(int)
-    pieces = [slice(*pair) for pair in itertools.pairwise(bounds.tolist())]
-    return ScoreTables(slope, np.concatenate(list(on_all_cores(fill, pieces))))

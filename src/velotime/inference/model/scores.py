@@ -2,11 +2,132 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import dataclass
+
 import numpy as np
 
-from velotime._types import FloatArray
+from velotime._types import BoolArray, FloatArray
+from velotime.compute import ScoreTables, SweepModel, on_all_cores, pad_states
+from velotime.inference.model.background.means import Pair, with_background
 from velotime.inference.model.layer import LayerData
 from velotime.inference.model.noise import Noise
+from velotime.inference.states import States
+
+CENTRING = 4  # every so many states are looked at for the mean of a table
+
+
+@dataclass(frozen=True)
+class CentredTables:
+    """Tables of one layer with their mean over some states taken off, which would cost precision in float32.
+
+    Attributes
+    ----------
+    tables
+        For the sweep.
+    centre, middle
+        What was taken off the slopes, ``(levels, genes)``, and off the offsets, ``(levels,)``; None where scores of
+        some genes are asked for, whose sum has no meaning.
+    """
+
+    tables: ScoreTables
+    centre: FloatArray | None
+    middle: FloatArray
+
+    @classmethod
+    def of(cls, noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> CentredTables:
+        """Of all genes; ``means`` are ``(genes, states)``."""
+        tables = _threaded_tables(noise, _padded(means), scatter, levels)
+        slope, offset = tables.slope, tables.offset
+        centre = slope[:, :, ::CENTRING].mean(axis=2, dtype=np.float64)
+        slope -= centre[..., None].astype(np.float32)
+        middle = offset.mean(axis=1)
+        return cls(ScoreTables(slope, (offset - middle[:, None]).astype(np.float32)), centre, middle)
+
+    @classmethod
+    def of_some(
+        cls, noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray, genes: BoolArray
+    ) -> CentredTables:
+        """Of marked genes, ``(all genes,)``, whose means and scatter are given; the others say nothing."""
+        tables = _threaded_tables(noise, _padded(means), scatter, levels)
+        wide = np.zeros((len(levels), len(genes), tables.slope.shape[2]), dtype=np.float32)
+        wide[:, genes] = tables.slope
+        middle = tables.offset.mean(axis=1)
+        return cls(ScoreTables(wide, (tables.offset - middle[:, None]).astype(np.float32)), None, middle)
+
+    def left_out(self, data: LayerData) -> float:
+        """The part of the log-likelihood of these cells that the tables leave out, nats."""
+        if self.centre is None:
+            return 0.0
+        taken_off = self.centre.astype(np.float32) * data.value_per_level
+        return float(taken_off.sum() - self.middle @ data.cells_per_level)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What tables are made of, of cells that share their parameters: small enough to be kept, or sent, many times.
+
+    Attributes
+    ----------
+    noise, states
+        The model.
+    theta, scatter, background
+        Parameters of the curves, of the noise in both layers, and what is in every cell.
+    levels
+        Size factors of both layers.
+    log_prior
+        Of each row of the prior, ``(rows, states)``, padded.
+    temperature
+        Of the posterior.
+    genes
+        Which genes score, of which the parameters are then, ``(genes,)``; None for all.
+    """
+
+    noise: Noise
+    states: States
+    theta: FloatArray
+    scatter: Pair
+    background: FloatArray | None
+    levels: Pair
+    log_prior: FloatArray
+    temperature: float
+    genes: BoolArray | None
+
+    def layers(self) -> tuple[CentredTables, CentredTables]:
+        """Tables of both layers."""
+        means = with_background(self.states.means(self.theta), self.background)
+        u, s = (
+            CentredTables.of(self.noise, *layer)
+            if self.genes is None
+            else CentredTables.of_some(self.noise, *layer, self.genes)
+            for layer in zip(means, self.scatter, self.levels, strict=True)
+        )
+        return u, s
+
+    def model(self, layers: tuple[CentredTables, CentredTables]) -> SweepModel:
+        """As the sweep reads them."""
+        u, s = layers
+        return SweepModel(u.tables, s.tables, self.log_prior, self.temperature)
+
+
+def _padded(means: FloatArray) -> FloatArray:
+    """Means with as many states as tables have."""
+    extra = pad_states(means.shape[1]) - means.shape[1]
+    return np.pad(means, ((0, 0), (0, extra)), mode="edge")
+
+
+def _threaded_tables(noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
+    """``noise.tables``, a few levels at a time on all cores."""
+    slope = np.empty((len(levels), *means.shape), dtype=np.float32)
+
+    def fill(at: slice) -> FloatArray:
+        table = noise.tables(means, scatter, levels[at])
+        slope[at] = table.slope  # at once into the whole: on a fine grid the tables are large
+        return table.offset
+
+    bounds = np.linspace(0, len(levels), min(len(levels), 4) + 1).astype(int)
+    pieces = [slice(*pair) for pair in itertools.pairwise(bounds.tolist())]
+    return ScoreTables(slope, np.concatenate(list(on_all_cores(fill, pieces))))
 
 
 def state_scores(noise: Noise, data: LayerData, means: FloatArray, scatter: FloatArray) -> FloatArray:

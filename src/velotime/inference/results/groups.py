@@ -82,7 +82,7 @@ def group_sums(fit: Restored, group: IntArray, n_groups: int) -> list[Sums]:
         Number of groups.
     """
     strata = list(fit.problem.strata(fit.parameters))
-    parts = [_sums_of_stratum(part, own, group, n_groups) for _, part, own in strata]
+    parts = [_sums_of_stratum(part, own, group, n_groups) for part, own in strata]
     return [fit.problem.joined([of_groups[k] for of_groups in parts]) for k in range(n_groups)]
 
 

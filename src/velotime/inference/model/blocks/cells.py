@@ -27,10 +27,16 @@ class BlockedCells(Cells):
     Attributes
     ----------
     blocks
-        The counts of both layers, in the caller's order.
+        The counts of both layers: of these cells, or of more.
+    place
+        Where each of these cells is in the blocks, ``(cells,)``.
+    starts
+        Where those of each block begin, and their number at last, ``(blocks + 1,)``.
     """
 
     blocks: Blocks = field(kw_only=True)
+    place: IntArray = field(kw_only=True)
+    starts: IntArray = field(kw_only=True)
 
     @classmethod
     def blocked(cls, observations: BlockedObservations, prior_rows: PriorRows) -> BlockedCells:
@@ -39,10 +45,7 @@ class BlockedCells(Cells):
         s_levels, s_level = size_levels(observations.size_spliced, N_LEVELS)
         blocks = observations.blocks
         u, s = blocks.fold(totals_of_block, (u_levels, s_levels), split(blocks.bounds, u_level, s_level)).layers
-        block = np.repeat(np.arange(len(blocks.bounds) - 1), np.diff(blocks.bounds))
-        rank = np.empty(observations.n_cells, dtype=np.int64)
-        rank[observations.content_order] = np.arange(observations.n_cells)  # a block's sums are as those in memory
-        order = np.lexsort((rank, u_level, s_level, block))
+        order = np.lexsort((observations.content_rank, u_level, s_level, block_of(blocks.bounds)))
         nothing = sparse.csr_array((0, blocks.n_genes), dtype=np.float32)
         return cls(
             order,
@@ -50,11 +53,13 @@ class BlockedCells(Cells):
             SummedLayer(nothing, s_levels, s_level[order], totals=s),
             prior_rows.take(order),
             blocks=blocks,
+            place=order,
+            starts=blocks.bounds,
         )
 
     def at(self, index: IntArray) -> Cells:
         """Some of the cells, in this order, in memory."""
-        block = take_rows(self.blocks, self.order[index])
+        block = take_rows(self.blocks, self.place[index])
         u, s = (
             LayerData(values, layer.levels, layer.level[index])
             for values, layer in zip(block, (self.unspliced, self.spliced), strict=True)
@@ -64,9 +69,8 @@ class BlockedCells(Cells):
     @cached_property
     def _parts(self) -> list[tuple[Any, ...]]:
         """Rows within the block, levels and rows of the prior, of each block."""
-        bounds = self.blocks.bounds
-        row = self.order - np.repeat(bounds[:-1], np.diff(bounds))
-        return split(bounds, row, self.unspliced.level, self.spliced.level, self.prior_row)
+        row = self.place - self.blocks.bounds[block_of(self.starts)]
+        return split(self.starts, row, self.unspliced.level, self.spliced.level, self.prior_row)
 
     def sweep(self, backend: Backend, model: SweepModel) -> tuple[Sums, float]:
         """Sums under the posterior, a row of weights for each row of the prior, and the log evidence of all cells."""
@@ -77,10 +81,22 @@ class BlockedCells(Cells):
     def posteriors(self, backend: Backend, model: SweepModel) -> Iterator[tuple[slice, FloatArray]]:
         """Posterior of all cells, a run of them at a time, in this order."""
         shared = backend, model, self.unspliced.levels, self.spliced.levels
-        for first, q in zip(self.blocks.bounds, self.blocks.each(_posterior, shared, self._parts), strict=False):
-            for start in range(0, len(q), RUN_OF_CELLS):
-                run = q[start : start + RUN_OF_CELLS]
-                yield slice(int(first) + start, int(first) + start + len(run)), run
+        return in_runs(self.blocks.each(_posterior, shared, self._parts))
+
+
+def block_of(bounds: IntArray) -> IntArray:
+    """Block of each cell, ``(cells,)``."""
+    return np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+
+
+def in_runs(posteriors: Iterator[FloatArray]) -> Iterator[tuple[slice, FloatArray]]:
+    """Posteriors of blocks, ``(cells, states)`` each, a run of cells at a time."""
+    first = 0
+    for q in posteriors:
+        for start in range(0, len(q), RUN_OF_CELLS):
+            run = q[start : start + RUN_OF_CELLS]
+            yield slice(first + start, first + start + len(run)), run
+        first += len(q)
 
 
 def cells_of(observations: Observations, prior_rows: PriorRows, noise: Noise) -> Cells:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -30,12 +31,28 @@ class Totals:
     square: FloatArray
     histogram: tuple[IntArray, FloatArray, FloatArray]
 
+    @classmethod
+    def of(cls, layer: LayerData) -> Totals:
+        """Of cells in memory."""
+        return cls(layer.value_per_level, layer.square, layer.histogram)
+
+    @classmethod
+    def side_by_side(cls, parts: Sequence[Totals]) -> Totals:
+        """Of cells whose levels are not the same: those of each part after each other."""
+        values = np.concatenate([part.value_per_level for part in parts])
+        return cls(values, np.sum([part.square for part in parts], axis=0), _merged(parts))
+
     def __add__(self, other: Totals) -> Totals:
-        gene, count, times = (np.concatenate(pair) for pair in zip(self.histogram, other.histogram, strict=True))
-        base = int(count.max(initial=0)) + 1
-        code, where = np.unique(gene * base + count.astype(np.int64), return_inverse=True)
-        merged = code // base, (code % base).astype(float), np.bincount(where, times, minlength=len(code)).astype(float)
-        return Totals(self.value_per_level + other.value_per_level, self.square + other.square, merged)
+        value_per_level = self.value_per_level + other.value_per_level
+        return Totals(value_per_level, self.square + other.square, _merged((self, other)))
+
+
+def _merged(parts: Sequence[Totals]) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Their histograms as one."""
+    gene, count, times = (np.concatenate(all_of) for all_of in zip(*(part.histogram for part in parts), strict=True))
+    base = int(count.max(initial=0)) + 1
+    code, where = np.unique(gene * base + count.astype(np.int64), return_inverse=True)
+    return code // base, (code % base).astype(float), np.bincount(where, times, minlength=len(code)).astype(float)
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,4 @@ def totals_of_block(
 ) -> BothTotals:
     """Totals of a block at these levels."""
     u, s = (LayerData(*layer) for layer in zip(block, levels, level, strict=True))
-    return BothTotals(
-        (Totals(u.value_per_level, u.square, u.histogram), Totals(s.value_per_level, s.square, s.histogram))
-    )
+    return BothTotals((Totals.of(u), Totals.of(s)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,13 +10,16 @@ import numpy as np
 from scipy import sparse
 
 from velotime._types import FloatArray, IntArray
-from velotime.compute import Matrix
+from velotime.compute import Backend, Matrix
 from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.model.blocks.cells import cells_of as cells_of_one
 from velotime.inference.model.blocks.cells import drawn_cells
-from velotime.inference.model.layer import LayerData, size_levels
+from velotime.inference.model.layer import LayerData
 from velotime.inference.model.noise import Noise
-from velotime.inference.model.problem import N_LEVELS, Cells
+from velotime.inference.model.problem import Cells
+from velotime.inference.model.samples.blocks import SampledBlocks
+from velotime.inference.model.samples.swept import Swept, levels_of
+from velotime.inference.model.scores import Scoring
 from velotime.inference.observations import BlockedObservations, Observations
 
 
@@ -51,6 +55,29 @@ class SampledCells(Cells):
         rows = self.prior_rows.take(np.arange(at.start, at.stop))
         return Cells(self.order[at], unspliced, spliced, rows, self.n_averaged)
 
+    @property
+    def _with_cells(self) -> list[Cells]:
+        return [part for part in self.parts if part.n_cells]
+
+    def sweep_each(self, backend: Backend, scorings: Sequence[Scoring]) -> Iterator[Swept]:
+        """What a sweep tells of each sample that has cells; tables of one sample at a time."""
+        for part, scoring in zip(self._with_cells, scorings, strict=True):
+            yield _sweep(part, backend, scoring)
+
+    def posteriors_each(self, backend: Backend, scorings: Sequence[Scoring]) -> Iterator[tuple[slice, FloatArray]]:
+        """Posterior of all cells, a run of them at a time, in this order; ``scorings`` as above."""
+        start = 0
+        for part, scoring in zip(self._with_cells, scorings, strict=True):
+            for at, q in part.posteriors(backend, scoring.model(scoring.layers())):
+                yield slice(start + at.start, start + at.stop), q
+            start += part.n_cells
+
+
+def _sweep(cells: Cells, backend: Backend, scoring: Scoring) -> Swept:
+    u, s = layers = scoring.layers()
+    sums, log_evidence = cells.sweep(backend, scoring.model(layers))
+    return Swept(sums, log_evidence, (u.left_out(cells.unspliced), s.left_out(cells.spliced)))
+
 
 def _slice(layer: LayerData, cells: slice, levels: slice) -> LayerData:
     level = layer.level[cells] - levels.start
@@ -61,18 +88,17 @@ def _slice(layer: LayerData, cells: slice, levels: slice) -> LayerData:
 
 def cells_of(observations: Observations | BlockedObservations, prior_rows: PriorRows, noise: Noise) -> Cells:
     """The cells of a fit: sample by sample where there are several."""
-    if isinstance(observations, BlockedObservations) or observations.sample is None:
+    if observations.sample is None:
         return cells_of_one(observations, prior_rows, noise)
-    n_samples, sample = len(observations.sample_names), observations.sample
-    rank = np.empty(observations.n_cells, dtype=np.int64)
-    rank[observations.content_order] = np.arange(observations.n_cells)
-    layers = [_levels(size, sample, n_samples) for size in (observations.size_unspliced, observations.size_spliced)]
-    order = np.lexsort((rank, layers[0][1], layers[1][1], sample))
+    if isinstance(observations, BlockedObservations):
+        return SampledBlocks.of_samples(observations, prior_rows)
+    sample, layers = observations.sample, levels_of(observations)
+    order = np.lexsort((observations.content_rank, layers[0].level, layers[1].level, sample))
     unspliced, spliced = (
-        _ordered(values, levels, level, order)
-        for values, (levels, level, _) in zip((observations.unspliced, observations.spliced), layers, strict=True)
+        _ordered(values, one.levels, one.level, order)
+        for values, one in zip((observations.unspliced, observations.spliced), layers, strict=True)
     )
-    counts = np.bincount(sample, minlength=n_samples)
+    counts = np.bincount(sample, minlength=len(observations.sample_names))
     return SampledCells(
         order,
         unspliced,
@@ -81,7 +107,7 @@ def cells_of(observations: Observations | BlockedObservations, prior_rows: Prior
         observations.n_averaged,
         names=observations.sample_names,
         starts=np.append(0, np.cumsum(counts)),
-        level_starts=np.stack([starts for _, _, starts in layers]),
+        level_starts=np.stack([one.starts for one in layers]),
     )
 
 
@@ -92,19 +118,6 @@ def cells_drawn(
     if observations.sample is None:
         return drawn_cells(observations, prior_rows.take(drawn), noise, drawn)
     return cells_of(observations.select_cells(drawn), prior_rows.take(drawn), noise)
-
-
-def _levels(size: FloatArray, sample: IntArray, n_samples: int) -> tuple[FloatArray, IntArray, IntArray]:
-    """Levels of all samples, which of them each cell has, and where those of each sample begin."""
-    level, levels, starts = np.zeros(len(size), dtype=np.int64), [], [0]
-    for b in range(n_samples):
-        own = np.flatnonzero(sample == b)
-        if len(own):
-            found, which = size_levels(size[own], N_LEVELS)
-            level[own] = starts[-1] + which
-            levels.append(found)
-        starts.append(starts[-1] + (len(found) if len(own) else 0))
-    return np.concatenate(levels), level, np.array(starts)
 
 
 def _ordered(values: Matrix, levels: FloatArray, level: IntArray, order: IntArray) -> LayerData:

@@ -16,10 +16,13 @@ from velotime.inference.model.mstep import Descent, begin, improve
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.problem import STEPS, Cells, Iterate, SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.model.samples.blocks import SampledBlocks
 from velotime.inference.model.samples.cells import SampledCells
 from velotime.inference.model.samples.effects import SampleEffects, with_capture
 from velotime.inference.model.samples.genes import SampledGenes, SampledSums, SampleSums, pooled_sums
 from velotime.inference.model.samples.learning import Captured, learn_effects, learn_scatter
+from velotime.inference.model.samples.swept import Swept
+from velotime.inference.model.scores import Scoring
 from velotime.inference.states import States
 
 LEARNING = 10  # iterations in which short fits learn how much samples differ
@@ -46,24 +49,26 @@ class SampledProblem(SoftProblem):
 
     @property
     def _parts(self) -> tuple[Cells, ...]:
-        assert isinstance(self.cells, SampledCells)
+        assert isinstance(self.cells, SampledCells | SampledBlocks)
         return self.cells.parts
 
     @property
     def _names(self) -> tuple[str, ...]:
-        assert isinstance(self.cells, SampledCells)
+        assert isinstance(self.cells, SampledCells | SampledBlocks)
         return self.cells.names
 
     def _alone(self, cells: Cells) -> SoftProblem:
         return SoftProblem(cells, self.states, self.noise, self.time_prior, self.rate_prior)
 
-    def strata(self, parameters: SoftParameters) -> Iterator[tuple[int, SoftProblem, SoftParameters]]:
-        """Where the cells of each sample begin in the sweep's order, its problem, and its parameters."""
-        start = 0
-        for b, cells in enumerate(self._parts):
-            if cells.n_cells:
-                yield start, self._alone(cells), of_sample(parameters, b)
-            start += cells.n_cells
+    @property
+    def seen(self) -> list[int]:
+        """Samples that have cells."""
+        return [b for b, cells in enumerate(self._parts) if cells.n_cells]
+
+    def strata(self, parameters: SoftParameters) -> Iterator[tuple[SoftProblem, SoftParameters]]:
+        """The problem of each sample that has cells, and its parameters."""
+        for b in self.seen:
+            yield self._alone(self._parts[b]), of_sample(parameters, b)
 
     def joined(self, parts: list[Sums]) -> Sums:
         """Sums of the strata together."""
@@ -75,17 +80,32 @@ class SampledProblem(SoftProblem):
     def expect(self, parameters: SoftParameters, temperature: float) -> tuple[Sums, float]:
         """Sums under the posterior of each sample, and the bound per cell."""
         assert parameters.effects is not None
+        strata = list(self.strata(parameters))
         parts, total = [], -float(self.rate_prior.penalty(parameters.theta).sum()) - parameters.effects.penalty
-        for _, part, own in self.strata(parameters):
-            model, rest = part.sweep_model(own, temperature)
-            statistics, log_evidence = part.sweep(model)
-            total += temperature * log_evidence + rest
-            parts.append(statistics)
+        swept = self.sweep_each([part.scoring(own, temperature) for part, own in strata])
+        for (part, own), one in zip(strata, swept, strict=True):
+            total += temperature * one.log_evidence + part.rest(own, one.left_out)
+            parts.append(one.sums)
         return self.joined(parts), total / self.cells.n_cells
 
     def expect_by(self, parameters: SoftParameters, genes: BoolArray, temperature: float) -> Sums:
         """Sums of all genes under the posterior that ``genes`` alone give."""
-        return self.joined([part.expect_by(own, genes, temperature) for _, part, own in self.strata(parameters)])
+        swept = self.sweep_each([part.scoring(own, temperature, genes) for part, own in self.strata(parameters)])
+        return self.joined([one.sums for one in swept])
+
+    def sweep_each(self, scorings: list[Scoring]) -> Iterator[Swept]:
+        """What a sweep tells of each sample that has cells, each with its own curves."""
+        assert isinstance(self.cells, SampledCells | SampledBlocks)
+        for one in self.cells.sweep_each(self.states.backend, scorings):
+            yield replace(one, sums=one.sums.first_states(self.states.n_states))
+
+    def all_posteriors(self, parameters: SoftParameters, n: float = 1.0) -> Iterator[tuple[slice, FloatArray]]:
+        """Posterior of all cells, each by the curves of its sample; n is 1 for counts."""
+        assert isinstance(self.cells, SampledCells | SampledBlocks)
+        assert n == 1.0
+        scorings = [part.scoring(own) for part, own in self.strata(parameters)]
+        for at, q in self.cells.posteriors_each(self.states.backend, scorings):
+            yield at, q[:, : self.states.n_states]
 
     # ------------------------------------------------------------------ M-step
     def first(self, statistics: Sums) -> SoftParameters:
@@ -197,7 +217,7 @@ def of_sample(parameters: SoftParameters, sample: int) -> SoftParameters:
 
 def problem_of(cells: Cells, states: States, noise: Noise, time_prior: TimePrior, rate_prior: RatePrior) -> SoftProblem:
     """The problem of these cells: that of several samples where they are of several."""
-    kind = SampledProblem if isinstance(cells, SampledCells) else SoftProblem
+    kind = SampledProblem if isinstance(cells, SampledCells | SampledBlocks) else SoftProblem
     return kind(cells, states, noise, time_prior, rate_prior)
 
 

@@ -35,6 +35,7 @@ from velotime.inference.model.mstep import begin, improve
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.samples.effects import LAST_LEVELS, LEVELS, NOT_SEEN, SampleEffects
 from velotime.inference.model.samples.genes import SampledGenes
+from velotime.inference.model.samples.problem import SampledProblem
 from velotime.inference.results.restored_fit import Restored
 from velotime.inference.results.uncertainty import sums_along
 from velotime.inference.states import Layout
@@ -151,11 +152,15 @@ def _advance(problem: SoftProblem, state: _Paced) -> _Paced:
     assert effects is not None
     slowing, variance = state.slowing.copy(), state.variance.copy()
     capture, parts = effects.log_capture.copy(), []
-    seen = np.flatnonzero(np.diff(problem.cells.starts))  # type: ignore[attr-defined]  # of several samples
-    for b, (_, part, own) in zip(seen, problem.strata(state.parameters), strict=True):
-        own = replace(own, theta=_slowed(own.theta, slowing[b]))
-        statistics, _ = part.expect(own, 1.0)
-        step = _step(part.gene_problem(own, statistics), own.theta, statistics, effects, int(b))
+    assert isinstance(problem, SampledProblem)
+    strata = [
+        (b, part, replace(own, theta=_slowed(own.theta, slowing[b])))
+        for b, (part, own) in zip(problem.seen, problem.strata(state.parameters), strict=True)
+    ]
+    swept = problem.sweep_each([part.scoring(own) for _, part, own in strata])
+    for (b, part, own), one in zip(strata, swept, strict=True):
+        statistics = one.sums
+        step = _step(part.gene_problem(own, statistics), own.theta, statistics, effects, b)
         slowing[b] += step.slowing
         variance[b] = step.variance
         capture[:, :, b] += step.log_capture

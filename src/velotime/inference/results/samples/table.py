@@ -9,6 +9,7 @@ from velotime._types import FloatArray
 from velotime.compute import Sums
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.samples.genes import SampledGenes
+from velotime.inference.model.samples.problem import SampledProblem
 
 
 def sample_table(
@@ -31,10 +32,10 @@ def sample_table(
     genes = problem.gene_problem(parameters, statistics)
     if not isinstance(genes, SampledGenes) or parameters.effects is None:
         return None
+    assert isinstance(problem, SampledProblem)
     rows, effects = {}, parameters.effects
-    seen = [b for b, one in enumerate(genes.samples) if one.spliced.size.sum() > 0]
     parts = list(genes.parts(parameters.theta))
-    for b, (_, stratum, _) in zip(seen, problem.strata(parameters), strict=True):
+    for b, (stratum, _) in zip(problem.seen, problem.strata(parameters), strict=True):
         part, theta = parts[b]
         u, s = (np.repeat(sums.overall_mean, len(sums.size), axis=1) for sums in (part.unspliced, part.spliced))
         gain = float((part.log_likelihood(part.states.means(theta)) - part.log_likelihood((u, s))).sum())
