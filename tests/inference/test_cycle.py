@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from scipy import sparse
@@ -16,7 +14,6 @@ from velotime.data.stored.soft_fit import restore_soft_fit
 from velotime.inference.curves.circle import PERIODIC
 from velotime.inference.labels import CellLabels
 from velotime.inference.methods import origins
-from velotime.inference.model.layer import LayerData
 from velotime.inference.states import States
 
 CIRCLE = PERIODIC.clock
@@ -108,32 +105,24 @@ def test_the_division_is_where_the_density_jumps():
     assert prior.max() / prior.min() == pytest.approx(2 ** (23 / 24))
 
 
-class OnTheCircle:
-    """Cells at known phases, as the origin sees a fit."""
-
-    def __init__(self, phase, size, monkeypatch):
-        level, which = np.unique(size, return_inverse=True)
-        layer = LayerData(np.ones((len(size), 2)), level, which)
-        self.cells = SimpleNamespace(n_cells=len(size), order=np.arange(len(size)), unspliced=layer, spliced=layer)
-        monkeypatch.setattr(origins, "time_and_lineage", lambda *_: (phase, None))
-
-
 @pytest.mark.parametrize(("growth", "found"), [(1.0, "total counts"), (0.0, "free")])
-def test_the_division_is_where_total_counts_drop(growth, found, monkeypatch):
+def test_the_division_is_where_total_counts_drop(growth, found):
     """Within its interval in about nine of ten; where nothing drops, or totals only come and go, it stays free."""
-    rng, held, off = np.random.default_rng(8), 0, []
+    rng, times, off, held = np.random.default_rng(8), np.arange(64) / 64, [], 0
     for _ in range(20):
-        phase = rng.uniform(size=300)
-        size = 2 ** (growth * ((phase - 0.3) % 1)) * rng.lognormal(0, 0.4, 300)
-        origin = origins.by_total_counts(OnTheCircle(phase, size, monkeypatch), None)
+        phase = rng.uniform(size=500)
+        size = growth * np.log(2) * ((phase - 0.3) % 1) + rng.normal(0, 0.3, 500)
+        seen = (phase + rng.normal(0, 0.04, 500)) % 1  # cells are not sure of their phases
+        q = np.exp(-0.5 * (CIRCLE.away(times, seen[:, None]) / 0.04) ** 2)
+        origin = origins.drop_of(size, q / q.sum(axis=1, keepdims=True), times)
         assert origin.by == found
         off.append(CIRCLE.away(np.array(0.3), np.array(origin.phase)))
         held += origin.low <= off[-1] <= origin.high
     if growth:
-        assert held >= 15
-        assert np.std(off) == pytest.approx(origin.sd, rel=1.0)
-    wave = np.exp(0.4 * np.cos(2 * np.pi * phase)) * rng.lognormal(0, 0.4, 300)
-    assert origins.by_total_counts(OnTheCircle(phase, wave, monkeypatch), None).by == "free"
+        assert held >= 17
+        assert np.std(off) < origin.sd
+    wave = 0.4 * np.cos(2 * np.pi * phase) + rng.normal(0, 0.3, 500)
+    assert origins.drop_of(wave, q, times).by == "free"
 
 
 def test_markers_tell_how_far_they_agree():
