@@ -121,7 +121,7 @@ class _Place:
     @property
     def leaning(self) -> FloatArray:
         """By how much each gene's splicing rate follows what all of them are off by: a, ``(genes,)``."""
-        return self.variance[0] / (1.0 + self.variance[0])
+        return np.asarray(self.variance[0] / (1.0 + self.variance[0]))
 
     def shift(self, x: FloatArray) -> FloatArray:
         """Of each gene's log splicing rate from the fitted one, ``(genes,)``."""
