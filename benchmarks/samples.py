@@ -7,8 +7,8 @@ capture (sd of log 0.5 unspliced, 0.2 spliced), and in where cells lie, but not 
 differ in where cells lie, and captures are the same. "both", and "changes": both, degradation of each gene differs
 between samples (sd of log 0.2), and is twice or half in 20 % of the genes of the second condition. captures: the same
 cells with and without captures, fitted in the ways that are in use, root given. cells: power with 1,000 cells in each
-sample. speed: 20 data sets of 3 + 3 samples, both conditions alike; 100 with one 1.3 times slower. unequal: 50, 5,000
-and 20,000 cells. pancreas: unspliced counts of one half thinned, gene by gene.
+sample. speed: 2 x 100 data sets of 3 + 3 samples, both conditions alike or one 1.3 times slower. unequal: 50, 5,000
+and 20,000 cells. blocks: ten samples read in blocks. pancreas: unspliced counts of one half thinned, gene by gene.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -34,6 +35,7 @@ import velotime as vt
 from velotime import simulation as sim
 from velotime.compute import Sums
 from velotime.data import read_for, read_labels
+from velotime.data.blocks import sources as of_blocks
 from velotime.inference import (
     CONDITION_PARAMETERS,
     Effects,
@@ -394,7 +396,8 @@ def captures(pieces: dict[str, list[str]], seeds: int = 3) -> None:
 
 
 # ---------------------------------------------------------------------- speed
-SLOWER = {1.0: 20, 1.3: 100}  # times, and data sets
+SLOWER = (1.0, 1.3)  # times
+DATA_SETS = 100
 
 
 def speed_of(slower: float, seed: int, kept: Path | None) -> dict[str, float]:
@@ -422,12 +425,12 @@ def speed(pieces: dict[str, list[str]], kept: Path | None) -> None:
         "| true | data sets | median found | 95 % interval holds it | p < 5 % | half width | by single genes |",
         "| ---: |" + " ---: |" * 6,
     ]
-    for slower, n in SLOWER.items():
-        table = pd.DataFrame([speed_of(slower, seed, kept) for seed in range(n)])
+    for slower in SLOWER:
+        table = pd.DataFrame([speed_of(slower, seed, kept) for seed in range(DATA_SETS)])
         holds = ((table["low"] < slower) & (slower < table["high"])).mean()
         half = np.sqrt(table["high"] / table["low"]).median() - 1
         lines.append(
-            f"| {slower:.1f} | {n} | {table['times_slower'].median():.3f} | {holds:.0%} | "
+            f"| {slower:.1f} | {DATA_SETS} | {table['times_slower'].median():.3f} | {holds:.0%} | "
             f"{(table['p_value'] < LEVEL).mean():.0%} | {half:.0%} | {table['genes'].median():.3f} |"
         )
         print(lines[-1], flush=True)
@@ -502,6 +505,48 @@ def sizes(pieces: dict[str, list[str]]) -> None:
             )
     print("\n".join(lines), flush=True)
     pieces["unequal"] = lines
+
+
+# ---------------------------------------------------------------------- blocks
+BLOCKS = {"cells": 20_000, "genes": 1_000, "samples": (5, 5), "entries": 2**20}
+ORDERS = {"one after the other": "samples", "among each other": "samples", "as if of one sample": "one"}
+
+
+def blocks(pieces: dict[str, list[str]]) -> None:
+    """Ten samples in a store that is read in blocks, their cells together or mixed; a process each."""
+    lines = ["| cells of the ten samples lie | CPU s | MB more | time (Spearman) |", "| --- |" + " ---: |" * 3]
+    with tempfile.TemporaryDirectory() as folder:
+        adata = simulated(sim.Samples(BLOCKS["samples"], composition=1.0), BLOCKS["cells"], BLOCKS["genes"], 700)
+        del adata.layers["true_velocity"]
+        mixed = adata[np.random.default_rng(0).permutation(adata.n_obs)]
+        for name, cells in (("together", adata), ("mixed", mixed)):
+            vt.write.zarr(cells.copy(), Path(folder) / f"{name}.zarr")
+        del adata, mixed
+        for order, way in ORDERS.items():
+            path = Path(folder) / ("mixed.zarr" if order == "among each other" else "together.zarr")
+            call = [sys.executable, __file__, "--blocked", str(path), way]
+            out = subprocess.run(call, capture_output=True, text=True, check=True)
+            found = json.loads(out.stdout.splitlines()[-1])
+            lines.append(f"| {order} | {found['seconds']:.0f} | {found['more']:.0f} | {found['time']:.4f} |")
+            print(lines[-1], flush=True)
+    pieces["blocks"] = lines
+
+
+def fit_blocked(path: str, way: str) -> None:
+    """One fit of a store: prints CPU seconds, megabytes, and agreement with true times."""
+    of_blocks.ENTRIES = BLOCKS["entries"]
+    adata = vt.read.lazy(path)
+    held, began = peak_of_this_process(), time.process_time()
+    fit(adata, max_cells=4000, **({"samples": "sample"} if way == "samples" else {}))
+    seconds, more = time.process_time() - began, peak_of_this_process() - held
+    found = agreement(adata.obs["latent_time"], adata.obs["true_time"])
+    print(json.dumps({"seconds": seconds, "more": more, "time": found}))
+
+
+def peak_of_this_process() -> float:
+    """MB; what ``getrusage`` gives is at least what the process had that began this one."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 # ---------------------------------------------------------------------- pancreas
@@ -601,7 +646,7 @@ def fill(pieces: dict[str, list[str]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = ("conditions", "captures", "cells", "sources", "speed", "unequal", "pancreas")
+    known = ("conditions", "captures", "cells", "sources", "speed", "unequal", "blocks", "pancreas")
     parser.add_argument("--parts", nargs="*", choices=known, default=list(known))
     parser.add_argument("--settings", nargs="*", choices=list(SETTINGS), default=list(SETTINGS), help="of conditions")
     parser.add_argument("--seeds", type=int, default=20)
@@ -611,6 +656,7 @@ def main() -> None:
     )
     parser.add_argument("--write-captures", type=Path, help="cells whose captures differ into this file, and no more")
     parser.add_argument("--uneven", choices=("samples=", "merged"), help=argparse.SUPPRESS)
+    parser.add_argument("--blocked", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--write", action="store_true", help="the tables into docs/studies/samples.md")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -620,7 +666,12 @@ def main() -> None:
     if chosen.uneven:
         fit_uneven(chosen.uneven)
         return
+    if chosen.blocked:
+        fit_blocked(*chosen.blocked)
+        return
     pieces: dict[str, list[str]] = {}
+    if "blocks" in chosen.parts:
+        blocks(pieces)
     if "unequal" in chosen.parts:
         sizes(pieces)
     if "captures" in chosen.parts:

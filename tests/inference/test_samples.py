@@ -11,6 +11,7 @@ import velotime as vt
 from velotime import simulation as sim
 from velotime.compute import LayerSums
 from velotime.data import Fitted, restore_soft_fit
+from velotime.inference.curves.circle import PERIODIC
 from velotime.inference.curves.line import SWITCH
 from velotime.inference.heldout.comparison import Comparison
 from velotime.inference.knowledge.time_prior import LearnedPrior, SharedPrior, likeliest_kappa
@@ -22,6 +23,7 @@ from velotime.inference.results.uncertainty import own_covariance, sums_along
 from velotime.inference.search.geometry.samples import without_offsets
 from velotime.inference.states import States
 from velotime.kinetics import SwitchParameter
+from velotime.pl._by_sample.samples import sample_densities
 
 QUICK = {"n_times": 24, "annealing": 8, "max_iterations": 12, "start_cells": 200, "start_genes": 40, "start_times": 12}
 
@@ -203,6 +205,30 @@ def test_a_gene_that_a_sample_does_not_have_says_nothing_there(cells):
     assert found.varm["fit_capture_s"][gene, 2] < 1e-10
     assert found.uns["samples"]["spread"][1] < 0.4
     assert np.isnan(Fitted.of(found).values([gene])[1][rows]).all()
+
+
+def test_samples_on_a_clock_that_goes_round():
+    """Captures, phases and a mean phase of each sample; conditions that do not differ run as fast as each other."""
+    samples = sim.Samples((2, 2), composition=1.0)
+    cells = sim.simulate(
+        400, 50, rng=np.random.default_rng(1), samples=samples, cycle=sim.Cycling(), mean_unspliced=2, mean_spliced=5
+    )
+    method = vt.SoftEM(clock=vt.Cycle(), samples="sample", **QUICK)
+    vt.tl.recover_dynamics(cells, method=method, progress=False, layers=())
+    phases = (cells.obs[name].to_numpy() for name in ("cycle_phase", "true_phase"))
+    assert abs(PERIODIC.clock.correlation(*phases)) > 0.95
+    for layer, least in (("u", 0.9), ("s", 0.85)):
+        found, true = (np.log(cells.varm[f"{kind}_capture_{layer}"]) for kind in ("fit", "true"))
+        assert np.corrcoef((found - found[:, [0]]).ravel(), (true - true[:, [0]]).ravel())[0, 1] > least
+    table = cells.uns["samples"]["table"]
+    for name, own in cells.obs.groupby("sample", observed=True)["cycle_phase"]:
+        away = np.angle(np.exp(2j * np.pi * own).sum() * np.exp(-2j * np.pi * table.loc[name, "mean_time"]))
+        assert abs(away) < 1e-6
+    speed = vt.tl.compare_conditions(cells, "condition").speed.iloc[0]
+    assert speed["low"] < 1 < speed["high"]
+    densities = sample_densities(Fitted.of(cells))
+    assert np.allclose(densities[:, 0], densities[:, -1])  # phase 1 is phase 0
+    assert vt.pl.samples(cells, show=False)[0].get_xlabel() == "phase (turns of the cycle)"
 
 
 def test_samples_that_cannot_be_used(cells):

@@ -90,7 +90,6 @@ def test_the_page_says_so(folder):
         (["--condition", "true_time"], "--condition true_time: samples are the replicates"),
         (["--samples", "no"], "--samples no: no such column in obs"),
         (["--samples", "sample", "--noise", "gaussian"], "--samples sample: how samples capture molecules is told"),
-        (["--samples", "sample", "--cycle"], "several samples are fitted on a clock that begins and ends"),
         (["--samples", "sample", "--method", "mixture"], "read by --method soft only"),
     ],
 )

@@ -173,11 +173,6 @@ def _check_samples(asked: Asked) -> None:
             f"--samples {asked.samples}: how samples capture molecules is told from counts, but --noise gaussian "
             "reads values. Leave one of the two out."
         )
-    if asked.cycle:
-        raise InputError(
-            f"--samples {asked.samples}: several samples are fitted on a clock that begins and ends, not by --cycle. "
-            "Leave one of the two out."
-        )
 
 
 def _samples(asked: Asked, obs: pd.DataFrame) -> str | None:

@@ -51,11 +51,6 @@ def check_together(method: SoftEM) -> None:
         wrong, given = "GrowingPrior() is for clock=Cycle()", isinstance(method.prior, GrowingPrior)
     if given:
         raise InputError(f"SoftEM(clock={method.clock!r}): {wrong}. {cure}")
-    if method.samples is not None and isinstance(method.clock, Cycle):
-        raise InputError(
-            f"SoftEM(samples={method.samples!r}, clock={method.clock!r}): several samples are fitted on a clock "
-            "that begins and ends only. Leave samples out, or fit each sample alone."
-        )
     if method.samples is not None and not method.noise.counts:
         raise InputError(
             f"SoftEM(samples={method.samples!r}, noise={method.noise!r}): how samples capture molecules is told from "

@@ -21,7 +21,7 @@ from velotime.data.arguments import ADATA, GENE
 from velotime.inference import CONDITION_PARAMETERS, curves_of_samples
 from velotime.pl._by_sample.samples import GRID, condition_colors, require_samples, sample_densities
 from velotime.pl._canvas.arguments import AXES, SAVE, SHOW, ListOfAxes
-from velotime.pl._canvas.axes import TIME_LABEL, find_gene, note_left_out, tidy
+from velotime.pl._canvas.axes import clock_label, find_gene, note_left_out, tidy
 from velotime.pl._canvas.panels import finish_panels, open_panels
 from velotime.pl._curves import piece_means
 
@@ -132,7 +132,7 @@ def _draw_densities(ax: Axes, fitted: Fitted, record: Mapping[str, Any], of: pd.
             ax.plot(GRID, one, color=color, lw=0.7, alpha=0.6)
         n = len(own)
         ax.plot(GRID, own.mean(axis=0), color=color, lw=2, label=f"{name} ({n} {'sample' if n == 1 else 'samples'})")
-    ax.set(xlabel=TIME_LABEL, ylabel="density of cells", xlim=(0, 1))
+    ax.set(xlabel=clock_label(fitted), ylabel="density of cells", xlim=(0, 1))
     ax.set_ylim(bottom=0)
     ax.set_title("where cells are", loc="left", fontsize=9)
     ax.legend(fontsize=7, frameon=False, title=str(record["condition"]), title_fontsize=7)
@@ -212,7 +212,7 @@ def _draw_genes(
         for layer, name in enumerate(("unspliced", "spliced")):
             panel = axes[2 * k + layer]
             _draw_layer(panel, fitted, curves[:, layer, k], (of, _colors(fitted, record)), (values[layer][:, k], layer))
-            panel.set(xlabel=TIME_LABEL, ylabel=name, xlim=(-0.02, 1.02))
+            panel.set(xlabel=clock_label(fitted), ylabel=name, xlim=(-0.02, 1.02))
             top = max(float(np.max(line.get_ydata(), initial=0.0)) for line in panel.get_lines())
             panel.set_ylim(0, 1.05 * top or 1.0)  # a band may reach further
         axes[2 * k].set_title(str(fitted.adata.var_names[g]), loc="left")

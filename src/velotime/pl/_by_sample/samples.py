@@ -17,7 +17,7 @@ from velotime._types import FloatArray
 from velotime.data import Fitted
 from velotime.data.arguments import ADATA, COLUMN
 from velotime.pl._canvas.arguments import SAVE, SHOW, TwoAxes
-from velotime.pl._canvas.axes import TIME_LABEL, require_groups, tidy
+from velotime.pl._canvas.axes import clock_label, require_groups, tidy
 from velotime.pl._canvas.colors import LINEAGE_PALETTE, labels_of, palette_of
 from velotime.pl._canvas.panels import finish_panels, open_panels
 from velotime.pl._proportions import COLORS
@@ -98,7 +98,7 @@ def sample_densities(fitted: Fitted) -> FloatArray:
     posterior, sample = fitted.posterior, fitted.sample
     for b in range(n_samples):
         by_sample[b] = np.asarray(posterior[sample == b].sum(axis=0)).ravel()
-    away = (GRID[:, None] - fitted.states.time) / SMOOTH
+    away = fitted.states.clock.away(GRID[:, None], fitted.states.time) / SMOOTH
     kernel = np.exp(-0.5 * away**2)
     kernel /= np.maximum(kernel.sum(axis=0), 1e-12)  # nothing is lost over the ends
     density = by_sample @ kernel.T
@@ -137,7 +137,7 @@ def _draw_densities(ax: Axes, fitted: Fitted, condition: str | None) -> None:
     for k, (density, label) in enumerate(zip(sample_densities(fitted), of, strict=True)):
         style = styles[(k // len(LINEAGE_PALETTE)) % len(styles)] if condition is None else "-"
         ax.plot(GRID, density, color=colors[label], ls=style, lw=1.3, alpha=0.9, label=names[k])
-    ax.set(xlabel=TIME_LABEL, ylabel="density of cells", xlim=(0, 1))
+    ax.set(xlabel=clock_label(fitted), ylabel="density of cells", xlim=(0, 1))
     ax.set_ylim(bottom=0)
     handles: list[Any] = ax.get_lines()
     if condition is not None:

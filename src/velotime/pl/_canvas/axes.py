@@ -93,6 +93,11 @@ def time_label(fitted: Fitted) -> str:
     """What the time of a fit is called on an axis."""
     if hours_record(fitted.adata):
         return "time in the cycle (hours)" if fitted.goes_round else "latent time (hours)"
+    return clock_label(fitted)
+
+
+def clock_label(fitted: Fitted) -> str:
+    """What the clock of a fit, from 0 to 1, is called on an axis."""
     return PHASE_LABEL if fitted.goes_round else TIME_LABEL
 
 

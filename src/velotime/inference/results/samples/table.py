@@ -42,7 +42,7 @@ def sample_table(
         own = time[stratum.cells.order]
         rows[effects.names[b]] = {
             "n_cells": len(own),
-            "mean_time": float(own.mean()),
+            "mean_time": float(problem.states.clock.mean(np.full(len(own), 1 / len(own)), own)),
             "gain_per_cell": gain / len(own),
             "direction_per_cell": np.nan if margins is None else float(margins[b]),
         }

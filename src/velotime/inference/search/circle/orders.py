@@ -12,6 +12,7 @@ from velotime._types import FloatArray
 from velotime.inference.curves.circle import PERIODIC, TURN
 from velotime.inference.model.problem import SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
+from velotime.inference.model.samples.problem import problem_of
 from velotime.inference.search.geometry.starts import Geometry, Start
 from velotime.inference.search.roots import Search
 from velotime.inference.search.trials import Trial
@@ -36,7 +37,7 @@ class CycleSearch(Search):
     def problem(self, n_lineages: int) -> SoftProblem:  # noqa: ARG002 - a circle has one
         """The short fits' problem."""
         states = States.grid(self.n_times, 1, PERIODIC)
-        return SoftProblem(self.cells, states, self.noise, self.prior, RatePrior(states.layout))
+        return problem_of(self.cells, states, self.noise, self.prior, RatePrior(states.layout))
 
     def starts(self, n_lineages: int) -> list[list[Start]]:  # noqa: ARG002 - likewise
         """Every order both ways round."""
