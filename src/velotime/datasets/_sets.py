@@ -20,6 +20,8 @@ ERYTHROID = Published("erythroid_lineage.h5ad", "https://ndownloader.figshare.co
 def pancreas(*, folder: str | Path | None = None) -> AnnData:
     """Endocrine cells of the mouse pancreas at E15.5: 3,696 cells x 27,998 genes, four fates (50 MB).
 
+    Published by Bastidas-Ponce et al. 2019, Development 146: dev173849 (GSE132188).
+
     Parameters
     ----------
     folder
@@ -33,10 +35,6 @@ def pancreas(*, folder: str | Path | None = None) -> AnnData:
     ------
     InputError
         If it cannot be downloaded, or is not what it should be.
-
-    Source
-    ------
-    Bastidas-Ponce et al. 2019, Development 146: dev173849 (GSE132188).
 
     Examples
     --------
@@ -53,6 +51,8 @@ def dentategyrus(*, folder: str | Path | None = None) -> AnnData:
     Most of its cells are mature and stand still; beside the granule cells' line are types that come from elsewhere: see
     what the verdict on fit says of it.
 
+    Published by Hochgerner et al. 2018, Nature Neuroscience 21: 290-299 (GSE95753).
+
     Parameters
     ----------
     folder
@@ -67,10 +67,6 @@ def dentategyrus(*, folder: str | Path | None = None) -> AnnData:
     ------
     InputError
         If it cannot be downloaded, or is not what it should be.
-
-    Source
-    ------
-    Hochgerner et al. 2018, Nature Neuroscience 21: 290-299 (GSE95753).
 
     Examples
     --------
@@ -87,6 +83,8 @@ def gastrulation_erythroid(*, folder: str | Path | None = None) -> AnnData:
     Known for arrows that point backwards: genes whose transcription is boosted late break the model of constant rates
     (Barile et al. 2021).
 
+    Published by Pijuan-Sala et al. 2019, Nature 566: 490-495 (E-MTAB-6967).
+
     Parameters
     ----------
     folder
@@ -100,10 +98,6 @@ def gastrulation_erythroid(*, folder: str | Path | None = None) -> AnnData:
     ------
     InputError
         If it cannot be downloaded, or is not what it should be.
-
-    Source
-    ------
-    Pijuan-Sala et al. 2019, Nature 566: 490-495 (E-MTAB-6967).
 
     Examples
     --------
