@@ -170,8 +170,9 @@ def _remove_earlier(adata: AnnData, reading: Reading) -> None:
 
 
 def all_genes(values: FloatArray, genes: IntArray, n_genes: int) -> FloatArray:
-    """Columns of these genes among all, NaN elsewhere; as they are if all are there, in order."""
-    if np.array_equal(genes, np.arange(n_genes)):
+    """Columns of these genes among all, NaN elsewhere; as they are if they are of all already, in order."""
+    copied = values.shape[1] == n_genes > len(genes)  # from a layer, also of genes that were not fitted
+    if copied or np.array_equal(genes, np.arange(n_genes)):
         return values
     wide = np.full((values.shape[0], n_genes), np.nan, dtype=values.dtype)
     wide[:, genes] = values
