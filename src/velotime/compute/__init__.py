@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from velotime.compute.arrays import ArrayBackend
 from velotime.compute.backend import LEAST_VARIANCE, Backend, CurveTargets
-from velotime.compute.blocks import Block, Blocks, LocalBlocks, Task, bounds_of, pairwise_sum, split, take_rows
+from velotime.compute.blocks import (
+    Block,
+    Blocks,
+    LocalBlocks,
+    Task,
+    bounds_of,
+    pairwise_sum,
+    row_sums,
+    split,
+    sums_of_cells,
+    take_rows,
+)
 from velotime.compute.layers import Layer, ScoreTables, SweepModel, pad_states
 from velotime.compute.matrix import Matrix, as_array
 from velotime.compute.numba import NUMBA
@@ -58,9 +69,11 @@ __all__ = [
     "pairwise_sum",
     "responsibilities",
     "root_cosines_by_genes",
+    "row_sums",
     "split",
     "sum_of_growth",
     "sum_of_logs",
+    "sums_of_cells",
     "take_rows",
     "times_table",
 ]

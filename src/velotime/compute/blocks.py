@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from scipy import sparse
 
-from velotime._types import IntArray
+from velotime._types import FloatArray, IntArray
 from velotime.compute.matrix import Matrix
 
 
@@ -73,6 +73,22 @@ def pairwise_sum(items: Iterable[Any]) -> Any:
     while kept:
         total = kept.pop()[1] + total
     return total
+
+
+def row_sums(matrix: Matrix) -> FloatArray:
+    """Sum of each row, ``(rows,)``."""
+    return np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
+
+
+def sums_of_cells(blocks: Blocks) -> tuple[FloatArray, FloatArray]:
+    """Sum of each cell in both layers, ``(cells,)`` each, in one pass."""
+    u, s = zip(*blocks.each(_cell_sums, None, [None] * (len(blocks.bounds) - 1)), strict=True)
+    return np.concatenate(u), np.concatenate(s)
+
+
+def _cell_sums(block: Block, shared: Any, part: Any) -> tuple[FloatArray, FloatArray]:
+    del shared, part
+    return row_sums(block.unspliced), row_sums(block.spliced)
 
 
 def bounds_of(bounds: IntArray, which: IntArray) -> IntArray:

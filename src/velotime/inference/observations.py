@@ -11,7 +11,7 @@ from numpy.random import Generator
 from scipy import sparse
 
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.compute import Block, Blocks, Matrix, take_rows
+from velotime.compute import Block, Blocks, Matrix, row_sums, sums_of_cells, take_rows
 
 BLOCK_OF_CELLS = 4096
 
@@ -77,8 +77,7 @@ class Observations:
     @property
     def totals(self) -> tuple[FloatArray, FloatArray]:
         """Sum of the values of each cell in both layers, ``(cells,)`` each."""
-        u, s = (np.asarray(layer.sum(axis=1), dtype=np.float64).ravel() for layer in (self.unspliced, self.spliced))
-        return u, s
+        return row_sums(self.unspliced), row_sums(self.spliced)
 
     @property
     def contents(self) -> tuple[Any, ...]:
@@ -153,9 +152,7 @@ class BlockedObservations(Observations):
     @property
     def totals(self) -> tuple[FloatArray, FloatArray]:
         """Sum of the counts of each cell in both layers, ``(cells,)`` each."""
-        parts = [None] * (len(self.blocks.bounds) - 1)
-        u, s = (np.concatenate(layer) for layer in zip(*self.blocks.each(_block_totals, None, parts), strict=True))
-        return u, s
+        return sums_of_cells(self.blocks)
 
     @property
     def contents(self) -> tuple[Any, ...]:
@@ -183,11 +180,6 @@ class BlockedObservations(Observations):
 def _block_hashes(block: Block, shared: Any, part: Any) -> Any:
     del shared, part
     return _hashes(block.unspliced, 0) + _hashes(block.spliced, 1)
-
-
-def _block_totals(block: Block, shared: Any, part: Any) -> Any:
-    del shared, part
-    return tuple(np.asarray(layer.sum(axis=1), dtype=np.float64).ravel() for layer in block)
 
 
 def draw_positions(preferred: BoolArray, n: int, rng: Generator, most_preferred: int) -> IntArray:

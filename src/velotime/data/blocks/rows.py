@@ -10,6 +10,7 @@ from anndata.abc import CSRDataset
 from scipy import sparse
 
 from velotime._types import FloatArray
+from velotime.compute import row_sums
 from velotime.data.blocks.dask import is_dask
 from velotime.data.blocks.sources import ENTRIES, n_entries
 from velotime.data.layers.values import checked_values, loaded
@@ -55,4 +56,4 @@ def layer_blocks(layer: Any, name: str, *, counts: bool) -> Iterator[tuple[slice
 def cell_sums(layer: Any) -> FloatArray:
     """Sum of each cell, ``(cells,)``, of a matrix in memory, a file or Dask; block by block where it lies elsewhere."""
     blocks = row_blocks(layer) if lies_elsewhere(layer) else [loaded(layer)]
-    return np.concatenate([np.asarray(block.sum(axis=1), dtype=np.float64).ravel() for block in blocks])
+    return np.concatenate([row_sums(block) for block in blocks])

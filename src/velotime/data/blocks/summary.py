@@ -10,7 +10,7 @@ import numpy as np
 
 from velotime import _keys as keys
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.compute import Block, Blocks, split
+from velotime.compute import Block, Blocks, split, sums_of_cells
 from velotime.data.layers.plausibility import same_values
 
 
@@ -114,12 +114,8 @@ def empty_cells(blocks: Blocks) -> BoolArray:
 
 def cell_totals(blocks: Blocks) -> FloatArray:
     """Counts of both layers of each cell in the genes of these blocks, ``(cells,)``."""
-    return np.concatenate(list(blocks.each(_totals, None, [None] * (len(blocks.bounds) - 1))))
-
-
-def _totals(block: Block, shared: Any, part: Any) -> FloatArray:
-    del shared, part
-    return np.asarray(sum(layer.sum(axis=1, dtype=np.float64) for layer in block)).ravel()
+    u, s = sums_of_cells(blocks)
+    return u + s
 
 
 def dispersions(blocks: Blocks) -> Callable[[IntArray], FloatArray]:
