@@ -11,6 +11,7 @@ from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
 from velotime.data.labels import read_labels
 from velotime.data.reading import Reading
+from velotime.inference import Observations
 
 APART = 4.0  # times by which odds of unspliced of a sample differ from the usual ones, from which on it is named
 LEAST_OF_A_SAMPLE = 20  # cells
@@ -40,14 +41,16 @@ def by_sample(reading: Reading, adata: AnnData, column: str) -> Reading:
     names = tuple(str(name) for name in names)
     if len(names) == 1:
         return replace(reading, observations=replace(reading.observations, sample_names=names))
-    observations = reading.observations
-    sizes = [_within(size, code) for size in (observations.size_unspliced, observations.size_spliced)]
-    sampled = replace(observations, size_unspliced=sizes[0], size_spliced=sizes[1], sample=code, sample_names=names)
-    others = reading.others
-    if others is not None:
-        others = replace(others, size_unspliced=sizes[0], size_spliced=sizes[1], sample=code, sample_names=names)
+    observations = _of_samples(reading.observations, names, code)
+    others = None if reading.others is None else _of_samples(reading.others, names, code)
     doubts = (*reading.doubts, *_apart(reading, names, code))
-    return replace(reading, observations=sampled, others=others, doubts=doubts)
+    return replace(reading, observations=observations, others=others, doubts=doubts)
+
+
+def _of_samples(observations: Observations, names: tuple[str, ...], code: IntArray) -> Observations:
+    """Values with the sample of each cell, and size factors within it."""
+    u, s = (_within(size, code) for size in (observations.size_unspliced, observations.size_spliced))
+    return replace(observations, size_unspliced=u, size_spliced=s, sample=code, sample_names=names)
 
 
 def _within(size: FloatArray, code: IntArray) -> FloatArray:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -22,7 +22,14 @@ from velotime.inference.model.samples.swept import SampleLevels, Swept, TablesIn
 from velotime.inference.model.scores import Scoring
 from velotime.inference.observations import BlockedObservations
 
-T = TypeVar("T")
+
+class AddsUp(Protocol):
+    """What has a sum."""
+
+    def __add__(self, other: Any, /) -> Any: ...
+
+
+T = TypeVar("T", bound=AddsUp)
 
 
 class Run(NamedTuple):
@@ -44,7 +51,7 @@ class BySample(Generic[T]):
     def __add__(self, other: BySample[T]) -> BySample[T]:
         both = self.found | other.found
         common = self.found.keys() & other.found.keys()
-        return BySample(both | {b: self.found[b] + other.found[b] for b in common})  # type: ignore[operator]
+        return BySample(both | {b: self.found[b] + other.found[b] for b in common})
 
 
 @dataclass(frozen=True)

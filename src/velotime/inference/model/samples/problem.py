@@ -48,14 +48,18 @@ class SampledProblem(SoftProblem):
         return replace(self, restarts=frozenset({0}), clock_moves=frozenset(), make_room=None, learning=0)
 
     @property
-    def _parts(self) -> tuple[Cells, ...]:
+    def _sampled(self) -> SampledCells | SampledBlocks:
+        """The cells, which know their samples."""
         assert isinstance(self.cells, SampledCells | SampledBlocks)
-        return self.cells.parts
+        return self.cells
+
+    @property
+    def _parts(self) -> tuple[Cells, ...]:
+        return self._sampled.parts
 
     @property
     def _names(self) -> tuple[str, ...]:
-        assert isinstance(self.cells, SampledCells | SampledBlocks)
-        return self.cells.names
+        return self._sampled.names
 
     def _alone(self, cells: Cells) -> SoftProblem:
         return SoftProblem(cells, self.states, self.noise, self.time_prior, self.rate_prior)
@@ -95,16 +99,14 @@ class SampledProblem(SoftProblem):
 
     def sweep_each(self, scorings: list[Scoring]) -> Iterator[Swept]:
         """What a sweep tells of each sample that has cells, each with its own curves."""
-        assert isinstance(self.cells, SampledCells | SampledBlocks)
-        for one in self.cells.sweep_each(self.states.backend, scorings):
+        for one in self._sampled.sweep_each(self.states.backend, scorings):
             yield replace(one, sums=one.sums.first_states(self.states.n_states))
 
     def all_posteriors(self, parameters: SoftParameters, n: float = 1.0) -> Iterator[tuple[slice, FloatArray]]:
         """Posterior of all cells, each by the curves of its sample; n is 1 for counts."""
-        assert isinstance(self.cells, SampledCells | SampledBlocks)
         assert n == 1.0
         scorings = [part.scoring(own) for part, own in self.strata(parameters)]
-        for at, q in self.cells.posteriors_each(self.states.backend, scorings):
+        for at, q in self._sampled.posteriors_each(self.states.backend, scorings):
             yield at, q[:, : self.states.n_states]
 
     # ------------------------------------------------------------------ M-step

@@ -112,8 +112,5 @@ class TablesInTurn:
         """Size factors of both layers."""
         return self._scorings[b].levels
 
-    def __getstate__(self) -> dict[int, Scoring]:
-        return self._scorings
-
-    def __setstate__(self, scorings: dict[int, Scoring]) -> None:
-        self.__init__(scorings)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[type[TablesInTurn], tuple[dict[int, Scoring]]]:
+        return TablesInTurn, (self._scorings,)  # tables are large, and made again where they are needed
