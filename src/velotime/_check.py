@@ -110,14 +110,15 @@ def _shown(value: Any) -> str:
 
 def _takes(signature: inspect.Signature, given: Mapping[str, Any]) -> str:
     """Which arguments there are, and of those that others' functions have what they are called here."""
-    wrong = [
-        f"{name}= is {RENAMED[name]}= here"
-        if RENAMED.get(name) in signature.parameters
-        else f"of scVelo's {name}=: {ARGUMENTS[name]}"
-        for name in given
-        if name not in signature.parameters and (RENAMED.get(name) in signature.parameters or name in ARGUMENTS)
-    ]
-    return "; ".join([*wrong, f"its arguments are {', '.join(signature.parameters)}"])
+    wrong = [_instead(name, signature) for name in given if name not in signature.parameters]
+    return "; ".join([*filter(None, wrong), f"its arguments are {', '.join(signature.parameters)}"])
+
+
+def _instead(name: str, signature: inspect.Signature) -> str:
+    """What takes the place of an argument that others' functions have; empty if nothing is known of it."""
+    if RENAMED.get(name) in signature.parameters:
+        return f"{name}= is {RENAMED[name]}= here"
+    return f"of scVelo's {name}=: {ARGUMENTS[name]}" if name in ARGUMENTS else ""
 
 
 def _by_its_name_of_today(given: Mapping[str, Any], owner: str) -> dict[str, Any]:

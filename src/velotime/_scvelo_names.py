@@ -75,7 +75,7 @@ def pointing(room: str) -> Callable[[str], Any]:
     """``__getattr__`` of a room: an error that names what takes the place of scVelo's function."""
 
     def missing(name: str) -> Any:
-        text = f"module {'.'.join(['velotime', room]).rstrip('.')!r} has no attribute {name!r}"
+        text = f"module {f'velotime.{room}'.rstrip('.')!r} has no attribute {name!r}"
         instead = INSTEAD[room].get(name)
         raise AttributeError(f"{text}. Of scVelo's {name} takes the place: {instead}." if instead else text)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from anndata import AnnData
 
 from velotime import data
@@ -62,20 +61,22 @@ class Published:
 
     def _checked(self, path: Path) -> AnnData:
         adata = data.read_h5ad(path)
-        if adata.shape != self.shape:
-            given, wanted = (f"{shape[0]:,} cells x {shape[1]:,} genes" for shape in (adata.shape, self.shape))
+        wrong = self._wrong(adata)
+        if wrong:
             raise InputError(
-                f"{path} holds {given}, not {wanted}: it is not the file that {self.address} was known to "
-                "hold. Remove it, and it will be downloaded again."
+                f"{path} {wrong}: it is not the file that {self.address} was known to hold. Remove it, and it will be "
+                "downloaded again."
             )
-        for name in LAYERS:
-            if name not in adata.layers or not _holds_counts(adata.layers[name]):
-                raise InputError(
-                    f"{path} has no layer {name!r} of raw counts: it is not the file that {self.address} was known "
-                    "to hold. Remove it, and it will be downloaded again."
-                )
         adata.var_names_make_unique()
         return adata
+
+    def _wrong(self, adata: AnnData) -> str:
+        """What is not as it should be; empty if all is."""
+        if adata.shape != self.shape:
+            given, wanted = (f"{shape[0]:,} cells x {shape[1]:,} genes" for shape in (adata.shape, self.shape))
+            return f"holds {given}, not {wanted}"
+        without = [name for name in LAYERS if not _holds_counts(adata, name)]
+        return f"has no layer {without[0]!r} of raw counts" if without else ""
 
 
 def _cache() -> Path:
@@ -84,6 +85,9 @@ def _cache() -> Path:
     return Path(pooch.os_cache("velotime"))
 
 
-def _holds_counts(layer: object) -> bool:
-    values = np.asarray(getattr(layer, "data", layer))
-    return bool(np.all((values >= 0) & (values == np.floor(values))))
+def _holds_counts(adata: AnnData, name: str) -> bool:
+    try:
+        data.read_layer(adata, name, counts=True)
+    except InputError:
+        return False
+    return True
