@@ -12,7 +12,16 @@ import pytest
 from scipy import sparse
 
 import velotime as vt
+from velotime.compute.jit import most_threads, use_threads
 from velotime.data import arrows_made_of, write_derived
+
+
+def pytest_configure(config):
+    """Workers share the cores: with as many threads each as if they were alone, all wait for each other."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        use_threads(max(1, most_threads() // worker["workercount"]))
+
 
 N_TIMES = 16  # of the time prior of drawn objects
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"

@@ -156,6 +156,7 @@ def test_states_without_prior_get_nothing():
 def test_same_bits_whatever_the_number_of_threads(monkeypatch):
     case = Case(NegativeBinomial(), dense=False)
     layers, model = case.layers(), case.model(1.0)
+    monkeypatch.setattr("velotime.compute.threads.n_threads", lambda: 3)
     many, many_evidence = NUMBA.accumulate(*layers, model, case.group, case.group)
     monkeypatch.setattr("velotime.compute.threads.n_threads", lambda: 1)
     one, one_evidence = NUMBA.accumulate(*layers, model, case.group, case.group)

@@ -80,7 +80,8 @@ def test_information_is_that_of_the_jacobian(seed, n_lineages):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_forked_process_has_threads_of_its_own():
+def test_a_forked_process_has_threads_of_its_own(monkeypatch):
+    monkeypatch.setattr("velotime.compute.threads.n_threads", lambda: 3)
     layout = Layout(1)
     theta = random_theta(np.random.default_rng(0), layout)
     here = NUMBA.curve_means(theta, TIMES, columns_of(layout))[1]
