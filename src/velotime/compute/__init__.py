@@ -19,7 +19,8 @@ from velotime.compute.blocks import (
 from velotime.compute.layers import Layer, ScoreTables, SweepModel, pad_states
 from velotime.compute.matrix import Matrix, as_array
 from velotime.compute.numba import NUMBA
-from velotime.compute.numba.counts import LEAST_MEAN, sum_of_growth, sum_of_logs
+from velotime.compute.numba.counts import LEAST_MEAN, sum_of_growth, sum_of_logs, sum_of_rises
+from velotime.compute.numba.damped_steps import damped_steps
 from velotime.compute.numba.gaussian import CentredSums, GaussianComponents, accumulate_gaussian, responsibilities
 from velotime.compute.numba.graph.arrows import expected_steps
 from velotime.compute.numba.graph.descent import descend
@@ -55,6 +56,7 @@ __all__ = [
     "accumulate_gaussian",
     "as_array",
     "bounds_of",
+    "damped_steps",
     "dense_genes",
     "descend",
     "edge_cosines",
@@ -73,6 +75,7 @@ __all__ = [
     "split",
     "sum_of_growth",
     "sum_of_logs",
+    "sum_of_rises",
     "sums_of_cells",
     "take_rows",
     "times_table",

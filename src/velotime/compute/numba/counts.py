@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from velotime._types import FloatArray
+from velotime._types import FloatArray, IntArray
 from velotime.compute.jit import CONTRACT, jit
 from velotime.compute.threads import over_slices
 
@@ -75,6 +75,44 @@ def _fill_growth(value: Any, size: Any, share: Any, at_size: Any, mean: Any, sca
             total[g] += share[j] * (value[g, j] + size[j] / (phi * at_size[j])) * logs[j]
 
 
+@jit(CONTRACT)
+def _take_log_gammas(z: Any, work: Any) -> None:
+    """``log Gamma z`` less ``log(2 pi)/2``, in place of z > 0.
+
+    Stirling's series at z + 8, where it has all digits, and ``Gamma(z) = Gamma(z + 8) / (z (z + 1) ... (z + 7))``.
+    """
+    x, power, mantissa, logs = work
+    for j in range(z.shape[0]):
+        x[j] = z[j] + 8.0
+    _take_logs(x, power, mantissa, logs)
+    for j in range(z.shape[0]):
+        y, up = x[j], z[j] * (z[j] + 7.0)  # the products in pairs
+        x[j] = up * (up + 6.0) * (up + 10.0) * (up + 12.0)
+        one = 1.0 / y
+        square = one * one
+        tail = square * (1 / 1260 - square * (1 / 1680 - square * (1 / 1188 - square * (691 / 360360))))
+        z[j] = (y - 0.5) * logs[j] - y + one * (1 / 12 - square * (1 / 360) + square * tail)
+    _take_logs(x, power, mantissa, logs)
+    for j in range(z.shape[0]):
+        z[j] -= logs[j]
+
+
+@jit(CONTRACT)
+def _add_rises(histogram: Any, start: Any, slope: Any, rooms: Any, total: Any) -> None:
+    """``sum times (log Gamma(x + r) - log Gamma(r) + x slope)`` of each gene."""
+    gene, count, times = histogram
+    (base, base_work), (z, work) = rooms
+    for g in range(start.shape[0]):
+        base[g] = start[g]
+    _take_log_gammas(base, base_work)
+    for e in range(gene.shape[0]):
+        z[e] = start[gene[e]] + count[e]
+    _take_log_gammas(z, work)
+    for e in range(gene.shape[0]):
+        g = gene[e]
+        total[g] += times[e] * (z[e] - base[g] + count[e] * slope[g])
+
+
 def _plain(values: FloatArray) -> FloatArray:
     """In the one form that the kernels are compiled for."""
     return np.ascontiguousarray(values, dtype=np.float64)
@@ -106,4 +144,23 @@ def sum_of_growth(
     over_slices(
         len(mean), GENES, lambda at: _fill_growth(value[at], size, share, at_size, mean[at], scatter[at], total[at])
     )
+    return total
+
+
+def sum_of_rises(
+    histogram: tuple[IntArray, FloatArray, FloatArray], start: FloatArray, slope: FloatArray
+) -> FloatArray:
+    """``sum times (log Gamma(count + start) - log Gamma(start) + count slope)`` of each gene, ``(genes,)``.
+
+    Parameters
+    ----------
+    histogram
+        Distinct counts: (gene, count, times), of one length.
+    start, slope
+        Of each gene, ``(genes,)``.
+    """
+    gene, count, times = histogram
+    total = np.zeros(len(start))
+    rooms = tuple((np.empty(n), tuple(np.empty((4, n)))) for n in (len(start), len(gene)))
+    _add_rises((gene, _plain(count), _plain(times)), _plain(start), _plain(slope), rooms, total)
     return total

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
+from velotime.compute import damped_steps
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.shapes import best_shapes
 
@@ -80,10 +81,8 @@ def improve(problem: GeneProblem, fit: Descent, steps: int) -> Descent:
     for _ in range(steps):
         gradient, fisher = problem.information(fit.theta)
         gradient -= problem.prior.gradient(fit.theta)
-        hessian = fisher + problem.prior.hessian
-        diagonal = np.einsum("gpp->gp", hessian)
-        diagonal += diagonal * fit.damping[:, None]  # a view: this writes to the hessian
-        step = np.linalg.solve(hessian, gradient[..., None])[..., 0]
+        fisher += problem.prior.hessian
+        step = damped_steps(gradient, fisher, fit.damping)
         theta = np.clip(
             fit.theta + np.clip(step, -LONGEST_STEP, LONGEST_STEP), problem.prior.lower, problem.prior.upper
         )

@@ -32,7 +32,7 @@ from scipy.special import gammaln
 from velotime._check import Number, Settings
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.compute import LEAST_MEAN, LayerSums, ScoreTables, sum_of_growth, sum_of_logs
+from velotime.compute import LEAST_MEAN, LayerSums, ScoreTables, sum_of_growth, sum_of_logs, sum_of_rises
 from velotime.inference.model.layer import LayerData
 
 FIRST_DISPERSION = 0.1
@@ -130,10 +130,7 @@ class NegativeBinomial(Settings):
 
     def constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
         """``sum_i log Gamma(x + r) - log Gamma(r) - log x! + x log(phi l)`` with r = 1/phi."""
-        gene, count, times = data.histogram
-        r = 1.0 / scatter
-        gammas = gammaln(count + r[gene]) - gammaln(r[gene]) + count * np.log(scatter[gene])
-        return np.bincount(gene, gammas * times, minlength=data.n_genes) + data.count_constant
+        return sum_of_rises(data.histogram, 1.0 / scatter, np.log(scatter)) + data.count_constant
 
     def cell_constant(self, data: LayerData, scatter: FloatArray) -> FloatArray:
         """Sum of the same terms over genes."""
