@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
-from velotime.compute.jit import CONTRACT, jit
+from velotime.compute.jit import CONTRACT, REASSOC, jit
 from velotime.compute.threads import over_slices
 
 GENES = 512  # genes per task at most
@@ -46,7 +46,7 @@ def _take_logs(x: Any, power: Any, mantissa: Any, out: Any) -> None:
         out[j] = power[j] * _LN2 - ((half - (s * (half + r) + power[j] * _LN2_REST)) - f)
 
 
-@jit(CONTRACT)
+@jit(REASSOC)
 def _fill_logs(value: Any, mean: Any, total: Any) -> None:
     """``sum_j Y_j log mu_j`` of each gene."""
     n = mean.shape[1]
@@ -60,19 +60,19 @@ def _fill_logs(value: Any, mean: Any, total: Any) -> None:
             total[g] += value[g, j] * logs[j]
 
 
-@jit(CONTRACT)
-def _fill_growth(value: Any, size: Any, share: Any, at_size: Any, mean: Any, scatter: Any, total: Any) -> None:
-    """``sum_j share_j (Y_j + n_j/(phi l_j)) log(1 + phi l_j mu_j)`` of each gene."""
+@jit(REASSOC)
+def _fill_growth(value: Any, ratio: Any, share: Any, at_size: Any, mean: Any, scatter: Any, total: Any) -> None:
+    """``sum_j share_j (Y_j + ratio_j/phi) log(1 + phi l_j mu_j)`` of each gene."""
     n = mean.shape[1]
     work = np.empty((4, n))
     x, logs = work[0], work[3]
     for g in range(mean.shape[0]):
-        phi = scatter[g]
+        phi, inverse = scatter[g], 1.0 / scatter[g]
         for j in range(n):
             x[j] = 1.0 + phi * at_size[j] * max(mean[g, j], LEAST_MEAN)
         _take_logs(x, work[1], work[2], logs)
         for j in range(n):
-            total[g] += share[j] * (value[g, j] + size[j] / (phi * at_size[j])) * logs[j]
+            total[g] += share[j] * (value[g, j] + ratio[j] * inverse) * logs[j]
 
 
 @jit(CONTRACT)
@@ -140,9 +140,9 @@ def sum_of_growth(
         Dispersion phi, ``(genes,)``.
     """
     value, size, share, at_size, mean, scatter = map(_plain, (value, size, share, at_size, mean, scatter))
-    total = np.zeros(len(mean))
+    total, ratio = np.zeros(len(mean)), size / at_size
     over_slices(
-        len(mean), GENES, lambda at: _fill_growth(value[at], size, share, at_size, mean[at], scatter[at], total[at])
+        len(mean), GENES, lambda at: _fill_growth(value[at], ratio, share, at_size, mean[at], scatter[at], total[at])
     )
     return total
 
