@@ -16,6 +16,7 @@ cells have 0.7 and more.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.random import Generator
@@ -82,8 +83,9 @@ def _coherence(problem: SoftProblem, parameters: SoftParameters, rng: Generator)
     real = (problem.cells.unspliced, problem.cells.spliced)
     half = np.arange(problem.cells.spliced.n_genes) % 2 == 0
     each: list[list[float]] = []
+    draws = Draws(problem, parameters)
     while True:
-        drawn = drawn_layers(problem, parameters, rng)
+        drawn = draws.layers(rng)
         seeds = rng.integers(2**31 - 1, size=GROUPINGS)
         each += [[_gain(problem, parameters, one, genes, seeds) for one in (real, drawn)] for genes in (half, ~half)]
         found, expected = np.mean(each, axis=0)
@@ -137,20 +139,43 @@ def _points(spliced: LayerData, *, counts: bool) -> FloatArray:
     return principal_components(points, N_COMPONENTS)
 
 
-def drawn_layers(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> tuple[LayerData, LayerData]:
-    """Counts of both layers drawn from a fit, each cell in a state drawn from its posterior."""
-    cells = problem.cells
-    q, _ = problem.posterior(problem.sweep_model(parameters)[0], slice(0, cells.n_cells))
-    state = (q.cumsum(axis=1) > rng.uniform(size=(len(q), 1)) * q.sum(axis=1, keepdims=True)).argmax(axis=1)
-    means = problem.means(parameters)
-    scatters = parameters.unspliced_scatter, parameters.spliced_scatter
-    unspliced, spliced = (
-        LayerData(
-            sparse.csr_array(_draw_layer(problem, layer, mu[:, state].T, scatter, rng)), layer.levels, layer.level
+@dataclass(frozen=True)
+class Draws:
+    """Counts drawn from a fit, each cell in a state drawn from its posterior.
+
+    Attributes
+    ----------
+    problem, parameters
+        The fit.
+    """
+
+    problem: SoftProblem
+    parameters: SoftParameters
+
+    @cached_property
+    def _shares(self) -> FloatArray:
+        """Posterior of each cell up to and with each state, ``(cells, states)``: the same for all draws."""
+        cells = slice(0, self.problem.cells.n_cells)
+        return self.problem.posterior(self.problem.sweep_model(self.parameters)[0], cells)[0].cumsum(axis=1)
+
+    @cached_property
+    def _means(self) -> tuple[FloatArray, FloatArray]:
+        return self.problem.means(self.parameters)
+
+    def layers(self, rng: Generator) -> tuple[LayerData, LayerData]:
+        """Both layers, drawn once."""
+        cells, shares = self.problem.cells, self._shares
+        state = (shares > rng.uniform(size=(len(shares), 1)) * shares[:, -1:]).argmax(axis=1)
+        scatters = self.parameters.unspliced_scatter, self.parameters.spliced_scatter
+        unspliced, spliced = (
+            LayerData(
+                sparse.csr_array(_draw_layer(self.problem, layer, mu[:, state].T, scatter, rng)),
+                layer.levels,
+                layer.level,
+            )
+            for layer, mu, scatter in zip((cells.unspliced, cells.spliced), self._means, scatters, strict=True)
         )
-        for layer, mu, scatter in zip((cells.unspliced, cells.spliced), means, scatters, strict=True)
-    )
-    return unspliced, spliced
+        return unspliced, spliced
 
 
 def _draw_layer(

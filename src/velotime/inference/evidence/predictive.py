@@ -25,7 +25,7 @@ from scipy import sparse
 
 from velotime._types import FloatArray, IntArray
 from velotime.compute import LayerSums
-from velotime.inference.evidence.coherence import drawn_layers
+from velotime.inference.evidence.coherence import Draws
 from velotime.inference.evidence.gains import free_means, free_scatter, piece_starts
 from velotime.inference.model.background.means import with_background
 from velotime.inference.model.layer import LayerData
@@ -70,7 +70,8 @@ def _checks(problem: SoftProblem, parameters: SoftParameters, rng: Generator) ->
     """z-scores of means and of zeros, ``(genes,)`` each, of cells that share their parameters."""
     some = _on_some_cells(problem)
     found = _discrepancies(some, parameters)
-    drawn = [_discrepancies(_drawn_again(some, parameters, rng), parameters) for _ in range(DRAWS)]
+    draws = Draws(some, parameters)
+    drawn = [_discrepancies(_holding(some, *draws.layers(rng)), parameters) for _ in range(DRAWS)]
     means, zeros = (_z_scores(found[k], np.stack([one[k] for one in drawn])) for k in range(2))
     return means, zeros
 
@@ -82,8 +83,7 @@ def _on_some_cells(problem: SoftProblem) -> SoftProblem:
     return replace(problem, cells=problem.cells.at(index))
 
 
-def _drawn_again(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> SoftProblem:
-    unspliced, spliced = drawn_layers(problem, parameters, rng)
+def _holding(problem: SoftProblem, unspliced: LayerData, spliced: LayerData) -> SoftProblem:
     return replace(problem, cells=replace(problem.cells, unspliced=unspliced, spliced=spliced))
 
 

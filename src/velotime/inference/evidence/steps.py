@@ -30,7 +30,7 @@ from numpy.random import Generator
 from scipy.special import logsumexp
 
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.inference.evidence.coherence import LEAST_OF_A_SAMPLE, drawn_layers
+from velotime.inference.evidence.coherence import LEAST_OF_A_SAMPLE, Draws
 from velotime.inference.model.layer import LayerData
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.scores import state_scores
@@ -118,9 +118,9 @@ def _steps_of(problem: SoftProblem, parameters: SoftParameters, rng: Generator) 
     numbers = _numbers(problem.states)
     found = _Models.of(problem, parameters, cells.unspliced, cells.spliced).gains(numbers)
     drawn: list[FloatArray] = []
+    draws = Draws(problem, parameters)
     while True:
-        layers = drawn_layers(problem, parameters, rng)
-        drawn.append(_Models.of(problem, parameters, *layers).gains(numbers))
+        drawn.append(_Models.of(problem, parameters, *draws.layers(rng)).gains(numbers))
         expected, error = np.mean(drawn, axis=0)
         steps = Steps(np.array(numbers), found[0], expected, np.hypot(found[1], error / np.sqrt(len(drawn))))
         if len(drawn) == MOST_DRAWS or steps.hold or not steps.doubtful.any():

@@ -10,6 +10,7 @@ from velotime._types import BoolArray
 from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, run_em
 from velotime.inference.journal import NO_JOURNAL, Journal, recalled
+from velotime.inference.model.mstep import restart_by_shapes
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.observations import Observations
 from velotime.inference.search.geometry.starts import Start, assignment
@@ -35,8 +36,9 @@ class Trial:
 
 
 def begin_trial(problem: SoftProblem, start: Start) -> Trial:
-    """A first round from a start."""
-    heated, schedule = replace(problem, restarts=FIRST_RESTARTS), cooler(FIRST_ROUND, start.hottest)
+    """A first round from a start, every gene from few shapes; later rounds are as thorough as the problem has it."""
+    heated = replace(problem, restarts=FIRST_RESTARTS, restart=restart_by_shapes)
+    schedule = cooler(FIRST_ROUND, start.hottest)
     statistics = heated.statistics_of(assignment(start, problem.states))
     return Trial(start, run_em(heated, heated.first(statistics), statistics, schedule))
 
