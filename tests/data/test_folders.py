@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from scipy import sparse
 
 import velotime as vt
-from velotime import InputError
+from velotime import InputError, InputWarning
 from velotime.cli import main
 
 CELLS = ["AAACCTGAGAAACCAT", "AAACCTGAGAAACGAG", "AAACCTGAGAAAGTGG", "AAACCTGAGACAGACC"]
@@ -129,6 +129,7 @@ def test_starsolo(tmp_path, reader, zipped):
         assert_read(reader(path), made, UNIQUE)
 
 
+@pytest.mark.filterwarnings("ignore:.*holds all barcodes")
 def test_starsolo_prefers_called_cells_and_drops_barcodes_that_were_never_seen(tmp_path):
     made = counts()
     raw = {kind: np.insert(layer, 2, 0, axis=0) for kind, layer in made.items()}
@@ -140,6 +141,41 @@ def test_starsolo_prefers_called_cells_and_drops_barcodes_that_were_never_seen(t
     assert vt.read.starsolo(tmp_path / "Velocyto" / "raw").n_obs == 4
 
 
+def test_raw_barcodes_of_starsolo_are_cut_to_the_cells_that_it_called(tmp_path):
+    """Older versions leave Velocyto/raw alone; the calls are those of the counts of genes."""
+    made = counts()
+    solo = tmp_path / "Solo.out"
+    write_starsolo(solo / "Velocyto" / "raw", made)
+    with pytest.warns(InputWarning, match=r"raw holds all barcodes, and no cells .* 4 of 4 have fewer than 100 counts"):
+        assert vt.read.starsolo(tmp_path).n_obs == 4
+    (solo / "GeneFull" / "filtered").mkdir(parents=True)
+    write_lines(solo / "GeneFull" / "filtered" / "barcodes.tsv", [CELLS[3], CELLS[1]])
+    for path in (tmp_path, solo, solo / "Velocyto", solo / "Velocyto" / "raw"):
+        assert list(vt.read.auto(path).obs_names) == [CELLS[1], CELLS[3]]
+    for kind in KINDS:
+        made[kind] = made[kind] * 100 + 100
+        write_mtx(solo / "Velocyto" / "raw" / f"{kind}.mtx", made[kind].T, "integer")
+    shutil.rmtree(solo / "GeneFull")
+    assert vt.read.starsolo(solo).n_obs == 4  # cells, all of them: nothing is said
+
+
+def test_a_folder_of_runs_is_told_and_read_as_samples(tmp_path):
+    made = counts()
+    runs = tmp_path / "runs"
+    write_starsolo(runs / "b" / "Solo.out" / "Velocyto" / "filtered", made)
+    write_starsolo(runs / "a_Solo.out" / "Velocyto" / "filtered", counts(1))
+    (runs / "logs").mkdir()
+    with pytest.raises(InputError, match=r"runs holds no counts itself, but its folders do: a, b. Read them .*samples"):
+        vt.read.auto(runs)
+    with pytest.warns(InputWarning, match="cells"):  # the same barcodes in both
+        adata = vt.read.samples(runs)
+    assert list(adata.obs["sample"].cat.categories) == ["a", "b"]
+    assert np.array_equal(adata.layers["spliced"].toarray()[4:], made["spliced"])
+    with pytest.raises(InputError, match="logs holds no folder with counts of one run"):
+        vt.read.samples(runs / "logs")
+
+
+@pytest.mark.filterwarnings("ignore:.*holds all barcodes")
 @pytest.mark.parametrize("reader", [vt.read.starsolo, vt.read.auto])
 def test_starsolo_of_its_first_versions(tmp_path, reader):
     made = counts(1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from velotime._status import InputError
+from velotime._status import InputError, InputWarning
 from velotime.cli.console import warnings_told
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def read_inputs(inputs: tuple[Path, ...], mod: str | None, gene_names: str | Non
     with warnings_told():
         if len(inputs) > 1:
             return read.samples(inputs, gene_names=gene_names)
-        if is_table(inputs):
+        if are_samples(inputs):
             return read.samples(inputs[0], gene_names=gene_names)
         if lazily and mod is None and data.is_large(inputs[0]):
             adata = read.lazy(inputs[0], gene_names=gene_names)
@@ -66,9 +67,30 @@ def read_inputs(inputs: tuple[Path, ...], mod: str | None, gene_names: str | Non
         return adata
 
 
-def is_table(inputs: tuple[Path, ...]) -> bool:
-    """Whether what is given is a table of samples."""
-    return len(inputs) == 1 and inputs[0].suffix in (".csv", ".tsv")
+def are_samples(inputs: tuple[Path, ...]) -> bool:
+    """Whether what is given is a table of samples, or a folder of runs."""
+    from velotime import data
+
+    return len(inputs) == 1 and (inputs[0].suffix in (".csv", ".tsv") or bool(data.runs_in(inputs[0])))
+
+
+def is_large(inputs: tuple[Path, ...], output: Path) -> bool:
+    """Whether the counts of IN stay where they are; the output must then be another file."""
+    from velotime import data
+
+    if len(inputs) > 1 or not data.is_large(inputs[0]):
+        return False
+    if output.resolve() == inputs[0].resolve():
+        raise InputError(f"{output} is read block by block while the output is written: give another name, e.g. -o.")
+    return True
+
+
+def beside(inputs: tuple[Path, ...]) -> Path:
+    """Where the output goes if no name is given."""
+    if len(inputs) > 1:
+        raise InputError(f"{len(inputs)} inputs and no name for what is written: give one, e.g. -o fitted.h5ad.")
+    path = inputs[0] if inputs[0].name.strip(".") else inputs[0].resolve()
+    return path.with_name(f"{path.stem}_velotime.h5ad")
 
 
 def read_fitted(path: Path) -> AnnData:
@@ -87,3 +109,24 @@ def read_fitted(path: Path) -> AnnData:
     except InputError as error:
         raise InputError(f"{path} holds no fit to show: {error} Fit it first: velotime run {path}.") from error
     return adata
+
+
+def choose_genes(adata: AnnData, limits: dict[str, Any], layers: dict[str, str | None], min_counts: int = 1) -> None:
+    """Cells with enough counts, genes with enough, and cells with any in these; all genes stay in ``raw``."""
+    from velotime import pp
+
+    with warnings_told():
+        if adata.raw is None and adata.X is not None:
+            adata.raw = adata
+        if min_counts > 1:
+            pp.filter_cells(adata, min_counts=min_counts, **layers)
+            _tell_left_out(adata, f"fewer than {min_counts:,} counts")
+        pp.filter_genes(adata, **limits, **layers)
+        pp.filter_cells(adata, **layers)
+        _tell_left_out(adata, "no counts")
+
+
+def _tell_left_out(adata: AnnData, few: str) -> None:
+    n = adata.uns["filter_cells"]["left_out"]
+    if n:
+        warnings.warn(f"{n:,} cells have {few} in the genes to fit: left out.", InputWarning, stacklevel=2)

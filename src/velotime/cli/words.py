@@ -36,6 +36,7 @@ _AS_OPTIONS = tuple(
         (r"(Terminals|Ends)\(labels=[(\[](.*?)[)\]]\)", lambda found: f"{_OPTION[found[1]]} {found[2]}"),
         (r"SoftEM\((n_lineages|max_iterations)=([^)]*)\)", lambda found: f"{_OPTION[found[1]]} {found[2]}"),
         (r'n_lineages="?(\w+)"?', r"--lineages \1"),
+        (r"velotime\.pp\.filter_cells\(adata, min_counts=\.\.\.\)", "--min-counts N"),
         (r"\bPass (unspliced|spliced)=(?:'\.\.\.')?", r"Pass --\1"),
         (r"\b(unspliced|spliced)=", r"--\1 "),
         (r"\bLower min_cells or min_shared_counts\b", "Lower --min-cells"),

@@ -30,6 +30,7 @@ from velotime.data.formats import (
     read_starsolo,
     read_tidesurf,
     read_zarr,
+    runs_in,
 )
 from velotime.data.gene_space import (
     NeighborhoodMeans,
@@ -157,6 +158,7 @@ __all__ = [
     "require_velocity",
     "restore_soft_fit",
     "restore_soft_fit_in_memory",
+    "runs_in",
     "short_name",
     "size_factors",
     "sizes_of_totals",

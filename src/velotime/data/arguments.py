@@ -63,13 +63,15 @@ class Files(Rule):
     def allowed(self) -> str:
         """With or without names."""
         return (
-            "a list of files or folders, a dict of them by the names of the samples, or a table with columns 'sample' "
-            "and 'path': a .csv or .tsv file, or a DataFrame"
+            "a list of files or folders, a dict of them by the names of the samples, a folder of runs, or a table with "
+            "columns 'sample' and 'path': a .csv or .tsv file, or a DataFrame"
         )
 
     def accept(self, value: Any) -> Any:
         """A list or a dict, not empty, or a table."""
-        if isinstance(value, pd.DataFrame) or (isinstance(value, str | os.PathLike) and is_manifest(value)):
+        if isinstance(value, pd.DataFrame) or (
+            isinstance(value, str | os.PathLike) and (is_manifest(value) or os.path.isdir(value))
+        ):
             return value
         if isinstance(value, str | os.PathLike) or not isinstance(value, Iterable) or not len(kept := _kept(value)):
             raise NotAllowedError("One alone is read with velotime.read.auto(path).")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from velotime.cli.commands.run import choose_genes
 from velotime.cli.console import Console, exit_codes, limit_threads, warnings_told
-from velotime.cli.inputs import FILE, QUIET, SEED, THREADS, read_inputs, reading_options
+from velotime.cli.inputs import FILE, QUIET, SEED, THREADS, choose_genes, read_inputs, reading_options
 from velotime.cli.methods import WAYS, Asked
 from velotime.cli.words import in_options
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from velotime._status import InputError, InputWarning
+from velotime._status import InputError
 from velotime.cli.console import Console, exit_codes, limit_threads, warnings_told
 from velotime.cli.hours import hours_options, known_hours, to_hours
-from velotime.cli.inputs import BASIS, FORCE, QUIET, SEED, THREADS, is_table, read_inputs, reading_options
+from velotime.cli.inputs import (
+    BASIS,
+    FORCE,
+    QUIET,
+    SEED,
+    THREADS,
+    are_samples,
+    beside,
+    choose_genes,
+    is_large,
+    read_inputs,
+    reading_options,
+)
 from velotime.cli.labels import split_names
 from velotime.cli.methods import WAYS, Asked, without_those_here
 from velotime.cli.words import in_options
@@ -131,6 +142,13 @@ class Outputs:
     help="Cells, in each layer, that a gene needs. [default: 1.5 %, 10 to 100]",
 )
 @click.option(
+    "--min-counts",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Counts that a cell needs, of both layers in the genes to fit: keeps empty droplets out.",
+)
+@click.option(
     "--n-top-genes",
     type=click.IntRange(2),
     help="Keep at most so many genes, the most variable. [default: all]",
@@ -185,6 +203,7 @@ def run(
     unspliced: str | None,
     spliced: str | None,
     min_cells: int | None,
+    min_counts: int,
     n_top_genes: int | None,
     skip_comparison: bool,
     basis: str | None,
@@ -213,8 +232,9 @@ def run(
     IN is an .h5ad, .loom or .h5mu file, a .zarr store, or the output folder of STARsolo (Velocyto), kb-python (nac,
     lamanno), alevin-fry (USA mode), tidesurf or Parse (split-pipe). Several IN are samples of one data set: cells of
     the same barcode are told apart by the names of the files. A .csv or .tsv file is a table of samples, with columns
-    sample, path and any others, such as condition: these are fitted on one clock, as by --samples. Counts of one .h5ad
-    file or .zarr store with more than 134 million of them are read and written block by block (needs Dask).
+    sample, path and any others, such as condition: these are fitted on one clock, as by --samples. So are the runs in
+    a folder of such output folders. Counts of one .h5ad file or .zarr store with more than 134 million of them are read
+    and written block by block (needs Dask).
 
     What is written holds the genes that were fitted, with all genes in raw, the velocity graph, and arrows on an
     embedding (UMAP is computed where there is none).
@@ -235,18 +255,19 @@ def run(
         if resume and way != "soft":
             raise InputError(f"--resume: only --method soft keeps a checkpoint, not {way}.")
         wanted = tuple(split_names(layers))
-        outputs = Outputs(_beside(inputs) if output is None else output, report, tables, wanted, force)
+        outputs = Outputs(beside(inputs) if output is None else output, report, tables, wanted, force)
         outputs.check()
         in_hours = known_hours(half_lives, labelled, labelled_hours, samples)
         outputs.begin(resume=resume)
-        lazily = way == "soft" and asked.noise != "gaussian" and _is_large(inputs, outputs.fitted)
+        lazily = way == "soft" and asked.noise != "gaussian" and is_large(inputs, outputs.fitted)
         adata = read_inputs(inputs, mod, gene_names, lazily=lazily)
         asked = of_table(asked, inputs, adata)
         method = without_those_here(WAYS[way].method(asked, adata.obs), adata.var_names)
         counts = {"unspliced": unspliced, "spliced": spliced}
         if asked.noise != "gaussian":
             keep = (*getattr(method, "marker_genes", ()), *getattr(method, "without", ()))
-            choose_genes(adata, {"min_cells": min_cells, "n_top_genes": n_top_genes, "keep": keep}, counts)
+            limits = {"min_cells": min_cells, "n_top_genes": n_top_genes, "keep": keep}
+            choose_genes(adata, limits, counts, min_counts)
         with warnings_told():
             fitted_layers = WAYS[way].prepare(adata, counts, seed)
         more: dict[str, Any] = {"layers": () if lazily else None}
@@ -266,7 +287,7 @@ def run(
 
 def of_table(asked: Asked, inputs: tuple[Path, ...], adata: AnnData) -> Asked:
     """With the samples of the table, where one was given and no other column."""
-    if asked.samples is not None or not is_table(inputs):
+    if asked.samples is not None or not are_samples(inputs):
         return asked
     column = next(name for name in ("sample_file", "sample") if name in adata.obs)
     return replace(asked, samples=column if adata.obs[column].nunique() > 1 else None)
@@ -299,38 +320,6 @@ def _check_limits(asked: Asked, min_cells: int | None, n_top_genes: int | None) 
             f"{options}: genes are chosen by raw counts, but --noise gaussian reads normalised values. Leave it out "
             "and give a file with the genes to fit."
         )
-
-
-def _is_large(inputs: tuple[Path, ...], output: Path) -> bool:
-    """Whether the counts of IN stay where they are; the output must then be another file."""
-    from velotime import data
-
-    if len(inputs) > 1 or not data.is_large(inputs[0]):
-        return False
-    if output.resolve() == inputs[0].resolve():
-        raise InputError(f"{output} is read block by block while the output is written: give another name, e.g. -o.")
-    return True
-
-
-def _beside(inputs: tuple[Path, ...]) -> Path:
-    if len(inputs) > 1:
-        raise InputError(f"{len(inputs)} inputs and no name for what is written: give one, e.g. -o fitted.h5ad.")
-    path = inputs[0] if inputs[0].name.strip(".") else inputs[0].resolve()
-    return path.with_name(f"{path.stem}_velotime.h5ad")
-
-
-def choose_genes(adata: AnnData, limits: dict[str, Any], layers: dict[str, str | None]) -> None:
-    """Genes with enough counts, and cells with any in these; all genes stay in ``raw``."""
-    from velotime import pp
-
-    with warnings_told():
-        if adata.raw is None and adata.X is not None:
-            adata.raw = adata
-        pp.filter_genes(adata, **limits, **layers)
-        pp.filter_cells(adata, **layers)
-        n = adata.uns["filter_cells"]["left_out"]
-        if n:
-            warnings.warn(f"{n:,} cells have no counts in the genes to fit: left out.", InputWarning, stacklevel=2)
 
 
 def fit(

@@ -100,7 +100,7 @@ def _recognise(path: Path, mod: str | None) -> AnnData:
     require_only(path, {"mod": mod})
     if find_tidesurf(path):
         return read_tidesurf(path)
-    if any(layout.find(path) for layout, _ in FOLDERS):
+    if _holds_counts(path):
         return read_layout(path, *FOLDERS)
     without = next((path / name for name in GENES_ALONE if (path / name).is_dir()), None)
     if without is not None:
@@ -114,7 +114,26 @@ def _recognise(path: Path, mod: str | None) -> AnnData:
             "reads by velocyto, STARsolo, kb-python, alevin-fry or tidesurf, or run Cell Ranger with and without "
             "introns and give both to velotime.read.cellranger_pair."
         )
+    runs = list(runs_in(path))
+    if runs:
+        raise InputError(
+            f"{path} holds no counts itself, but its folders do: {', '.join(runs[:10])}{', ...' * (len(runs) > 10)}. "
+            f"Read them as samples with velotime.read.samples({str(path)!r}), or give one of them."
+        )
     return read_layout(path, *FOLDERS)
+
+
+def _holds_counts(path: Path) -> bool:
+    return bool(find_tidesurf(path)) or any(layout.find(path) for layout, _ in FOLDERS)
+
+
+def runs_in(folder: str | Path) -> dict[str, Path]:
+    """Folders of one run each in a folder that holds no counts itself, by name; none if it does, or is no folder."""
+    folder = Path(folder)
+    if not folder.is_dir() or is_zarr(folder) or _holds_counts(folder):
+        return {}
+    runs = [path for path in sorted(folder.iterdir()) if path.is_dir() and not is_zarr(path) and _holds_counts(path)]
+    return {path.name.removesuffix("Solo.out").rstrip("._-") or path.name: path for path in runs}
 
 
 def read_samples(
@@ -127,7 +146,7 @@ def read_samples(
     paths
         Files or folders; a dict names the samples, a list leaves that to the names of the files. Or a table of them, a
         ``.csv`` or ``.tsv`` file or a DataFrame, with columns ``sample`` and ``path`` (relative to the table) and any
-        others, such as ``condition``, which are written to ``obs``.
+        others, such as ``condition``, which are written to ``obs``. Or a folder of runs: each folder in it is a sample.
     gene_names
         Column of ``var`` that names the genes, see :func:`h5ad`.
 
@@ -149,7 +168,14 @@ def read_samples(
     if isinstance(paths, pd.DataFrame):
         return _read_manifest(Manifest.of(paths), gene_names)
     if isinstance(paths, str | Path):
-        return _read_manifest(Manifest.read(paths), gene_names)
+        if not Path(paths).is_dir():
+            return _read_manifest(Manifest.read(paths), gene_names)
+        folder, paths = paths, runs_in(paths)
+        if not paths:
+            raise InputError(
+                f"{folder} holds no folder with counts of one run. Give a folder of the folders that STARsolo, "
+                "kb-python, alevin-fry, tidesurf or Parse left, or a table with columns 'sample' and 'path'."
+            )
     named = paths if isinstance(paths, Mapping) else dict(zip(sample_names(paths), paths, strict=True))
     read = {str(name): read_any(path, gene_names=gene_names) for name, path in named.items()}
     return merge_samples(read) if len(read) > 1 else next(iter(read.values()))

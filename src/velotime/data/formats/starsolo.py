@@ -5,6 +5,7 @@ Two matrices under the same names, as R writes them, are read in the same way.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from velotime._status import InputError
+from velotime._status import InputError, InputWarning
 from velotime._types import FloatArray, IntArray
 from velotime.data.formats.parts.layout import KINDS, Layout, assemble, check_shapes, read_layout, seen_cells
-from velotime.data.formats.parts.source import read_lines, read_matrix, read_or_explain, read_table
+from velotime.data.formats.parts.source import existing, read_lines, read_matrix, read_or_explain, read_table
 
 SOLO_PLACES = tuple(
     f"{above}{cells}" for above in ("", "Velocyto/", "Solo.out/Velocyto/") for cells in ("", "filtered", "raw")
@@ -27,6 +28,8 @@ TWO_MATRICES = Layout(
     ("",),
     {kind: f"{kind}.mtx" for kind in ("spliced", "unspliced")} | SOLO_NAMES,
 )
+GENE_COUNTS = ("Gene", "GeneFull", "GeneFull_ExonOverIntron", "GeneFull_Ex50pAS")  # by which STARsolo calls cells
+FEW_COUNTS = 100  # of a barcode that hardly holds a cell
 SOLO_OLD = Layout("STARsolo as of its first versions", SOLO_PLACES, {"all": "matrix.mtx"} | SOLO_NAMES)
 
 
@@ -38,14 +41,20 @@ def read_starsolo(path: str | Path) -> AnnData:
     path
         A folder with ``spliced.mtx``, ``unspliced.mtx``, ``ambiguous.mtx``, ``barcodes.tsv`` and ``features.tsv``, or
         one above it: ``Velocyto``, ``Solo.out`` or that of the run. Where there are both, ``filtered`` is read (the
-        cells that STARsolo called), not ``raw``. The one ``matrix.mtx`` with three counts per entry that
-        its first versions wrote is read too.
+        cells that STARsolo called), not ``raw``; of ``raw`` alone, as older versions leave it, the cells that are in
+        ``Gene/filtered`` or ``GeneFull/filtered`` beside ``Velocyto``. The one ``matrix.mtx`` with three counts per
+        entry that its first versions wrote is read too.
 
     Returns
     -------
     Cells x genes; layers ``spliced``, ``unspliced`` and ``ambiguous``, CSR, float32, and their sum in ``X``; gene names
     (the identifier where a name occurs twice) as ``var_names`` and identifiers in ``var["gene_id"]``. Barcodes of the
     whitelist without a single count are left out.
+
+    Warns
+    -----
+    InputWarning
+        If no called cells are there and most barcodes have next to no counts.
 
     Raises
     ------
@@ -61,7 +70,8 @@ def from_starsolo(files: dict[str, Path]) -> AnnData:
     names = read_table(files["genes"])
     layers = {kind: read_matrix(files[kind]).T for kind in KINDS if kind in files}
     check_shapes(files, layers, cells, names)
-    return seen_cells(assemble(layers, cells, names.iloc[:, 0], names.iloc[:, min(1, names.shape[1] - 1)]))
+    read = assemble(layers, cells, names.iloc[:, 0], names.iloc[:, min(1, names.shape[1] - 1)])
+    return _called_cells(seen_cells(read), files["folder"])
 
 
 def from_old_starsolo(files: dict[str, Path]) -> AnnData:
@@ -71,7 +81,28 @@ def from_old_starsolo(files: dict[str, Path]) -> AnnData:
     shape, at = tuple(header[:2]), tuple(entries[:, :2].T - 1)
     layers = {kind: sparse.coo_matrix((entries[:, 2 + k], at), shape=shape).T for k, kind in enumerate(KINDS)}
     check_shapes(files, layers, cells, names)
-    return seen_cells(assemble(layers, cells, names.iloc[:, 0], names.iloc[:, min(1, names.shape[1] - 1)]))
+    read = assemble(layers, cells, names.iloc[:, 0], names.iloc[:, min(1, names.shape[1] - 1)])
+    return _called_cells(seen_cells(read), files["folder"])
+
+
+def _called_cells(adata: AnnData, folder: Path) -> AnnData:
+    """Of all barcodes those that STARsolo called cells by its counts of genes, where these are beside the folder."""
+    if folder.resolve().name != "raw":
+        return adata
+    for name in GENE_COUNTS:
+        called = existing(folder.resolve().parents[1] / name / "filtered" / SOLO_NAMES["cells"])
+        if called is not None and (cells := adata.obs_names.isin(read_lines(called))).any():
+            return adata[cells].copy()
+    n_empty = int((np.asarray(adata.X.sum(axis=1)).ravel() < FEW_COUNTS).sum())
+    if 2 * n_empty > adata.n_obs:
+        warnings.warn(
+            f"{folder} holds all barcodes, and no cells that STARsolo called are beside it: {n_empty:,} of "
+            f"{adata.n_obs:,} have fewer than {FEW_COUNTS} counts, as empty droplets do. Have STAR call cells "
+            "(--soloCellFilter), or keep those with enough counts: velotime.pp.filter_cells(adata, min_counts=...).",
+            InputWarning,
+            stacklevel=2,
+        )
+    return adata
 
 
 def _old_entries(path: Path) -> tuple[IntArray, IntArray]:
