@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from velotime import FitError, Status
-from velotime.inference.em import Monitor, Schedule, run_em
+from velotime.inference.em import Monitor, Schedule, continue_em, run_em
 
 
 @dataclass
@@ -51,6 +51,18 @@ def test_a_bound_that_fell_returns_the_best():
     assert done.parameters == 2
     assert done.statistics == 2
     assert done.bound == -5
+
+
+def test_a_run_that_goes_on_warm_is_heated_first_and_keeps_the_better_end():
+    """The E-step before the first M-step is as hot as the schedule begins; a worse end leaves the run as it was."""
+    begun = run([-10, -5])
+    warm = Schedule(annealing=2, hottest=4.0, longest=1, tolerance=0.01)
+    better, worse = Script([-10, -5, -20, -9, -4]), Script([-10, -5, -20, -9, -6])
+    later, same = continue_em(better, begun, warm), continue_em(worse, begun, warm)
+    np.testing.assert_allclose(better.seen, [4, 4, 2, 1])
+    assert (later.bound, later.parameters) == (-4, 5)
+    assert (same.bound, same.parameters, same.statistics) == (-5, 2, 2)
+    assert len(same.trace.bound) == 5
 
 
 def test_hot_iterations_do_not_count():

@@ -239,6 +239,18 @@ def test_restart_with_lineages_is_never_worse_than_one_curve():
     assert (restart(problem, None).loss <= problem.loss(one) + 1e-9).all()
 
 
+def test_restart_finds_lineages_that_part_at_different_times():
+    """The shapes have the last switch at one time in all lineages: one that is elsewhere is tried besides."""
+    layout = Layout(2)
+    theta = np.zeros((3, layout.n_parameters))
+    theta[:, 0], theta[:, 1], theta[:, 2] = 3.6, 3.2, (0.1, 0.13, 0.05)
+    theta[:, 3:5] = (0.82, 0.65)
+    theta[:, layout.durations] = np.log([[0.5, 0.05], [0.05, 0.55], [0.6, 0.1]])
+    theta[:, layout.last_levels] = [[-0.7, 0.2], [0.2, -0.7], [-0.8, 0.25]]
+    problem = gene_problem_of(theta, layout, (1.0, 1.0))
+    assert (restart(problem, None).loss < problem.loss(theta) + 1.0).all()
+
+
 def test_repeat_and_average_of_parameters():
     layout, single, fate = one_and_fate_curves()
     one = layout.average(single)

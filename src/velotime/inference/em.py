@@ -235,7 +235,10 @@ def continue_em(
     watch: Watcher = watch_nothing,
     journal: Journal = NO_JOURNAL,
 ) -> Run[P, S]:
-    """Go on from where a run ended; the better of both ends, with the trace of both."""
-    later = run_em(problem, run.parameters, run.statistics, schedule, watch, journal)
+    """Go on from where a run ended, reheated where the schedule begins hot; the better of both ends, both traces."""
+    statistics = run.statistics
+    if schedule.annealing:
+        statistics, _ = problem.expect(run.parameters, schedule.temperature(0))
+    later = run_em(problem, run.parameters, statistics, schedule, watch, journal)
     best = later if later.bound > run.bound else run
     return replace(best, trace=run.trace.followed_by(later.trace))

@@ -46,8 +46,8 @@ class Line(Settings):
         return None
 
     def moves(self, problem: SoftProblem, half: int, cold: int) -> SoftProblem:
-        """Other clocks are tried half way down, and room left at both ends when cold."""
-        return replace(problem, clock_moves=frozenset({half}), make_room=cold)
+        """Other clocks are tried from half way down on, and room left at both ends when cold."""
+        return replace(problem, clock_moves=frozenset(range(max(half - 1, 0), cold + 2, 2)), make_room=cold)
 
 
 @dataclass(frozen=True)

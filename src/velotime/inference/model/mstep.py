@@ -18,12 +18,15 @@ from velotime._types import FloatArray, IntArray
 from velotime.compute import damped_steps
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.shapes import best_shapes
+from velotime.kinetics import SwitchParameter
 
 LONGEST_STEP = 1.0  # largest move of a log-parameter in one step
 FIRST_DAMPING = 1e-2  # of the diagonal of the Hessian
 POLISH_STEPS = 5  # steps of a curve that is one for all lineages
 ROUND = 4  # steps after which a gene that has hardly gained is left as it is
 STILL = 0.01  # nats
+LAST_SWITCHES = (0.15, 0.4, 0.65, 0.9)  # of one lineage that are tried, on the clock
+SHORTEST = 0.05  # of the clock, between a gene's switches where they are tried
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,29 @@ def restart(problem: GeneProblem, theta: FloatArray | None) -> Descent:
     if layout.n_lineages > 1:
         single = layout.repeat(best_single_curve(problem, POLISH_STEPS).theta)
         found = better(found, improve(problem, begin(problem, single), POLISH_STEPS))
+        found = better(found, _parted_elsewhere(problem, found))
     return found
+
+
+def _parted_elsewhere(problem: GeneProblem, fit: Descent) -> Descent:
+    """The same with the last switch of one lineage elsewhere: the shapes have it at one time in all of them."""
+    coarse, layout = problem.coarse(), problem.states.layout
+    starts = [fit.theta]
+    for column in range(*layout.durations.indices(layout.n_parameters)):
+        for switch in LAST_SWITCHES:
+            theta = fit.theta.copy()
+            theta[:, column] = np.log(np.maximum(switch - theta[:, SwitchParameter.T_ON], SHORTEST))
+            starts.append(theta)
+    after = improve(*_begin_stack(coarse, np.concatenate(starts)), POLISH_STEPS)
+    best = _best_first(after.loss, problem.n_genes)[: problem.n_genes]
+    hopeful = np.flatnonzero(best >= problem.n_genes)
+    if not len(hopeful):
+        return fit
+    theta, loss, damping = fit.theta.copy(), fit.loss.copy(), fit.damping.copy()
+    some = problem.genes(hopeful)
+    tried = finish(some, begin(some, after.theta[best[hopeful]]), THOROUGH.final[1])
+    theta[hopeful], loss[hopeful], damping[hopeful] = tried.theta, tried.loss, tried.damping
+    return Descent(theta, loss, damping)
 
 
 def restart_by_shapes(problem: GeneProblem, theta: FloatArray | None) -> Descent:

@@ -205,7 +205,12 @@ class SoftProblem:
     @property
     def restarting(self) -> SoftProblem:
         """The same problem on the clock that was found, with every gene tried again in the first iteration."""
-        return replace(self, restarts=frozenset({0}), clock_moves=frozenset(), make_room=None)
+        return self.again(0)
+
+    def again(self, restart: int, moves: frozenset[int] = frozenset()) -> SoftProblem:
+        """The same problem with every gene tried again in one iteration, and in some, if it has any, other clocks."""
+        moves = moves if self.clock_moves else frozenset()
+        return replace(self, restarts=frozenset({restart}), clock_moves=moves, make_room=None)
 
     def means(self, parameters: SoftParameters) -> tuple[FloatArray, FloatArray]:
         """Expected counts of both layers at size factor 1, curve and background, each ``(genes, states)``."""

@@ -42,10 +42,9 @@ class SampledProblem(SoftProblem):
 
     learning: int = LEARNING
 
-    @property
-    def restarting(self) -> SampledProblem:
-        """The same problem with every gene tried again in the first iteration."""
-        return replace(self, restarts=frozenset({0}), clock_moves=frozenset(), make_room=None, learning=0)
+    def again(self, restart: int, moves: frozenset[int] = frozenset()) -> SampledProblem:
+        """The same, with what is learned of how samples differ in spread."""
+        return replace(super().again(restart, moves), learning=0)  # type: ignore[return-value,call-arg]
 
     @property
     def _sampled(self) -> SampledCells | SampledBlocks:
