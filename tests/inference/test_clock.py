@@ -84,7 +84,9 @@ def test_a_main_run_leaves_a_bent_clock():
     """EM alone stays on the clock that it begins with; a run ends on the same one from wherever it began."""
     adata = vt.simulation.simulate(400, 80, rng=np.random.default_rng(5), mean_unspliced=2.0, mean_spliced=6.0)
     cells = read_observations(adata).observations
-    everyone = Cells.of(cells, PriorRows.of(Groups.of(CellLabels.plain(400), None), (), CellLabels.plain(400)), vt.NegativeBinomial())
+    everyone = Cells.of(
+        cells, PriorRows.of(Groups.of(CellLabels.plain(400), None), (), CellLabels.plain(400)), vt.NegativeBinomial()
+    )
     states = States.grid(48)
     problem = SoftProblem(everyone, states, vt.NegativeBinomial(), vt.LearnedPrior(), RatePrior(states.layout))
     schedule = Schedule(annealing=8, hottest=5.0, longest=12, tolerance=1e-3)
