@@ -241,13 +241,13 @@ def test_restart_with_lineages_is_never_worse_than_one_curve():
 
 def test_restart_finds_lineages_that_part_at_different_times():
     """The shapes have the last switch at one time in all lineages: one that is elsewhere is tried besides."""
-    layout = Layout(2)
-    theta = np.zeros((3, layout.n_parameters))
-    theta[:, 0], theta[:, 1], theta[:, 2] = 3.6, 3.2, (0.1, 0.13, 0.05)
-    theta[:, 3:5] = (0.82, 0.65)
-    theta[:, layout.durations] = np.log([[0.5, 0.05], [0.05, 0.55], [0.6, 0.1]])
-    theta[:, layout.last_levels] = [[-0.7, 0.2], [0.2, -0.7], [-0.8, 0.25]]
-    problem = gene_problem_of(theta, layout, (1.0, 1.0))
+    layout, rng, n_genes = Layout(2), np.random.default_rng(0), 60
+    theta = np.zeros((n_genes, layout.n_parameters))
+    theta[:, 0], theta[:, 1], theta[:, 2] = 3.0, 2.6, rng.uniform(0.0, 0.2, n_genes)
+    theta[:, 3:5] = rng.normal(1.0, 1.0, (n_genes, 2))
+    theta[:, layout.last_levels] = rng.normal(1.0, 1.0, (n_genes, 2))
+    theta[:, layout.durations] = np.log(np.tile([[0.65, 0.08], [0.08, 0.65]], (n_genes // 2, 1)))
+    problem = gene_problem_of(theta, layout, (5.0, 5.0), scatter=0.2)
     assert (restart(problem, None).loss < problem.loss(theta) + 1.0).all()
 
 
