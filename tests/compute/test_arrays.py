@@ -140,7 +140,7 @@ def test_normal_equations_are_those_of_the_slow_reference(backend):
 @pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
 def test_a_fit_by_the_public_function_takes_it():
     adata = vt.simulation.simulate(80, 12, rng=np.random.default_rng(2), mean_unspliced=1.0, mean_spliced=3.0)
-    quick = {"n_lineages": 1, "max_iterations": 4, "start_cells": 40, "n_times": 12, "start_times": 8}
+    quick = {"n_lineages": 1, "max_iterations": 20, "start_cells": 40, "n_times": 12, "start_times": 8}
     other = adata.copy()
     for cells, backend in ((adata, None), (other, ArrayBackend("numpy", device="cpu"))):
         vt.tl.recover_dynamics(cells, method=vt.SoftEM(**quick, backend=backend), progress=False)

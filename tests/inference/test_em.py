@@ -65,6 +65,23 @@ def test_a_run_that_goes_on_warm_is_heated_first_and_keeps_the_better_end():
     assert len(same.trace.bound) == 5
 
 
+def test_what_is_tried_and_lowers_the_bound_is_not_taken():
+    """The iteration is done again with nothing tried, but for a hot one, whose bounds cannot be compared."""
+
+    @dataclass
+    class Daring(Script):
+        """One that tries something in two iterations; it costs 5."""
+
+        def maximise(self, parameters, statistics, iteration):
+            return parameters + (1.0 if iteration not in (0, 2) else -5.0)
+
+        def expect(self, parameters, temperature):
+            return parameters, float(parameters)
+
+    done = run_em(Daring([]), 0.0, 0.0, Schedule(annealing=1, hottest=2.0, longest=4, tolerance=0.01))
+    np.testing.assert_allclose(done.trace.bound, [-5, -4, -3, -2, -1])
+
+
 def test_hot_iterations_do_not_count():
     done = run([-1.0, -1.0, -1.0, -9, -8, -7], annealing=3, hottest=8.0, longest=3)
     assert done.bound == -7

@@ -66,8 +66,10 @@ def test_the_bound_does_not_fall(small, smoothness):
     small.obs["batch"] = np.where(small.obs["true_time"] + np.tile([-0.2, 0.2], 125) > 0.5, "late", "early")
     vt.tl.recover_dynamics(small, method=method, progress=False)
     record = small.uns["recover_dynamics"]
-    cold = record["bound"][record["temperature"] <= 1][1:]
-    assert np.diff(cold).min() > -1e-4
+    cold = record["temperature"] <= 1  # more than once: a fit is heated again
+    within = cold[:-2] & cold[1:-1] & cold[2:]
+    assert within.sum() > 10
+    assert np.diff(record["bound"])[1:][within].min() > -1e-4
     prior = small.uns["time_prior"]
     assert list(prior["groups"]) == ["early", "late"]
     early, late = prior["weights"] @ prior["times"]

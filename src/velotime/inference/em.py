@@ -23,7 +23,10 @@ class Problem(Protocol[P, S]):
         """E-step: statistics under the posterior, and the bound (log-likelihood and log prior) per cell."""
 
     def maximise(self, parameters: P, statistics: S, iteration: int) -> P:
-        """M-step: parameters that raise the bound given the statistics."""
+        """M-step: parameters that raise the bound given the statistics.
+
+        In some iterations others may be tried, which can lower it; in none beyond the schedule's last.
+        """
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,10 @@ class Monitor:
     _last: float = field(default=-np.inf, repr=False)
     _still: int = field(default=0, repr=False)
     _below: int = field(default=0, repr=False)
+
+    def falls(self, bound: float) -> bool:
+        """Whether it is below the last one by more than what counts as no change."""
+        return bound < self._last - self.tolerance
 
     def record(self, bound: float) -> Status | None:
         """Take in the bound of one iteration; a status when the loop should end."""
@@ -207,17 +214,19 @@ def run_em(
 ) -> Run[P, S]:
     """Alternate M- and E-steps from ``statistics`` on until the bound no longer changes.
 
-    Every iteration ends with an E-step, so parameters and statistics that come back belong together. Each is noted in
-    the journal, from where a run that was cut off goes on.
+    Every iteration ends with an E-step, so parameters and statistics that come back belong together. One at temperature
+    1 in which the bound falls is done again with nothing tried. Each is noted in the journal, from where a run that was
+    cut off goes on.
     """
     place: Place[P, S] | None = journal.read("place")
     if place is None:
         nothing = Trace(np.zeros(0), np.zeros(0))
         place = Place(parameters, statistics, Monitor(schedule.tolerance, schedule.patience), nothing)
     while place.status is None and place.iteration < schedule.n_iterations:
-        parameters = problem.maximise(place.parameters, place.statistics, place.iteration)
         temperature = schedule.temperature(place.iteration)
-        statistics, bound = problem.expect(parameters, temperature)
+        parameters, statistics, bound = _step(problem, place, place.iteration, temperature)
+        if temperature <= 1.0 and place.monitor.falls(bound):  # what was tried in this iteration did not pay
+            parameters, statistics, bound = _step(problem, place, schedule.n_iterations, temperature)
         place = place.after(parameters, statistics, bound, temperature)
         journal.note("place", place)
         watch(Progress(place.iteration, schedule.n_iterations, bound, temperature))
@@ -226,6 +235,11 @@ def run_em(
         statistics, bound = problem.expect(place.parameters, 1.0)
         best = place.parameters, statistics, bound
     return Run(*best, place.status or Status.MAX_ITER, place.trace)
+
+
+def _step(problem: Problem[P, S], place: Place[P, S], iteration: int, temperature: float) -> tuple[P, S, float]:
+    parameters = problem.maximise(place.parameters, place.statistics, iteration)
+    return (parameters, *problem.expect(parameters, temperature))
 
 
 def continue_em(

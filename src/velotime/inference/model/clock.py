@@ -27,6 +27,7 @@ ROOM = 0.05  # of the clock, left free at both ends
 WAVES = 3
 AMOUNT = 0.08  # of each wave that is tried: 0.025 of the clock
 LARGEST = 0.12  # of each wave in one move
+LEAST_GAIN = 5.0  # nats by which another clock must fit better: of noise, one in a hundred fits that much better
 FRACTIONS = (1.0, 0.5)  # of a move that are tried
 TRIED_TIMES = 32  # of the clock, on which
 TRIED_GENES = 400  # genes at most are fitted to warps
@@ -103,7 +104,7 @@ def try_warp(problem: GeneProblem, theta: FloatArray, warp: Warp) -> Descent:
 
 
 def best_warp(problem: GeneProblem, theta: FloatArray) -> Waves | None:
-    """The warp whose clock fits best, by some genes; None where none is better than the clock as it is."""
+    """The warp whose clock fits best, by some genes, if it wins by ``LEAST_GAIN`` nats over the clock as it is."""
     every = slice(None, None, -(-problem.n_genes // TRIED_GENES))
     few, theta = problem.coarse(TRIED_TIMES).genes(every), theta[every]
     stay = improve(few, begin(few, theta), STEPS).loss.sum()
@@ -114,7 +115,7 @@ def best_warp(problem: GeneProblem, theta: FloatArray) -> Waves | None:
     ways = [(gain(amounts), gain(-amounts)) for amounts in AMOUNT * np.eye(WAVES)]
     best = np.array([_top(*both) for both in ways])
     for fraction in FRACTIONS:
-        if gain(fraction * best) > 0.0:
+        if gain(fraction * best) > LEAST_GAIN:
             return Waves(tuple((fraction * best).tolist()))
     return None
 

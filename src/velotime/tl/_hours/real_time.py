@@ -165,7 +165,7 @@ def to_real_time(
     >>> import numpy as np
     >>> import velotime as vt
     >>> adata = vt.simulation.simulate(300, 60, rng=np.random.default_rng(0), mean_unspliced=1.0, mean_spliced=3.0)
-    >>> vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=1, max_iterations=5), progress=False)
+    >>> vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=1, max_iterations=10), progress=False)
     >>> table = vt.tl.to_real_time(adata, half_lives=vt.simulation.half_lives(adata))
     >>> bool(30 < adata.uns["real_time"]["hours_per_clock"] < 75)
     True
