@@ -10,7 +10,7 @@ import velotime as vt
 from velotime.data import write_derived
 from velotime.report import run_in_text, tables
 from velotime.report._facts import collect
-from velotime.report._words import headline
+from velotime.report.sections.headline import headline
 from velotime.report.sections.methods import methods_paragraph
 
 
@@ -68,6 +68,18 @@ def test_held_out_counts_may_ask_for_the_other_clock(cycling, drawn, clock, verd
     assert found.mark == ("good" if answer == "Found" else "mind")
     assert said in headline(adata)
     assert len(facts.warnings) == (answer != "Found")
+
+
+@pytest.mark.parametrize(("errors", "said"), [(1.0, "does not fit"), (5.0, "fit them as a cycle")])
+def test_another_clock_is_a_cure_only_where_it_is_clearly_better(drawn, errors, said):
+    """Where nothing fits, empty droplets for one, either clock is a little ahead of the other by chance."""
+    adata = asked(drawn, "cycle")
+    table = pd.DataFrame({"model": ["trajectory", "cycle"], "log_likelihood": [-1.0 - 0.1 * errors, -1.0]})
+    table = table.assign(behind=table["log_likelihood"] + 1.0, standard_error=[0.1, 0.0])
+    adata.uns["model_comparison"] = dict(adata.uns["model_comparison"]) | {"table": table}
+    adata.uns["fit_verdict"] = {"verdict": "does not fit", "reason": "", "agreement": 0.1}
+    assert said in headline(adata)
+    assert any("as a cycle" in warning for warning in collect(adata).warnings) == (errors > 2)
 
 
 def test_quartiles_of_clusters_pass_zero(cycling):

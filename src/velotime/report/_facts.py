@@ -15,19 +15,15 @@ from velotime._numbers import nats, number, percent
 from velotime._status import Status, UnclearWarning
 from velotime.data import Fitted, hours_in_words, hours_record, read_record
 from velotime.report._words import (
-    OTHER_CLOCK,
     SPOKEN,
     Roots,
     background_in_words,
     best_genes_in_words,
     capital,
-    comparison_record,
     direction_in_words,
-    expected_kind,
     fate_genes,
     fit_in_words,
     flatten,
-    headline,
     lineage_shares,
     method_in_words,
     orders_in_words,
@@ -38,6 +34,7 @@ from velotime.report._words import (
     unit_in_words,
     votes_in_words,
 )
+from velotime.report.sections.headline import comparison_record, expected_kind, headline, other_clock
 from velotime.report.sections.variation import variation_in_words
 from velotime.tl._fit_warnings import doubts_of, piece_in_words
 
@@ -253,8 +250,10 @@ def _warnings(adata: AnnData) -> list[str]:
     out = []
     expected = expected_kind(Fitted.of(adata))
     kind = str(comparison_record(adata).get("verdict", expected))
-    if kind != expected:
-        out.append(OTHER_CLOCK.get(kind, NO_ORDER.format(expected)))
+    if kind in {"nothing", "clusters"}:
+        out.append(NO_ORDER.format(expected))
+    elif other := other_clock(adata):
+        out.append(other)
     if str(record.get("status", Status.CONVERGED)) != Status.CONVERGED:
         out.append(str(record.get("status_text", "The fit did not converge.")))
     fitted = Fitted.of(adata)

@@ -20,14 +20,12 @@ from velotime.data.arguments import ADATA
 from velotime.report._words import (
     Roots,
     best_genes,
-    comparison_record,
-    expected_kind,
     fit_in_words,
-    headline,
     orders_in_words,
     status_in_words,
 )
 from velotime.report.sections.fates import fates_of
+from velotime.report.sections.headline import comparison_record, expected_kind, headline
 from velotime.report.sections.variation import variation_in_words
 from velotime.tl._fit_warnings import backwards_in_words, doubts_of, piece_in_words
 

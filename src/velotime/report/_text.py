@@ -14,11 +14,9 @@ from velotime.report._words import (
     Roots,
     background_in_words,
     best_genes_in_words,
-    comparison_record,
     direction_in_words,
     fate_genes,
     fit_in_words,
-    headline,
     lineage_shares,
     method_in_words,
     orders_in_words,
@@ -28,6 +26,7 @@ from velotime.report._words import (
     unit_in_words,
     votes_in_words,
 )
+from velotime.report.sections.headline import comparison_record, headline
 from velotime.report.sections.variation import variation_in_words
 from velotime.tl._fit_warnings import piece_in_words
 

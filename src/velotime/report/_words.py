@@ -13,7 +13,7 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._numbers import nats, number, percent
 from velotime._types import FloatArray
-from velotime.data import Fitted, hours_in_words, hours_record, of_these_cells, read_record, require_fit
+from velotime.data import Fitted, hours_in_words, hours_record, read_record, require_fit
 from velotime.report.sections.fates import titles_of
 from velotime.tl._fit_warnings import backwards_in_words
 
@@ -197,53 +197,6 @@ def fit_in_words(record: Mapping[str, Any]) -> str:
     return f"{record['verdict']}{reason} (times from two halves of the genes agree by {record['agreement']:.2f})"
 
 
-FIT_SENTENCES = {
-    "does not fit": "The model does not fit these cells: neither order nor direction means much.",
-    "fits in part": "The model fits in part",
-    "fits": "The model fits",
-}
-
-
-#: Where held-out counts ask for the other clock than that of the fit.
-OTHER_CLOCK = {
-    "cycle": "These cells go round, and the clock of the fit does not: fit them as a cycle.",
-    "trajectory": "These cells do not go round, and the clock of the fit does: fit them with one that begins and ends.",
-}
-
-
-def expected_kind(fitted: Fitted) -> str:
-    """What held-out counts should ask for, if the clock of the fit is right."""
-    return "cycle" if fitted.goes_round else "trajectory"
-
-
-def headline(adata: AnnData) -> str:
-    """The verdict in a sentence: the fit first, then whether there is a trajectory, then its direction."""
-    fitted = Fitted.of(adata)
-    if "time" not in fitted.capabilities:
-        return "Cells in groups, not in time: this method gives no order of the cells."
-    kind = str(comparison_record(adata).get("verdict", ""))
-    if kind == "nothing":
-        return "No trajectory: no model tells these cells apart."
-    if kind == "clusters":
-        return f"These cells form clusters rather than a {expected_kind(fitted)}."
-    if kind in OTHER_CLOCK and kind != expected_kind(fitted):
-        return OTHER_CLOCK[kind]
-    fit = str(fitted.records.fit_verdict.get("verdict", ""))
-    if fit == "does not fit":
-        return FIT_SENTENCES[fit]
-    arrow = str(fitted.records.arrow.get("verdict", ""))
-    direction = {
-        "": "the direction of time was not tested",
-        "clear": "the direction of time is clear",
-    }.get(arrow, "the direction of time is not clear")
-    parts = [*([FIT_SENTENCES[fit]] if fit else []), *([f"a {kind}"] if kind in OTHER_CLOCK else [])]
-    if not parts:
-        return f"{direction[0].upper()}{direction[1:]}."
-    told = ": ".join(parts)
-    good = arrow == "clear" and fit != "fits in part"
-    return f"{told[0].upper()}{told[1:]}, {'and' if good else 'but'} {direction}."
-
-
 def root_in_words(start: pd.Series) -> str:
     """The root cell of a start and the groups that it lies in."""
     named = [name for name in start.index if name.startswith("root_") and name != "root_cell"]
@@ -345,11 +298,6 @@ def flatten(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, str
 def signed(value: float) -> str:
     """A number with its sign in any case."""
     return f"+{number(value)}" if value > 0 else number(value)
-
-
-def comparison_record(adata: AnnData) -> Mapping[str, Any]:
-    """What models of exactly these cells and genes were compared to say; empty if that was not asked of them."""
-    return read_record(adata, keys.MODEL_COMPARISON) if of_these_cells(adata, keys.MODEL_COMPARISON) else {}
 
 
 ORIGINS = {
