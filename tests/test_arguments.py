@@ -251,6 +251,7 @@ TABLE = {
             (["a.h5ad"], ("a.h5ad", Path("b.h5ad")), {"x": "a.h5ad"}, "a.csv", Path("a.tsv")),
             ("a.h5ad", Path("a.h5ad"), None, [], {}, 3, [3], {"x": None}),
         ),
+        "lazily": FLAG,
         **GENE_NAMES,
     },
     "simulation.half_lives": {

@@ -7,7 +7,7 @@ where they are.
 from __future__ import annotations
 
 from velotime import data
-from velotime._check import FilePath, Optional, Text, checked
+from velotime._check import FilePath, Flag, Optional, Text, checked
 from velotime.data.arguments import FILES
 
 PATH = {"path": FilePath()}
@@ -25,7 +25,7 @@ kb = checked(PATH, "read.kb")(data.read_kb)
 lazy = checked(PATH | GENE_NAMES, "read.lazy")(data.read_lazy)
 loom = checked(PATH, "read.loom")(data.read_loom)
 parse = checked(PATH, "read.parse")(data.read_parse)
-samples = checked({"paths": FILES} | GENE_NAMES, "read.samples")(data.read_samples)
+samples = checked({"paths": FILES, "lazily": Flag()} | GENE_NAMES, "read.samples")(data.read_samples)
 starsolo = checked(PATH, "read.starsolo")(data.read_starsolo)
 tidesurf = checked(PATH, "read.tidesurf")(data.read_tidesurf)
 zarr = checked(PATH | MOD | GENE_NAMES, "read.zarr")(data.read_zarr)

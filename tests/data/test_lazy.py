@@ -7,6 +7,7 @@ import shutil
 import warnings
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -175,6 +176,89 @@ def test_samples_of_a_large_file_are_run_as_in_memory(cells, tmp_path, monkeypat
     np.testing.assert_allclose(*tables, atol=1e-4)
     assert "Samples differ in how well they capture a gene" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert (tmp_path / "tables" / "speed.csv").is_file()
+
+
+@pytest.fixture
+def manifest(cells, tmp_path):
+    """Samples that differ in their genes, in the names of their layers, and in where and how they lie."""
+    rng = np.random.default_rng(1)
+    parts = [cells[k::3][:, rng.permutation(30)[:n]].copy() for k, n in ((0, 30), (1, 28), (2, 29))]
+    for part in parts:
+        part.obs_names = [f"cell {k}" for k in range(part.n_obs)]
+        del part.uns
+    parts[1].layers["nascent"], parts[1].layers["mature"] = map(parts[1].layers.pop, NAMES)
+    parts[1].X, parts[2].X = parts[1].X.toarray(), parts[2].X.tocsc()
+    paths = [tmp_path / name for name in ("a.zarr", "b.h5ad", "c.h5ad")]
+    for part, path in zip(parts, paths, strict=True):
+        written(part, path)
+    table = pd.DataFrame({"sample": list("abc"), "path": [path.name for path in paths], "age": [1.5, 2.5, 3.5]})
+    table.to_csv(tmp_path / "samples.csv", index=False)
+    return tmp_path / "samples.csv"
+
+
+def told(read):
+    """What is read, and the warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        return read(), {str(one.message) for one in caught}
+
+
+def test_samples_that_stay_in_their_files_are_those_read(manifest):
+    usual, said = told(lambda: vt.read.samples(manifest))
+    lazy, also_said = told(lambda: vt.read.samples(manifest, lazily=True))
+    assert said == also_said
+    assert len(said) == 2  # of names and of genes
+    pd.testing.assert_frame_equal(lazy.obs, usual.obs)
+    pd.testing.assert_frame_equal(lazy.var, usual.var)
+    np.testing.assert_array_equal(lazy.obsm["X_umap"], usual.obsm["X_umap"])
+    assert set(lazy.layers) == set(usual.layers) == set(NAMES)
+    for ours, theirs in ((lazy.X, usual.X), *((lazy.layers[name], usual.layers[name]) for name in NAMES)):
+        assert hasattr(ours, "dask")
+        assert same(ours.compute(), theirs)
+
+
+def test_samples_some_of_which_are_read(manifest):
+    """The one that cannot stay where it is stands in blocks of cells too; without an X in one of them there is none."""
+    third = vt.read.h5ad(manifest.with_name("c.h5ad"))
+    with h5py.File(manifest.with_name("c.loom"), "w") as file:
+        file["matrix"] = third.layers["spliced"].toarray().T
+        for name in NAMES:
+            file[f"layers/{name}"] = third.layers[name].toarray().T
+        file["row_attrs/Gene"], file["col_attrs/CellID"] = (
+            np.array(names, dtype="S") for names in (third.var_names, third.obs_names)
+        )
+    first = vt.read.zarr(manifest.with_name("a.zarr"))
+    first.X = None
+    paths = {"a": written(first, manifest.with_name("bare.zarr")), "c": manifest.with_name("c.loom")}
+    (usual, _), (lazy, _) = (
+        told(lambda lazily=lazily: vt.read.samples(paths, lazily=lazily)) for lazily in (False, True)
+    )
+    assert usual.X is None
+    assert lazy.X is None
+    assert list(lazy.obs["sample"]) == ["a"] * 100 + ["c"] * 100
+    assert all(same(lazy.layers[name].compute(), usual.layers[name]) for name in NAMES)
+
+
+def test_a_run_on_large_samples_is_that_in_memory(manifest, monkeypatch):
+    fits = []
+    done = CliRunner().invoke(main, ["run", str(manifest), "-o", str(manifest.with_name("b.h5ad")), "--force"])
+    assert done.exit_code == 2
+    assert "give another name" in done.output
+    with one_search([]):
+        for largest in (1000, 10**9):
+            monkeypatch.setattr("velotime.data.formats.lazy.LARGE", largest)
+            out = manifest.with_name(f"fitted {largest}.h5ad")
+            done = CliRunner().invoke(main, ["run", str(manifest), "-o", str(out), *QUICK])
+            assert done.exit_code == 0, done.output
+            fits.append(vt.read.h5ad(out))
+    ours, theirs = fits
+    assert "velocity" in theirs.layers
+    assert "velocity" not in ours.layers  # as of one large file
+    assert list(ours.uns["samples"]["names"]) == list("abc")
+    assert ours.uns["recover_dynamics"]["log_likelihood"] == pytest.approx(
+        theirs.uns["recover_dynamics"]["log_likelihood"], rel=1e-6
+    )
+    np.testing.assert_allclose(ours.obs["latent_time"], theirs.obs["latent_time"], atol=1e-5)
 
 
 def test_a_store_that_was_replaced_is_not_read(cells, tmp_path):

@@ -48,7 +48,7 @@ def reading_options(command: F) -> F:
 def read_inputs(inputs: tuple[Path, ...], mod: str | None, gene_names: str | None, *, lazily: bool = False) -> AnnData:
     """One file or folder, or several merged; names that occur more than once are told apart, and this is said.
 
-    ``lazily`` leaves the counts of a large .h5ad file or .zarr store where they are.
+    ``lazily`` leaves the counts of .h5ad files and .zarr stores where they are.
     """
     from velotime import data, read
 
@@ -56,10 +56,10 @@ def read_inputs(inputs: tuple[Path, ...], mod: str | None, gene_names: str | Non
         raise InputError("--mod chooses within one file: give one IN, or read the samples in Python.")
     with warnings_told():
         if len(inputs) > 1:
-            return read.samples(inputs, gene_names=gene_names)
+            return read.samples(inputs, gene_names=gene_names, lazily=lazily)
         if are_samples(inputs):
-            return read.samples(inputs[0], gene_names=gene_names)
-        if lazily and mod is None and data.is_large(inputs[0]):
+            return read.samples(inputs[0], gene_names=gene_names, lazily=lazily)
+        if lazily and mod is None:
             adata = read.lazy(inputs[0], gene_names=gene_names)
         else:
             adata = read.auto(inputs[0], mod=mod, gene_names=gene_names)
@@ -78,9 +78,10 @@ def is_large(inputs: tuple[Path, ...], output: Path) -> bool:
     """Whether the counts of IN stay where they are; the output must then be another file."""
     from velotime import data
 
-    if len(inputs) > 1 or not data.is_large(inputs[0]):
+    files = list(data.samples_in(inputs[0]).paths.values()) if are_samples(inputs) else list(inputs)
+    if not data.is_large(*files):
         return False
-    if output.resolve() == inputs[0].resolve():
+    if output.resolve() in {path.resolve() for path in files}:
         raise InputError(f"{output} is read block by block while the output is written: give another name, e.g. -o.")
     return True
 

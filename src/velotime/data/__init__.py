@@ -31,6 +31,7 @@ from velotime.data.formats import (
     read_tidesurf,
     read_zarr,
     runs_in,
+    samples_in,
 )
 from velotime.data.gene_space import (
     NeighborhoodMeans,
@@ -159,6 +160,7 @@ __all__ = [
     "restore_soft_fit",
     "restore_soft_fit_in_memory",
     "runs_in",
+    "samples_in",
     "short_name",
     "size_factors",
     "sizes_of_totals",

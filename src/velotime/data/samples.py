@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -14,10 +16,12 @@ from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._status import InputError, InputWarning
+from velotime.data.blocks.dask import all_dask, is_dask
 from velotime.data.layers.names import find_layers
 from velotime.data.layers.values import loaded
 
 BETWEEN = "_"  # sample and barcode
+X = ".X"  # among layers, none of which has such a name
 
 
 def sample_names(paths: Sequence[str | Path]) -> list[str]:
@@ -36,7 +40,8 @@ def merge_samples(samples: Mapping[str, AnnData]) -> AnnData:
     Parameters
     ----------
     samples
-        Cells x genes each, by name; they stay as they are.
+        Cells x genes each, by name; they stay as they are. Matrices that are Dask arrays in one of them are such in the
+        result, whose other rows are those in memory.
 
     Returns
     -------
@@ -58,9 +63,7 @@ def merge_samples(samples: Mapping[str, AnnData]) -> AnnData:
         _require_unique(name, sample)
     cells = pd.Index([cell for sample in samples.values() for cell in sample.obs_names])
     n_shared = int(cells.duplicated(keep=False).sum())
-    parts = {
-        name: _with_usual_layers(sample, f"{name}{BETWEEN}" if n_shared else "") for name, sample in samples.items()
-    }
+    parts = _parts(samples, [f"{name}{BETWEEN}" if n_shared else "" for name in samples])
     merged = ad.concat(parts, join="inner", merge="same", label=sample_column(samples))
     _check_genes(samples, merged)
     if n_shared:
@@ -124,16 +127,36 @@ def _require_unique(sample: str, adata: AnnData) -> None:
             )
 
 
-def _with_usual_layers(adata: AnnData, prefix: str) -> AnnData:
-    """With layers ``unspliced`` and ``spliced``, whatever the quantifier calls them, and names of cells after a prefix.
+def _parts(samples: Mapping[str, AnnData], prefixes: Sequence[str]) -> dict[str, AnnData]:
+    """Samples ready to be joined, names of cells after a prefix; what they hold in memory is shared with ``samples``.
 
-    What it holds is shared with ``adata``.
+    Dask arrays are of the genes that all samples have: cells are then put below each other as they are.
     """
+    matrices = _alike([_usual_matrices(sample) for sample in samples.values()])
+    genes = reduce(pd.Index.intersection, (sample.var_names for sample in samples.values()))
+    parts = {}
+    for (name, sample), prefix, own in zip(samples.items(), prefixes, matrices, strict=True):
+        obs = sample.obs.set_axis(prefix + sample.obs_names.astype(str), axis=0)
+        part = AnnData(own.pop(X, None), obs=obs, var=sample.var, layers=own, obsm=dict(sample.obsm))
+        some = any(map(is_dask, (part.X, *own.values()))) and not part.var_names.equals(genes)
+        parts[name] = part[:, genes].copy() if some else part
+    return parts
+
+
+def _usual_matrices(adata: AnnData) -> dict[str, Any]:
+    """``X`` and layers, with counts as ``unspliced`` and ``spliced``, whatever the quantifier calls them."""
     unspliced, spliced = find_layers(adata)
     renamed = {unspliced: "unspliced", spliced: "spliced"}
     layers = {renamed.get(name, name): adata.layers[name] for name in adata.layers}
-    obs = adata.obs.set_axis(prefix + adata.obs_names.astype(str), axis=0)
-    return AnnData(adata.X, obs=obs, var=adata.var, layers=layers, obsm=dict(adata.obsm))
+    return layers if adata.X is None else layers | {X: adata.X}
+
+
+def _alike(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Matrices that all samples have; those that are Dask arrays in one are so in all."""
+    names = [name for name in samples[0] if all(name in sample for sample in samples)]
+    found = {name: [sample[name] for sample in samples] for name in names}
+    alike = {name: all_dask(each) if any(map(is_dask, each)) else each for name, each in found.items()}
+    return [{name: each[k] for name, each in alike.items()} for k in range(len(samples))]
 
 
 def sample_column(samples: Mapping[str, AnnData]) -> str:

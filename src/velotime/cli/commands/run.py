@@ -233,8 +233,8 @@ def run(
     lamanno), alevin-fry (USA mode), tidesurf or Parse (split-pipe). Several IN are samples of one data set: cells of
     the same barcode are told apart by the names of the files. A .csv or .tsv file is a table of samples, with columns
     sample, path and any others, such as condition: these are fitted on one clock, as by --samples. So are the runs in
-    a folder of such output folders. Counts of one .h5ad file or .zarr store with more than 134 million of them are read
-    and written block by block (needs Dask).
+    a folder of such output folders. Counts of .h5ad files and .zarr stores with more than 134 million of them together
+    are read and written block by block (needs Dask).
 
     What is written holds the genes that were fitted, with all genes in raw, the velocity graph, and arrows on an
     embedding (UMAP is computed where there is none).

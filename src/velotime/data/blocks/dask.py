@@ -29,11 +29,31 @@ def is_dask(layer: Any) -> bool:
     return hasattr(layer, "__dask_graph__")
 
 
-def dask_blocks(layers: Sequence[Any], names: tuple[str, str]) -> Blocks:
-    """Blocks of two layers, one of which at least is a Dask array in chunks along the cells."""
+def as_dask(matrix: Any, cells: int = LEAST_CELLS) -> Any:
+    """A matrix as a Dask array in blocks of so many cells, as it is if it is one."""
     import dask.array as da
 
-    arrays = [layer if is_dask(layer) else da.from_array(layer, chunks=(LEAST_CELLS, -1)) for layer in layers]
+    if is_dask(matrix):
+        return matrix
+    by_cells = matrix.tocsr() if sparse.issparse(matrix) else matrix
+    return da.from_array(by_cells, chunks=(min(cells, max(1, matrix.shape[0])), -1), name=False, asarray=False)
+
+
+def all_dask(matrices: Sequence[Any]) -> list[Any]:
+    """Matrices as Dask arrays in blocks of cells, sparse ones if one of them is sparse."""
+    arrays = [as_dask(matrix) for matrix in matrices]
+    if not any(map(_is_sparse, arrays)):
+        return arrays
+    return [array if _is_sparse(array) else array.map_blocks(sparse.csr_matrix) for array in arrays]
+
+
+def _is_sparse(array: Any) -> bool:
+    return bool(sparse.issparse(array._meta))
+
+
+def dask_blocks(layers: Sequence[Any], names: tuple[str, str]) -> Blocks:
+    """Blocks of two layers, one of which at least is a Dask array in chunks along the cells."""
+    arrays = [as_dask(layer) for layer in layers]
     for array, name in zip(arrays, names, strict=True):
         if array.numblocks[1] > 1:
             raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from velotime.data.formats.alevin_fry import read_alevin_fry
 from velotime.data.formats.cellranger import read_cellranger_pair
-from velotime.data.formats.detect import read_any, read_file, read_samples, runs_in
+from velotime.data.formats.detect import read_any, read_file, read_samples, runs_in, samples_in
 from velotime.data.formats.h5ad import read_h5ad, read_h5mu, read_zarr
 from velotime.data.formats.kb import read_kb
 from velotime.data.formats.lazy import is_large, read_lazy
@@ -30,4 +30,5 @@ __all__ = [
     "read_tidesurf",
     "read_zarr",
     "runs_in",
+    "samples_in",
 ]

@@ -13,6 +13,7 @@ from velotime.data.formats.alevin_fry import FRY, from_alevin_fry
 from velotime.data.formats.cellranger import CALLED
 from velotime.data.formats.h5ad import is_zarr, read_h5ad, read_h5mu, read_zarr, require_only, with_gene_names
 from velotime.data.formats.kb import KB, KB_LAMANNO, from_kb, from_kb_lamanno
+from velotime.data.formats.lazy import read_lazy, stays
 from velotime.data.formats.loom import read_loom
 from velotime.data.formats.manifest import Manifest
 from velotime.data.formats.parse import PARSE, from_parse
@@ -137,7 +138,10 @@ def runs_in(folder: str | Path) -> dict[str, Path]:
 
 
 def read_samples(
-    paths: Sequence[str | Path] | Mapping[str, str | Path] | str | Path | pd.DataFrame, *, gene_names: str | None = None
+    paths: Sequence[str | Path] | Mapping[str, str | Path] | str | Path | pd.DataFrame,
+    *,
+    gene_names: str | None = None,
+    lazily: bool = False,
 ) -> AnnData:
     """Read several samples, each as :func:`auto` does, into one object.
 
@@ -149,6 +153,10 @@ def read_samples(
         others, such as ``condition``, which are written to ``obs``. Or a folder of runs: each folder in it is a sample.
     gene_names
         Column of ``var`` that names the genes, see :func:`h5ad`.
+    lazily
+        Leave counts of ``.h5ad`` files and ``.zarr`` stores where they are, as :func:`lazy` does; other samples are
+        read. Matrices of the result are Dask arrays in blocks of cells: ``pip install 'velotime[dask]'``. By default
+        everything is read: most samples fit in memory, and their files are not needed any more then.
 
     Returns
     -------
@@ -165,24 +173,35 @@ def read_samples(
     InputError
         If one cannot be read, the table lacks a column or has a sample twice, or the samples share no gene.
     """
-    if isinstance(paths, pd.DataFrame):
-        return _read_manifest(Manifest.of(paths), gene_names)
-    if isinstance(paths, str | Path):
-        if not Path(paths).is_dir():
-            return _read_manifest(Manifest.read(paths), gene_names)
-        folder, paths = paths, runs_in(paths)
-        if not paths:
-            raise InputError(
-                f"{folder} holds no folder with counts of one run. Give a folder of the folders that STARsolo, "
-                "kb-python, alevin-fry, tidesurf or Parse left, or a table with columns 'sample' and 'path'."
-            )
-    named = paths if isinstance(paths, Mapping) else dict(zip(sample_names(paths), paths, strict=True))
-    read = {str(name): read_any(path, gene_names=gene_names) for name, path in named.items()}
-    return merge_samples(read) if len(read) > 1 else next(iter(read.values()))
-
-
-def _read_manifest(manifest: Manifest, gene_names: str | None) -> AnnData:
-    read = {name: read_any(path, gene_names=gene_names) for name, path in manifest.paths.items()}
+    manifest = samples_in(paths)
+    read = {name: _read_one(path, gene_names, lazily=lazily) for name, path in manifest.paths.items()}
+    if len(read) == 1 and not isinstance(paths, str | Path | pd.DataFrame):
+        return next(iter(read.values()))
     merged = merge_samples(read)
     manifest.annotate(merged, sample_column(read))
     return merged
+
+
+def samples_in(paths: Sequence[str | Path] | Mapping[str, str | Path] | str | Path | pd.DataFrame) -> Manifest:
+    """Where samples lie that are given as of :func:`read_samples`, which see."""
+    if isinstance(paths, pd.DataFrame):
+        return Manifest.of(paths)
+    if isinstance(paths, Mapping):
+        return Manifest.named(paths)
+    if not isinstance(paths, str | Path):
+        return Manifest.named(dict(zip(sample_names(paths), paths, strict=True)))
+    if not Path(paths).is_dir():
+        return Manifest.read(paths)
+    runs = runs_in(paths)
+    if not runs:
+        raise InputError(
+            f"{paths} holds no folder with counts of one run. Give a folder of the folders that STARsolo, "
+            "kb-python, alevin-fry, tidesurf or Parse left, or a table with columns 'sample' and 'path'."
+        )
+    return Manifest.named(runs)
+
+
+def _read_one(path: Path, gene_names: str | None, *, lazily: bool) -> AnnData:
+    if lazily and stays(path):
+        return read_lazy(path, gene_names=gene_names)
+    return read_any(path, gene_names=gene_names)

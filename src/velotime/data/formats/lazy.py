@@ -50,15 +50,27 @@ def read_lazy(path: str | Path, *, gene_names: str | None = None) -> AnnData:
         raise InputError(f"{path} cannot be opened: {first_line(error)}") from error
 
 
-def is_large(path: Path) -> bool:
-    """Whether a file or store holds more counts in its layers than are read into memory unasked, and Dask is there."""
-    if find_spec("dask") is None or not path.exists() or not (is_zarr(path) or path.suffix == ".h5ad"):
-        return False
+def is_large(*paths: Path) -> bool:
+    """Whether files and stores hold more counts in layers than are read into memory unasked, and Dask is there."""
+    return find_spec("dask") is not None and sum(map(_n_counts, paths)) > LARGE
+
+
+def stays(path: Path) -> bool:
+    """Whether this is a file or store whose counts can stay there: ``.h5ad``, or ``.zarr`` of one object."""
+    if not is_zarr(path):
+        return path.suffix == ".h5ad"
+    return (path / "obs").exists() or (path / "var").exists()
+
+
+def _n_counts(path: Path) -> int:
+    """Entries of the layers of a file or store whose counts can stay there; 0 of others."""
+    if not path.exists() or not stays(path):
+        return 0
     try:
         layers = _open(path).get("layers", {})
-        return sum(_n_entries(layers[name]) for name in layers) > LARGE
+        return sum(_n_entries(layers[name]) for name in layers)
     except Exception:  # whatever is wrong with it, reading it says so
-        return False
+        return 0
 
 
 def _open(path: Path) -> Any:

@@ -74,6 +74,12 @@ class Manifest:
         about = table.drop(columns=[keys.SAMPLE, PATH]).set_axis(pd.Index(names, name=None), axis=0)
         return cls(dict(zip(names, at, strict=True)), about.apply(_as_annotation))
 
+    @classmethod
+    def named(cls, paths: Mapping[str, str | Path]) -> Manifest:
+        """Of paths alone."""
+        at = {str(name): Path(path) for name, path in paths.items()}
+        return cls(at, pd.DataFrame(index=pd.Index(list(at))))
+
     def annotate(self, merged: AnnData, column: str) -> None:
         """Write what is said of the samples into ``obs``, in place.
 
