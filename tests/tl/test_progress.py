@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import itertools
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from tqdm.std import tqdm
 
 import velotime as vt
-from velotime.inference import Progress, Stage
+from velotime.inference import Progress, ShortFits, Stage
 from velotime.tl import _progress
 from velotime.tl._progress import ProgressBar
 
@@ -63,6 +65,29 @@ def test_what_cannot_be_known_is_not_promised(bar):
     assert shown(said) == "intervals and checks: 01:01 so far"
 
 
+def test_short_fits_are_counted_while_starts_are_searched(bar):
+    show, said, now = bar
+    show(Stage("starts"))
+    now[0] += 12
+    show(ShortFits(1))
+    assert shown(said) == "starts: 00:12 so far, 1 short fit done"
+    show(ShortFits(2))
+    assert shown(said).endswith("2 short fits done")
+    show(Stage("fit"))
+    assert "short" not in shown(said)
+
+
+def test_a_notebook_without_widgets_has_a_bar_of_text():
+    code = (
+        "import sys, types, warnings; sys.modules['ipywidgets'] = None; sys.modules['ipykernel.zmqshell'] = None; "
+        "shell = types.ModuleType('IPython'); shell.get_ipython = lambda: None; sys.modules['IPython'] = shell; "
+        "warnings.filterwarnings('error', message='IProgress'); "
+        "from velotime.tl._progress import tqdm; print(tqdm.__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "tqdm.asyncio"  # that of terminals
+
+
 def test_a_fit_names_its_stages():
     """In the order in which they come, and each run's iterations within one of them."""
     seen = []
@@ -79,4 +104,8 @@ def test_a_fit_names_its_stages():
     named = [one.name for one in seen if isinstance(one, Stage)]
     assert named == ["starts", "fit", "all cells", "intervals and checks"]
     assert isinstance(seen[-1], Stage)
-    assert isinstance(seen[2], Progress)
+    done = [one.n for one in seen if isinstance(one, ShortFits)]
+    assert done == list(range(1, len(done) + 1))
+    assert len(done) > 2
+    assert isinstance(seen[1], ShortFits)
+    assert isinstance(seen[len(done) + 2], Progress)

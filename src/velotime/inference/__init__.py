@@ -5,7 +5,7 @@ from __future__ import annotations
 from velotime.compute import ArrayBackend
 from velotime.inference.curves.circle import fisher_lee
 from velotime.inference.curves.protocol import Clock, Curve
-from velotime.inference.em import Progress, Stage, Trace, Watcher
+from velotime.inference.em import Progress, ShortFits, Stage, Trace, Watcher
 from velotime.inference.evidence.agreement import Agreement
 from velotime.inference.evidence.arrow import Arrow
 from velotime.inference.evidence.fit_verdict import FitVerdict
@@ -123,6 +123,7 @@ __all__ = [
     "Scale",
     "SharedClock",
     "SharedClockFit",
+    "ShortFits",
     "SoftEM",
     "SoftFit",
     "SoftParameters",

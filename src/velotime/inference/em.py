@@ -83,11 +83,18 @@ class Stage:
     name: str
 
 
-#: Called once per iteration, and where another part of the work begins.
-Watcher = Callable[[Progress | Stage], None]
+@dataclass(frozen=True)
+class ShortFits:
+    """How many short fits from as many starts are done, for a progress bar; how many will be is not known then."""
+
+    n: int
 
 
-def watch_nothing(progress: Progress | Stage) -> None:
+#: Called once per iteration, after each short fit, and where another part of the work begins.
+Watcher = Callable[[Progress | Stage | ShortFits], None]
+
+
+def watch_nothing(progress: Progress | Stage | ShortFits) -> None:
     """Show nothing."""
 
 

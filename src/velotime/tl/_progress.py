@@ -1,24 +1,29 @@
 """A progress bar for the loop, on a terminal and in notebooks: named stages, and a remaining time that holds.
 
 How long a run takes is told where it can be known: its iterations take about equally long, and there are no more of
-them than the method allows, so that the rest takes *at most* so long; it ends when the fit has converged. The short
-fits of the starts and the checks afterwards are not counted beforehand: of these the time so far is shown, and nothing
-is promised.
+them than the method allows, so that the rest takes *at most* so long; it ends when the fit has converged. How many
+short fits the search of the starts takes depends on what they find, and the checks afterwards are not counted: of
+these the time so far is shown, with the number of short fits that are done, and nothing is promised.
 """
 
 from __future__ import annotations
 
 from threading import Event, Thread
 from types import TracebackType
+from warnings import catch_warnings, simplefilter
 
-from tqdm.auto import tqdm
+from tqdm import TqdmWarning
 
 from velotime._log import quiet
-from velotime.inference import Progress, Stage
+from velotime.inference import Progress, ShortFits, Stage
+
+with catch_warnings():
+    simplefilter("ignore", TqdmWarning)  # in a notebook without ipywidgets the bar is one of text, which is good enough
+    from tqdm.auto import tqdm
 
 EVERY = 1.0  # seconds between two times that are shown where nothing else happens
 COUNTED = "{desc}: {n_fmt}/{total_fmt} |{bar}| {elapsed} so far, at most {remaining} more{postfix}"
-UNCOUNTED = "{desc}: {elapsed} so far"
+UNCOUNTED = "{desc}: {elapsed} so far{postfix}"
 
 
 class ProgressBar:
@@ -43,9 +48,12 @@ class ProgressBar:
             self._clock.join()
         self._bar.close()
 
-    def __call__(self, progress: Progress | Stage) -> None:
-        """Show that a stage begins, or one iteration of it."""
+    def __call__(self, progress: Progress | Stage | ShortFits) -> None:
+        """Show that a stage begins, one iteration of it, or how many short fits are done."""
         if self._bar.disable:
+            return
+        if isinstance(progress, ShortFits):
+            self._bar.set_postfix_str(f"{progress.n} short {'fit' if progress.n == 1 else 'fits'} done")
             return
         if isinstance(progress, Stage):
             self._begin(progress.name, None)

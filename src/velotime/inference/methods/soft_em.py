@@ -46,6 +46,7 @@ from velotime.inference.search.begin import Starts, go_on, hand_over
 from velotime.inference.search.finals import finals
 from velotime.inference.search.geometry.starts import Geometry
 from velotime.inference.search.roots import Outcome, Search
+from velotime.inference.search.trials import with_trials_told
 from velotime.inference.states import States
 
 
@@ -186,14 +187,14 @@ class SoftEM(Settings):
         others
             Counts of the genes that are left out of the clock, if any.
         watch
-            Called once an iteration.
+            Called once per iteration, short fit and stage.
         journal
             Keeps what is done, so that the same call goes on from there if this one is cut off.
         """
         began = time.perf_counter()
         watch(Stage("starts"))
         labels = CellLabels.plain(observations.n_cells) if labels is None else labels
-        start = self.begin(observations, geometry, rng=rng, labels=labels, journal=journal)
+        start = self.begin(observations, geometry, rng=rng, labels=labels, journal=with_trials_told(journal, watch))
         (checking,) = rng.spawn(1)
         seconds_starts = time.perf_counter() - began
         watch(Stage("fit"))
@@ -247,8 +248,7 @@ class SoftEM(Settings):
         """Root, direction and lineages from short fits, and what the main run begins with; arguments as above."""
         *finding, drawing = rng.spawn(4)  # what one draws does not depend on what another drew
         rows, searching = self.prior_rows(labels), Chapter(journal, "search")
-        find = partial(self._find, observations, geometry, labels, finding, searching)
-        found = recalled(searching, "found", find)
+        found = recalled(searching, "found", partial(self._find, observations, geometry, labels, finding, searching))
         everyone = cells_of(observations, rows, self.noise)
         some, most = everyone, self.max_cells or everyone.n_cells  # on which EM begins
         if everyone.n_cells > most:
