@@ -25,6 +25,8 @@ FIT_T_OFF = "fit_t_"
 FIT_T_ON_Q05, FIT_T_ON_Q95 = "fit_t_on_q05", "fit_t_on_q95"
 FIT_T_OFF_Q05, FIT_T_OFF_Q95 = "fit_t_q05", "fit_t_q95"
 FIT_UNIQUE = "fit_unique"
+FIT_SHAPE = "fit_shape"  # of a gene's transcription round a cycle
+SMOOTH, SWITCH = "smooth", "switch"
 FIT_SCALING = "fit_scaling"
 FIT_BETA_UNDILUTED = "fit_beta_undiluted"
 FIT_GAMMA_UNDILUTED = "fit_gamma_undiluted"
@@ -207,6 +209,7 @@ WRITTEN_BY_FITS = {
         FIT_T_OFF_Q05,
         FIT_T_OFF_Q95,
         FIT_UNIQUE,
+        FIT_SHAPE,
         FIT_STATUS,
         VELOCITY_GENES,
     ),

@@ -1,4 +1,4 @@
-"""The compiled periodic switch against the one of ``kinetics``."""
+"""Compiled curves on the circle, of both shapes, against those of ``kinetics``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def random_theta(rng, n=30):
     theta[:, :2] = rng.uniform(-1, 5, (n, 2))
     theta[: n // 3, 1] = theta[: n // 3, 0] + rng.choice([0.0, 1e-12, 1e-6, 1e-3, 0.05], n // 3)  # beta near gamma
     theta[:, 2] = rng.uniform(-2, 2, n)
-    theta[:, 6] = np.log(rng.uniform(0.01, 0.99, n))
+    theta[:, 6] = np.where(np.arange(n) % 3 == 1, 0.0, np.log(rng.uniform(0.01, 0.99, n)))  # a third is smooth
     return theta
 
 

@@ -201,14 +201,14 @@ class ArrayBackend(Settings):
         return gradient, fisher
 
     def periodic_means(self, theta: FloatArray, times: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Means of both layers of the periodic switch."""
+        """Means of both layers of curves on a clock that goes round."""
         u, s = periodic_means(self._put(theta), self._put(times))
         return self._get(u), self._get(s)
 
     def periodic_information(
         self, theta: FloatArray, times: FloatArray, unspliced: CurveTargets, spliced: CurveTargets
     ) -> tuple[FloatArray, FloatArray]:
-        """Gradient and Fisher information of the periodic switch."""
+        """Gradient and Fisher information of these curves."""
         t, all_times, found = self._put(times), slice(0, len(times)), []
         for genes in _runs(len(theta)):
             targets = [_part(target, genes, all_times) for target in (unspliced, spliced)]

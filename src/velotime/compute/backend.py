@@ -114,7 +114,7 @@ class Backend(Protocol):
         """
 
     def periodic_means(self, theta: FloatArray, times: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Means of the periodic switch in both layers, each ``(genes, times)``.
+        """Means of both layers of curves on a clock that goes round, each ``(genes, times)``.
 
         Parameters
         ----------
@@ -127,4 +127,4 @@ class Backend(Protocol):
     def periodic_information(
         self, theta: FloatArray, times: FloatArray, unspliced: CurveTargets, spliced: CurveTargets
     ) -> tuple[FloatArray, FloatArray]:
-        """Gradient and Fisher information of the periodic switch, as :meth:`curve_information`."""
+        """Gradient and Fisher information of these curves, as :meth:`curve_information`."""

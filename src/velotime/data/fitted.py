@@ -15,7 +15,7 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._check import label_text
 from velotime._status import InputError
-from velotime._types import FloatArray, IntArray
+from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import as_array
 from velotime.data.layers.names import find_layers
 from velotime.data.layers.values import read_block
@@ -142,7 +142,15 @@ class Fitted:
     def theta(self, genes: IntArray | None = None) -> FloatArray:
         """Parameters in the order of ``Layout``, ``(genes, parameters)``; the fitted genes by default."""
         self.require("curves")
-        return self.curve.from_switch(read_theta(self.adata, self.genes if genes is None else genes))
+        asked = self.genes if genes is None else genes
+        return self.curve.from_switch(read_theta(self.adata, asked), self.smooth(asked))
+
+    def smooth(self, genes: IntArray | None = None) -> BoolArray:
+        """Whether the transcription of each gene is smooth rather than switched, ``(genes,)``; as :meth:`theta`."""
+        asked = self.genes if genes is None else genes
+        if keys.FIT_SHAPE not in self.adata.var:
+            return np.zeros(len(asked), dtype=bool)
+        return np.asarray(self.adata.var[keys.FIT_SHAPE].iloc[asked].astype(str) == keys.SMOOTH)
 
     def scatter(self, genes: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
         """Dispersion or variance of the unspliced and the spliced layer, each ``(genes,)``; as :meth:`theta`."""

@@ -1,6 +1,9 @@
-r"""Transcription, splicing and degradation on a clock that goes round: the periodic switch, in closed form.
+r"""Transcription, splicing and degradation on a clock that goes round, in closed form.
 
-alpha is alpha_1 for a time d from t_on on and alpha_0 for the rest of the turn, whose length is 1. One turn takes the
+Genes have one of two shapes. Those of the switch are on for a duration below 1, a turn. A gene whose "duration" is a
+whole turn never switches: its transcription is smooth (``smooth``) and its levels are the lowest and the highest.
+
+**The periodic switch.** alpha is alpha_1 for a time d from t_on on and alpha_0 for the rest of the turn, whose length is 1. One turn takes the
 abundances x = (u, s) at the onset to ``e^M x + c``, where c is what a turn makes from nothing and
 
     e^M = ( e^-beta                        0       )
@@ -26,9 +29,27 @@ from typing import Any, NamedTuple
 from array_api_compat import array_namespace
 
 from velotime.kinetics.divided_differences import differences, exp1
+from velotime.kinetics.smooth import smooth_jacobian, smooth_means, smooth_velocity
 from velotime.kinetics.splicing import SwitchParameter, _carry, _Gene, _natural, _Step, _step, velocity
 
 N_PERIODIC = 7  # parameters: those of SwitchParameter up to the duration
+WHOLE_TURN = 0.0  # log duration of genes whose transcription is smooth
+LONGEST = -0.005  # log duration: a longer one stands for a whole turn
+
+
+def is_smooth(theta: Any) -> Any:
+    """Whether the transcription of each gene is smooth, ``(genes,)``; of parameters ``(genes, 7 or more)``."""
+    return theta[:, SwitchParameter.LOG_DURATION] > LONGEST
+
+
+def _by_shape(theta: Any, smooth: tuple[Any, ...], switch: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of each gene what is said of its shape, arrays of any number of axes with genes first."""
+    xp = array_namespace(theta)
+    mask = is_smooth(theta)
+    return tuple(
+        xp.where(xp.reshape(mask, (-1, *[1] * (one.ndim - 1))), one, other)
+        for one, other in zip(smooth, switch, strict=True)
+    )
 
 
 def _gene_of(theta: Any) -> _Gene:
@@ -68,12 +89,13 @@ def _elapsed(gene: _Gene, t: Any) -> tuple[Any, Any, Any]:
 
 
 def periodic_means(theta: Any, t: Any) -> tuple[Any, Any]:
-    """Unspliced and spliced means of the periodic switch, each ``(genes, times)``.
+    """Unspliced and spliced means of genes of either shape, each ``(genes, times)``.
 
     Parameters
     ----------
     theta
-        Parameters, ``(genes, 7)``: the first seven columns of :class:`SwitchParameter`; the duration is below 1.
+        Parameters, ``(genes, 7)``: the first seven columns of :class:`SwitchParameter`; the duration is below 1, or 1 of
+        genes whose transcription is smooth.
     t
         Times, ``(times,)``, in turns of the clock; whole turns make no difference.
 
@@ -84,7 +106,8 @@ def periodic_means(theta: Any, t: Any) -> tuple[Any, Any]:
     gene = _gene_of(theta)
     x1, x2, _ = _elapsed(gene, t)
     u, s = _two_steps(gene, x1, x2, *_onset(gene))
-    return gene.scaling * u, s
+    u, s = _by_shape(theta, smooth_means(theta, t), (gene.scaling * u, s))
+    return u, s
 
 
 def periodic_velocity(theta: Any, t: Any) -> tuple[Any, Any]:
@@ -95,7 +118,8 @@ def periodic_velocity(theta: Any, t: Any) -> tuple[Any, Any]:
     u, s = _two_steps(gene, x1, x2, *_onset(gene))
     alpha = xp.where(after, gene.alpha_0, gene.alpha_1)
     velocity_u, velocity_s = velocity(u, s, alpha, gene.beta, gene.gamma)
-    return gene.scaling * velocity_u, velocity_s
+    u, s = _by_shape(theta, smooth_velocity(theta, t), (gene.scaling * velocity_u, velocity_s))
+    return u, s
 
 
 class _Slopes(NamedTuple):
@@ -138,7 +162,7 @@ def _carried(gene: _Gene, x1: Any, x2: Any, after: Any, start: tuple[Any, Any], 
 
 
 def periodic_jacobian(theta: Any, t: Any) -> tuple[Any, Any, Any, Any]:
-    """Means of the periodic switch and their derivatives by the seven parameters.
+    """Means of genes of either shape and their derivatives by the seven parameters.
 
     Returns
     -------
@@ -157,4 +181,6 @@ def periodic_jacobian(theta: Any, t: Any) -> tuple[Any, Any, Any, Any]:
     by_time_u, by_time_s = velocity(u, s, alpha, gene.beta, gene.gamma)
     du[:, p.T_ON, :], ds[:, p.T_ON, :] = -by_time_u, -by_time_s
     du[:, p.LOG_SCALING, :], ds[:, p.LOG_SCALING, :] = u, 0.0
-    return gene.scaling * u, s, gene.scaling[:, :, None] * du, ds
+    switch = gene.scaling * u, s, gene.scaling[:, :, None] * du, ds
+    u, s, du, ds = _by_shape(theta, smooth_jacobian(theta, t), switch)
+    return u, s, du, ds

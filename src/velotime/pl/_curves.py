@@ -185,7 +185,7 @@ def _batch(fitted: Fitted, genes: IntArray, theta: FloatArray, times: FloatArray
 
 
 def _switches(theta: FloatArray, states: States) -> tuple[FloatArray, FloatArray]:
-    """Times of both switches, ``(genes, 2)``, and the means there, ``(genes, 2, 2)``: layers x switches.
+    """Times of both switches, ``(genes, 2)``, NaN for transcription that has none, and the means there, ``(genes, 2, 2)``: layers x switches.
 
     The times differ from gene to gene; shifted so that the switch is at 0 they are the same for all.
     """
@@ -197,6 +197,7 @@ def _switches(theta: FloatArray, states: States) -> tuple[FloatArray, FloatArray
         at.append(np.concatenate(states.at(np.zeros(1)).means(shifted), axis=1))
     t_on = theta[:, SwitchParameter.T_ON]
     times = np.stack([t_on, t_on + duration], axis=1)
+    times[states.curve.idle(theta)[:, SwitchParameter.LOG_DURATION] > 0] = np.nan
     return states.clock.rolled(times, np.full_like(times, 0.5)), np.stack(at, axis=2)
 
 

@@ -12,18 +12,25 @@ from numpy.random import Generator
 
 from velotime._check import Number, Settings
 from velotime._types import FloatArray
-from velotime.kinetics import SwitchParameter, periodic_means, periodic_velocity
+from velotime.kinetics import WHOLE_TURN, SwitchParameter, periodic_means, periodic_velocity
 from velotime.simulation._genes import LogNormalRates
+
+
+SMOOTH = "smooth"  # class of such genes
 
 
 @dataclass(frozen=True)
 class Cycling(Settings):
     """Genes that are on once in every turn of the clock, a fifth to a half of it, each from a phase of its own on.
 
+    Of some, transcription rises and falls as a cosine instead, round a phase of its own.
+
     Parameters
     ----------
     flat
         Share of the genes that are the same all the way round.
+    smooth
+        Share of the other genes whose transcription is smooth.
     growth
         By how many times, as a power of 2, cells hold more from one division to the next: 1 for cells that double, 0 by
         default, as counts are often brought to one depth.
@@ -39,8 +46,9 @@ class Cycling(Settings):
 
     flat: float = 0.2
     growth: float = 0.0
+    smooth: float = 0.0
 
-    rules: ClassVar = {"flat": Number(0, 1), "growth": Number(0)}
+    rules: ClassVar = {"flat": Number(0, 1), "growth": Number(0), "smooth": Number(0, 1)}
 
     def sizes(self, phase: FloatArray) -> FloatArray:
         """What cells hold at a phase, relative to the mean, ``(cells,)``."""
@@ -60,6 +68,9 @@ class Cycling(Settings):
         fold = rng.uniform(np.log(5), np.log(30), n_genes)
         theta[:, p.LOG_LEVEL_0] = np.where(np.array(classes) == "flat", 0.0, -fold)
         theta[:, p.LOG_LEVEL_2] = theta[:, p.LOG_LEVEL_0]
+        pulses = [g for g, name in enumerate(classes) if name == "pulse"]
+        for g in pulses[: round(self.smooth * len(pulses))]:
+            classes[g], theta[g, p.LOG_DURATION] = SMOOTH, WHOLE_TURN
         return classes, theta[None]
 
 
@@ -74,7 +85,8 @@ def cycle_velocity(theta: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatA
 
 
 def with_phase(adata: AnnData) -> AnnData:
-    """The same with phases in place of times, which a circle has not."""
+    """The same with phases in place of times, which a circle has not, and smooth genes "off" where below the middle."""
+    adata.var.loc[adata.var["true_class"] == SMOOTH, "true_t_off"] -= 0.5
     obs = adata.obs.rename(columns={"true_time": "true_phase"})
     adata.obs = pd.DataFrame(obs.drop(columns="true_lineage"))
     return adata

@@ -11,8 +11,8 @@ from scipy import sparse
 from velotime._check import RNG, Either, Instance, Number, Text, Whole, checked
 from velotime._status import InputError
 from velotime._types import FloatArray, IntArray
-from velotime.kinetics import SwitchParameter, labelled_shares, switch_means
-from velotime.simulation._cycle import cycle_means
+from velotime.kinetics import WHOLE_TURN, SwitchParameter, labelled_shares, switch_means
+from velotime.simulation._cycle import SMOOTH, cycle_means
 
 TRUTH = ("true_beta", "true_gamma", "true_t_on", "true_t_off", "true_level_0", "true_level_1", "true_level_2")
 BLOCK = 512  # cells whose curves are evaluated at a time
@@ -163,6 +163,7 @@ def _theta(adata: AnnData) -> list[FloatArray]:
     for end, level in zip(ends.T, levels.T, strict=True):
         own = theta.copy()
         own[:, p.LOG_DURATION], own[:, p.LOG_LEVEL_2] = np.log(end - var["true_t_on"]), np.log(level)
+        own[np.asarray(adata.var["true_class"] == SMOOTH), p.LOG_DURATION] = WHOLE_TURN
         every.append(own)
     return every
 

@@ -106,7 +106,8 @@ def simulate(
     ``true_capture_s`` and ``true_log_gamma_change``, ``(genes, samples)``, and uns ``true_samples``; with
     ambient counts also varm ``true_ambient_u`` and ``true_ambient_s``, at size factor 1, ``(genes, samples)``.
     ``true_capture_s`` and ``true_log_gamma_change``, ``(genes, samples)``, and uns ``true_samples``. With a cycle
-    obs ``true_phase`` stands in place of time and lineage, and ``true_t_off`` may lie in the next turn.
+    obs ``true_phase`` stands in place of time and lineage, and ``true_t_off`` may lie in the next turn; genes of
+    class "smooth" pass the middle of their levels at ``true_t_on``, upwards, and ``true_t_off``.
 
     Raises
     ------
@@ -221,7 +222,7 @@ def _annotate(
         obs["true_branch"] = pd.Categorical(np.where(on_trunk, "trunk", lineage.astype(str)))
     var = pd.DataFrame(
         {
-            "true_class": pd.Categorical(classes, categories=list(CLASSES)),
+            "true_class": pd.Categorical(classes, categories=[*CLASSES, *sorted({*classes} - {*CLASSES})]),
             "true_beta": value[0, :, p.LOG_BETA],
             "true_gamma": value[0, :, p.LOG_GAMMA],
             "true_t_on": theta[0, :, p.T_ON],

@@ -1,8 +1,8 @@
-"""The periodic switch on a time grid, compiled: means, and the normal equations of the M-step, gene by gene.
+"""Curves on a clock that goes round, compiled: means, and the normal equations of the M-step, gene by gene.
 
 Compiled versions of ``kinetics.periodic_means`` and ``kinetics.periodic_jacobian`` (see there for the mathematics), on
 the steps of ``switch_curve``. The turn is closed once for each gene; derivatives are added to the sums over states at
-once, so none is stored.
+once, so none is stored. Genes whose transcription is smooth go by ``smooth_curve``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import numpy as np
 from velotime._types import FloatArray
 from velotime.compute.backend import LEAST_VARIANCE, CurveTargets
 from velotime.compute.jit import CONTRACT, jit
+from velotime.compute.numba.smooth_curve import _response, _smooth_derivatives, _smooth_means
 from velotime.compute.numba.switch_curve import GENES, _carry, _carry_with_derivatives, _pair
 from velotime.compute.threads import over_slices
 
 N_CURVE = 7  # parameters, in the order of ``SwitchParameter`` up to the duration
+LONGEST = -0.005  # log duration, as in ``kinetics``: a longer one stands for smooth transcription
 _LOW, _HIGH = np.int64(3), np.int64(4)  # of the levels; for a whole number of Python's own each would be compiled apart
 
 
@@ -45,6 +47,12 @@ def _fill_means(theta: Any, times: Any, u_out: Any, s_out: Any) -> None:
     """Means of both layers of each gene."""
     for i in range(theta.shape[0]):
         b, g, t_on, low, high, scaling, duration = _natural(theta[i])
+        if theta[i, 6] > LONGEST:
+            response = _response(b, g)
+            for j in range(times.shape[0]):
+                u, s = _smooth_means(times[j] - t_on, low, high, b, g, response)
+                u_out[i, j], s_out[i, j] = scaling * u, s
+            continue
         u0, s0, u1, s1, _ = _onset(b, g, low, high, duration)
         for j in range(times.shape[0]):
             x = times[j] - t_on
@@ -131,13 +139,18 @@ def _fill_information(theta: Any, times: Any, u_in: Any, s_in: Any, gradient: An
         u_c, s_c = u_variance[:, i], s_variance[:, i]
         gene = _natural(theta[i])
         b, g, t_on, low, high, scaling, duration = gene
+        smooth, response = theta[i, 6] > LONGEST, _response(b, g)
         ends = _onset(b, g, low, high, duration)
-        _close_turn(gene, ends, onset, end)
+        if not smooth:
+            _close_turn(gene, ends, onset, end)
         for j in range(times.shape[0]):
             if u_size[j] == 0.0 and s_size[j] == 0.0:
                 continue
             x = times[j] - t_on
-            u, s = _state_derivatives(x - np.floor(x), gene, ends, onset, end, d)
+            if smooth:
+                u, s = _smooth_derivatives(x, low, high, b, g, response, d)
+            else:
+                u, s = _state_derivatives(x - np.floor(x), gene, ends, onset, end, d)
             u = scaling * u + u_background[i]
             s += s_background[i]
             u_v = max(u_c[0] + u * (u_c[1] + u_c[2] * u_mean_size[j] * u), LEAST_VARIANCE)

@@ -26,6 +26,7 @@ from velotime.inference import (
     SoftParameters,
     rivals_table,
 )
+from velotime.kinetics import is_smooth
 
 LEAST_EXPLAINED = 0.5  # of what the clock can say of a gene: from then on it counts as a velocity gene
 MOST_LABELS = 60  # a column with more labels makes no groups
@@ -98,7 +99,7 @@ def _var(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
     columns = _joined(_columns, fit) | {keys.FIT_ARROW_EVIDENCE: evidence}
     var = with_velocity_genes(gene_columns(columns, reading.with_curves, adata.n_vars))
     var[keys.VELOCITY_GENES][reading.other_genes] = False
-    return var
+    return _with_shapes(var)
 
 
 def _columns(fit: SoftFit, parameters: SoftParameters, genes: GeneTable) -> dict[str, FloatArray]:
@@ -106,7 +107,7 @@ def _columns(fit: SoftFit, parameters: SoftParameters, genes: GeneTable) -> dict
     as_switch = replace(parameters, theta=_as_switch(fit, parameters))
     return {
         **curve_columns(as_switch, genes, n_cells=fit.cells.mean.shape[0]),
-        **_undiluted(fit, parameters),
+        **_on_a_circle(fit, parameters),
         **background_columns(parameters),
         keys.FIT_CHECK_MEANS: genes.check_means,
         keys.FIT_CHECK_ZEROS: genes.check_zeros,
@@ -129,12 +130,24 @@ def _as_switch(fit: SoftFit, parameters: SoftParameters) -> FloatArray:
     return fit.states.curve.as_switch(parameters.theta)
 
 
-def _undiluted(fit: SoftFit, parameters: SoftParameters) -> dict[str, FloatArray]:
-    """Rates less those at which cells that double once a turn dilute what they hold; nothing on a line."""
+def _on_a_circle(fit: SoftFit, parameters: SoftParameters) -> dict[str, FloatArray]:
+    """Rates less those at which cells that double once a turn dilute what they hold, and shapes; nothing on a line."""
     if fit.origin is None:
         return {}
     rates = np.exp(parameters.theta[:, :2]) - np.log(2)
-    return {keys.FIT_BETA_UNDILUTED: rates[:, 0], keys.FIT_GAMMA_UNDILUTED: rates[:, 1]}
+    return {
+        keys.FIT_BETA_UNDILUTED: rates[:, 0],
+        keys.FIT_GAMMA_UNDILUTED: rates[:, 1],
+        keys.FIT_SHAPE: is_smooth(parameters.theta).astype(np.float64),
+    }
+
+
+def _with_shapes(var: dict[str, Any]) -> dict[str, Any]:
+    """Shapes in words, where genes have one."""
+    if keys.FIT_SHAPE not in var:
+        return var
+    words = pd.Series(var[keys.FIT_SHAPE]).map({0.0: keys.SWITCH, 1.0: keys.SMOOTH})
+    return var | {keys.FIT_SHAPE: pd.Categorical(words, categories=[keys.SWITCH, keys.SMOOTH])}
 
 
 def curve_columns(parameters: SoftParameters, genes: GeneGains | GeneTable, *, n_cells: int) -> dict[str, FloatArray]:

@@ -1,4 +1,4 @@
-r"""The clock that goes round, and the periodic switch on it.
+r"""The clock that goes round, and the curves on it: the periodic switch, and smooth transcription.
 
 Times on the circle are in turns, from 0 to below 1. The mean of times t with weights q is the direction of
 ``sum q e^(2 pi i t)``; times are unrolled around it before anything is asked that a line has and a circle has not
@@ -19,15 +19,23 @@ from typing import Any
 
 import numpy as np
 
-from velotime._types import FloatArray, IntArray
+from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import Backend, CurveTargets
 from velotime.inference.curves.protocol import PriorNumbers, Shape
-from velotime.kinetics import SwitchParameter, periodic_jacobian, periodic_means, periodic_velocity
+from velotime.kinetics import (
+    WHOLE_TURN,
+    SwitchParameter,
+    is_smooth,
+    periodic_jacobian,
+    periodic_means,
+    periodic_velocity,
+)
 
 TURN = 2 * np.pi
 RATES = ((8.0, 5.0), (25.0, 15.0), (4.0, 2.5))  # splicing and degradation per turn: usual, fast, slow
 N_ONSETS = 10
 DURATIONS = (0.15, 0.35, 0.6)
+N_RISES = 6  # of smooth shapes in half a turn: in the other half they are dips
 NO_LEVEL = -60.0  # a level of e^-60 is zero
 
 
@@ -104,9 +112,9 @@ class CircleClock:
 
 @dataclass(frozen=True)
 class PeriodicCurve:
-    """One pulse, or one dip, in each turn.
+    """One pulse, or one dip, in each turn; or one wave, of genes whose duration is a whole turn.
 
-    No place on the circle is special: the prior of onsets is so wide that it only keeps genes without a pulse in place.
+    A wave has a parameter less, the duration, which stays where it is: nothing depends on it. No place on the circle is special: the prior of onsets is so wide that it only keeps genes without a pulse in place.
     """
 
     clock = CircleClock()
@@ -114,16 +122,16 @@ class PeriodicCurve:
     shapes = tuple(
         Shape(rates, onset / N_ONSETS, duration)
         for rates, onset, duration in product(RATES, range(N_ONSETS), DURATIONS)
-    )
+    ) + tuple(Shape(rates, 0.5 * rise / N_RISES, 1.0) for rates, rise in product(RATES, range(N_RISES)))
     prior = PriorNumbers(
         mean=([2.0, 1.5, 0.0, -1.0, -1.0, 0.0], [-1.0]),
         sd=([1.0, 1.0, 30.0, 4.0, 4.0, 2.0], [1.0]),
         lower=([np.log(0.7), np.log(0.7), -np.inf, -12.0, -12.0, -8.0], [np.log(0.03)]),
-        upper=([np.log(100.0), np.log(100.0), np.inf, 14.0, 14.0, 8.0], [np.log(0.97)]),
+        upper=([np.log(100.0), np.log(100.0), np.inf, 14.0, 14.0, 8.0], [WHOLE_TURN]),
     )
 
     def unit_curves(self, times: FloatArray, shape: Shape) -> tuple[FloatArray, FloatArray]:
-        """Two levels."""
+        """Two levels, of a wave the lowest and the highest."""
         return _unit_periodic(times.tobytes(), shape)
 
     def means(
@@ -154,6 +162,12 @@ class PeriodicCurve:
         """By seven parameters."""
         return periodic_jacobian(theta, times)
 
+    def idle(self, theta: FloatArray) -> FloatArray:
+        """The duration of a wave."""
+        out = np.zeros_like(theta)
+        out[:, SwitchParameter.LOG_DURATION] = is_smooth(theta)
+        return out
+
     def gauge(self, theta: FloatArray) -> FloatArray:
         """A rotation moves the onset."""
         out = np.zeros((*theta.shape, 1))
@@ -161,15 +175,18 @@ class PeriodicCurve:
         return out
 
     def as_switch(self, theta: FloatArray) -> FloatArray:
-        """With the onset within a turn, and the first level again as the last."""
+        """With the onset within a turn, and the first level again as the last; a wave is above its middle for half."""
         p = SwitchParameter
         out = np.concatenate([theta, theta[:, [p.LOG_LEVEL_0]]], axis=1)
         out[:, p.T_ON] %= 1.0
+        out[is_smooth(theta), p.LOG_DURATION] = np.log(0.5)
         return out
 
-    def from_switch(self, theta: FloatArray) -> FloatArray:
+    def from_switch(self, theta: FloatArray, smooth: BoolArray) -> FloatArray:
         """Without the last level."""
-        return theta[:, : SwitchParameter.LOG_LEVEL_2]
+        out = theta[:, : SwitchParameter.LOG_LEVEL_2].copy()
+        out[smooth, SwitchParameter.LOG_DURATION] = WHOLE_TURN
+        return out
 
 
 @lru_cache(maxsize=1024)  # every restart asks for the same few dozen on the same times

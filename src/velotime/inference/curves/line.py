@@ -12,7 +12,7 @@ from scipy.integrate import cumulative_trapezoid
 from scipy.interpolate import interp1d
 from scipy.stats import spearmanr
 
-from velotime._types import FloatArray, IntArray
+from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import Backend, CurveTargets
 from velotime.inference.curves.protocol import PriorNumbers, Shape
 from velotime.kinetics import SwitchParameter, switch_jacobian, switch_means, switch_velocity
@@ -124,6 +124,10 @@ class SwitchCurve:
         """By eight parameters."""
         return switch_jacobian(theta, times)
 
+    def idle(self, theta: FloatArray) -> FloatArray:
+        """None: all shapes have all of them."""
+        return np.zeros_like(theta)
+
     def gauge(self, theta: FloatArray) -> FloatArray:
         """A shift moves the onset; a stretch moves it, lengthens pulses and slows rates down."""
         out = np.zeros((*theta.shape, 2))
@@ -136,7 +140,7 @@ class SwitchCurve:
         """As they are."""
         return theta
 
-    def from_switch(self, theta: FloatArray) -> FloatArray:
+    def from_switch(self, theta: FloatArray, smooth: BoolArray) -> FloatArray:  # noqa: ARG002 - none is
         """As they are."""
         return theta
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from velotime._types import FloatArray, IntArray
+from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import Backend, CurveTargets
 
 
@@ -69,7 +69,7 @@ class Shape:
 
     rates: tuple[float, float]
     onset: float
-    duration: float
+    duration: float  # that of smooth transcription on a circle is a whole turn
 
 
 class Curve(Protocol):
@@ -120,11 +120,14 @@ class Curve(Protocol):
     def jacobian(self, theta: FloatArray, times: FloatArray) -> tuple[Any, Any, Any, Any]:
         """Means of one lineage and their derivatives by its parameters, ``(genes, own parameters, times)``."""
 
+    def idle(self, theta: FloatArray) -> FloatArray:
+        """1 for each parameter that the shape of a gene does not have, else 0, ``(genes, parameters)``."""
+
     def gauge(self, theta: FloatArray) -> FloatArray:
         """How parameters go with each displacement of :meth:`Clock.design`, ``(genes, parameters, displacements)``."""
 
     def as_switch(self, theta: FloatArray) -> FloatArray:
         """The same curves in the parameters of the switch model, as they are stored, ``(genes, 6 + 2 lineages)``."""
 
-    def from_switch(self, theta: FloatArray) -> FloatArray:
-        """The inverse of :meth:`as_switch`."""
+    def from_switch(self, theta: FloatArray, smooth: BoolArray) -> FloatArray:
+        """The inverse of :meth:`as_switch`, given which genes' transcription is smooth, ``(genes,)``."""

@@ -60,12 +60,13 @@ def restore(method: SoftEM, observations: Observations, labels: CellLabels, stor
     curve = method.clock.curve
     layout = Layout((stored.theta.shape[1] - Layout(0).n_parameters) // curve.n_own, curve)
     rows = method.prior_rows(labels)
+    cells = cells_of(observations, rows, method.noise)
     problem = problem_of(
-        cells_of(observations, rows, method.noise),
+        cells,
         States(stored.times, layout),
         method.noise,
         method.time_prior,
-        RatePrior(layout),
+        RatePrior(layout, cells.n_cells),
     )
     prior = match_groups(stored.prior, stored.groups, rows.groups.names)
     known = tuple(  # a label that the fitted cells do not have carries no information

@@ -44,9 +44,20 @@ class RatePrior:
     The unit of time is the whole clock: a rate of 8 means a half-life of a twelfth of it. Rates are held within
     0.5 to 100, as a slower gene is linear in time and a faster one follows its steady state, and neither rate would
     be seen in the data. Levels are in counts at size factor 1.
+
+    Shapes of a gene's curve that differ in how many parameters they have are weighed by the Bayesian information
+    criterion (Schwarz 1978): each parameter that a shape does without is worth ``log(n)/2``.
+
+    Attributes
+    ----------
+    layout
+        Lineages and their columns.
+    n_cells
+        n: cells that the curves are fitted to.
     """
 
     layout: Layout
+    n_cells: float = 1.0
 
     @cached_property
     def mean(self) -> FloatArray:
@@ -84,13 +95,15 @@ class RatePrior:
 
     def penalty(self, theta: FloatArray) -> FloatArray:
         """Minus log prior density up to a constant, ``(genes,)``."""
-        away = theta - self.mean
-        own = 0.5 * (away**2 @ self.precision)
-        return np.asarray(own + 0.5 * ((theta @ self.coupling) * theta).sum(axis=1))
+        idle = self.layout.curve.idle(theta)
+        own = 0.5 * (((theta - self.mean) ** 2 * (1.0 - idle)) @ self.precision)
+        spared = 0.5 * np.log(self.n_cells) * idle.sum(axis=1)
+        return np.asarray(own + 0.5 * ((theta @ self.coupling) * theta).sum(axis=1) - spared)
 
     def gradient(self, theta: FloatArray) -> FloatArray:
         """Gradient of the penalty, ``(genes, parameters)``."""
-        return np.asarray((theta - self.mean) * self.precision + theta @ self.coupling)
+        used = 1.0 - self.layout.curve.idle(theta)
+        return np.asarray((theta - self.mean) * used * self.precision + theta @ self.coupling)
 
     @cached_property
     def hessian(self) -> FloatArray:

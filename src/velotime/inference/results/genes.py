@@ -74,10 +74,11 @@ def gene_table(
     errors = np.sqrt(np.maximum(np.einsum("gpp->gp", doubt.covariance), 0.0))
     gains = gene_gains(problem, parameters, statistics)
     last = last_switch_errors(doubt.covariance, parameters.theta, problem.states.layout)
-    if problem.states.curve is SWITCH:
+    curve = problem.states.curve
+    if curve is SWITCH:
         switches = switch_intervals(genes, parameters.theta, doubt, problem.cells.n_averaged)
     else:
-        switches = normal_intervals(parameters.theta, errors[:, SwitchParameter.T_ON], last[:, 0])
+        switches = normal_intervals(curve.as_switch(parameters.theta), errors[:, SwitchParameter.T_ON], last[:, 0])
     return GeneTable(
         gains.log_likelihood,
         gains.gain,
@@ -94,7 +95,10 @@ def gene_table(
 
 
 def normal_intervals(theta: FloatArray, on_error: FloatArray, off_error: FloatArray) -> SwitchIntervals:
-    """The fit and 1.64 standard errors either side of both switches, for curves with no profile of their own."""
+    """The fit and 1.64 standard errors either side of both switches, for curves with no profile of their own.
+
+    ``theta`` are the curves as switches.
+    """
     p = SwitchParameter
     sides = norm.ppf([0.05, 0.95])
     t_on = theta[:, p.T_ON] % 1.0
@@ -107,10 +111,10 @@ def last_switch_errors(covariance: FloatArray, theta: FloatArray, layout: Layout
     """Standard error of each lineage's last switch ``t_off = t_on + D``, ``(genes, lineages)``.
 
     The two move against each other, so their covariance counts; with D given by its logarithm,
-    ``Var(t_off) = Var(t_on) + 2 D Cov(t_on, log D) + D^2 Var(log D)``.
+    ``Var(t_off) = Var(t_on) + 2 D Cov(t_on, log D) + D^2 Var(log D)``; without the terms of D where it is known.
     """
     t_on = SwitchParameter.T_ON
-    duration = np.exp(theta[:, layout.durations])
+    duration = np.exp(theta[:, layout.durations]) * (1.0 - layout.curve.idle(theta)[:, layout.durations])
     own = np.einsum("gpp->gp", covariance)
     variance = own[:, [t_on]] + 2 * duration * covariance[:, t_on, layout.durations]
     variance = variance + duration**2 * own[:, layout.durations]
