@@ -9,7 +9,9 @@ from scipy.stats import circmean
 
 import velotime as vt
 from velotime import InputError
+from velotime import kinetics as kin
 from velotime import simulation as sim
+from velotime.data import Fitted
 from velotime.data.stored.soft_fit import restore_soft_fit
 from velotime.inference.curves.circle import PERIODIC
 from velotime.inference.labels import CellLabels
@@ -72,6 +74,52 @@ def test_velocities_and_rates(cycling):
     assert np.median([np.corrcoef(found, true)[0, 1] for found, true in pairs]) > 0.85
     np.testing.assert_allclose(cycling.var["fit_gamma"] - cycling.var["fit_gamma_undiluted"], np.log(2))
     np.testing.assert_array_equal(cycling.var["fit_alpha_0"], cycling.var["fit_alpha_2"])
+
+
+@pytest.fixture(scope="module")
+def two_shapes():
+    """300 cells with many counts, half of whose genes are smooth, some of each left out of the clock."""
+    rng = np.random.default_rng(4)
+    cycle = sim.Cycling(flat=0.0, smooth=0.5)
+    adata = sim.simulate(300, 80, rng=rng, cycle=cycle, mean_unspliced=2.0, mean_spliced=8.0)
+    of = adata.var["true_class"]
+    without = tuple(adata.var_names[(of.groupby(of, observed=True).cumcount() < 3).to_numpy()])
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(clock=vt.Cycle(), without=without, **SMALL), progress=False)
+    return adata
+
+
+def test_genes_have_the_shape_that_their_counts_call_for(two_shapes):
+    var = two_shapes.var
+    expected = var["true_class"].astype(str).replace("pulse", "switch")
+    right = var["fit_shape"].astype(str) == expected
+    assert set(expected) == {"switch", "smooth"}
+    share = right.groupby(expected).mean()
+    assert share["smooth"] > 0.85
+    assert share["switch"] > 0.7  # short of many counts a switch is told from a sine in many genes, not in all
+    left_out = var["fit_status"] == "left out of the clock"
+    assert set(expected[left_out]) == {"switch", "smooth"}
+    assert right[left_out].sum() >= 4
+
+
+def test_smooth_genes_are_read_as_they_were_fitted(two_shapes):
+    var, smooth = two_shapes.var, (two_shapes.var["fit_shape"] == "smooth").to_numpy()
+    assert (var["fit_alpha"] > var["fit_alpha_0"])[smooth].all()
+    np.testing.assert_allclose((var["fit_t_"] - var["fit_t_on"])[smooth], 0.5)
+    np.testing.assert_allclose(var["fit_t_se"][smooth], var["fit_t_on_se"][smooth])
+    fitted = Fitted.of(two_shapes)
+    every = fitted.with_curves
+    means = fitted.states.means(fitted.theta(every))[1]
+    at = np.argmax(fitted.posterior[:20].toarray(), axis=1)
+    for g in np.flatnonzero(smooth):
+        wave = kin.periodic_velocity(fitted.theta(every)[[g]], fitted.states.times)[1][0]
+        turns = np.abs(np.fft.rfft(wave))
+        assert turns[1] > 0.999 * turns.sum()  # one harmonic
+    spliced = fitted.means(slice(0, 20), every)[1]
+    assert np.corrcoef(spliced.ravel(), means[:, at].T.ravel())[0, 1] > 0.98
+    _, fit = restore_soft_fit(two_shapes)  # compares phases with those stored
+    assert kin.is_smooth(fit.parameters.theta).sum() == smooth[fitted.genes].sum()
+    table = vt.get.rates(two_shapes)
+    assert list(table["shape"]) == list(var["fit_shape"].iloc[every])
 
 
 def test_it_is_taken_up_again_and_refuses_what_needs_a_line(cycling):

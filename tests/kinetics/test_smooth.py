@@ -41,7 +41,7 @@ def responses(gene, t):
 
 
 def test_means_are_what_the_past_has_left():
-    theta, t = genes(4, 0), np.array([0.0, 0.31, 0.77])
+    theta, t = genes(2, 0), np.array([0.0, 0.31, 0.77])
     with mp.workdps(40):
         expected = np.array([[responses(gene, time) for time in t] for gene in theta])
     np.testing.assert_allclose(np.stack(kin.periodic_means(theta, t), axis=2), expected, rtol=1e-12)
@@ -82,7 +82,7 @@ def test_derivatives_are_those_of_the_means(seed):
 
 
 def test_shapes_stand_side_by_side():
-    """Each gene is what it is alone; the switch never reads as smooth, nor levels exchanged half a turn on as another."""
+    """Each gene is what it is alone, no switch reads as smooth, and waves know two names."""
     smooth, t = genes(4, 3), np.linspace(0, 1, 9)
     switch = smooth.copy()
     switch[:, 6] = np.log(0.97)

@@ -9,6 +9,8 @@ from matplotlib.colors import to_rgb
 
 import velotime as vt
 from velotime import InputError
+from velotime.data import Fitted
+from velotime.pl._curves import gene_curves
 from velotime.pl._cycle import BINS, HIGHEST, HOLE, spread
 from velotime.pl._phase_colors import PHASE_MAP, phase_colors
 
@@ -40,6 +42,16 @@ def test_a_wheel_needs_a_circle_and_polar_axes(cycling):
     del cycling.uns["cycle"]
     with pytest.raises(InputError, match="a plot of the cycle needs a clock that goes round"):
         vt.pl.cycle(cycling)
+
+
+def test_smooth_transcription_has_no_switches(cycling):
+    fitted, shape = Fitted.of(cycling), cycling.var["fit_shape"].astype(str).to_numpy()
+    assert {"smooth", "switch"} <= set(shape)
+    curves = {g: gene_curves(fitted, int(g))[0] for g in fitted.genes}
+    for g, curve in curves.items():
+        assert len(curve.switches) == (0 if shape[g] == "smooth" else 2)
+        assert np.isfinite(curve.means).all()
+        assert np.isfinite(curve.covariance).all()
 
 
 def test_names_are_apart_and_in_order():

@@ -10,6 +10,8 @@ import velotime as vt
 from velotime.data import write_derived
 from velotime.report import run_in_text, tables
 from velotime.report._facts import collect
+from velotime.report._genes import collect_genes
+from velotime.report._page import _gene_table
 from velotime.report.sections.headline import headline
 from velotime.report.sections.methods import methods_paragraph
 
@@ -46,6 +48,15 @@ def test_words_are_of_phases_and_turns(cycling):
     assert "rates are per turn" in methods_paragraph(cycling)
     cycling.uns["cycle"]["origin"] = "growth"
     assert "the division" in run_in_text(cycling, seconds=1.0)
+
+
+def test_the_page_knows_which_genes_are_smooth(cycling):
+    facts, _ = collect_genes(cycling, np.arange(20))
+    shape = cycling.var["fit_shape"].astype(str).loc[facts.table.index]
+    assert {"smooth", "switch"} == set(shape)
+    np.testing.assert_array_equal(facts.table["smooth"], shape == "smooth")
+    assert "smooth" in _gene_table(facts)["columns"]
+    assert list(tables(cycling)["genes"]["shape"].loc[shape.index].astype(str)) == list(shape)
 
 
 @pytest.mark.parametrize(

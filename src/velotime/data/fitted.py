@@ -15,13 +15,13 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._check import label_text
 from velotime._status import InputError
-from velotime._types import BoolArray, FloatArray, IntArray
+from velotime._types import FloatArray, IntArray
 from velotime.compute import as_array
 from velotime.data.layers.names import find_layers
 from velotime.data.layers.values import read_block
 from velotime.data.stored.capabilities import capabilities_of, require
 from velotime.data.stored.effects import read_effects
-from velotime.data.stored.gene_columns import read_theta
+from velotime.data.stored.gene_columns import read_smooth, read_theta
 from velotime.data.stored.records import Records
 from velotime.data.stored.settings import read_settings
 from velotime.inference import (
@@ -143,14 +143,7 @@ class Fitted:
         """Parameters in the order of ``Layout``, ``(genes, parameters)``; the fitted genes by default."""
         self.require("curves")
         asked = self.genes if genes is None else genes
-        return self.curve.from_switch(read_theta(self.adata, asked), self.smooth(asked))
-
-    def smooth(self, genes: IntArray | None = None) -> BoolArray:
-        """Whether the transcription of each gene is smooth rather than switched, ``(genes,)``; as :meth:`theta`."""
-        asked = self.genes if genes is None else genes
-        if keys.FIT_SHAPE not in self.adata.var:
-            return np.zeros(len(asked), dtype=bool)
-        return np.asarray(self.adata.var[keys.FIT_SHAPE].iloc[asked].astype(str) == keys.SMOOTH)
+        return self.curve.from_switch(read_theta(self.adata, asked), read_smooth(self.adata, asked))
 
     def scatter(self, genes: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
         """Dispersion or variance of the unspliced and the spliced layer, each ``(genes,)``; as :meth:`theta`."""

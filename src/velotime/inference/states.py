@@ -25,7 +25,7 @@ class Layout:
     """Where each parameter stands in ``theta``, ``(genes, 6 + n_own lineages)``.
 
     Columns 0 to 5 are log beta, log gamma, t_on, log level_0, log level_1 and log scaling. Of the switch model columns
-    6 + 2k and 7 + 2k are log(t_off - t_on) and log level_2 of lineage k; the periodic switch has no last level and one
+    6 + 2k and 7 + 2k are log(t_off - t_on) and log level_2 of lineage k; curves on a circle have no last level and one
     lineage.
     """
 

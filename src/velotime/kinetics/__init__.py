@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from velotime.kinetics.divided_differences import exp1, exp2, exp3
-from velotime.kinetics.inverse import time_from_spliced, time_from_unspliced
-from velotime.kinetics.labelling import labelled_shares, survival
-from velotime.kinetics.periodic import (
+from velotime.kinetics.circle.periodic import (
     WHOLE_TURN,
     is_smooth,
     periodic_jacobian,
     periodic_means,
     periodic_velocity,
 )
+from velotime.kinetics.divided_differences import exp1, exp2, exp3
+from velotime.kinetics.inverse import time_from_spliced, time_from_unspliced
+from velotime.kinetics.labelling import labelled_shares, survival
 from velotime.kinetics.splicing import (
     SwitchParameter,
     spliced,

@@ -185,9 +185,10 @@ def _batch(fitted: Fitted, genes: IntArray, theta: FloatArray, times: FloatArray
 
 
 def _switches(theta: FloatArray, states: States) -> tuple[FloatArray, FloatArray]:
-    """Times of both switches, ``(genes, 2)``, NaN for transcription that has none, and the means there, ``(genes, 2, 2)``: layers x switches.
+    """Times of both switches, ``(genes, 2)``, and the means there, ``(genes, 2, 2)``: layers x switches.
 
-    The times differ from gene to gene; shifted so that the switch is at 0 they are the same for all.
+    NaN for transcription that has none. The times differ from gene to gene; shifted so that the switch is at 0 they are
+    the same for all.
     """
     duration = np.exp(theta[:, SwitchParameter.LOG_DURATION])
     at = []

@@ -92,18 +92,23 @@ IN_TURNS = {
     for column in (
         Column("beta", "Splicing β", "Splicing rate per turn of the cycle, with a 90 % interval."),
         Column("gamma", "Degradation γ", "Degradation rate per turn of the cycle, with a 90 % interval."),
-        Column("alpha", "Transcription α", "Transcription rate between the switches: counts per turn of the cycle."),
-        Column("t_on", "First switch", "Phase at which transcription changes first, with a 90 % interval."),
+        Column("alpha", "Transcription α", "Transcription rate between the switches, or the highest: counts per turn."),
+        Column(
+            "t_on",
+            "First switch",
+            "Phase at which transcription changes first or, if smooth, passes its middle, with a 90 % interval.",
+        ),
         Column(
             "t_off",
             "Last switch",
-            "Phase at which transcription changes back, with a 90 % interval; above 1: in the next turn.",
+            "Phase at which transcription changes or comes back, with a 90 % interval; above 1: in the next turn.",
         ),
     )
 }
 EXTRA = (
     "scaling",
     "alpha_0",
+    "smooth",
     keys.FIT_DISPERSION_U,
     keys.FIT_DISPERSION_S,
     keys.FIT_BACKGROUND_U,
@@ -192,6 +197,8 @@ def _table(fitted: Fitted) -> pd.DataFrame:
             table[name] = var[name].to_numpy()
     if keys.FIT_ALPHA_0 in var:
         table["alpha_0"] = var[keys.FIT_ALPHA_0].to_numpy()
+    if "shape" in table:
+        table["smooth"] = (table["shape"].astype(str) == keys.SMOOTH).astype(float)
     table = table.iloc[fitted.with_curves]
     by = next((name for name in (keys.FIT_GAIN, keys.FIT_LIKELIHOOD) if name in table), None)
     return table if by is None else table.sort_values(by, ascending=False, kind="stable", na_position="last")

@@ -15,7 +15,6 @@ from velotime._types import FloatArray
 from velotime.kinetics import WHOLE_TURN, SwitchParameter, periodic_means, periodic_velocity
 from velotime.simulation._genes import LogNormalRates
 
-
 SMOOTH = "smooth"  # class of such genes
 
 

@@ -35,10 +35,12 @@ def rank_genes(adata: AnnData, *, by: str | None = None, key_added: str | None =
     One row per gene, by name: the column ranked by, the deviance explained, the gain and the predictive checks
     (``fit_check_means`` and ``fit_check_zeros``: z-scores, above 3 the gene is not as the model has it); ``alpha``
     (between the switches), ``beta``, ``gamma`` per unit of the clock, so relative; switch times ``t_on``, ``t_off``;
-    ``scaling``. Where there are standard errors, ``_low`` and ``_high`` bound a 90 % interval: ``exp(log rate -+ 1.645
-    se)`` for rates, which are estimated on their logs; for switches ``var["fit_t_on_q05"]`` and the like. All are given
-    the fitted clock. (A rate of 100 is at its bound: it is that or faster.) Genes that were not fitted, or have NaN in
-    ``by``, are left out; ``.attrs["n_genes_left_out"]`` counts them.
+    ``scaling``; on a clock that goes round ``shape`` of the transcription, "switch" or "smooth" (then ``alpha`` is its
+    peak, and ``t_on`` and ``t_off`` are where it passes its middle). Where there are standard errors, ``_low`` and
+    ``_high`` bound a 90 % interval: ``exp(log rate -+ 1.645 se)`` for rates, which are estimated on their logs; for
+    switches ``var["fit_t_on_q05"]`` and the like. All are given the fitted clock. (A rate of 100 is at its bound: it is
+    that or faster.) Genes that were not fitted, or have NaN in ``by``, are left out; ``.attrs["n_genes_left_out"]``
+    counts them.
 
     Raises
     ------

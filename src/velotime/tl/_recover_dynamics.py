@@ -202,9 +202,12 @@ def recover_dynamics(
     with ``_sd``, ``_clock_sd``, ``_q05``, ``_q95`` and ``_entropy`` in place of latent time, mean and quantiles
     circular (an interval that passes 0 has its upper end below its lower one); rates are per turn, and
     ``var["fit_beta_undiluted"]`` and ``["fit_gamma_undiluted"]`` those without the dilution of cells that double once
-    a turn; ``var["fit_t_"]`` may lie in the next turn; ``uns["cycle"]`` says what the ``origin`` comes from ("markers",
-    "growth", "total counts" or "free"), its standard error ``origin_sd``, and how far it may lie before and after phase
-    0, ``origin_q05`` and ``origin_q95``, turns (NaN where that is not known).
+    a turn; ``var["fit_t_"]`` may lie in the next turn; ``var["fit_shape"]`` is "switch" or "smooth", the shape of each
+    gene's transcription, chosen by the Bayesian information criterion: a smooth one swings between ``fit_alpha_0`` and
+    ``fit_alpha`` as a sine, upwards through its middle at ``fit_t_on`` and downwards at ``fit_t_``; ``uns["cycle"]``
+    says what the ``origin`` comes from ("markers", "growth", "total counts" or "free"), its standard error
+    ``origin_sd``, and how far it may lie before and after phase 0, ``origin_q05`` and ``origin_q95``, turns (NaN where
+    that is not known).
 
     With ``method=vt.SoftEM(samples="...")`` and more than one sample, also
 

@@ -6,7 +6,7 @@ import numpy as np
 from anndata import AnnData
 
 from velotime import _keys as keys
-from velotime._types import FloatArray, IntArray
+from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.inference import Layout, natural_rates
 
 RATE_SLOTS = (keys.FIT_BETA, keys.FIT_GAMMA, keys.FIT_T_ON, keys.FIT_ALPHA_0, keys.FIT_ALPHA, keys.FIT_SCALING)
@@ -35,6 +35,13 @@ def lineage_columns(theta: FloatArray) -> dict[str, FloatArray]:
         keys.LINEAGE_T_OFF: theta[:, [2]] + np.exp(theta[:, layout.durations]),
         keys.LINEAGE_ALPHA: np.exp(theta[:, layout.last_levels] + theta[:, [1]]),
     }
+
+
+def read_smooth(adata: AnnData, genes: IntArray) -> BoolArray:
+    """Whether the transcription of genes is smooth, ``(genes,)``."""
+    if keys.FIT_SHAPE not in adata.var:
+        return np.zeros(len(genes), dtype=bool)
+    return np.asarray(adata.var[keys.FIT_SHAPE].iloc[genes].astype(str) == keys.SMOOTH)
 
 
 def read_theta(adata: AnnData, genes: IntArray) -> FloatArray:

@@ -42,4 +42,5 @@ def rate_table(fitted: Fitted) -> pd.DataFrame:
         if low in var:
             columns |= {f"{name}_low": var[low].to_numpy(), f"{name}_high": var[high].to_numpy()}
     columns["scaling"] = var[keys.FIT_SCALING].to_numpy()
-    return pd.DataFrame(columns, index=fitted.adata.var_names)
+    table = pd.DataFrame(columns, index=fitted.adata.var_names)
+    return table.assign(shape=var[keys.FIT_SHAPE]) if keys.FIT_SHAPE in var else table

@@ -36,6 +36,7 @@ RATES = ((8.0, 5.0), (25.0, 15.0), (4.0, 2.5))  # splicing and degradation per t
 N_ONSETS = 10
 DURATIONS = (0.15, 0.35, 0.6)
 N_RISES = 6  # of smooth shapes in half a turn: in the other half they are dips
+FALLING = [0, 1, 2, 4, 3, 5, 6]  # parameters with the levels exchanged
 NO_LEVEL = -60.0  # a level of e^-60 is zero
 
 
@@ -114,7 +115,8 @@ class CircleClock:
 class PeriodicCurve:
     """One pulse, or one dip, in each turn; or one wave, of genes whose duration is a whole turn.
 
-    A wave has a parameter less, the duration, which stays where it is: nothing depends on it. No place on the circle is special: the prior of onsets is so wide that it only keeps genes without a pulse in place.
+    A wave has a parameter less, the duration, which stays where it is: nothing depends on it. No place on the circle is
+    special: the prior of onsets is so wide that it only keeps genes without a pulse in place.
     """
 
     clock = CircleClock()
@@ -175,11 +177,17 @@ class PeriodicCurve:
         return out
 
     def as_switch(self, theta: FloatArray) -> FloatArray:
-        """With the onset within a turn, and the first level again as the last; a wave is above its middle for half."""
-        p = SwitchParameter
-        out = np.concatenate([theta, theta[:, [p.LOG_LEVEL_0]]], axis=1)
-        out[:, p.T_ON] %= 1.0
-        out[is_smooth(theta), p.LOG_DURATION] = np.log(0.5)
+        """With the onset within a turn, and the first level again as the last.
+
+        A wave rises from its lowest level to the highest (what falls first is the same wave, half a turn on), and is
+        above its middle for half a turn.
+        """
+        p, smooth = SwitchParameter, is_smooth(theta)
+        falls = smooth & (theta[:, p.LOG_LEVEL_0] > theta[:, p.LOG_LEVEL_1])
+        out = np.where(falls[:, None], theta[:, FALLING], theta)
+        out = np.concatenate([out, out[:, [p.LOG_LEVEL_0]]], axis=1)
+        out[:, p.T_ON] = (out[:, p.T_ON] + 0.5 * falls) % 1.0
+        out[smooth, p.LOG_DURATION] = np.log(0.5)
         return out
 
     def from_switch(self, theta: FloatArray, smooth: BoolArray) -> FloatArray:

@@ -54,7 +54,9 @@ class Line(Settings):
 class Cycle(Settings):
     r"""A clock that goes round, such as that of dividing cells: phases from 0 to 1, where 1 is 0 again.
 
-    Every gene follows the periodic switch: transcription at one level for a part of the turn, at another for the rest,
+    Transcription of a gene has one of two shapes, whichever counts call for (by the Bayesian information criterion: a
+    smooth one has a parameter less): a switch, at one level for a part of the turn and at another for the rest, or
+    smooth, a sine between two levels. Few counts do not tell a switch from a sine; then it is the sine.
 
         du/dt = alpha(phase) - beta u,    ds/dt = beta u - gamma s,    u and s the same after a turn.
 

@@ -8,7 +8,8 @@ its steady state,
 (k the lineage), and likewise for unspliced up to ``c gamma / beta``. So for each of some dozens of shapes (onset,
 duration, fast or slow) the levels of all genes follow from one small weighted least-squares problem that the genes
 share, and the shapes are ranked by likelihood. Induction, repression, pulse, dip, and one lineage apart from the others
-are all among them, as the levels are free.
+are all among them, as the levels are free. On a circle waves are as well: smooth transcription is as linear in its
+lowest and its highest level.
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ function sayGene(gene) {
   if (Number.isFinite(gain)) parts.push(`gain over a constant ${Math.round(gain).toLocaleString("en")} nats`);
   const off = [["means", gene.values.fit_check_means], ["shares of zeros", gene.values.fit_check_zeros]];
   if (off.every(([, z]) => Number.isFinite(z))) parts.push(sayChecks(off.filter(([, z]) => z > OFF)));
+  if (gene.values.smooth === 1) parts.push("its transcription rises and falls smoothly");
   if (gene.values.fit_unique === 0) parts.push("another shape of the curve, with a switch elsewhere, is about as likely");
   return parts.length ? `${parts.join("; ")}.` : "";
 }
@@ -177,15 +178,15 @@ function rateRows(gene) {
   const rows = [
     ["Splicing rate β", "beta", true, boundOf(v.beta) ?? `unspliced transcripts: ${half(v.beta)}`],
     ["Degradation rate γ", "gamma", true, boundOf(v.gamma) ?? `spliced transcripts: ${half(v.gamma)}`],
-    ["Transcription before the first switch", "alpha_0", false, counts],
-    ["Transcription between the switches α", "alpha", false, counts],
+    [v.smooth ? "Lowest transcription" : "Transcription before the first switch", "alpha_0", false, counts],
+    [v.smooth ? "Highest transcription α" : "Transcription between the switches α", "alpha", false, counts],
   ].map(([name, key, bar, words]) => ({ name, value: v[key], low: v[`${key}_low`], high: v[`${key}_high`], bar: bar && "rate", words }));
-  rows.push({ name: "First switch", value: v.t_on, low: v.t_on_low, high: v.t_on_high, bar: "time", words: whenOf(v.t_on) });
+  rows.push({ name: v.smooth ? "Rise through the middle" : "First switch", value: v.t_on, low: v.t_on_low, high: v.t_on_high, bar: "time", words: whenOf(v.t_on) });
   (gene.lastSwitch ? page.lineages : []).forEach((lineage, k) => {
     const which = page.lineages.length > 1 ? `, ${lineage.name}` : "";
     const known = k === 0 ? { low: v.t_off_low, high: v.t_off_high } : {};
-    rows.push({ name: `Last switch${which}`, value: gene.lastSwitch[k], ...known, bar: "time", words: whenOf(gene.lastSwitch[k]) });
-    rows.push({ name: `Transcription after it${which}`, value: gene.lastAlpha[k], words: counts });
+    rows.push({ name: v.smooth ? "Fall through the middle" : `Last switch${which}`, value: gene.lastSwitch[k], ...known, bar: "time", words: whenOf(gene.lastSwitch[k]) });
+    if (!v.smooth) rows.push({ name: `Transcription after it${which}`, value: gene.lastAlpha[k], words: counts });
   });
   rows.push({ name: "Capture of unspliced", value: v.scaling, words: "relative to spliced" });
   for (const [name, value] of [["unspliced", v.fit_background_u], ["spliced", v.fit_background_s]]) {

@@ -6,7 +6,8 @@ alpha swings between alpha_0 and alpha_1, each positive, and passes their middle
 
 a cosine whose peak is a quarter of a turn later and whose depth ``(alpha_1 - alpha_0)/(alpha_1 + alpha_0)`` is below
 1 for any levels. The equations are linear, so each harmonic follows by itself, ``u_k = alpha_k/(beta + i w k)`` and
-``s_k = beta u_k/(gamma + i w k)``; with ``A = 1/(beta + i w)``, ``B = beta A/(gamma + i w)`` and ``E = e^(i w (t - t_on))``
+``s_k = beta u_k/(gamma + i w k)``; with ``A = 1/(beta + i w)``, ``B = beta A/(gamma + i w)`` and
+``E = e^(i w (t - t_on))``
 
     u = (alpha_0 + alpha_1)/(2 beta)  + (alpha_1 - alpha_0)/2 Im(E A)
     s = (alpha_0 + alpha_1)/(2 gamma) + (alpha_1 - alpha_0)/2 Im(E B)
@@ -126,7 +127,9 @@ def smooth_jacobian(theta: Any, t: Any) -> tuple[Any, Any, Any, Any]:
     xp = array_namespace(theta, t)
     swing = _Swing.of(theta, t)
     means, out = swing.means(), []
-    for mean, moving, (half, sine), rates in zip(means, swing.velocity(), _shares(swing), _by_rates(swing), strict=True):
+    for mean, moving, (half, sine), rates in zip(
+        means, swing.velocity(), _shares(swing), _by_rates(swing), strict=True
+    ):
         levels = [swing.low * (half - sine), swing.high * (half + sine)]
         by_gamma = rates[1] + mean  # alpha is level gamma
         out.append(xp.stack([rates[0], by_gamma, -moving, *levels, 0.0 * mean, 0.0 * mean], axis=1))

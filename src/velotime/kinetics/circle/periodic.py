@@ -3,8 +3,9 @@ r"""Transcription, splicing and degradation on a clock that goes round, in close
 Genes have one of two shapes. Those of the switch are on for a duration below 1, a turn. A gene whose "duration" is a
 whole turn never switches: its transcription is smooth (``smooth``) and its levels are the lowest and the highest.
 
-**The periodic switch.** alpha is alpha_1 for a time d from t_on on and alpha_0 for the rest of the turn, whose length is 1. One turn takes the
-abundances x = (u, s) at the onset to ``e^M x + c``, where c is what a turn makes from nothing and
+**The periodic switch.** alpha is alpha_1 for a time d from t_on on and alpha_0 for the rest of the turn, whose length
+is 1. One turn takes the abundances x = (u, s) at the onset to ``e^M x + c``, where c is what a turn makes from nothing
+and
 
     e^M = ( e^-beta                        0       )
           ( beta exp[-beta, -gamma]        e^-gamma )
@@ -28,8 +29,8 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
+from velotime.kinetics.circle.smooth import smooth_jacobian, smooth_means, smooth_velocity
 from velotime.kinetics.divided_differences import differences, exp1
-from velotime.kinetics.smooth import smooth_jacobian, smooth_means, smooth_velocity
 from velotime.kinetics.splicing import SwitchParameter, _carry, _Gene, _natural, _Step, _step, velocity
 
 N_PERIODIC = 7  # parameters: those of SwitchParameter up to the duration
@@ -94,8 +95,8 @@ def periodic_means(theta: Any, t: Any) -> tuple[Any, Any]:
     Parameters
     ----------
     theta
-        Parameters, ``(genes, 7)``: the first seven columns of :class:`SwitchParameter`; the duration is below 1, or 1 of
-        genes whose transcription is smooth.
+        Parameters, ``(genes, 7)``: the first seven columns of :class:`SwitchParameter`; the duration is below 1, or 1
+        of genes whose transcription is smooth.
     t
         Times, ``(times,)``, in turns of the clock; whole turns make no difference.
 

@@ -1,0 +1,1 @@
+"""Kinetics on a clock that goes round."""
