@@ -199,7 +199,7 @@ TABLE = {
         "background": SHARE,
     },
     "GrowingTimes": {},
-    "Cycling": {"flat": SHARE, "growth": FROM_ZERO},
+    "Cycling": {"flat": SHARE, "growth": FROM_ZERO, "smooth": SHARE},
     "GappedTimes": {
         "start": number((0, 0.5), (-TINY, 0.6, 0.7)),  # the gap stops at 0.6
         "stop": number((1, 0.5), (0.4, 0.3, 1.1)),
