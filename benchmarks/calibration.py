@@ -59,7 +59,7 @@ class Setting:
         """The same with a fit; its root is the earliest cell."""
         adata = self.draw(seed)
         root = vt.Root(cell=str(adata.obs_names[np.argmin(adata.obs["true_time"])]))
-        method = vt.SoftEM(noise=self.noise, root=root, start_genes=60, start_times=32)
+        method = vt.SoftEM(noise=self.noise, root=root, n_lineages=1, start_genes=60, start_times=32)
         layers = {"unspliced": keys.MU, "spliced": keys.MS} if self.moments else {}
         vt.tl.recover_dynamics(adata, method=method, rng=seed, progress=False, **layers)
         return adata

@@ -14,7 +14,7 @@ from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.mstep import begin, improve, restart
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.results.genes import last_switch_errors
-from velotime.inference.results.switches import switch_intervals
+from velotime.inference.results.switches import _quantiles, switch_intervals
 from velotime.inference.results.uncertainty import Uncertainty
 from velotime.inference.states import Layout, States
 
@@ -99,3 +99,15 @@ def test_another_optimum_is_flagged_and_held():
     widths = np.diff(found.t_on, axis=1)[:, 0]
     assert np.median(widths[lost]) > np.median(widths[~lost])
     assert coverage(found.t_on[lost], truth["true_t_on"][lost]) > 0.8
+
+
+def test_an_interval_holds_what_is_nearly_as_likely_as_the_best():
+    """A density that is flat on the left and ends steeply: its 95 % quantile lies before the likeliest place."""
+    time = np.linspace(-1.0, 0.1, 23)[None]
+    flat = np.where(time <= 0.0, -1.0, 0.0) - 1e3 * np.maximum(time - 0.05, 0.0)
+    low, high = _quantiles(np.zeros(1, dtype=int), time, flat)
+    assert low[0] == -1.0
+    assert high[0] > 0.05
+    normal = -0.5 * np.linspace(-4, 4, 801)[None] ** 2
+    low, high = _quantiles(np.zeros(1, dtype=int), np.linspace(-4, 4, 801)[None], normal)
+    np.testing.assert_allclose([low[0], high[0]], [-1.645, 1.645], atol=0.02)

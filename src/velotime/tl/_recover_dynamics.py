@@ -176,7 +176,8 @@ def recover_dynamics(
         Posterior mean, sd, quantiles and entropy of each cell's time. The sd and the quantiles include what uncertain
         curves add; they hold up to the clock's origin and unit, and for the direction and lineages found. float.
     ``obs["latent_time_clock_sd"]``
-        The part of the sd that cells of one time share: how well the clock itself is known. float.
+        The part of the sd that cells of one time share: how well the clock itself is known, and how far from the
+        likeliest one the fit may have left it. float.
     ``obsm["time_posterior"]``
         Posterior over the states (lineage by lineage, the times of ``uns["recover_dynamics"]["state_times"]`` in each),
         without the least likely ones, which hold 1e-4 of a cell together at most. CSR (cells, states), float32.

@@ -7,7 +7,9 @@ phi are optimised at a few places of t, and integrated out there by Laplace's ap
     p(t) = exp(-loss(t, phi_t)) det(H_t)^(-1/2) |d theta / d(phi, t)|,    H_t the second derivative by phi,
 
 from the fit and from other shapes (``shapes``) that are nearly as likely; at each t the likeliest counts. The interval
-runs from the 5 % to the 95 % quantile. (Tierney and Kadane 1986.)
+runs from the 5 % to the 95 % quantile. (Tierney and Kadane 1986.) It also holds every t at which p(t) is within a
+factor ``exp(-1.645^2 / 2)`` of the largest, which for a normal is the same: where p(t) falls steeply on one side and is
+flat on the other, as before the first cell, quantiles alone leave out places beside the likeliest one.
 
 The cells' times count as known in this: what their uncertainty and that of the clock add is the difference between
 the two variances of ``uncertainty``, added to each half of the interval in squares.
@@ -45,6 +47,7 @@ LIKELY = 5.0  # nats behind the best within which another shape counts
 SHORTEST, LONGEST = 0.03, 2.0  # durations, as in the box of the prior
 EARLIEST, LATEST = -0.3, 1.0  # onsets, likewise
 POINTS = 401  # at which a density is summed
+FALL = float(ndtri(LEVELS[1]) ** 2 / 2)  # nats by which a normal density has fallen at either level
 APART = 3.0  # standard errors between optima that are not the same
 
 T_ON, LOG_DURATION = int(SwitchParameter.T_ON), int(SwitchParameter.LOG_DURATION)
@@ -382,5 +385,7 @@ def _quantiles(gene: IntArray, time: FloatArray, log_density: FloatArray) -> tup
         envelope = np.max(above, axis=0)
         density = np.exp(envelope - envelope.max())
         below = np.append(0.0, np.cumsum(density[1:] + density[:-1]))
-        out[:, gene[rows[0]]] = np.interp(np.array(LEVELS) * below[-1], below, fine)
+        low, high = np.interp(np.array(LEVELS) * below[-1], below, fine)
+        likely = fine[envelope >= envelope.max() - FALL]
+        out[:, gene[rows[0]]] = min(low, likely[0]), max(high, likely[-1])
     return out[0], out[1]

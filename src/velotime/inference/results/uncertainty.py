@@ -27,6 +27,16 @@ gene: the posterior variance of the score ``(x - l mu)/V J`` as J differs betwee
 jumps: the cells around one do not know on which side they are. So J above is taken as smoothed over the posterior of a
 cell of the state: standard normal on the clock ``int sqrt(I) dt``, whose unit is a cell's own resolution.
 
+For the clock, slopes are seen at that resolution too: ``a_gj = sum_i w mu'bar Jbar``, ``M_j = n_j sum_g w mu'bar^2``.
+A shift, whose ``mu'bar = -Jbar gauge``, then tells nothing, and a stretch next to nothing, as it should be; with sharp
+slopes beside smooth J slow bends of the clock seemed known five to ten times as well as curves say that are refitted.
+Nor does the prior of a cell's time (``GRID_INFORMATION``) hold the clock, as a learned one goes along with it.
+
+And the clock is not at its optimum: a fit takes another only where it wins by ``LEAST_GAIN`` nats (``model.clock``), as
+likelihoods are rough and the best of many clocks is best by chance. It stands anywhere within the ellipsoid
+``d^T Cov(clock)^-1 d / 2 <= LEAST_GAIN`` of ``WAVES`` directions, of variance ``2 LEAST_GAIN / (WAVES + 2)`` times
+Cov(clock). Such a displacement d moves the curves by ``-E_g d``, and both are added.
+
 A fitted slope is noisier than the true one, and the fit seems to know times better than it does. With e the error of a
 fitted curve and q the posterior of a cell of state j, ``sum w (mu_k - mu_j)^2`` exceeds what the true curves give by
 ``sum w E(e_k - e_j)^2``: information that is spurious, ``S_j = sum w E(e_k - e_j)^2 / E_q (t_k - t_j)^2`` of it. And
@@ -48,11 +58,14 @@ import numpy as np
 
 from velotime._types import FloatArray, IntArray
 from velotime.compute import LEAST_VARIANCE, Sums
+from velotime.inference.model.clock import LEAST_GAIN, WAVES
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.states import States
 
 GRID_INFORMATION = 12.0  # of the clock's length: a time is never less certain than uniform on [0, 1]
+UNMOVED = 2 * LEAST_GAIN / (WAVES + 2)  # variance of the clock within what is left undecided, in units of its own
+LEAST_INFORMATION = 1e-9  # of a cell's time: keeps M above zero where no curve moves
 SLOWEST = 0.9999  # largest eigenvalue kept: keeps 1 - eigenvalue above zero where no prior acts
 
 
@@ -103,7 +116,8 @@ class _Terms:
 
     conditional: FloatArray  # B_g^-1, (genes, parameters, parameters)
     cross: FloatArray  # A_g, (genes, parameters, states)
-    information: FloatArray  # M_j, (states,)
+    information: FloatArray  # of the times of all cells of a state, (states,)
+    shared: FloatArray  # of a displacement of all of them, M_j, (states,)
     spurious: FloatArray  # (S_j + N_j) n_j, (states,)
 
 
@@ -130,18 +144,19 @@ def uncertainty(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray, n_av
     count = np.maximum(n_cells, 1e-6)
     layers = [layer for part, own in genes.parts(theta) for layer in _layers(part, own, n_averaged)]
     terms = _terms(genes, layers, count)
-    M = terms.information
+    M = terms.shared + LEAST_INFORMATION * count
     E = terms.conditional @ terms.cross
     H, clock = _clock(np.einsum("gps,gpt->st", terms.cross, E), M)
+    H, clock = H + UNMOVED * clock, (1.0 + UNMOVED) * clock
     design = genes.states.clock.design(genes.states.time)
     align = _alignment(design, count)
     keep = np.eye(len(M)) - design.T @ align
     covariance = _aligned(terms.conditional, E, H, clock, align, genes.states.curve.gauge(theta))
     velocity = _velocity_variance(covariance, theta, genes.states)
     return Uncertainty(
-        widening=1.0 + terms.spurious / M,
+        widening=1.0 + terms.spurious / terms.information,
         clock=keep @ clock @ keep.T,
-        information=M,
+        information=terms.information,
         covariance=covariance,
         velocity_variance=velocity,
     )
@@ -180,8 +195,9 @@ def own_covariance(genes: GeneProblem, theta: FloatArray, n_cells: FloatArray) -
         Expected number of cells in each state, ``(states,)``.
     """
     layers = [layer for part, own in genes.parts(theta) for layer in _layers(part, own, 1.0)]
-    terms = _terms(genes, layers, np.maximum(n_cells, 1e-6))
-    lost = (terms.cross / terms.information) @ terms.cross.transpose(0, 2, 1)
+    count = np.maximum(n_cells, 1e-6)
+    terms = _terms(genes, layers, count)
+    lost = (terms.cross / (terms.shared + GRID_INFORMATION * count)) @ terms.cross.transpose(0, 2, 1)
     return np.asarray(np.linalg.inv(np.linalg.inv(terms.conditional) - lost))
 
 
@@ -195,14 +211,16 @@ def sums_along(
     """
     count = np.maximum(n_cells, 1e-6)
     layers = [layer for part, own in genes.parts(theta) for layer in _layers(part, own, 1.0)]
-    information = _times(layers, count)
-    resolution = np.sqrt(information / count)
+    resolution = np.sqrt(_times(layers, count) / count)
     within = np.zeros((genes.n_genes, len(directions), len(directions)))
     cross = np.zeros((genes.n_genes, len(directions), len(count)))
+    information = GRID_INFORMATION * count
     for layer in layers:
+        posterior = _blur(genes.states, resolution[layer.states]).T
         slopes = np.einsum("dp,gpt->gdt", directions[:, layer.columns], layer.jacobian)
-        seen = slopes @ _blur(genes.states, resolution[layer.states]).T
-        cross[:, :, layer.states] += (layer.weight * layer.slope)[:, None] * seen
+        seen, slope = slopes @ posterior, layer.slope @ posterior
+        information[layer.states] += (layer.weight * slope**2).sum(axis=0)
+        cross[:, :, layer.states] += (layer.weight * slope)[:, None] * seen
         within += (seen * layer.weight[:, None]) @ seen.transpose(0, 2, 1)
     return within, cross, information
 
@@ -242,9 +260,12 @@ def _terms(
     cross = np.zeros((n_genes, n_parameters, states.n_states))
     within = np.tile(genes.prior.hessian, (n_genes, 1, 1))
     resolution = np.sqrt(information / count)
-    seen = [layer.jacobian @ _blur(states, resolution[layer.states]).T for layer in layers]
-    for layer, jacobian in zip(layers, seen, strict=True):
-        cross[:, layer.columns, layer.states] += (layer.weight * layer.slope)[:, None] * jacobian
+    shared = np.zeros(states.n_states)
+    for layer in layers:
+        posterior = _blur(states, resolution[layer.states]).T
+        jacobian, slope = layer.jacobian @ posterior, layer.slope @ posterior
+        shared[layer.states] += (layer.weight * slope**2).sum(axis=0)
+        cross[:, layer.columns, layer.states] += (layer.weight * slope)[:, None] * jacobian
         weighted = jacobian * layer.weight[:, None]
         within[:, layer.columns[:, None], layer.columns] += weighted @ jacobian.transpose(0, 2, 1)
     conditional = np.linalg.inv(within)
@@ -253,7 +274,7 @@ def _terms(
         own = conditional[:, layer.columns[:, None], layer.columns]
         steepness = _steepness(layer.jacobian, own, states, resolution[layer.states])
         spurious[layer.states] += (layer.weight * steepness).sum(axis=0)
-    return _Terms(conditional, cross, information, spurious)
+    return _Terms(conditional, cross, information, shared, spurious)
 
 
 def _blur(states: States, resolution: FloatArray) -> FloatArray:
