@@ -43,6 +43,7 @@ CYCLES = {
         simulated(cycle=sim.Cycling(), times=sim.GrowingTimes()),
         vt.SoftEM(clock=vt.Cycle(), prior=vt.GrowingPrior()),
     ),
+    "smooth cycle": (simulated(cycle=sim.Cycling(smooth=1.0)), vt.SoftEM(clock=vt.Cycle())),
 }
 LINES = {
     "line": simulated(),
