@@ -113,8 +113,9 @@ class NegativeBinomial(Settings):
         inverse = (1.0 / scatter).astype(np.float64)
         slope = np.empty((len(levels), *mu.shape), dtype=np.float32)
         offset = np.empty((len(levels), mu.shape[1]))
+        growth = np.empty_like(excess)
         for k, level in enumerate(levels.astype(np.float32)):
-            growth = np.log1p(level * excess)
+            np.log1p(np.multiply(excess, level, out=growth), out=growth)
             np.subtract(base, growth, out=slope[k])
             offset[k] = inverse @ growth
         return ScoreTables(slope, offset)

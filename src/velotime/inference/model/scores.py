@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,19 +38,25 @@ class CentredTables:
     @classmethod
     def of(cls, noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> CentredTables:
         """Of all genes; ``means`` are ``(genes, states)``."""
-        tables = _threaded_tables(noise, _padded(means), scatter, levels)
-        slope, offset = tables.slope, tables.offset
-        centre = slope[:, :, ::CENTRING].mean(axis=2, dtype=np.float64)
-        slope -= centre[..., None].astype(np.float32)
-        middle = offset.mean(axis=1)
-        return cls(ScoreTables(slope, (offset - middle[:, None]).astype(np.float32)), centre, middle)
+        padded = _padded(means)
+        centre = np.empty((len(levels), len(means)), dtype=np.float32)
+        looked_at = np.zeros(padded.shape[1], dtype=np.float32)
+        looked_at[::CENTRING] = 1.0 / len(looked_at[::CENTRING])
+
+        def centred(slope: FloatArray, at: slice, out: FloatArray) -> None:
+            np.matmul(slope, looked_at, out=centre[at])
+            np.subtract(slope, centre[at][..., None], out=out)
+
+        tables = _threaded_tables(noise, padded, scatter, levels, centred)
+        middle = tables.offset.mean(axis=1)
+        return cls(ScoreTables(tables.slope, (tables.offset - middle[:, None]).astype(np.float32)), centre, middle)
 
     @classmethod
     def of_some(
         cls, noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray, genes: BoolArray
     ) -> CentredTables:
         """Of marked genes, ``(all genes,)``, whose means and scatter are given; the others say nothing."""
-        tables = _threaded_tables(noise, _padded(means), scatter, levels)
+        tables = _threaded_tables(noise, _padded(means), scatter, levels, _as_it_is)
         wide = np.zeros((len(levels), len(genes), tables.slope.shape[2]), dtype=np.float32)
         wide[:, genes] = tables.slope
         middle = tables.offset.mean(axis=1)
@@ -59,7 +66,7 @@ class CentredTables:
         """The part of the log-likelihood of these cells that the tables leave out, nats."""
         if self.centre is None:
             return 0.0
-        taken_off = self.centre.astype(np.float32) * data.value_per_level
+        taken_off = self.centre * data.value_per_level
         return float(taken_off.sum() - self.middle @ data.cells_per_level)
 
 
@@ -116,13 +123,24 @@ def _padded(means: FloatArray) -> FloatArray:
     return np.pad(means, ((0, 0), (0, extra)), mode="edge")
 
 
-def _threaded_tables(noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> ScoreTables:
-    """``noise.tables``, a few levels at a time on all cores."""
+def _as_it_is(slope: FloatArray, at: slice, out: FloatArray) -> None:
+    del at
+    out[:] = slope
+
+
+def _threaded_tables(
+    noise: Noise,
+    means: FloatArray,
+    scatter: FloatArray,
+    levels: FloatArray,
+    put: Callable[[FloatArray, slice, FloatArray], None],
+) -> ScoreTables:
+    """``noise.tables``, a few levels at a time on all cores; ``put`` takes the slopes of some levels to their place."""
     slope = np.empty((len(levels), *means.shape), dtype=np.float32)
 
     def fill(at: slice) -> FloatArray:
         table = noise.tables(means, scatter, levels[at])
-        slope[at] = table.slope  # at once into the whole: on a fine grid the tables are large
+        put(table.slope, at, slope[at])  # at once into the whole: on a fine grid the tables are large
         return table.offset
 
     bounds = np.linspace(0, len(levels), min(len(levels), 4) + 1).astype(int)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from velotime._types import FloatArray
+from velotime._types import FloatArray, IntArray
 from velotime.compute import LayerSums
 from velotime.inference.model.layer import LayerData
 from velotime.inference.model.noise import NegativeBinomial, Noise, newton
@@ -14,6 +14,7 @@ from velotime.inference.model.samples.effects import NOT_SEEN, SampleEffects
 
 NEWTON_STEPS = 2
 HALVINGS = 4
+SHORTEST = 1e-7  # step in log A that is taken: what shorter ones gain is lost in rounding
 ROUNDS = 3  # of capture and its spread, while the spread is learned
 LEAST_SPREAD, MOST_SPREAD = 0.02, 3.0
 DISPERSION_SD = 0.5  # prior sd of log psi: dispersions of samples differ by some tens of per cent
@@ -43,6 +44,11 @@ class Captured:
     scatter: FloatArray
     share: FloatArray
 
+    def genes(self, index: IntArray) -> Captured:
+        """Of these genes."""
+        sums = [part.genes(index) for part in self.sums]
+        return replace(self, sums=sums, means=self.means[index], scatter=self.scatter[index])
+
     def loss(self, log_capture: FloatArray, spread: float) -> FloatArray:
         """Minus log-likelihood and log prior, ``(genes,)``."""
         known = np.where(log_capture > NOT_SEEN, log_capture, 0.0)
@@ -71,6 +77,7 @@ def learn_capture(layer: Captured, log_capture: FloatArray, spread: float) -> Fl
     seen = log_capture > NOT_SEEN
     weight = seen * layer.share
     loss = layer.loss(log_capture, spread)
+    log_capture = log_capture.copy()
     for _ in range(NEWTON_STEPS):
         slope, information = layer.score(log_capture)
         slope, curvature = slope - log_capture / spread**2, information + spread**-2
@@ -79,14 +86,16 @@ def learn_capture(layer: Captured, log_capture: FloatArray, spread: float) -> Fl
         multiplier = (weight * free).sum(axis=1) / np.maximum((weight * push).sum(axis=1), 1e-12)
         step = free - multiplier[:, None] * push
         step /= np.maximum(np.abs(step).max(axis=1, keepdims=True), 1.0)  # all samples alike: their mean stays
+        moving = np.flatnonzero(np.abs(step).max(axis=1) > SHORTEST)
         for _ in range(HALVINGS):
-            tried = log_capture + step
-            found = layer.loss(tried, spread)
-            better = found < loss
-            log_capture = np.where(better[:, None], tried, log_capture)
-            loss = np.where(better, found, loss)
-            step = np.where(better[:, None], 0.0, 0.5 * step)
-            if better.all():
+            tried = log_capture[moving] + step[moving]
+            found = layer.genes(moving).loss(tried, spread)
+            better = found < loss[moving]
+            won = moving[better]
+            log_capture[won], loss[won] = tried[better], found[better]
+            moving = moving[~better]
+            step[moving] *= 0.5
+            if not len(moving):
                 break
     return log_capture
 
