@@ -20,6 +20,11 @@ def row(entries, r, n):
     return out
 
 
+def size_of(layer):
+    """Summed sizes of each gene and state, also where they are the same for all genes."""
+    return np.broadcast_to(layer.size, layer.value.shape)
+
+
 @dataclass(frozen=True)
 class NaiveBackend:
     """The primitives of ``velotime.compute.Backend``."""
@@ -76,9 +81,9 @@ class NaiveBackend:
                         at = k * len(times) + j
                         variance = c[0] + mean[j] * (c[1] + c[2] * layer.mean_size[at] * mean[j])
                         variance = max(variance, LEAST_VARIANCE)
-                        residual = layer.value[g, at] - layer.size[at] * mean[j]
+                        residual = layer.value[g, at] - size_of(layer)[g, at] * mean[j]
                         gradient[g, own] += residual / variance * slope[:, j]
-                        weight = layer.size[at] / variance
+                        weight = size_of(layer)[g, at] / variance
                         fisher[g, own[:, None], own] += weight * np.outer(slope[:, j], slope[:, j])
         return gradient, fisher
 

@@ -105,20 +105,24 @@ def test_normal_equations_are_those_of_the_slow_reference(backend):
         [rng.normal(1, 0.5, (n_genes, 2)), rng.uniform(0, 0.6, n_genes), rng.normal(0, 1, (n_genes, 3))]
     )
     theta = np.column_stack([theta, np.log(rng.uniform(0.1, 0.3, n_genes)), rng.normal(0, 1, n_genes)])
-    size = rng.uniform(1, 9, 9)
+    sizes = rng.uniform(1, 9, 9), rng.uniform(1, 9, (n_genes, 9))  # of all genes, and of each
     targets = [
         CurveTargets(
             rng.gamma(2, 2, (n_genes, 9)),
             size,
-            rng.uniform(0.5, 2, size.shape),
+            rng.uniform(0.5, 2, 9),
             rng.uniform(0.1, 1, (3, n_genes)),
             rng.uniform(0, 1, n_genes),
         )
-        for _ in range(2)
+        for size in sizes
     ]
     columns, few = np.arange(8)[None], np.r_[0:5, 250:260]
     slow = NaiveBackend()
-    part = [CurveTargets(t.value[few], t.size, t.mean_size, t.variance[:, few], t.background[few]) for t in targets]
+    own_sizes = sizes[0], sizes[1][few]
+    part = [
+        CurveTargets(t.value[few], n, t.mean_size, t.variance[:, few], t.background[few])
+        for t, n in zip(targets, own_sizes, strict=True)
+    ]
     for found, expected in zip(
         backend.curve_information(theta, times, columns, *targets),
         slow.curve_information(theta[few], times, columns, *part),

@@ -165,6 +165,23 @@ def test_values_are_as_if_all_samples_had_captured_alike(fit):
         assert values[own].mean(axis=0) == pytest.approx(means[own].mean(axis=0), rel=0.06)
 
 
+def normal_equations_are_those_of_the_samples(fit):
+    """The sums over samples, made once for all, are those of the samples one by one."""
+    _, restored = restore_soft_fit(fit)
+    problem, parameters = restored.problem, restored.parameters
+    statistics, _ = problem.expect(parameters, 1.0)
+    genes = problem.gene_problem(parameters, statistics)
+    assert len({float(one.log_capture[0, 0]) for one in genes.samples}) == len(genes.samples)
+    alone = [part.information(own) for part, own in genes.parts(parameters.theta)]
+    for found, expected in zip(genes.information(parameters.theta), map(sum, zip(*alone, strict=True)), strict=True):
+        scale = np.abs(expected).reshape(len(expected), -1).max(axis=1).reshape(-1, *[1] * (expected.ndim - 1))
+        assert np.allclose(found / scale, expected / scale, atol=1e-6)
+
+
+def test_normal_equations_are_those_of_the_samples(fit):
+    normal_equations_are_those_of_the_samples(fit)
+
+
 def test_speeds_change_curves_as_their_derivative_says(fit):
     """Gradient of the curves at speeds of their own against differences; and directions against curves."""
     _, restored = restore_soft_fit(fit)
@@ -226,6 +243,7 @@ def test_samples_on_a_clock_that_goes_round():
         assert abs(away) < 1e-6
     speed = vt.tl.compare_conditions(cells, "condition").speed.iloc[0]
     assert speed["low"] < 1 < speed["high"]
+    normal_equations_are_those_of_the_samples(cells)
     densities = sample_densities(Fitted.of(cells))
     assert np.allclose(densities[:, 0], densities[:, -1])  # phase 1 is phase 0
     assert vt.pl.samples(cells, show=False)[0].get_xlabel() == "phase (turns of the cycle)"

@@ -252,7 +252,7 @@ def _part(target: CurveTargets, genes: slice, states: slice) -> CurveTargets:
     return replace(
         target,
         value=target.value[genes, states],
-        size=target.size[..., states],
+        size=target.size[states] if target.size.ndim == 1 else target.size[genes, states],
         mean_size=target.mean_size[..., states],
         variance=target.variance[:, genes],
         background=None if target.background is None else target.background[genes],

@@ -26,8 +26,10 @@ class CurveTargets:
     ----------
     value
         ``sum_i q_ij x_ig``, ``(genes, states)``.
-    size, mean_size
-        ``sum_i q_ij l_i``, and the size factor that the variance is taken at, each ``(states,)``.
+    size
+        ``sum_i q_ij l_i``, ``(states,)``; of each gene where these differ, ``(genes, states)``.
+    mean_size
+        The size factor that the variance is taken at, ``(states,)``.
     variance
         Coefficients c of the variance of a value, ``l (c_0 + c_1 mu + c_2 l mu^2)``, ``(3, genes)``.
     background
@@ -43,10 +45,13 @@ class CurveTargets:
     def genes(self, at: slice) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
         """All of it for some genes, in the order above, as kernels read it: with zeros where there is no background.
 
+        Sizes are in one row, or in a row for each gene.
+
         Rows lie one after the other, whatever they were cut from: kernels are compiled for every layout they are given.
         """
         background = np.zeros(len(self.value)) if self.background is None else self.background
-        own = self.value[at], self.size, self.mean_size, self.variance[:, at], background[at]
+        size = self.size[None] if self.size.ndim == 1 else self.size[at]
+        own = self.value[at], size, self.mean_size, self.variance[:, at], background[at]
         value, size, mean_size, variance, besides = (np.ascontiguousarray(array, dtype=np.float64) for array in own)
         return value, size, mean_size, variance, besides
 

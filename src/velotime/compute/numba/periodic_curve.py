@@ -137,6 +137,7 @@ def _fill_information(theta: Any, times: Any, u_in: Any, s_in: Any, gradient: An
     onset, end, d = np.empty((2, N_CURVE)), np.empty((2, N_CURVE)), np.empty((2, N_CURVE))
     for i in range(theta.shape[0]):
         u_c, s_c = u_variance[:, i], s_variance[:, i]
+        u_n, s_n = u_size[min(i, u_size.shape[0] - 1)], s_size[min(i, s_size.shape[0] - 1)]
         gene = _natural(theta[i])
         b, g, t_on, low, high, scaling, duration = gene
         smooth, response = theta[i, 6] > LONGEST, _response(b, g)
@@ -144,7 +145,7 @@ def _fill_information(theta: Any, times: Any, u_in: Any, s_in: Any, gradient: An
         if not smooth:
             _close_turn(gene, ends, onset, end)
         for j in range(times.shape[0]):
-            if u_size[j] == 0.0 and s_size[j] == 0.0:
+            if u_n[j] == 0.0 and s_n[j] == 0.0:
                 continue
             x = times[j] - t_on
             if smooth:
@@ -155,9 +156,9 @@ def _fill_information(theta: Any, times: Any, u_in: Any, s_in: Any, gradient: An
             s += s_background[i]
             u_v = max(u_c[0] + u * (u_c[1] + u_c[2] * u_mean_size[j] * u), LEAST_VARIANCE)
             s_v = max(s_c[0] + s * (s_c[1] + s_c[2] * s_mean_size[j] * s), LEAST_VARIANCE)
-            u_w, s_w = scaling * scaling * u_size[j] / u_v, s_size[j] / s_v
-            u_r = scaling * (u_value[i, j] - u_size[j] * u) / u_v
-            s_r = (s_value[i, j] - s_size[j] * s) / s_v
+            u_w, s_w = scaling * scaling * u_n[j] / u_v, s_n[j] / s_v
+            u_r = scaling * (u_value[i, j] - u_n[j] * u) / u_v
+            s_r = (s_value[i, j] - s_n[j] * s) / s_v
             for a in range(N_CURVE):
                 gradient[i, a] += d[0, a] * u_r + d[1, a] * s_r
                 wu, ws = d[0, a] * u_w, d[1, a] * s_w

@@ -164,9 +164,9 @@ def _fill_means(piece: Any, curve: Any, f: Any, weights: Any) -> None:
 def _weigh(row: int, factor: float, i: int, first: int, layer: Any, weights: Any) -> None:
     """``n/V`` and ``(Y - n mu)/V`` of all states in place of their means, times the factor as the derivative has it."""
     value, size, mean_size, terms, background = layer
-    c0, c1, c2, besides = terms[0, i], terms[1, i], terms[2, i], background[i]
+    c0, c1, c2, besides, one = terms[0, i], terms[1, i], terms[2, i], background[i], min(i, size.shape[0] - 1)
     for j in range(weights.shape[1]):
-        n, mu = size[first + j], factor * weights[row, j] + besides
+        n, mu = size[one, first + j], factor * weights[row, j] + besides
         inverse = factor / max(c0 + mu * (c1 + c2 * mean_size[first + j] * mu), LEAST_VARIANCE)
         weights[row, j], weights[row + 1, j] = factor * n * inverse, (value[i, first + j] - n * mu) * inverse
 

@@ -67,8 +67,8 @@ class Captured:
         for b, sums in enumerate(self.sums):
             mean = np.exp(log_capture[:, [b]]) * self.means
             weight = 1.0 / (1.0 + self.scatter[:, [b]] * sums.mean_size * mean)
-            expected = sums.size * mean
-            pairs.append((((sums.value - expected) * weight).sum(axis=1), (expected * weight).sum(axis=1)))
+            information = np.einsum("gj,gj,j->g", mean, weight, sums.size)
+            pairs.append((np.einsum("gj,gj->g", sums.value, weight) - information, information))
         return np.stack([g for g, _ in pairs], axis=1), np.stack([i for _, i in pairs], axis=1)
 
 

@@ -113,6 +113,11 @@ class PacedGenes(SampledGenes):
         for (part, own), slowing in zip(super().parts(theta), self.slowing, strict=True):
             yield part, _slowed(own, slowing)
 
+    def information(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Gradient and Fisher information, sums over samples, whose curves are not one times what each captures."""
+        pairs = [part.information(at) for part, at in self.parts(theta)]
+        return sum(g for g, _ in pairs), sum(f for _, f in pairs)  # type: ignore[return-value]  # never empty
+
     def loss(self, theta: FloatArray) -> FloatArray:
         """Minus the log posterior density of each gene up to a constant, ``(genes,)``."""
         total = self.prior.penalty(theta)
