@@ -11,6 +11,7 @@ import velotime as vt
 from velotime import simulation as sim
 from velotime.compute import LayerSums
 from velotime.data import Fitted, restore_soft_fit
+from velotime.data.moments import read_for
 from velotime.inference.curves.circle import PERIODIC
 from velotime.inference.curves.line import SWITCH
 from velotime.inference.heldout.comparison import Comparison
@@ -268,6 +269,16 @@ def test_another_chemistry_is_named(cells):
     nuclei.layers["unspliced"] = counts
     with pytest.warns(vt.InputWarning, match="sample 'A2' has .* unspliced counts"):
         fitted(nuclei, samples="sample", max_iterations=1, annealing=1)
+
+
+def test_another_chemistry_is_named_in_half_of_the_samples(cells):
+    """No sample has the mean of both halves, from which neither is far."""
+    pair = cells[cells.obs["sample"].isin(["A1", "A2"])].copy()
+    counts = pair.layers["unspliced"].toarray()
+    counts[np.asarray(pair.obs["sample"] == "A2")] *= 6
+    pair.layers["unspliced"] = counts
+    doubts = read_for(pair, vt.SoftEM(samples="sample")).doubts
+    assert [doubt.split(" has ")[0] for doubt in doubts if "another chemistry" in doubt] == ["sample 'A2'"]
 
 
 def test_a_sample_without_a_stage_is_no_branch():
