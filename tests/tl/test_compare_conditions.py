@@ -82,6 +82,18 @@ def table(**columns):
     return AnnData(np.ones((n, 1)), obs=pd.DataFrame(columns, index=[str(k) for k in range(n)]))
 
 
+@pytest.mark.parametrize("dtype", ["category", "object"])
+def test_samples_without_a_condition_are_named(dtype):
+    """And do not pass for samples of the reference."""
+    adata = table(sample=["a", "a", "b", "c"], day=["one", "one", "two", None], lot=["x", None, "x", "y"])
+    adata.obs["day"] = adata.obs["day"].astype(dtype)
+    names = ("a", "b", "c")
+    with pytest.raises(vt.InputError, match=r"obs\['day'\] has no value in cells of these samples: \['c'\]"):
+        design_of(adata, "sample", names, "day", None, None)
+    with pytest.raises(vt.InputError, match=r"obs\['lot'\] has no value in cells of these samples: \['a'\]"):
+        design_of(adata[:3], "sample", names[:2], "day", None, "lot")
+
+
 def test_designs_are_recognised():
     adata = table(
         sample=["a", "b", "c", "d"], day=[1, 1, 2, 2], lot=["x", "y", "x", "y"], kit=["p", "p", "q", "q"], one=["s"] * 4

@@ -65,8 +65,8 @@ def design_of(
     Raises
     ------
     InputError
-        If a column is missing or differs within a sample, there is one condition, the reference is none of them, or
-        batches and conditions are the same.
+        If a column is missing, lacks values or differs within a sample, there is one condition, the reference is none
+        of them, or batches and conditions are the same.
     """
     of = _of_samples(adata, column, names, condition)
     found = _ordered(adata, condition, of)
@@ -93,6 +93,7 @@ def design_of(
 def _of_samples(adata: AnnData, column: str, names: tuple[str, ...], asked: str) -> np.ndarray:
     if asked not in adata.obs:
         raise InputError(f"column {asked!r} not found in adata.obs; available: {list(adata.obs.columns)}.")
+    _require_values(adata, column, asked)
     table = pd.DataFrame(
         {"sample": adata.obs[column].map(label_text).astype(str), "value": adata.obs[asked].map(label_text).astype(str)}
     ).drop_duplicates()
@@ -103,6 +104,15 @@ def _of_samples(adata: AnnData, column: str, names: tuple[str, ...], asked: str)
             "To compare cells within a sample use velotime.tl.differential_kinetics."
         )
     return table.set_index("sample")["value"].loc[list(names)].to_numpy()
+
+
+def _require_values(adata: AnnData, column: str, asked: str) -> None:
+    cells = adata.obs.loc[adata.obs[asked].isna(), column]
+    if len(cells):
+        raise InputError(
+            f"obs[{asked!r}] has no value in cells of these samples: {sorted(set(cells.astype(str)))}. Fill it in for "
+            "all of their cells, or fit without these samples."
+        )
 
 
 def _ordered(adata: AnnData, column: str, found: np.ndarray) -> list[str]:
