@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import nbinom
 
 from velotime.compute import LayerSums
+from velotime.inference.curves.circle import PERIODIC, PeriodicCurve
 from velotime.inference.model import shapes
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.layer import LayerData
@@ -87,9 +90,9 @@ def test_more_shapes_find_better_optima():
 def test_shapes_are_the_same_however_many_are_fitted_at_once(n_lineages, monkeypatch):
     states = States.grid(16, n_lineages)
     problem = problem_of(random_theta(30, states.layout), states, NegativeBinomial())
-    together = best_shapes(problem, 4)
+    together = best_shapes(problem, states.curve.families[0], 4)
     monkeypatch.setattr(shapes, "ROWS", 1)
-    np.testing.assert_allclose(best_shapes(problem, 4), together, rtol=1e-9)
+    np.testing.assert_allclose(best_shapes(problem, states.curve.families[0], 4), together, rtol=1e-9)
     loss = [problem.loss(theta) for theta in together]
     assert (np.diff(loss, axis=0) >= 0).all()
 
@@ -206,3 +209,18 @@ def test_merging_states_keeps_the_sums():
     np.testing.assert_allclose(together.value, sums.value[:, :10] + sums.value[:, 10:])
     for other in (merged, together):
         np.testing.assert_allclose(other.size_powers.sum(axis=1), sums.size_powers.sum(axis=1))
+
+
+def test_smooth_shapes_crowd_no_switch_out(monkeypatch):
+    """A gene ends no worse than where switches alone end, though a sine is at first nearly as good as many of them."""
+    states = States.grid(24, 1, PERIODIC)
+    problem, rng = (
+        problem_of(random_theta(60, states.layout), states, NegativeBinomial(), 8.0),
+        np.random.default_rng(0),
+    )
+    counts = [rng.poisson(layer.value).astype(float) for layer in (problem.unspliced, problem.spliced)]
+    unspliced, spliced = (LayerSums.of_one_size(drawn, np.full(24, 8.0), np.ones(24)) for drawn in counts)
+    problem = replace(problem, unspliced=unspliced, spliced=spliced, prior=RatePrior(states.layout, 24 * 8))
+    both = restart_by_shapes(problem, None).loss
+    monkeypatch.setattr(PeriodicCurve, "families", PERIODIC.families[:1])
+    assert (both - restart_by_shapes(problem, None).loss).max() < 1e-6

@@ -121,10 +121,13 @@ class PeriodicCurve:
 
     clock = CircleClock()
     n_own = 1
-    shapes = tuple(
-        Shape(rates, onset / N_ONSETS, duration)
-        for rates, onset, duration in product(RATES, range(N_ONSETS), DURATIONS)
-    ) + tuple(Shape(rates, 0.5 * rise / N_RISES, 1.0) for rates, rise in product(RATES, range(N_RISES)))
+    families = (
+        tuple(
+            Shape(rates, onset / N_ONSETS, duration)
+            for rates, onset, duration in product(RATES, range(N_ONSETS), DURATIONS)
+        ),
+        tuple(Shape(rates, 0.5 * rise / N_RISES, 1.0) for rates, rise in product(RATES, range(N_RISES))),
+    )
     prior = PriorNumbers(
         mean=([2.0, 1.5, 0.0, -1.0, -1.0, 0.0], [-1.0]),
         sd=([1.0, 1.0, 30.0, 4.0, 4.0, 2.0], [1.0]),

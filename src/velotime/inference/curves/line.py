@@ -86,7 +86,7 @@ class SwitchCurve:
 
     clock = LineClock()
     n_own = 2
-    shapes = tuple(Shape(*parts) for parts in product(RATES, ONSETS, DURATIONS))
+    families = (tuple(Shape(*parts) for parts in product(RATES, ONSETS, DURATIONS)),)
     prior = PriorNumbers(
         mean=([2.0, 1.5, 0.3, -1.0, -1.0, 0.0], [-0.7, -1.0]),
         sd=([1.0, 1.0, 1.0, 4.0, 4.0, 2.0], [1.0, 4.0]),

@@ -92,8 +92,8 @@ class Curve(Protocol):
         """What is plausible."""
 
     @property
-    def shapes(self) -> tuple[Shape, ...]:
-        """Shapes to begin from."""
+    def families(self) -> tuple[tuple[Shape, ...], ...]:
+        """Shapes to begin from; the best of each family is found for itself, so that none crowds out another."""
 
     def unit_curves(self, times: FloatArray, shape: Shape) -> tuple[FloatArray, FloatArray]:
         """Means of both layers with one of the levels at one and the others at zero, each ``(levels, times)``."""

@@ -158,4 +158,5 @@ class Beginning:
     @property
     def of_everyone(self) -> Beginning:
         """The same with all cells in the problem."""
-        return replace(self, problem=replace(self.problem, cells=self.everyone))
+        rate_prior = replace(self.problem.rate_prior, n_cells=self.everyone.n_cells)
+        return replace(self, problem=replace(self.problem, cells=self.everyone, rate_prior=rate_prior))

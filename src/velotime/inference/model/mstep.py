@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import TypeAlias
 
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
 from velotime.compute import damped_steps
+from velotime.inference.curves.protocol import Shape
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.shapes import best_shapes
 from velotime.kinetics import SwitchParameter
@@ -175,9 +177,14 @@ def better(one: Descent, other: Descent) -> Descent:
 
 
 def _best_shape(problem: GeneProblem, heats: Heats) -> Descent:
-    """Best of all shapes for each gene: some steps for many of them, and more for those that are ahead then."""
+    """Best of all shapes for each gene."""
+    return reduce(better, (_best_of(problem, family, heats) for family in problem.states.curve.families))
+
+
+def _best_of(problem: GeneProblem, shapes: tuple[Shape, ...], heats: Heats) -> Descent:
+    """Best of these shapes for each gene: some steps for many of them, and more for those that are ahead then."""
     coarse, n_genes = problem.coarse(), problem.n_genes
-    theta = best_shapes(coarse, heats.coarse[0][0]).reshape(-1, problem.states.layout.n_parameters)
+    theta = best_shapes(coarse, shapes, heats.coarse[0][0]).reshape(-1, problem.states.layout.n_parameters)
     damping = np.full(len(theta), FIRST_DAMPING)
     for n_shapes, steps in heats.coarse:
         rows = n_shapes * n_genes

@@ -27,9 +27,8 @@ RIDGE = 0.02  # share of the cells that speak for a flat curve
 ROWS = 4096  # shapes of genes whose likelihood is taken at once
 
 
-def best_shapes(problem: GeneProblem, n_best: int) -> FloatArray:
-    """The ``n_best`` likeliest shapes of each gene, ``(n_best, genes, parameters)``."""
-    shapes = problem.states.curve.shapes
+def best_shapes(problem: GeneProblem, shapes: tuple[Shape, ...], n_best: int) -> FloatArray:
+    """The ``n_best`` likeliest of some shapes for each gene, ``(n_best, genes, parameters)``; all if they are fewer."""
     at_once = max(1, ROWS // problem.n_genes)  # one by one, most of the time would go into calls
     fitted = [_fit_levels(problem, shapes[k : k + at_once]) for k in range(0, len(shapes), at_once)]
     loss = np.concatenate([loss for _, loss in fitted])

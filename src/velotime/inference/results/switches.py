@@ -284,7 +284,7 @@ def _of_the_others(problem: GeneProblem, fisher: FloatArray, here: FloatArray, c
 def _likely_shapes(problem: GeneProblem, theta: FloatArray) -> _Rows:
     """The fit, and the other shapes that come near it."""
     coarse = problem.coarse()
-    found = best_shapes(coarse, SHAPES)
+    found = best_shapes(coarse, coarse.states.curve.families[0], SHAPES)
     gene = np.tile(np.arange(len(theta)), SHAPES)
     roughly = coarse.genes(gene)
     shapes = improve(roughly, begin(roughly, found.reshape(-1, 8)), FIRST_STEPS).theta
