@@ -87,6 +87,7 @@ def measure(path: Path, n_seeds: int, out: Path | None) -> None:
         for i, j in itertools.permutations(range(len(found)), 2):
             pairs.append({"root": name, "one": i, "other": j, **compare(found[i], found[j])})
         if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
             pd.DataFrame(fits).to_csv(out / FITS, index=False)
             pd.DataFrame(pairs).to_csv(out / PAIRS, index=False)
     print(pd.DataFrame(pairs).round(4).to_string(index=False))
