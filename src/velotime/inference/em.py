@@ -231,9 +231,11 @@ def run_em(
         place = Place(parameters, statistics, Monitor(schedule.tolerance, schedule.patience), nothing)
     while place.status is None and place.iteration < schedule.n_iterations:
         temperature = schedule.temperature(place.iteration)
-        parameters, statistics, bound = _step(problem, place, place.iteration, temperature)
+        parameters = problem.maximise(place.parameters, place.statistics, place.iteration)
+        statistics, bound = problem.expect(parameters, temperature)
         if temperature <= 1.0 and place.monitor.falls(bound):  # what was tried in this iteration did not pay
-            parameters, statistics, bound = _step(problem, place, schedule.n_iterations, temperature)
+            parameters = problem.maximise(place.parameters, place.statistics, schedule.n_iterations)
+            statistics, bound = problem.expect(parameters, temperature)
         place = place.after(parameters, statistics, bound, temperature)
         journal.note("place", place)
         watch(Progress(place.iteration, schedule.n_iterations, bound, temperature))
@@ -242,11 +244,6 @@ def run_em(
         statistics, bound = problem.expect(place.parameters, 1.0)
         best = place.parameters, statistics, bound
     return Run(*best, place.status or Status.MAX_ITER, place.trace)
-
-
-def _step(problem: Problem[P, S], place: Place[P, S], iteration: int, temperature: float) -> tuple[P, S, float]:
-    parameters = problem.maximise(place.parameters, place.statistics, iteration)
-    return (parameters, *problem.expect(parameters, temperature))
 
 
 def continue_em(
