@@ -88,10 +88,10 @@ def main(python: str, seeds: int) -> None:
     rows = []
     for seed in range(seeds):
         adata = cells_of_days(seed)
+        with tempfile.TemporaryDirectory() as folder:
+            found = couplings(adata, python, Path(folder))
         vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=2), progress=False)
         adata.obs["lineage"] = matched(adata.obs["fit_lineage"].astype(str), adata.obs["true_lineage"].astype(int))
-        with tempfile.TemporaryDirectory() as folder:
-            found = couplings(cells_of_days(seed), python, Path(folder))
         verdict = adata.uns["time_arrow"]["verdict"]
         for day in (0, 1):
             pair = f"{day}-{day + 1}"

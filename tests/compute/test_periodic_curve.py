@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from naive import NaiveBackend
 
 from velotime.compute import NUMBA, CurveTargets
+from velotime.compute.numba import periodic_curve
+from velotime.kinetics.circle import periodic
 
 TIMES = np.arange(19) / 19
 
@@ -19,6 +21,11 @@ def random_theta(rng, n=30):
     theta[:, 2] = rng.uniform(-2, 2, n)
     theta[:, 6] = np.where(np.arange(n) % 3 == 1, 0.0, np.log(rng.uniform(0.01, 0.99, n)))  # a third is smooth
     return theta
+
+
+def test_kernels_and_kinetics_agree_from_which_duration_on_transcription_is_smooth():
+    """It stands in both, as the cache of compiled kernels knows no sources but theirs."""
+    assert periodic_curve.LONGEST == periodic.LONGEST
 
 
 @given(st.integers(0, 10**6))

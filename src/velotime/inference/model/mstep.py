@@ -49,6 +49,16 @@ class Descent:
     loss: FloatArray
     damping: FloatArray
 
+    def genes(self, index: IntArray) -> Descent:
+        """Of these genes."""
+        return Descent(self.theta[index], self.loss[index], self.damping[index])
+
+    def with_genes(self, index: IntArray, other: Descent) -> Descent:
+        """The same with other values for these genes."""
+        theta, loss, damping = self.theta.copy(), self.loss.copy(), self.damping.copy()
+        theta[index], loss[index], damping[index] = other.theta, other.loss, other.damping
+        return Descent(theta, loss, damping)
+
 
 @dataclass(frozen=True)
 class Heats:
@@ -103,16 +113,15 @@ def improve(problem: GeneProblem, fit: Descent, steps: int) -> Descent:
 
 def finish(problem: GeneProblem, fit: Descent, steps: int) -> Descent:
     """Take up to ``steps`` steps in every gene, fewer in those that stand still."""
-    theta, loss, damping = fit.theta.copy(), fit.loss.copy(), fit.damping.copy()
-    moving = np.arange(len(theta))
+    moving = np.arange(len(fit.theta))
     for first in range(0, steps, ROUND):
-        before = Descent(theta[moving], loss[moving], damping[moving])
+        before = fit.genes(moving)
         after = improve(problem.genes(moving), before, min(ROUND, steps - first))
-        theta[moving], loss[moving], damping[moving] = after.theta, after.loss, after.damping
+        fit = fit.with_genes(moving, after)
         moving = moving[before.loss - after.loss > STILL]
         if not len(moving):
             break
-    return Descent(theta, loss, damping)
+    return fit
 
 
 def restart(problem: GeneProblem, theta: FloatArray | None) -> Descent:
@@ -144,11 +153,8 @@ def _parted_elsewhere(problem: GeneProblem, fit: Descent) -> Descent:
     hopeful = np.flatnonzero(best >= problem.n_genes)
     if not len(hopeful):
         return fit
-    theta, loss, damping = fit.theta.copy(), fit.loss.copy(), fit.damping.copy()
     some = problem.genes(hopeful)
-    tried = finish(some, begin(some, after.theta[best[hopeful]]), THOROUGH.final[1])
-    theta[hopeful], loss[hopeful], damping[hopeful] = tried.theta, tried.loss, tried.damping
-    return Descent(theta, loss, damping)
+    return fit.with_genes(hopeful, finish(some, begin(some, after.theta[best[hopeful]]), THOROUGH.final[1]))
 
 
 def restart_by_shapes(problem: GeneProblem, theta: FloatArray | None) -> Descent:
@@ -194,7 +200,7 @@ def _best_of(problem: GeneProblem, shapes: tuple[Shape, ...], heats: Heats) -> D
     n_shapes, steps = heats.final
     after = finish(*_begin_stack(problem, theta[: n_shapes * n_genes]), steps)
     best = _best_first(after.loss, n_genes)[:n_genes]
-    return Descent(after.theta[best], after.loss[best], after.damping[best])
+    return after.genes(best)
 
 
 def _begin_stack(
