@@ -87,7 +87,7 @@ class Clock:
 
     def __call__(self, progress) -> None:
         """Note when a stage begins."""
-        if isinstance(progress, Stage):
+        if isinstance(progress, Stage) and progress.name in STAGES:
             MARKS.append((STAGES[progress.name], time.process_time()))
 
 

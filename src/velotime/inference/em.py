@@ -85,16 +85,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class ShortFits:
-    """How many short fits from as many starts are done, for a progress bar; how many will be is not known then."""
+    """Short fits that are done, and how many there may be at most in this stage, for a progress bar."""
 
-    n: int
+    done: int
+    most: int
 
 
 #: Called once per iteration, after each short fit, and where another part of the work begins.
-Watcher = Callable[[Progress | Stage | ShortFits], None]
+Watcher = Callable[[Progress | ShortFits | Stage], None]
 
 
-def watch_nothing(progress: Progress | Stage | ShortFits) -> None:
+def watch_nothing(progress: Progress | ShortFits | Stage) -> None:
     """Show nothing."""
 
 

@@ -55,37 +55,6 @@ class Chapter:
         self.journal.note(f"{self.title}/{name}", value)
 
 
-@dataclass
-class Counted:
-    """A journal that tells how many of some values were computed, each time that one more was.
-
-    Attributes
-    ----------
-    journal
-        Keeps all values.
-    counts
-        Whether a value with this name counts.
-    tell
-        Told their number.
-    """
-
-    journal: Journal
-    counts: Callable[[str], bool]
-    tell: Callable[[int], None]
-    _n: int = 0
-
-    def read(self, name: str) -> Any:
-        """What was noted under this name."""
-        return self.journal.read(name)
-
-    def note(self, name: str, value: Any) -> None:
-        """Keep a value, and tell."""
-        self.journal.note(name, value)
-        if self.counts(name):
-            self._n += 1
-            self.tell(self._n)
-
-
 NO_JOURNAL = NoJournal()
 
 

@@ -15,6 +15,7 @@ from velotime.inference.search.geometry.starts import Start
 from velotime.inference.search.geometry.tree import middle_start
 from velotime.inference.search.roots import Search
 from velotime.inference.search.trials import begin_trial, go_on
+from velotime.inference.tally import Tally
 
 LEAST_GAIN = 0.05  # nats per cell, and
 ERRORS = 2.0  # standard errors, by which two lineages from the middle must predict unseen counts better than a line
@@ -36,10 +37,11 @@ def begins_in_the_middle(search: Search, observations: Observations, line: Start
     """
     parts = ThinnedCounts.of(observations, rng)
     thinned = replace(search, cells=cells_of(parts.train, search.prior_rows, search.noise))
-    scores = []
+    scores, tally = [], Tally(search.watch)
+    tally.begin("lineages from the middle", 4)
     for n_lineages, start in ((1, line), (2, middle_start(search.tree))):
         problem = thinned.problem(n_lineages)
-        trial = go_on(problem, begin_trial(problem, start))
+        trial = tally.counted(go_on(problem, tally.counted(begin_trial(problem, start))))
         scores.append(heldout_by_curves(problem, trial.run.parameters, parts.test))
     gain = scores[1] - scores[0]
     error = float(gain.std(ddof=1) / np.sqrt(len(gain)))

@@ -46,7 +46,6 @@ from velotime.inference.search.begin import Starts, go_on, hand_over
 from velotime.inference.search.finals import finals
 from velotime.inference.search.geometry.starts import Geometry
 from velotime.inference.search.roots import Outcome, Search
-from velotime.inference.search.trials import with_trials_told
 from velotime.inference.states import States
 
 
@@ -194,7 +193,7 @@ class SoftEM(Settings):
         began = time.perf_counter()
         watch(Stage("starts"))
         labels = CellLabels.plain(observations.n_cells) if labels is None else labels
-        start = self.begin(observations, geometry, rng=rng, labels=labels, journal=with_trials_told(journal, watch))
+        start = self.begin(observations, geometry, rng=rng, labels=labels, journal=journal, watch=watch)
         (checking,) = rng.spawn(1)
         seconds_starts = time.perf_counter() - began
         watch(Stage("fit"))
@@ -244,11 +243,13 @@ class SoftEM(Settings):
         rng: Generator,
         labels: CellLabels,
         journal: Journal = NO_JOURNAL,
+        watch: Watcher = watch_nothing,
     ) -> Beginning:
         """Root, direction and lineages from short fits, and what the main run begins with; arguments as above."""
         *finding, drawing = rng.spawn(4)  # what one draws does not depend on what another drew
         rows, searching = self.prior_rows(labels), Chapter(journal, "search")
-        found = recalled(searching, "found", partial(self._find, observations, geometry, labels, finding, searching))
+        find = partial(self._find, observations, geometry, labels, finding, searching, watch)
+        found = recalled(searching, "found", find)
         everyone = cells_of(observations, rows, self.noise)
         some, most = everyone, self.max_cells or everyone.n_cells  # on which EM begins
         if everyone.n_cells > most:
@@ -269,12 +270,13 @@ class SoftEM(Settings):
         labels: CellLabels,
         rngs: list[Generator],
         journal: Journal,
+        watch: Watcher,
     ) -> Found:
         """The search."""
         searching, thinning, sampling = rngs
         rows, landmarks = self.prior_rows(labels), self.landmarks(labels)
         search = self._starts.search(observations, geometry, rows, landmarks, searching, counted=self._is_open)
-        search = self.clock.search(replace(search, journal=journal))
+        search = self.clock.search(replace(search, journal=journal, watch=watch))
         outcome = self._outcome(search, observations, thinning)
         final = finals(search, observations, outcome, sampling)
         return Found(
@@ -380,9 +382,7 @@ class SoftEM(Settings):
         return 1 if self.n_lineages == "auto" else self.n_lineages
 
     def _lineage_names(self, n_lineages: int) -> tuple[str, ...]:
-        if self.lineages is not None:
-            return self.lineages.labels
-        return tuple(str(k) for k in range(n_lineages))
+        return tuple(str(k) for k in range(n_lineages)) if self.lineages is None else self.lineages.labels
 
     @property
     def _starts(self) -> Starts:

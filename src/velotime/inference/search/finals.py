@@ -9,7 +9,7 @@ from numpy.random import Generator
 
 from velotime._types import BoolArray
 from velotime.compute import Sums
-from velotime.inference.em import Run, Schedule, run_em
+from velotime.inference.em import Run, Schedule, Stage, run_em
 from velotime.inference.evidence.agreement import listen
 from velotime.inference.evidence.arrow import Arrow, gene_evidence, sample_margins
 from velotime.inference.evidence.coherence import coherence
@@ -23,6 +23,7 @@ from velotime.inference.observations import Observations
 from velotime.inference.search.rivals import Candidate
 from velotime.inference.search.roots import Outcome, Search
 from velotime.inference.search.trials import Trial, cooler
+from velotime.inference.tally import Tally
 
 ALL_GENES = Schedule(annealing=8, hottest=5.0, longest=4, tolerance=0.0)  # on the cells of the search
 TELLS_OF_TIME = 20.0  # nats over a constant mean from which on a gene does
@@ -81,12 +82,15 @@ def finals(search: Search, observations: Observations, outcome: Outcome, rng: Ge
     """
     some = observations.select_cells(search.geometry.cells)
     problem = replace(outcome.problem, cells=cells_of(some, search.prior_rows, search.noise))
-    forward, backward = (_on_all_genes(problem, search.genes, one) for one in outcome.candidates[:2])
+    tally = Tally(search.watch)
+    tally.begin("root and direction on all genes", 2)
+    forward, backward = (tally.counted(_on_all_genes(problem, search.genes, one)) for one in outcome.candidates[:2])
     ahead, behind = (forward, backward) if forward.log_likelihood >= backward.log_likelihood else (backward, forward)
     arrow = _weigh(problem, ahead, behind)
     if search.root is not None and ahead is backward and arrow.log_likelihood_margin < arrow.least_margin:
         ahead, arrow = forward, _weigh(problem, forward, backward)  # noise does not overrule a root
     left_out = search.left_out(outcome.problem.states.layout.n_lineages)
+    search.watch(Stage("whether the model fits"))
     fit = verdict_on_fit(outcome.problem, ahead.candidate, rng)
     fit = replace(fit, left_out=left_out, ring=search.ring)
     arrow = replace(

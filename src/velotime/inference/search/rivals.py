@@ -17,6 +17,7 @@ from velotime.inference.model.problem import SoftProblem
 from velotime.inference.search.geometry.starts import Start
 from velotime.inference.search.geometry.tree import ranks
 from velotime.inference.search.trials import CLOSE, Trial, begin_trial, close_ones, go_on
+from velotime.inference.tally import Tally
 
 SAME_TIMES = 0.8  # Spearman correlation of fitted times above which a fit is no rival: it says the same
 FAR = 1.5  # nats per cell behind the best, beyond which only the closest rival is tried on halves of the genes
@@ -139,7 +140,7 @@ class Candidate:
         )
 
 
-def candidates_of(problem: SoftProblem, trials: list[Trial]) -> list[Candidate]:
+def candidates_of(problem: SoftProblem, trials: list[Trial], tally: Tally) -> list[Candidate]:
     """The best trial, those of other roots whose times differ, and the reversed clock; best first.
 
     Parameters
@@ -148,6 +149,8 @@ def candidates_of(problem: SoftProblem, trials: list[Trial]) -> list[Candidate]:
         The short fits' problem.
     trials
         The best of each root.
+    tally
+        Counts the fits.
     """
     ordered = sorted(trials, key=lambda trial: -trial.bound)
     times = [time_and_lineage(problem, trial.run.parameters)[0] for trial in ordered]
@@ -155,49 +158,52 @@ def candidates_of(problem: SoftProblem, trials: list[Trial]) -> list[Candidate]:
     correlation = [clock.correlation(times[0], time) for time in times]
     kept = [k for k, c in enumerate(correlation) if k == 0 or not c > SAME_TIMES]
     chosen = [ordered[k] for k in kept]
+    again = 0 if problem.silent is problem else 1  # fits of each by the counts alone, where more is known
+    tally.begin("rivals", 2 + again * (len(chosen) + 1))
     if all(correlation[k] > REVERSED for k in kept):
-        chosen.append(_reversed(problem, ordered[0]))
-    alone = [_by_counts(problem, trial) for trial in chosen]
+        chosen.append(_reversed(problem, ordered[0], tally))
+    tally.expect(again * len(chosen))
+    alone = [_by_counts(problem, trial, tally) for trial in chosen]
     far = [ordered[0].bound - trial.bound > FAR for trial in chosen]
     near = [k for k in range(len(chosen)) if k < 2 or not far[k]]
-    halves = dict(zip(near, _on_halves(problem.silent, [chosen[k].start for k in near]), strict=True))
+    halves = dict(zip(near, _on_halves(problem.silent, [chosen[k].start for k in near], tally), strict=True))
     found = [
         Candidate(trial, bound, known, time, halves.get(k), clock)
         for k, (trial, (bound, known, time)) in enumerate(zip(chosen, alone, strict=True))
     ]
-    return _halved_again(problem.silent, sorted(found, key=lambda candidate: -candidate.total))
+    return _halved_again(problem.silent, sorted(found, key=lambda candidate: -candidate.total), tally)
 
 
-def _halved_again(problem: SoftProblem, candidates: list[Candidate]) -> list[Candidate]:
+def _halved_again(problem: SoftProblem, candidates: list[Candidate], tally: Tally) -> list[Candidate]:
     """Best first; the best and those that a half of the genes leaves open on other halves too."""
     best = candidates[0]
     again = [k for k, candidate in enumerate(candidates) if k and candidate.nearly_lost_to(best)]
     if not again:
         return candidates
     starts = [candidates[k].trial.start for k in (0, *again)]
-    ways = zip(*(_on_halves(problem, starts, way) for way in range(1, N_WAYS)), strict=True)
+    ways = zip(*(_on_halves(problem, starts, tally, way) for way in range(1, N_WAYS)), strict=True)
     others = dict(zip((0, *again), ways, strict=True))
     return [replace(candidate, others=others.get(k, ())) for k, candidate in enumerate(candidates)]
 
 
-def _reversed(problem: SoftProblem, best: Trial) -> Trial:
+def _reversed(problem: SoftProblem, best: Trial, tally: Tally) -> Trial:
     """The same lineages with the clock run backwards, by the counts alone; another round where it comes close."""
     time, lineages = time_and_lineage(problem, best.run.parameters)
     membership = lineages if lineages.shape[1] > 1 else None
     start = Start(int(np.argmax(time)), "reversed", ranks(1.0 - time), membership, problem.states.clock.reversed_heat)
     silent = problem.silent
-    trial = begin_trial(silent, start)
+    trial = tally.counted(begin_trial(silent, start))
     if best.bound - trial.bound < CLOSE:
-        trial = go_on(silent, trial)
+        trial = tally.counted(go_on(silent, trial))
     return trial if silent is problem else replace(trial, run=listen(problem, trial.run))
 
 
-def _by_counts(problem: SoftProblem, trial: Trial) -> tuple[float, float, FloatArray]:
+def _by_counts(problem: SoftProblem, trial: Trial, tally: Tally) -> tuple[float, float, FloatArray]:
     """Bound by the counts alone, what is known says of it, both per cell, and its times."""
     silent = problem.silent
     if silent is problem:
         return trial.bound, 0.0, time_and_lineage(problem, trial.run.parameters)[0]
-    alone = go_on(silent, _silenced(silent, trial))
+    alone = tally.counted(go_on(silent, _silenced(silent, trial)))
     known = listen(problem, alone.run)
     return alone.bound, known.bound - alone.bound, time_and_lineage(problem, known.parameters)[0]
 
@@ -209,14 +215,17 @@ def _silenced(silent: SoftProblem, trial: Trial) -> Trial:
     return replace(trial, run=replace(trial.run, parameters=parameters, statistics=statistics, bound=bound))
 
 
-def _on_halves(problem: SoftProblem, starts: list[Start], way: int = 0) -> list[Halves]:
+def _on_halves(problem: SoftProblem, starts: list[Start], tally: Tally, way: int = 0) -> list[Halves]:
     """Every start on two disjoint halves of the genes."""
-    fits = []
-    for genes in halves_of(problem.cells.spliced, way):
+    fits, most = [], 2 * len(starts)  # of a half: every start may go on
+    tally.begin("rivals on halves of the genes", 2 * most)
+    for later, genes in zip((most, 0), halves_of(problem.cells.spliced, way), strict=True):
         half = replace(problem, cells=problem.cells.genes(genes))
-        trials = [begin_trial(half, start) for start in starts]
-        for k in close_ones(trials, CLOSE / 4):
-            trials[k] = go_on(half, trials[k])
+        trials = [tally.counted(begin_trial(half, start)) for start in starts]
+        close = close_ones(trials, CLOSE / 4)
+        tally.expect(len(close) + later)
+        for k in close:
+            trials[k] = tally.counted(go_on(half, trials[k]))
         fits.append([(trial.bound, *time_and_lineage(half, trial.run.parameters)) for trial in trials])
     return [
         Halves((one[0], two[0]), (one[1], two[1]), (one[2], two[2]), problem.states.clock)

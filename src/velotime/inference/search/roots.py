@@ -11,6 +11,7 @@ from scipy.stats import rankdata, spearmanr
 
 from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray, IntArray
+from velotime.inference.em import Watcher, watch_nothing
 from velotime.inference.evidence.rivals import CLEAR_PER_CELL, IN_A_HALF
 from velotime.inference.journal import NO_JOURNAL, Chapter, Journal, recalled
 from velotime.inference.knowledge.pieces import Root, Terminals
@@ -39,6 +40,7 @@ from velotime.inference.search.geometry.tree import LineageVotes, Tree, middle_s
 from velotime.inference.search.rivals import Candidate, candidates_of
 from velotime.inference.search.trials import Trial, best_by_root
 from velotime.inference.states import States
+from velotime.inference.tally import Tally
 
 EARLIEST = 0.05  # share of the cells, earliest by what is known, whose tip is tried as a root
 WITHIN_LABELS = 0.3  # of the clock, over which cells of which the same is known are spread at first
@@ -100,6 +102,8 @@ class Search:
         Whether two lineages from the middle of the longest way are tried as well.
     journal
         Keeps what is done.
+    watch
+        Called after each short fit.
     """
 
     cells: Cells
@@ -118,6 +122,7 @@ class Search:
     seed: int
     middle: bool = False
     journal: Journal = NO_JOURNAL
+    watch: Watcher = watch_nothing
 
     def problem(self, n_lineages: int) -> SoftProblem:
         """The short fits' problem."""
@@ -249,7 +254,7 @@ class Search:
     def quick(self, n_lineages: int) -> tuple[SoftProblem, Trial]:
         """The best fit alone, without rivals."""
         problem = self.problem(n_lineages)
-        best, _ = best_by_root(problem, self.starts(n_lineages))
+        best, _ = best_by_root(problem, self.starts(n_lineages), Tally(self.watch))
         return problem, max(best, key=lambda trial: trial.bound)
 
     def run(self, n_lineages: int) -> Outcome:
@@ -263,8 +268,9 @@ class Search:
 
     def _tried(self, problem: SoftProblem, n_lineages: int) -> tuple[list[Trial], list[Candidate]]:
         """All trials, and the best of each root with the reversed clock."""
-        best, tried = best_by_root(problem, self.starts(n_lineages), self.journal)
-        return tried, candidates_of(problem, best)
+        tally = Tally(self.watch)
+        best, tried = best_by_root(problem, self.starts(n_lineages), tally, self.journal)
+        return tried, candidates_of(problem, best, tally)
 
     def table(self, outcome: Outcome, chosen: Trial) -> pd.DataFrame:
         """Root, how it was started, and log-likelihood below the best, a row per trial.

@@ -8,17 +8,17 @@ import numpy as np
 
 from velotime._types import BoolArray
 from velotime.compute import Sums
-from velotime.inference.em import Run, Schedule, ShortFits, Watcher, run_em
-from velotime.inference.journal import NO_JOURNAL, Counted, Journal, recalled
+from velotime.inference.em import Run, Schedule, run_em
+from velotime.inference.journal import NO_JOURNAL, Journal, recalled
 from velotime.inference.model.mstep import restart_by_shapes
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.observations import Observations
 from velotime.inference.search.geometry.starts import Start, assignment
+from velotime.inference.tally import Tally
 
 # Genes are tried afresh midway and when cold: without that, the ranking after the first round misleads.
 FIRST_ROUND, FIRST_RESTARTS = Schedule(annealing=12, hottest=10.0, longest=2, tolerance=0.0), frozenset({7, 12})
 LATER_ROUNDS, LATER_RESTARTS = Schedule(annealing=8, hottest=5.0, longest=2, tolerance=0.0), frozenset({0, 8})
-BEGUN, WENT_ON = "trial ", "further "  # what trials are called in the journal
 CLOSE = 0.5  # nats per cell behind the best, within which a trial is given another round
 
 
@@ -52,20 +52,13 @@ def go_on(problem: SoftProblem, trial: Trial) -> Trial:
     return Trial(trial.start, run if run.bound > trial.bound else trial.run, trial.rounds + 1)
 
 
-def with_trials_told(journal: Journal, watch: Watcher) -> Journal:
-    """The same journal, of which each short fit that is noted is shown."""
-    return Counted(
-        journal, lambda name: name.rpartition("/")[2].startswith((BEGUN, WENT_ON)), lambda n: watch(ShortFits(n))
-    )
-
-
 def cooler(schedule: Schedule, hottest: float) -> Schedule:
     """The same schedule, no hotter than this."""
     return replace(schedule, hottest=min(schedule.hottest, hottest))
 
 
 def best_by_root(
-    problem: SoftProblem, starts: list[list[Start]], journal: Journal = NO_JOURNAL
+    problem: SoftProblem, starts: list[list[Start]], tally: Tally, journal: Journal = NO_JOURNAL
 ) -> tuple[list[Trial], list[Trial]]:
     """The best trial of each root, in the order given, and all trials.
 
@@ -78,21 +71,28 @@ def best_by_root(
         The short fits' problem.
     starts
         The starts of each root.
+    tally
+        Counts them.
     journal
         Keeps each trial when it is done.
     """
 
     def begun(k: int, j: int) -> Trial:
-        return recalled(journal, f"{BEGUN}{k}.{j}", lambda: begin_trial(problem, starts[k][j]))
+        return recalled(journal, f"trial {k}.{j}", lambda: tally.counted(begin_trial(problem, starts[k][j])))
 
+    tally.begin("starts", len(starts) + sum(len(of_root) for of_root in starts))  # every root may go on
     best = [begun(k, 0) for k in range(len(starts))]
     tried = list(best)
-    for k in close_ones(best):
+    close = close_ones(best)
+    tally.expect(len(starts) + sum(len(starts[k]) - 1 for k in close))
+    for k in close:
         others = [begun(k, j) for j in range(1, len(starts[k]))]
         tried += others
         best[k] = max([best[k], *others], key=lambda trial: trial.bound)
-    for k in close_ones(best):
-        further = recalled(journal, f"{WENT_ON}{k}", lambda k=k: go_on(problem, best[k]))  # type: ignore[misc]
+    close = close_ones(best)
+    tally.expect(len(close))
+    for k in close:
+        further = recalled(journal, f"further {k}", lambda k=k: tally.counted(go_on(problem, best[k])))  # type: ignore[misc]
         tried = [further if trial is best[k] else trial for trial in tried]
         best[k] = further
     return best, tried

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -176,7 +176,7 @@ class SharedClock(Settings):
     ) -> SharedClockFit:
         """Fit the model; arguments as for ``SoftEM``."""
         began = time.perf_counter()
-        start = self.begin(observations, geometry, rng)
+        start = self.begin(observations, geometry, rng, watch)
         seconds_starts = time.perf_counter() - began
         problem = start.problem
         stages = list(self.run(problem, start.first, watch))
@@ -198,7 +198,9 @@ class SharedClock(Settings):
             seconds=time.perf_counter() - began,
         )
 
-    def begin(self, observations: Observations, geometry: Geometry, rng: Generator) -> HardBeginning:
+    def begin(
+        self, observations: Observations, geometry: Geometry, rng: Generator, watch: Watcher = watch_nothing
+    ) -> HardBeginning:
         """Root, direction and first curves by the starts of ``SoftEM``."""
         searching, sampling = rng.spawn(2)
         noise, prior, states = Gaussian(), UniformPrior(), States.grid(self.n_times)
@@ -206,6 +208,7 @@ class SharedClock(Settings):
         rows = PriorRows.of(Groups.of(labels, None), (), labels)
         no_cells = np.zeros(0, dtype=np.int64)
         search = Starts(noise, prior).search(observations, geometry, rows, no_cells, searching)
+        search = replace(search, watch=watch)
         outcome = search.run(1)
         final = finals(search, observations, outcome, sampling)
         cells = Cells.of(observations, rows, noise)
