@@ -136,6 +136,12 @@ def test_trace_shows_bound_and_temperature(drawn):
     np.testing.assert_allclose(right.lines[0].get_ydata(), record["temperature"])
     assert ax.lines[1].get_xdata()[0] == 9  # where it is cold
     assert right.get_ylabel() == "temperature"
+    ax.figure.canvas.draw()
+    ticks = [text.get_text() for text in right.get_yticklabels(which="both") if text.get_text()]
+    assert ticks  # numbers, not powers of ten
+    assert all(float(tick) > 0 for tick in ticks)
+    record["temperature"][-3:] = [2.0, 1.0, 1.0]  # warmed up again, for another number of lineages
+    assert vt.pl.em_trace(drawn).lines[1].get_xdata()[0] == len(record["bound"]) - 1
     del record["bound"]
     with pytest.raises(vt.InputError, match="no trace"):
         vt.pl.em_trace(drawn)

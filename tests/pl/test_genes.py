@@ -158,7 +158,7 @@ def test_embedding_colors_by_time(drawn):
     np.testing.assert_allclose(points.get_array(), drawn.obs["latent_time"])
     assert points.get_clim() == (0, 1)
     assert points.get_cmap().name == "viridis"
-    assert ax.figure.axes[1].get_ylabel() == "latent time (relative)"
+    assert ax.child_axes[0].get_ylabel() == "latent time (relative)"
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("UMAP1", "UMAP2")
 
 

@@ -88,3 +88,21 @@ def test_lineages_and_clusters_share_no_color():
     from velotime.pl._canvas.colors import LINEAGE_PALETTE, default_palette
 
     assert not set(LINEAGE_PALETTE) & set(default_palette(9))
+
+
+def test_what_is_neither_a_column_nor_a_gene_is_told_with_genes_like_it(drawn):
+    with pytest.raises(vt.InputError, match=r"neither a column of adata\.obs nor a gene.*similar: \['gene_0'"):
+        vt.pl.embedding(drawn, color="gene_x")
+    with pytest.raises(vt.InputError, match=r"the first are \['gene_0'"):
+        vt.pl.embedding(drawn, color="Ins2")
+    del drawn.X
+    with pytest.raises(vt.InputError, match=r"adata\.X is empty.*'spliced'"):
+        vt.pl.embedding(drawn, color="gene_3")
+
+
+def test_a_colour_bar_stands_at_its_panel_though_others_have_a_legend(drawn):
+    axes = vt.pl.embedding(drawn, color=["latent_time", "stage"], ncols=1)
+    axes[0].figure.canvas.draw()
+    (bar,) = axes[0].child_axes
+    panel = axes[0].get_position()
+    assert 0 < bar.get_position().x0 - panel.x1 < 0.1 * panel.width

@@ -85,7 +85,7 @@ def test_stream_runs_forward(forked):
 def test_errors_name_the_cure(plot, drawn):
     with pytest.raises(vt.InputError, match=r"basis 'tsne' not found.*available: \['umap'\]"):
         plot(drawn, basis="tsne")
-    with pytest.raises(vt.InputError, match=r"column 'nothing' not found.*'stage'"):
+    with pytest.raises(vt.InputError, match=r"color='nothing' is neither.*'stage'"):
         plot(drawn, color="nothing")
     del drawn.uns["recover_dynamics"]
     with pytest.raises(vt.InputError, match=r"recover_dynamics"):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import velotime as vt
 from velotime._numbers import number, percent
 from velotime.data import write_derived
 from velotime.report._facts import collect
@@ -98,6 +99,13 @@ def test_what_was_done(fitted):
     assert dict(facts.settings)["max_iterations"] == "40"
     assert [len(table.rows) for table in facts.tables] == [len(starts), len(adata.uns["time_arrow"]["rivals"])]
     assert facts.headline == "The model fits, and the direction of time is clear."
+
+
+def test_a_file_that_was_read_again_says_the_same(drawn, tmp_path):
+    """Files keep no order of settings and reasons."""
+    drawn.uns["filter_genes"] = {"left_out": {"zebra": 1, "ant": 7}}
+    vt.write.h5ad(drawn, tmp_path / "fitted.h5ad")
+    assert collect(vt.read.h5ad(tmp_path / "fitted.h5ad")).done == collect(drawn).done
 
 
 def test_what_is_not_recorded_is_left_out(drawn):

@@ -58,5 +58,5 @@ def test_plots_tell_hours(told):
         assert float(text.replace("\u2212", "-")) == pytest.approx(at * hours, rel=0.01, abs=0.01)
     assert vt.pl.heatmap(told, show=False).get_xlabel() == "latent time (hours)"
     embedding = vt.pl.embedding(told, show=False)
-    assert "latent time (hours)" in [one.get_ylabel() for one in embedding.figure.axes]
+    assert "latent time (hours)" in [one.get_ylabel() for one in embedding.child_axes]
     plt.close("all")

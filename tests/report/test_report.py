@@ -66,6 +66,12 @@ def test_one_file_with_all_in_it(drawn, page, tmp_path):
     assert before.var.equals(drawn.var)
 
 
+def test_the_heading_is_the_file_or_what_was_fitted(drawn, tmp_path):
+    for name, heading in (("liver", "liver"), ("report", f"{drawn.n_obs} cells, {drawn.n_vars} genes")):
+        vt.report(drawn, tmp_path / f"{name}.html")
+        assert f"<h1>{heading}</h1>" in (tmp_path / f"{name}.html").read_text(encoding="utf-8")
+
+
 def test_nothing_is_loaded_and_no_other_script_runs(drawn, page):
     text = page(drawn)
     head = text[: text.index("</head>")]

@@ -55,7 +55,7 @@ def test_lineages_are_called_by_the_clusters_that_they_end_in(ending, tmp_path):
         "B (lineage 1)",
     ]
     assert "A (lineage 0), " in dict(vt.summary(ending).rows)["lineages"]
-    assert "A (lineage 0) (" in dict(collect(ending).done)["Lineages"]
+    assert "A (lineage 0), " in dict(collect(ending).done)["Lineages"]
 
 
 def test_a_mixed_end_names_no_lineage(ending):

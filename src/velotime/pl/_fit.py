@@ -112,7 +112,7 @@ def em_trace(
     """Bound on the log-likelihood and temperature by iteration of the expectation-maximisation.
 
     Bounds at different temperatures are different functions; the bound must rise only while the temperature stays, as
-    it does at 1, from the dotted line on.
+    it does at 1, from the dotted line on; a fit that looks for more lineages is warmed up again before.
 
     Parameters
     ----------
@@ -142,9 +142,11 @@ def em_trace(
     right.plot(iteration, temperature, "s--", color="tab:orange", ms=2.5, lw=1.0)
     right.set_yscale("log")
     right.set_ylabel("temperature", color="tab:orange")
-    cold = np.flatnonzero(temperature <= 1)
-    if 0 < len(cold) < len(bound):
-        ax.axvline(iteration[cold[0]], color="0.5", ls=":", lw=1)
+    for axis_ticks in (right.yaxis.set_major_formatter, right.yaxis.set_minor_formatter):
+        axis_ticks("{x:g}")
+    warm = np.flatnonzero(temperature > 1)
+    if len(warm) > 0 and warm[-1] + 1 < len(bound):
+        ax.axvline(iteration[warm[-1] + 1], color="0.5", ls=":", lw=1)
     ax.set_title(f"{record['status']} after {len(bound)} iterations", fontsize=9, loc="left")
     ax.spines["top"].set_visible(False)
     right.spines["top"].set_visible(False)

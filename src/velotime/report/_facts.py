@@ -344,14 +344,15 @@ def _lineage_rows(adata: AnnData) -> list[tuple[str, str]]:
     shares = lineage_shares(adata)
     if not shares:
         return []
-    rows = [("Lineages", ", ".join(f"{name} ({percent(share)} of the cells)" for name, share in shares))]
+    rows = [("Lineages", "; ".join(f"{name}, {percent(share)} of the cells" for name, share in shares))]
     rows.append(("Genes that tell lineages apart", fate_genes(adata)))
     return rows
 
 
 def _layers(record: Mapping[str, Any]) -> str:
     layers = record.get("layers", {})
-    return ", ".join(f"{kind}: “{name}”" for kind, name in layers.items())
+    told = sorted(layers.items(), reverse=True)  # unspliced first; files keep no order
+    return ", ".join(f"{kind}: “{name}”" for kind, name in told)
 
 
 def _tables(adata: AnnData) -> list[Table]:

@@ -81,7 +81,7 @@ def _map(cells: CellFacts) -> Any:
         HoverTool(renderers=[drawn], tooltips=[("cell", "@name"), ("", "@says")], point_policy="follow_mouse")
     )
     plot.grid.grid_line_color = None
-    plot.axis.ticker = []
+    plot.axis.major_tick_line_color = plot.axis.major_label_text_color = None  # units of an embedding mean nothing
     return plot
 
 

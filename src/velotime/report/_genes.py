@@ -73,13 +73,17 @@ COLUMNS = (
         "One shape",
         "Is no other shape of its curve nearly as likely? no: one with a switch elsewhere is, within 5 nats.",
     ),
-    Column("beta", "Splicing β", "Splicing rate per unit of the clock, with a 90 % interval."),
-    Column("gamma", "Degradation γ", "Degradation rate per unit of the clock, with a 90 % interval."),
+    Column("beta", "Splicing β", "Splicing rate per unit of the clock, with a 90\u00a0% interval."),
+    Column("gamma", "Degradation γ", "Degradation rate per unit of the clock, with a 90\u00a0% interval."),
     Column("alpha", "Transcription α", "Transcription rate between the switches: counts per unit of the clock."),
     Column(
-        "t_on", "First switch", "When transcription changes first, with a 90 % interval; below 0: before the cells."
+        "t_on",
+        "First switch",
+        "When transcription changes first, with a 90\u00a0% interval; below 0: before the cells.",
     ),
-    Column("t_off", "Last switch", "When transcription changes last, with a 90 % interval; above 1: after the cells."),
+    Column(
+        "t_off", "Last switch", "When transcription changes last, with a 90\u00a0% interval; above 1: after the cells."
+    ),
     Column(keys.FIT_LIKELIHOOD, "Likelihood", "Geometric mean likelihood of a cell's two values."),
     Column(keys.FIT_ARROW_EVIDENCE, "Arrow (nats)", "How strongly the gene prefers the direction of time reported."),
     Column(
@@ -90,18 +94,18 @@ COLUMNS = (
 IN_TURNS = {
     column.key: column
     for column in (
-        Column("beta", "Splicing β", "Splicing rate per turn of the cycle, with a 90 % interval."),
-        Column("gamma", "Degradation γ", "Degradation rate per turn of the cycle, with a 90 % interval."),
+        Column("beta", "Splicing β", "Splicing rate per turn of the cycle, with a 90\u00a0% interval."),
+        Column("gamma", "Degradation γ", "Degradation rate per turn of the cycle, with a 90\u00a0% interval."),
         Column("alpha", "Transcription α", "Transcription rate between the switches, or the highest: counts per turn."),
         Column(
             "t_on",
             "First switch",
-            "Phase at which transcription changes first or, if smooth, passes its middle, with a 90 % interval.",
+            "Phase at which transcription changes first or, if smooth, passes its middle, with a 90\u00a0% interval.",
         ),
         Column(
             "t_off",
             "Last switch",
-            "Phase at which transcription changes or comes back, with a 90 % interval; above 1: in the next turn.",
+            "Phase at which transcription changes or comes back, with a 90\u00a0% interval; above 1: in the next turn.",
         ),
     )
 }

@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.colors import to_hex
 
+from velotime._numbers import percent
 from velotime.pl._phase_colors import phase_colors
 from velotime.report._cells import CellFacts, Labels
 from velotime.report._facts import Facts
@@ -42,6 +43,7 @@ def render(title: str, facts: Facts, sections: Sections, cells: CellFacts, genes
     """
     scripts = {"library": _library(), "program": "\n".join(_read(name) for name in SCRIPTS)}
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page.filters["percent"] = percent
     return page.from_string(_read("page.html")).render(
         title=title,
         facts=facts,

@@ -84,10 +84,16 @@ def best_genes_in_words(adata: AnnData) -> tuple[str, str]:
     return f"genes that {what}", ", ".join(best_genes(adata, 10))
 
 
+#: Settings that are models, in the order in which they are told: files keep none.
+MODELS = ("noise", "prior", "background", "clock")
+
+
 def method_in_words(record: Mapping[str, Any]) -> str:
     """The method and those of its settings that are models or knowledge themselves."""
     parts = []
-    for name, value in record.get("settings", {}).items():
+    settings = record.get("settings", {})
+    for name in sorted(settings, key=lambda name: MODELS.index(name) if name in MODELS else len(MODELS)):
+        value = settings[name]
         if name == "clock" and isinstance(value, str):
             parts.append(f"{value} clock")
         elif isinstance(value, Mapping) and "name" in value:

@@ -9,7 +9,8 @@ import numpy as np
 from anndata import AnnData
 
 from velotime._check import FilePath, Flag, Optional, Text, checked
-from velotime.data import check_output, require_fit, write_page
+from velotime._numbers import number
+from velotime.data import Fitted, check_output, require_fit, write_page
 from velotime.data.arguments import ADATA, BASIS
 
 LARGEST = 9_900_000  # bytes of a page, some below 10 MB
@@ -41,7 +42,8 @@ def report(
     path
         Where to write; ends in ``.html``.
     title
-        Heading of the page; the file's name by default.
+        Heading of the page; by default the file's name, or where that is "report", how many cells and genes were
+        fitted.
     basis
         Draw cells on ``obsm["X_<basis>"]``. By default UMAP, t-SNE or whichever embedding is there, and if there is
         none the first two principal components.
@@ -65,8 +67,15 @@ def report(
     require_fit(adata)
     cells = collect_cells(adata, basis)
     genes, explorer = collect_genes(adata, cells.drawn)
-    title, facts, sizes = title or path.stem, collect(adata), np.array(explorer.fitted.sizes)[:, cells.drawn]
+    title, facts, sizes = title or _title(adata, path), collect(adata), np.array(explorer.fitted.sizes)[:, cells.drawn]
     sections = collect_sections(adata, basis)
     rest = len(render(title, facts, sections, cells, genes, sizes).encode("utf-8", "replace"))
     genes = replace(genes, packed=explorer.pack(LARGEST - rest))
     write_page(render(title, facts, sections, cells, genes, sizes), path, force=force)
+
+
+def _title(adata: AnnData, path: Path) -> str:
+    """What the page is of, as far as its file's name says."""
+    record = Fitted.of(adata).record
+    counted = f"{number(record['n_cells'])} cells, {number(record['n_genes'])} genes"
+    return counted if path.stem.lower() == "report" else path.stem

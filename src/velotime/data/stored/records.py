@@ -62,12 +62,12 @@ class Records:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """How many genes were left out before and by the fit, by reason."""
+        """How many genes were left out before and by the fit, by reason, the most first."""
         out: dict[str, int] = {}
         for record in (self._record(keys.FILTER_GENES), self.run):
             for reason, n in record.get("left_out", {}).items():
                 out[str(reason)] = out.get(str(reason), 0) + int(n)
-        return out
+        return dict(sorted(out.items(), key=lambda item: -item[1]))
 
     def _record(self, name: str) -> Mapping[str, Any]:
         record: Mapping[str, Any] = self.uns.get(name, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -135,9 +136,14 @@ def require_column(adata: AnnData, column: str) -> None:
         return
     if column in MADE_BY_FIT:
         Fitted.of(adata).require(MADE_BY_FIT[column])
-    made = next((function for start, function in MADE_AFTER.items() if column.startswith(start)), None)
+    made = call_for(column)
     cure = f"call velotime.tl.{made} first" if made else "pass one of these"
     raise InputError(f"column {column!r} not found in adata.obs; available: {list(adata.obs.columns)}: {cure}.")
+
+
+def call_for(column: str) -> str | None:
+    """The call that makes an obs column of this name; None if none does."""
+    return next((function for start, function in MADE_AFTER.items() if column.startswith(start)), None)
 
 
 def require_groups(adata: AnnData, column: str) -> None:
@@ -163,12 +169,17 @@ def is_numeric(adata: AnnData, column: str) -> bool:
 def find_gene(adata: AnnData, gene: str) -> int:
     """Index of a gene by name."""
     if gene not in adata.var_names:
-        near = [name for name in adata.var_names if name.lower().startswith(gene.lower()[:3])][:5]
         raise InputError(
-            f"gene {gene!r} not found among {adata.n_vars}; similar: {near or list(adata.var_names[:5])}."
-            f"{other_names(adata, [gene])}"
+            f"gene {gene!r} not found among {adata.n_vars}; {near_genes(adata, gene)}.{other_names(adata, [gene])}"
         )
     return int(adata.var_names.get_loc(gene))
+
+
+def near_genes(adata: AnnData, name: str) -> str:
+    """Genes whose names begin as this one, or are spelled nearly so; the first ones if there are none."""
+    near = [gene for gene in adata.var_names if gene.lower().startswith(name.lower()[:3])][:5]
+    near = near or get_close_matches(name, list(adata.var_names), n=5)
+    return f"similar: {near}" if near else f"the first are {list(adata.var_names[:5])}"
 
 
 def find_basis(adata: AnnData, basis: str) -> FloatArray:

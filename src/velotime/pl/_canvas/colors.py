@@ -152,7 +152,8 @@ def _color_numbers(
         return
     beyond = bool(np.any(there < low)), bool(np.any(there > high))
     extend = {(True, True): "both", (True, False): "min", (False, True): "max", (False, False): "neither"}[beyond]
-    scale = ax.figure.colorbar(dots, ax=ax, extend=extend, extendfrac=0.03, aspect=25, fraction=0.06, pad=0.02)
+    beside = ax.inset_axes((1.03, 0, 0.04, 1))  # axes of the figure would stand away from panels narrower than others
+    scale = ax.figure.colorbar(dots, cax=beside, extend=extend, extendfrac=0.03)
     if style.label:
         scale.set_label(style.label)
     else:

@@ -16,10 +16,11 @@ from velotime._check import Either, Flag, Names, NotAllowedError, Number, Number
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.compute import as_array
+from velotime.data import other_names
 from velotime.data.arguments import BASIS, LAYER
 from velotime.data.layers.names import layer_names
 from velotime.pl._canvas.arguments import AXES, LEGEND, PLOT, ColorMap, ListOfAxes
-from velotime.pl._canvas.axes import own_column, require_column
+from velotime.pl._canvas.axes import MADE_BY_FIT, call_for, near_genes, own_column, require_column
 from velotime.pl._canvas.colors import CellStyle, color_cells, figure_size
 from velotime.pl._canvas.panels import open_panels
 
@@ -129,7 +130,7 @@ class Look:
             return adata, name
         values = gene_values(adata, name, self.layer, self.gene_symbols)
         if values is None:
-            require_column(adata, name)
+            _require_known(adata, name)
         return AnnData(obs=pd.DataFrame({name: values}, index=adata.obs_names)), name
 
     def panels(self, ax: Axes | Sequence[Axes] | None, sources: list[tuple[AnnData, str]]) -> list[Axes]:
@@ -159,6 +160,18 @@ class Look:
             ax.set_title(column)
         if self.frameon is False:
             ax.set_axis_off()
+
+
+def _require_known(adata: AnnData, name: str) -> None:
+    """Raise an error that says what colours cells: neither an obs column nor a gene with values has this name."""
+    if name in adata.var_names:
+        raise InputError(f"gene {name!r} has no values: adata.X is empty. Pass layer=, one of {layer_names(adata)}.")
+    if name in MADE_BY_FIT or call_for(name):
+        require_column(adata, name)
+    raise InputError(
+        f"color={name!r} is neither a column of adata.obs nor a gene; columns: {list(adata.obs.columns)}; "
+        f"genes: {adata.n_vars}, {near_genes(adata, name)}.{other_names(adata, [name])}"
+    )
 
 
 def gene_values(adata: AnnData, name: str, layer: str | None, symbols: str | None) -> FloatArray | None:

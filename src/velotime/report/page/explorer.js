@@ -159,14 +159,14 @@ function fillSwitches(name, content, x, y) {
 
 function drawCurveLegend() {
   const line = (color) => picture(24, 12, svg("line", { x1: 1, x2: 23, y1: 6, y2: 6, stroke: color, "stroke-width": 2.5 }));
-  const diamond = picture(12, 12, svg("path", { d: "M6 0L11 6L6 12L1 6Z", fill: "#1f2933" }));
-  const band = picture(24, 12, svg("rect", { width: 24, height: 12, fill: "#1f2933", opacity: 0.22 }));
-  const ring = picture(12, 12, svg("circle", { cx: 6, cy: 6, r: 3, fill: "white", stroke: "#1f2933" }));
+  const diamond = picture(12, 12, svg("path", { d: "M6 0L11 6L6 12L1 6Z", fill: "currentColor" }));
+  const band = picture(24, 12, svg("rect", { width: 24, height: 12, fill: "currentColor", opacity: 0.3 }));
+  const ring = picture(12, 12, svg("circle", { cx: 6, cy: 6, r: 3, fill: "white", stroke: "currentColor" }));
   if (!page.lineages.length) return;
   const named = page.lineages.length > 1 ? page.lineages : [{ name: "", color: page.lineages[0].color }];
   document.getElementById("curve-legend").replaceChildren(listOf([
     ...named.map(({ name, color }) => [line(color), name || "fitted curve"]),
-    [diamond, "switch"], [band, "90 % band, misfit included"], [ring, "mean of cells, with its standard error"],
+    [diamond, "switch"], [band, "90\u00a0% band, misfit included"], [ring, "mean of cells, with its standard error"],
   ]));
 }
 

@@ -115,7 +115,7 @@ def _sentences(adata: AnnData, table: pd.DataFrame, record: Mapping[str, Any]) -
             found.append(
                 f"With samples as the replicates, {int((genes['q_value'] < LEVEL).sum())} of {int(told.sum())} tests "
                 f"of genes between conditions ({record['condition']}, reference {record['reference']}) have a q-value "
-                "below 5 %."
+                "below 5\u00a0%."
             )
         found += [_speed_sentence(row) for _, row in record["speed"].iterrows()]
         if str(record["note"]):
@@ -132,7 +132,7 @@ def _speed_sentence(row: Any) -> str:
     if np.isnan(ends).any():
         return f"{said} than those of {row['reference']}; without a second sample this may be chance."
     told = "" if ends[0] > 1 else ", which may be chance"
-    return f"{said} than those of {row['reference']} (95 % interval {ends[0]:.2f} to {ends[1]:.2f}){told}."
+    return f"{said} than those of {row['reference']} (95\u00a0% interval {ends[0]:.2f} to {ends[1]:.2f}){told}."
 
 
 def _genes(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
