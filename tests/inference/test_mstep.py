@@ -19,6 +19,7 @@ from velotime.inference.model.noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.shapes import best_shapes
 from velotime.inference.states import Layout, States
+from velotime.kinetics import is_smooth
 
 NOISES = [NegativeBinomial(), Poisson(), Gaussian()]
 
@@ -224,3 +225,30 @@ def test_smooth_shapes_crowd_no_switch_out(monkeypatch):
     both = restart_by_shapes(problem, None).loss
     monkeypatch.setattr(PeriodicCurve, "families", PERIODIC.families[:1])
     assert (both - restart_by_shapes(problem, None).loss).max() < 1e-6
+
+
+def test_no_step_turns_a_switch_into_a_sine():
+    """Steps of a long pulse go past a whole turn, which stands for smooth transcription; a sine stays one."""
+    states = States.grid(24, 1, PERIODIC)
+    dip = random_theta(40, states.layout)
+    dip[:, 6] = -0.006
+    start = dip.copy()
+    start[:, 6] = np.log(0.9)
+    start[::4, 6] = 0.0
+    problem = replace(problem_of(dip, states, NegativeBinomial(), 8.0), prior=RatePrior(states.layout, 1e4))
+    after = improve(problem, begin(problem, start), 8)
+    np.testing.assert_array_equal(is_smooth(after.theta), is_smooth(start))
+    assert (after.theta[:, 6] == np.log(0.97)).any()
+    beyond = start + 0.97
+    assert (problem.within(beyond, start)[:, 6] == np.where(is_smooth(start), 0.0, np.log(0.97))).all()
+
+
+def test_a_shape_costs_what_independent_cells_say():
+    """Three copies of every cell, told to be so, weigh shapes as the cells alone, whose likelihood is a third."""
+    layout = Layout(1, PERIODIC)
+    smooth = random_theta(5, layout)
+    smooth[:, 6] = 0.0
+    once, thrice = RatePrior(layout, 400), RatePrior(layout, 1200, 3.0)
+    saved = [prior.penalty(smooth) - RatePrior(layout).penalty(smooth) for prior in (once, thrice)]
+    np.testing.assert_allclose(saved[0], -0.5 * np.log(400))
+    np.testing.assert_allclose(saved[1], 3 * saved[0])

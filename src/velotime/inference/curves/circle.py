@@ -132,7 +132,7 @@ class PeriodicCurve:
         mean=([2.0, 1.5, 0.0, -1.0, -1.0, 0.0], [-1.0]),
         sd=([1.0, 1.0, 30.0, 4.0, 4.0, 2.0], [1.0]),
         lower=([np.log(0.7), np.log(0.7), -np.inf, -12.0, -12.0, -8.0], [np.log(0.03)]),
-        upper=([np.log(100.0), np.log(100.0), np.inf, 14.0, 14.0, 8.0], [WHOLE_TURN]),
+        upper=([np.log(100.0), np.log(100.0), np.inf, 14.0, 14.0, 8.0], [np.log(0.97)]),
     )
 
     def unit_curves(self, times: FloatArray, shape: Shape) -> tuple[FloatArray, FloatArray]:

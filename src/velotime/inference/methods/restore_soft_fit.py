@@ -66,7 +66,7 @@ def restore(method: SoftEM, observations: Observations, labels: CellLabels, stor
         States(stored.times, layout),
         method.noise,
         method.time_prior,
-        RatePrior(layout, cells.n_cells),
+        RatePrior(layout, cells.n_cells, cells.n_averaged),
     )
     prior = match_groups(stored.prior, stored.groups, rows.groups.names)
     known = tuple(  # a label that the fitted cells do not have carries no information

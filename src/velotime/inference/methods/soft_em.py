@@ -393,7 +393,8 @@ class SoftEM(Settings):
         states = States.grid(self.n_times, n_lineages, self.clock.curve)
         states = states if self.backend is None else replace(states, backend=self.backend)
         half = self.annealing // 2
-        problem = problem_of(cells, states, self.noise, self.time_prior, RatePrior(states.layout, cells.n_cells))
+        rate_prior = RatePrior(states.layout, cells.n_cells, cells.n_averaged)
+        problem = problem_of(cells, states, self.noise, self.time_prior, rate_prior)
         if isinstance(problem, SampledProblem):
             problem = replace(problem, learning=max(self.annealing, 1))
         return self.clock.moves(problem, half, self.annealing)

@@ -122,6 +122,13 @@ class GeneProblem:
         )
         return u, s
 
+    def within(self, theta: FloatArray, before: FloatArray) -> FloatArray:
+        """Parameters within the box of the prior; those that the shape of a gene before has not stay as they are.
+
+        So a switch that would get too long is held at the longest one: a whole turn stands for another shape.
+        """
+        return np.where(self.states.curve.idle(before) > 0, before, np.clip(theta, self.prior.lower, self.prior.upper))
+
     def log_likelihood(self, curves: tuple[FloatArray, FloatArray]) -> FloatArray:
         """Expected log-likelihood of each gene without its constant, given its curves, ``(genes,)``."""
         return self.log_likelihood_at(with_background(curves, self.background))

@@ -98,9 +98,7 @@ def improve(problem: GeneProblem, fit: Descent, steps: int) -> Descent:
         gradient -= problem.prior.gradient(fit.theta)
         fisher += problem.prior.hessian
         step = damped_steps(gradient, fisher, fit.damping)
-        theta = np.clip(
-            fit.theta + np.clip(step, -LONGEST_STEP, LONGEST_STEP), problem.prior.lower, problem.prior.upper
-        )
+        theta = problem.within(fit.theta + np.clip(step, -LONGEST_STEP, LONGEST_STEP), fit.theta)
         loss = problem.loss(theta)
         good = loss < fit.loss
         fit = Descent(

@@ -46,7 +46,8 @@ class RatePrior:
     be seen in the data. Levels are in counts at size factor 1.
 
     Shapes of a gene's curve that differ in how many parameters they have are weighed by the Bayesian information
-    criterion (Schwarz 1978): each parameter that a shape does without is worth ``log(n)/2``.
+    criterion (Schwarz 1978): each parameter that a shape does without is worth ``log(n)/2``. Of values that are means
+    of m cells each, n/m cells say as much as all, and the likelihood is m times too sure: ``m log(n/m)/2`` then.
 
     Attributes
     ----------
@@ -54,10 +55,13 @@ class RatePrior:
         Lineages and their columns.
     n_cells
         n: cells that the curves are fitted to.
+    n_averaged
+        m: cells that each value is a mean of.
     """
 
     layout: Layout
     n_cells: float = 1.0
+    n_averaged: float = 1.0
 
     @cached_property
     def mean(self) -> FloatArray:
@@ -97,7 +101,7 @@ class RatePrior:
         """Minus log prior density up to a constant, ``(genes,)``."""
         idle = self.layout.curve.idle(theta)
         own = 0.5 * (((theta - self.mean) ** 2 * (1.0 - idle)) @ self.precision)
-        spared = 0.5 * np.log(self.n_cells) * idle.sum(axis=1)
+        spared = 0.5 * self.n_averaged * np.log(self.n_cells / self.n_averaged) * idle.sum(axis=1)
         return np.asarray(own + 0.5 * ((theta @ self.coupling) * theta).sum(axis=1) - spared)
 
     def gradient(self, theta: FloatArray) -> FloatArray:

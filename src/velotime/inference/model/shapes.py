@@ -84,4 +84,5 @@ def _parameters(problem: GeneProblem, levels: FloatArray, scaling: FloatArray, s
     theta[..., [p.LOG_LEVEL_0, p.LOG_LEVEL_1]] = np.log(levels[..., :2])
     theta[..., layout.durations] = np.log(duration)[:, None, None]
     theta[..., layout.last_levels] = np.log(levels[..., 2:])
-    return np.clip(theta, problem.prior.lower, problem.prior.upper)
+    starts = theta.reshape(-1, layout.n_parameters)
+    return problem.within(starts, starts).reshape(theta.shape)

@@ -59,7 +59,7 @@ def learn_background(problem: GeneProblem, fit: Descent, profile: FloatArray) ->
     move, steps = _newton(problem, fit.theta, profile, share)
     for fraction in FRACTIONS:
         moved = replace(problem, background=np.clip(share + fraction * move, 0.0, MOST)[:, None] * profile)
-        theta = np.clip(fit.theta + fraction * steps, problem.prior.lower, problem.prior.upper)
+        theta = problem.within(fit.theta + fraction * steps, fit.theta)
         tried = better(begin(moved, theta, fit.damping), begin(moved, fit.theta, fit.damping))
         if tried.loss.sum() < fit.loss.sum():
             return tried, np.asarray(moved.background)

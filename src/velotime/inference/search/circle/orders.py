@@ -37,7 +37,8 @@ class CycleSearch(Search):
     def problem(self, n_lineages: int) -> SoftProblem:  # noqa: ARG002 - a circle has one
         """The short fits' problem."""
         states = States.grid(self.n_times, 1, PERIODIC)
-        return problem_of(self.cells, states, self.noise, self.prior, RatePrior(states.layout, self.cells.n_cells))
+        prior = RatePrior(states.layout, self.cells.n_cells, self.cells.n_averaged)
+        return problem_of(self.cells, states, self.noise, self.prior, prior)
 
     def starts(self, n_lineages: int) -> list[list[Start]]:  # noqa: ARG002 - likewise
         """Every order both ways round."""
