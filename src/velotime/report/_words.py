@@ -184,7 +184,7 @@ def background_in_words(adata: AnnData) -> str:
 
 
 def votes_in_words(record: Mapping[str, Any]) -> str:
-    """How often the number of lineages came out over draws of the cells."""
+    """How often the number of lineages came out over draws of the cells, and what halves of the genes say of it."""
     votes = np.asarray(record["votes"]).tolist()
     found = len(record["names"])
     most = max(sorted(set(votes)), key=votes.count)
@@ -192,6 +192,11 @@ def votes_in_words(record: Mapping[str, Any]) -> str:
     others = sorted(set(votes) - {most})
     text = f"{kind} came out in {votes.count(most)} of {len(votes)} draws of the cells"
     text += f" (else {', '.join(map(str, others))})" if others else ""
+    dropped = np.asarray(record.get("dropped", ()), dtype=float)
+    if len(dropped):
+        which = "another lineage" if len(dropped) == 1 else f"{len(dropped)} more"
+        agreement = ", ".join(f"{kappa:.2f}" for kappa in dropped)
+        text += f"; two halves of the genes put other cells into {which} (Cohen's kappa {agreement})"
     if record.get("at_bound", False):
         return f"{text}; the fit has {found}, the most that were allowed"
     return text if found == most else f"{text}; the fit has {found}"

@@ -192,8 +192,9 @@ def recover_dynamics(
     ``var["fit_lineage_ratio"]``
         Likelihood-ratio statistic of "the lineages of this gene differ": ranks fate genes. float.
     ``uns["lineages"]``
-        Names and shares of the lineages; with ``n_lineages="auto"`` their number in each draw of the cells (``votes``)
-        and whether the data would choose more than the method allows (``at_bound``).
+        Names and shares of the lineages; with ``n_lineages="auto"`` their number in each draw of the cells
+        (``votes``), how far two halves of the genes agreed on the cells of those that were given up for it (Cohen's
+        kappa, ``dropped``), and whether the data would choose more than the method allows (``at_bound``).
 
     Genes that are left out of the clock (``method=vt.SoftEM(without=...)``, status "left out of the clock") have all of
     this too, from curves fitted at the times that the other genes give the cells; they are no velocity genes and have

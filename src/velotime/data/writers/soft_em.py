@@ -293,13 +293,14 @@ def _knowledge(fit: SoftFit) -> dict[str, Any]:
 
 
 def _lineages(fit: SoftFit) -> dict[str, Any]:
-    """Names and shares of the lineages, and their number in each draw of the cells where these chose it."""
+    """Names and shares of the lineages, and what said how many there are where that was left to the data."""
     out: dict[str, Any] = {
         "names": np.array(fit.lineage_names, dtype=object),
         "shares": fit.cells.lineages.mean(axis=0),
     }
     if fit.lineage_votes is not None:
         out["votes"] = np.array(fit.lineage_votes.numbers, dtype=np.int64)
+        out["dropped"] = np.array(fit.lineage_votes.dropped, dtype=np.float64)
         out["at_bound"] = fit.at_bound
     return out
 

@@ -45,6 +45,7 @@ from velotime.inference.results.uncertainty import doubts
 from velotime.inference.search.begin import Starts, go_on, hand_over
 from velotime.inference.search.finals import finals
 from velotime.inference.search.geometry.starts import Geometry
+from velotime.inference.search.number import agreed
 from velotime.inference.search.roots import Outcome, Search
 from velotime.inference.states import States
 
@@ -277,7 +278,7 @@ class SoftEM(Settings):
         rows, landmarks = self.prior_rows(labels), self.landmarks(labels)
         search = self._starts.search(observations, geometry, rows, landmarks, searching, counted=self._is_open)
         search = self.clock.search(replace(search, journal=journal, watch=watch))
-        outcome = self._outcome(search, observations, thinning)
+        search, outcome = self._outcome(search, observations, thinning)
         final = finals(search, observations, outcome, sampling)
         return Found(
             trial=final.trial,
@@ -295,18 +296,18 @@ class SoftEM(Settings):
     def _schedule(self) -> Schedule:
         return Schedule(self.annealing, self.hottest, self.max_iterations, self.tolerance)
 
-    def _outcome(self, search: Search, observations: Observations, rng: Generator) -> Outcome:
-        """The search with the number of lineages that is given, or that geometry finds."""
+    def _outcome(self, search: Search, observations: Observations, rng: Generator) -> tuple[Search, Outcome]:
+        """The search with the number of lineages that is given, or that geometry and halves of the genes find."""
         if search.votes is None:
-            return search.run(self._n_lineages)
-        n_lineages = search.n_lineages
-        outcome = search.run(n_lineages)
-        if n_lineages > 1 or self.most_lineages == 1 or self.root is not None or not self.noise.counts:
-            return outcome
+            return search, search.run(self._n_lineages)
+        search, outcome = agreed(search)
+        one = outcome.problem.states.layout.n_lineages == 1
+        if not one or self.most_lineages == 1 or self.root is not None or not self.noise.counts:
+            return search, outcome
         some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
         if not begins_in_the_middle(search, some, outcome.best.start, rng):
-            return outcome
-        return search.from_the_middle.run(2)
+            return search, outcome
+        return search, search.from_the_middle.run(2)
 
     def compare(
         self,

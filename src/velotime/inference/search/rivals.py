@@ -56,15 +56,24 @@ class Halves:
     @property
     def lineage_agreement(self) -> float:
         """Share of the late cells whose lineage is the same in both, above chance (Cohen's kappa)."""
+        table = self._late_lineages
+        return float("nan") if len(table) == 1 else kappa(table)
+
+    @property
+    def least_lineage_agreement(self) -> float:
+        """The same of the lineage, against all others, that both agree on least."""
+        table = self._late_lineages
+        return float("nan") if len(table) == 1 else min(kappa(against_the_rest(table, k)) for k in range(len(table)))
+
+    @property
+    def _late_lineages(self) -> FloatArray:
+        """Shares of the late cells by their lineage in either half, ``(lineages, lineages)``."""
         k = self.lineages[0].shape[1]
-        if k == 1:
-            return float("nan")
         mean = np.mean(self.times, axis=0)
         late = mean > np.quantile(mean, LATE)
         table = np.zeros((k, k))
         np.add.at(table, tuple(q[late].argmax(axis=1) for q in self.lineages), 1 / max(int(late.sum()), 1))
-        chance = float(table.sum(axis=1) @ table.sum(axis=0))
-        return float((np.trace(table) - chance) / max(1 - chance, 1e-12))
+        return table
 
 
 @dataclass(frozen=True)
@@ -138,6 +147,18 @@ class Candidate:
             known=best.known - self.known,
             correlation=self.clock.correlation(best.time, self.time),
         )
+
+
+def kappa(table: FloatArray) -> float:
+    """Cohen's kappa of two labels of the same cells, from their shares by both, ``(labels, labels)``."""
+    chance = float(table.sum(axis=1) @ table.sum(axis=0))
+    return float((np.trace(table) - chance) / max(1 - chance, 1e-12))
+
+
+def against_the_rest(table: FloatArray, k: int) -> FloatArray:
+    """The same shares of one label and all others, ``(2, 2)``."""
+    own, one, two = float(table[k, k]), float(table[k].sum()), float(table[:, k].sum())
+    return np.array([[own, one - own], [two - own, float(table.sum()) - one - two + own]])
 
 
 def candidates_of(problem: SoftProblem, trials: list[Trial], tally: Tally) -> list[Candidate]:

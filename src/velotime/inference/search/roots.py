@@ -69,6 +69,12 @@ class Outcome:
         """The winner."""
         return self.candidates[0].trial
 
+    @property
+    def least_lineage_agreement(self) -> float:
+        """How far halves of the genes agree on the winner's lineage on which they do least; NaN where none were asked."""
+        halves = self.candidates[0].halves
+        return float("nan") if halves is None else halves.least_lineage_agreement
+
 
 @dataclass(frozen=True)
 class Search:
@@ -139,7 +145,7 @@ class Search:
     @property
     def at_bound(self) -> bool:
         """Whether geometry finds more lineages than it may, or as many as there are ends to be looked for."""
-        if self.votes is None:
+        if self.votes is None or self.votes.dropped:
             return False
         n, most = self._n_counted, self.votes.most
         return n > most or n == most == len(self.tree.ends) - 1
@@ -151,8 +157,9 @@ class Search:
         return len(self._tree_of(self.votes.n_lineages).ends) - 1
 
     def left_out(self, n_lineages: int) -> int:
-        """Branches, beyond doubt, for which so many lineages have no place; 0 where geometry found the number."""
-        return 0 if self.votes is not None else max(self.tree.n_sure - n_lineages, 0)
+        """Branches, beyond doubt, for which so many lineages have no place; 0 where the number is that of geometry."""
+        counted = self.votes is not None and not self.votes.dropped
+        return 0 if counted else max(self.tree.n_sure - n_lineages, 0)
 
     def _tree_of(self, n_lineages: int) -> Tree:
         """The tree with as many lineages from one of its ends; from a root between them there is one more."""

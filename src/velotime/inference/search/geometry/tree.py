@@ -96,10 +96,13 @@ class LineageVotes:
         Number of lineages in each draw, ``(draws,)``.
     most
         Lineages at most, whatever came out.
+    dropped
+        How far halves of the genes agreed on the cells of each lineage that was given up for it (Cohen's kappa).
     """
 
     numbers: tuple[int, ...]
     most: int = MOST_ENDS - 1
+    dropped: tuple[float, ...] = ()
 
     @property
     def n_lineages(self) -> int:
