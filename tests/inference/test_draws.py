@@ -14,6 +14,7 @@ from velotime.inference import Observations
 from velotime.inference.methods import soft_em
 from velotime.inference.observations import draw_positions
 from velotime.inference.search import begin
+from velotime.inference.search import number as number_module
 from velotime.inference.search.geometry.tree import LineageVotes
 
 QUICK = {"n_times": 16, "annealing": 2, "max_iterations": 2, "start_cells": 50, "start_genes": 12, "start_times": 8}
@@ -97,6 +98,7 @@ def test_preferred_cells_come_first_but_not_all_of_them():
 def test_auto_is_the_fit_with_the_number_that_it_finds(cells, monkeypatch, n_lineages):
     monkeypatch.setattr(begin, "votes_of", lambda *_: LineageVotes((n_lineages,) * 5))
     monkeypatch.setattr(soft_em, "begins_in_the_middle", lambda *_: False)
+    monkeypatch.setattr(number_module, "LEAST_AGREEMENT", -1.0)  # halves of the genes would give one up: a line
     fits = []
     for number in ("auto", n_lineages):
         adata = cells.copy()
@@ -115,6 +117,7 @@ def test_auto_is_the_fit_with_the_number_that_it_finds(cells, monkeypatch, n_lin
 def test_auto_stays_within_its_bound_and_says_where_it_ends_there(cells, monkeypatch, counted, most, at_bound):
     monkeypatch.setattr(begin, "votes_of", lambda _points, _rng, bound: LineageVotes((counted,) * 5, bound))
     monkeypatch.setattr(soft_em, "begins_in_the_middle", lambda *_: most > 1)
+    monkeypatch.setattr(number_module, "LEAST_AGREEMENT", -1.0)
     adata = cells.copy()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -138,6 +138,9 @@ def test_branches_without_a_lineage_are_counted(cells):
     search, _ = search_of(forked, n_lineages=1)
     assert (search.left_out(1), search.left_out(2)) == (1, 0)
     assert replace(search, votes=LineageVotes((2, 2))).left_out(1) == 0
+    given_up = replace(search, votes=LineageVotes((2, 2), dropped=(0.2,)))
+    assert given_up.left_out(1) == 1
+    assert replace(given_up, geometry=search.geometry.take(np.arange(200))).left_out(1) == 0
     assert search_of(cells, n_lineages=1)[0].left_out(1) == 0
 
 

@@ -194,9 +194,9 @@ def votes_in_words(record: Mapping[str, Any]) -> str:
     text += f" (else {', '.join(map(str, others))})" if others else ""
     dropped = np.asarray(record.get("dropped", ()), dtype=float)
     if len(dropped):
-        which = "another lineage" if len(dropped) == 1 else f"{len(dropped)} more"
-        agreement = ", ".join(f"{kappa:.2f}" for kappa in dropped)
-        text += f"; two halves of the genes put other cells into {which} (Cohen's kappa {agreement})"
+        which = "one" if len(dropped) == 1 else str(len(dropped))
+        kappa = ", ".join(f"{value:.2f}" for value in dropped)
+        text += f"; two halves of the genes put other cells into {which} more than the fit has (Cohen's kappa {kappa})"
     if record.get("at_bound", False):
         return f"{text}; the fit has {found}, the most that were allowed"
     return text if found == most else f"{text}; the fit has {found}"

@@ -91,7 +91,7 @@ class FitVerdict:
         if self.coherence is not None and self.coherence.expected < TELLING:
             yield "unspliced counts are too few to say anything of time that spliced ones do not"
         if self.left_out:
-            yield f"the cells have {self.left_out} more branches than lineages were asked for"
+            yield f"the cells have {self.left_out} more branches than the fit has lineages"
         if self.gain < LEAST_GAIN:
             yield f"the curves gain only {self.gain:.2f} nats per cell over constant means"
 

@@ -43,6 +43,7 @@ from velotime.inference.states import States
 from velotime.inference.tally import Tally
 
 EARLIEST = 0.05  # share of the cells, earliest by what is known, whose tip is tried as a root
+FEW_CELLS = 300  # fewer of a line scatter up to 0.3 of its length off it; so many, up to 0.06
 WITHIN_LABELS = 0.3  # of the clock, over which cells of which the same is known are spread at first
 
 
@@ -71,7 +72,7 @@ class Outcome:
 
     @property
     def least_lineage_agreement(self) -> float:
-        """How far halves of the genes agree on the winner's lineage on which they do least; NaN where none were asked."""
+        """How far halves of the genes agree on the lineage on which they do least; NaN where none were asked."""
         halves = self.candidates[0].halves
         return float("nan") if halves is None else halves.least_lineage_agreement
 
@@ -157,8 +158,12 @@ class Search:
         return len(self._tree_of(self.votes.n_lineages).ends) - 1
 
     def left_out(self, n_lineages: int) -> int:
-        """Branches, beyond doubt, for which so many lineages have no place; 0 where the number is that of geometry."""
-        counted = self.votes is not None and not self.votes.dropped
+        """Branches, beyond doubt, for which so many lineages have no place; 0 where geometry found the number.
+
+        One that halves of the genes gave up is not beyond doubt in few cells, which scatter as far by chance.
+        """
+        few = len(self.geometry.cells) < FEW_CELLS
+        counted = self.votes is not None and (few or not self.votes.dropped)
         return 0 if counted else max(self.tree.n_sure - n_lineages, 0)
 
     def _tree_of(self, n_lineages: int) -> Tree:
