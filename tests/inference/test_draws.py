@@ -11,7 +11,7 @@ from scipy import sparse
 import velotime as vt
 from velotime.data import Fitted, read_observations
 from velotime.inference import Observations
-from velotime.inference.methods import soft_em
+from velotime.inference.heldout import lineages as heldout_lineages
 from velotime.inference.observations import draw_positions
 from velotime.inference.search import begin
 from velotime.inference.search import number as number_module
@@ -97,7 +97,7 @@ def test_preferred_cells_come_first_but_not_all_of_them():
 @pytest.mark.parametrize("n_lineages", [1, 2])
 def test_auto_is_the_fit_with_the_number_that_it_finds(cells, monkeypatch, n_lineages):
     monkeypatch.setattr(begin, "votes_of", lambda *_: LineageVotes((n_lineages,) * 5))
-    monkeypatch.setattr(soft_em, "begins_in_the_middle", lambda *_: False)
+    monkeypatch.setattr(heldout_lineages, "begins_in_the_middle", lambda *_: False)
     monkeypatch.setattr(number_module, "LEAST_AGREEMENT", -1.0)  # halves of the genes would give one up: a line
     fits = []
     for number in ("auto", n_lineages):
@@ -116,7 +116,7 @@ def test_auto_is_the_fit_with_the_number_that_it_finds(cells, monkeypatch, n_lin
 @pytest.mark.parametrize(("counted", "most", "at_bound"), [(2, 1, True), (2, 2, False)])
 def test_auto_stays_within_its_bound_and_says_where_it_ends_there(cells, monkeypatch, counted, most, at_bound):
     monkeypatch.setattr(begin, "votes_of", lambda _points, _rng, bound: LineageVotes((counted,) * 5, bound))
-    monkeypatch.setattr(soft_em, "begins_in_the_middle", lambda *_: most > 1)
+    monkeypatch.setattr(heldout_lineages, "begins_in_the_middle", lambda *_: most > 1)
     monkeypatch.setattr(number_module, "LEAST_AGREEMENT", -1.0)
     adata = cells.copy()
     with warnings.catch_warnings(record=True) as caught:

@@ -1,4 +1,4 @@
-"""Does time begin in the middle of a line, two fates away from it? Asked of held-out counts."""
+"""How many lineages there are, and whether time begins in the middle of a line: asked of held-out counts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,35 @@ from velotime.inference.model.samples.cells import cells_of
 from velotime.inference.observations import Observations
 from velotime.inference.search.geometry.starts import Start
 from velotime.inference.search.geometry.tree import middle_start
-from velotime.inference.search.roots import Search
+from velotime.inference.search.number import agreed
+from velotime.inference.search.roots import Outcome, Search
 from velotime.inference.search.trials import begin_trial, go_on
 from velotime.inference.tally import Tally
 
 LEAST_GAIN = 0.05  # nats per cell, and
 ERRORS = 2.0  # standard errors, by which two lineages from the middle must predict unseen counts better than a line
+
+
+def searched(search: Search, observations: Observations, rng: Generator) -> tuple[Search, Outcome]:
+    """The search with the number of lineages that geometry and halves of the genes find, and of a line held-out counts.
+
+    Parameters
+    ----------
+    search
+        The search, the number left to it.
+    observations
+        All cells and genes.
+    rng
+        Thins the counts.
+    """
+    search, outcome = agreed(search)
+    assert search.votes is not None
+    if outcome.n_lineages > 1 or search.votes.most == 1 or search.root is not None or not search.noise.counts:
+        return search, outcome
+    some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
+    if not begins_in_the_middle(search, some, outcome.best.start, rng):
+        return search, outcome
+    return search, search.from_the_middle.run(2)
 
 
 def begins_in_the_middle(search: Search, observations: Observations, line: Start, rng: Generator) -> bool:

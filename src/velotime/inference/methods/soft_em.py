@@ -17,7 +17,7 @@ from velotime.inference.em import Schedule, Stage, Watcher, watch_nothing
 from velotime.inference.evidence.agreement import agreement
 from velotime.inference.evidence.predictive import predictive_checks
 from velotime.inference.heldout.comparison import Comparison, compare_kinds
-from velotime.inference.heldout.lineages import begins_in_the_middle
+from velotime.inference.heldout.lineages import searched
 from velotime.inference.journal import NO_JOURNAL, Chapter, Journal, recalled
 from velotime.inference.knowledge.base import COLUMN, Knowledge
 from velotime.inference.knowledge.pieces import Root, Terminals
@@ -45,8 +45,6 @@ from velotime.inference.results.uncertainty import doubts
 from velotime.inference.search.begin import Starts, go_on, hand_over
 from velotime.inference.search.finals import finals
 from velotime.inference.search.geometry.starts import Geometry
-from velotime.inference.search.number import agreed
-from velotime.inference.search.roots import Outcome, Search
 from velotime.inference.states import States
 
 
@@ -278,7 +276,10 @@ class SoftEM(Settings):
         rows, landmarks = self.prior_rows(labels), self.landmarks(labels)
         search = self._starts.search(observations, geometry, rows, landmarks, searching, counted=self._is_open)
         search = self.clock.search(replace(search, journal=journal, watch=watch))
-        search, outcome = self._outcome(search, observations, thinning)
+        if search.votes is None:
+            outcome = search.run(self._n_lineages)
+        else:
+            search, outcome = searched(search, observations, thinning)
         final = finals(search, observations, outcome, sampling)
         return Found(
             trial=final.trial,
@@ -295,19 +296,6 @@ class SoftEM(Settings):
     @property
     def _schedule(self) -> Schedule:
         return Schedule(self.annealing, self.hottest, self.max_iterations, self.tolerance)
-
-    def _outcome(self, search: Search, observations: Observations, rng: Generator) -> tuple[Search, Outcome]:
-        """The search with the number of lineages that is given, or that geometry and halves of the genes find."""
-        if search.votes is None:
-            return search, search.run(self._n_lineages)
-        search, outcome = agreed(search)
-        one = outcome.problem.states.layout.n_lineages == 1
-        if not one or self.most_lineages == 1 or self.root is not None or not self.noise.counts:
-            return search, outcome
-        some = observations.select_cells(search.geometry.cells).select_genes(np.flatnonzero(search.genes))
-        if not begins_in_the_middle(search, some, outcome.best.start, rng):
-            return search, outcome
-        return search, search.from_the_middle.run(2)
 
     def compare(
         self,

@@ -71,6 +71,11 @@ class Outcome:
         return self.candidates[0].trial
 
     @property
+    def n_lineages(self) -> int:
+        """Number of lineages."""
+        return self.problem.states.layout.n_lineages
+
+    @property
     def least_lineage_agreement(self) -> float:
         """How far halves of the genes agree on the lineage on which they do least; NaN where none were asked."""
         halves = self.candidates[0].halves
