@@ -14,8 +14,8 @@ from velotime.inference import Observations
 from velotime.inference.heldout import lineages as heldout_lineages
 from velotime.inference.observations import draw_positions
 from velotime.inference.search import begin
-from velotime.inference.search import number as number_module
 from velotime.inference.search.geometry.tree import LineageVotes
+from velotime.inference.search.number import agreed as number_module
 
 QUICK = {"n_times": 16, "annealing": 2, "max_iterations": 2, "start_cells": 50, "start_genes": 12, "start_times": 8}
 METHODS = {

@@ -10,7 +10,7 @@ from velotime import simulation as sim
 from velotime.data import read_observations
 from velotime.inference.labels import CellLabels
 from velotime.inference.search.geometry.tree import LineageVotes
-from velotime.inference.search.number import agreed
+from velotime.inference.search.number.agreed import agreed
 from velotime.inference.search.rivals import Halves, against_the_rest, kappa
 from velotime.report._words import votes_in_words
 from velotime.tl._geometry import place_cells

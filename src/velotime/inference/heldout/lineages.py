@@ -13,7 +13,7 @@ from velotime.inference.model.samples.cells import cells_of
 from velotime.inference.observations import Observations
 from velotime.inference.search.geometry.starts import Start
 from velotime.inference.search.geometry.tree import middle_start
-from velotime.inference.search.number import agreed
+from velotime.inference.search.number.agreed import agreed
 from velotime.inference.search.roots import Outcome, Search
 from velotime.inference.search.trials import begin_trial, go_on
 from velotime.inference.tally import Tally
