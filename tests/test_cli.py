@@ -132,6 +132,14 @@ def test_commands_on_files_say_what_is_wrong(done, tmp_path, monkeypatch, argume
     assert not list(tmp_path.iterdir())
 
 
+def test_a_plot_without_a_name_stands_beside_its_file(done, tmp_path):
+    file = tmp_path / "fitted.h5ad"
+    file.write_bytes((done / "fitted.h5ad").read_bytes())
+    said = CliRunner().invoke(main, ["plot", str(file), "--kind", "heatmap"])
+    assert said.exit_code == 0, said.output
+    assert (tmp_path / "fitted.png").exists()
+
+
 def test_report_of_a_fitted_file(done, tmp_path):
     said = CliRunner().invoke(main, ["report", str(done / "fitted.h5ad"), "-o", str(tmp_path / "a.html")])
     assert said.exit_code == 0, said.output

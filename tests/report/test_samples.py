@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 import velotime as vt
 from velotime.cli import main
+from velotime.report.sections.fates import cluster_column
 
 pytestmark = pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
 QUICK = ["--max-iterations", "3", "--lineages", "1", "--skip-comparison"]
@@ -59,6 +60,24 @@ def test_tables_hold_samples_conditions_and_composition(folder):
     assert np.allclose(conditions["p_value"], record["genes"]["p_value"], rtol=1e-4, equal_nan=True)
     assert len(composition) == 8
     assert np.allclose(speed["times_slower"], record["speed"]["times_slower"], rtol=1e-4)
+
+
+def test_samples_and_conditions_are_no_clusters(folder, tmp_path):
+    """No fate ends in a sample, and cells.csv says of each cell where it is from all the same."""
+    fitted = ad.read_h5ad(folder / "fitted.h5ad")
+    assert cluster_column(fitted) is None
+    fitted.obs["tissue"] = np.where(np.arange(fitted.n_obs) % 3, "a", "b")
+    assert cluster_column(fitted) == "tissue"
+    fitted.obs["cell_type"] = fitted.obs["day"]  # sorted cells, one sample for each
+    assert cluster_column(fitted) == "cell_type"
+    assert "clusters.csv" not in {path.name for path in (folder / "tables").iterdir()}
+    assert pd.read_csv(folder / "tables" / "cells.csv")["sample"].nunique() == 4
+
+
+def test_compare_asks_within_a_sample_of_those_fitted(folder):
+    out = CliRunner().invoke(main, ["compare", str(folder / "fitted.h5ad"), "-q"])
+    assert out.exit_code == 0, out.output
+    assert "Compared within the largest sample, A1 (70 cells)" in out.output
 
 
 def test_margins_of_samples_add_up_to_that_of_all(folder):

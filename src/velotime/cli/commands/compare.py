@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,9 @@ from velotime.cli.console import Console, exit_codes, limit_threads, warnings_to
 from velotime.cli.inputs import FILE, QUIET, SEED, THREADS, choose_genes, read_inputs, reading_options
 from velotime.cli.methods import WAYS, Asked
 from velotime.cli.words import in_options
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 @click.command()
@@ -38,7 +43,8 @@ def compare(
 ) -> None:
     """Ask held-out counts of FILE, fitted or not, whether there is a trajectory, clusters, or nothing.
 
-    The genes are those of the fit, or where there is none those that velotime run would choose.
+    The genes are those of the fit, or where there is none those that velotime run would choose. Where several samples
+    were fitted, the largest of them is asked.
     """
     console, asked = Console(quiet), Asked(noise=noise, lineages=lineages)
     limit_threads(threads)
@@ -51,7 +57,9 @@ def compare(
             data.check_output(output, force=True, suffixes=(".csv",))
         adata = read_inputs((file,), mod, gene_names)
         layers = {"unspliced": unspliced, "spliced": spliced}
-        if "recover_dynamics" not in adata.uns:
+        if "recover_dynamics" in adata.uns:
+            asked = replace(asked, samples=_fitted_samples(adata))
+        else:
             choose_genes(adata, {}, layers)
         console.stage(f"Comparing models of {adata.n_obs:,} cells and {adata.n_vars:,} genes on held-out counts")
         with warnings_told():
@@ -63,3 +71,9 @@ def compare(
         if output is not None:
             data.write_table(table, output, force=True)
             click.echo(f"Wrote {output}")
+
+
+def _fitted_samples(adata: AnnData) -> str | None:
+    """The column of the samples that were fitted on one clock; None where they were not."""
+    column = adata.uns["recover_dynamics"].get("settings", {}).get("samples")
+    return str(column) if column in adata.obs else None

@@ -72,9 +72,12 @@ KINDS: dict[str, Callable[[AnnData, list[str], str | None, str, Path], None]] = 
 
 @click.command()
 @FILE
-@click.argument("genes", metavar="GENE...", nargs=-1)
+@click.argument("genes", metavar="[GENE]...", nargs=-1)
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Where to write: .png, .pdf, .svg."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to write: .png, .pdf, .svg. [default: FILE with .png in the place of its ending]",
 )
 @click.option(
     "--kind",
@@ -89,7 +92,7 @@ KINDS: dict[str, Callable[[AnnData, list[str], str | None, str, Path], None]] = 
 def plot(
     file: Path,
     genes: tuple[str, ...],
-    output: Path,
+    output: Path | None,
     kind: str | None,
     color: str | None,
     basis: str | None,
@@ -97,6 +100,7 @@ def plot(
 ) -> None:
     """Draw genes of a fitted FILE, or its velocity where no GENE is given."""
     with exit_codes():
+        output = file.with_suffix(".png") if output is None else output
         kind = kind or ("portrait" if genes else "stream")
         if kind in ("portrait", "time") and not genes:
             raise InputError(f"--kind {kind} draws genes: name some, e.g. velotime plot {file} Ins2 -o {output}.")

@@ -22,6 +22,8 @@ MOST = 0.5  # of the latest cells of a lineage that must have one label for it t
 LEAST_RATIO = 6.0  # of the likelihood-ratio statistic: 5 % on one or two degrees of freedom
 #: Columns that hold clusters under the names that people give them, best first.
 USUAL = ("clusters", "cell_type", "celltype", "cell_types", "cluster", "annotation", "leiden", "louvain", "stage")
+#: Columns that tell where cells are from, not what they are.
+OF_SAMPLES = (keys.SAMPLE, "sample_id", "batch", "condition", "donor", "patient", "replicate", "library", "orig.ident")
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,26 @@ class Fate:
 
 
 def cluster_column(adata: AnnData) -> str | None:
-    """The obs column that most likely holds clusters: a usual name, else the first of 2 to 60 labels; None without."""
+    """The obs column that most likely holds clusters: a usual name, else the first of 2 to 60 labels; None without.
+
+    Columns that tell samples apart are none: no fate ends in a sample.
+    """
 
     def fits(column: str) -> bool:
         values = adata.obs[column]
         labels = isinstance(values.dtype, pd.CategoricalDtype) or values.dtype == object
-        return labels and column != keys.LINEAGE and 2 <= values.nunique() <= 60
+        return labels and column != keys.LINEAGE and not _tells_samples(adata, column) and 2 <= values.nunique() <= 60
 
     there = [str(column) for column in adata.obs.columns if fits(column)]
     return next((name for name in (*USUAL, *there) if name in there), None)
+
+
+def _tells_samples(adata: AnnData, column: str) -> bool:
+    """Whether a column says where cells are from: by its name, or as all cells of a sample have the same label."""
+    if column in USUAL or column.lower() in OF_SAMPLES:
+        return column not in USUAL
+    samples = adata.uns.get(keys.RECOVER_DYNAMICS, {}).get("settings", {}).get("samples")
+    return samples in adata.obs and bool((adata.obs.groupby(samples, observed=True)[column].nunique() <= 1).all())
 
 
 def fates_of(adata: AnnData) -> list[Fate]:
