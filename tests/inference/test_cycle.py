@@ -53,7 +53,7 @@ def test_a_line_through_cycling_cells_is_never_clear():
     adata = sim.simulate(300, 60, rng=np.random.default_rng(5), cycle=sim.Cycling())
     vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_times=24, start_genes=40, start_times=12), progress=False)
     assert adata.uns["fit_verdict"]["verdict"] == "does not fit"
-    assert "to be fitted as a cycle" in adata.uns["fit_verdict"]["reason"]
+    assert "a cycle is to be tried" in adata.uns["fit_verdict"]["reason"]
     assert adata.uns["time_arrow"]["verdict"] == "unclear"
 
 

@@ -45,7 +45,7 @@ def steps(found, expected=0.4, error=0.05):
         ({"coherence": Coherence(0.0, 0.01)}, "fits in part", "too few to say anything", True),
         ({"coherence": None}, "fits", "", False),
         ({"left_out": 1}, "fits in part", "1 more branches than the fit has lineages", True),
-        ({"ring": 0.31}, "does not fit", "to be fitted as a cycle", True),
+        ({"ring": 0.31}, "does not fit", "a cycle is to be tried", True),
         ({"ring": 0.29}, "fits", "", False),
         ({"steps": steps([-0.1, -0.2])}, "fits in part", "within some 4 stretches of the clock", True),
         ({"steps": steps([0.4, 0.3])}, "fits", "", False),

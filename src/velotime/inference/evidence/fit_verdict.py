@@ -109,7 +109,7 @@ class FitVerdict:
     @property
     def _round(self) -> str:
         return (
-            "two ways lead along the cells from one end to the other: they go round, and are to be fitted as a cycle, "
+            "two ways lead along the cells from one end to the other: they go round, and a cycle is to be tried, "
             "or paths part and meet again, which no lineages describe"
         )
 
