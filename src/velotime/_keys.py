@@ -220,6 +220,8 @@ WRITTEN_BY_FITS = {
         LINEAGE_ALPHA,
         CAPTURE_U,
         CAPTURE_S,
+        FIT_BACKGROUND_U,
+        FIT_BACKGROUND_S,
         VELOCITY_VARIANCE,
         MIXTURE_MEAN_U,
         MIXTURE_MEAN_S,

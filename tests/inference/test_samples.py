@@ -66,7 +66,7 @@ def test_capture_is_the_likeliest_with_mean_zero():
         LayerSums.of_one_size(rng.poisson(means * size[b] * np.exp(rng.normal(0, 0.5, (4, 1)))), size[b], np.ones(6))
         for b in range(3)
     ]
-    layer = Captured(NegativeBinomial(), sums, means, phi, np.array([0.5, 0.3, 0.2]))
+    layer = Captured(NegativeBinomial(), sums, means, phi, np.array([0.5, 0.3, 0.2]), rng.uniform(0, 0.3, (4, 3)))
     found, loss = np.zeros((4, 3)), np.inf
     found[0, 2] = NOT_SEEN
     for _ in range(12):

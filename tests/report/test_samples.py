@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
     out = CliRunner().invoke(main, ["run", str(folder / "samples.csv"), *options, *page, *QUICK])
     assert out.exit_code == 0, out.output
     assert "Comparing conditions, with samples as the replicates" in out.output
-    assert "not learned, as the cells are of several samples" in out.output
+    assert "none that pays: all counts of a cell are taken as its own" in out.output
     return folder
 
 

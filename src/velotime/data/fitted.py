@@ -153,10 +153,10 @@ class Fitted:
     def background(self, genes: IntArray | None = None) -> FloatArray | None:
         """Counts of both layers in every cell whatever its state, at size factor 1, ``(2, genes)``; None for nothing.
 
-        Means and velocities are those without it.
+        Means and velocities are those without it. Of several samples each has its own, which :meth:`values` takes off.
         """
         names = keys.FIT_BACKGROUND_U, keys.FIT_BACKGROUND_S
-        if not set(names) <= set(self.adata.var.columns):
+        if not set(names) <= set(self.adata.var.columns) or self.effects is not None:
             return None
         found = np.stack([self.column(name, genes) for name in names])
         return found if np.any(found > 0) else None
@@ -199,14 +199,17 @@ class Fitted:
     def values(self, genes: Sequence[int] | IntArray) -> tuple[FloatArray, FloatArray]:
         """Unspliced and spliced values of some genes over the size factors of the fit, each ``(cells, genes)``.
 
-        Over the captures of their samples as well, where there are several; NaN where a sample does not have a gene.
+        Less the background and over the captures of their samples, where there are several; NaN where a sample does not
+        have a gene.
         """
         out = []
         for k, (name, size) in enumerate(zip(self.layers, self.sizes, strict=True)):
             block = read_block(self.adata.layers[name], np.asarray(genes))
             out.append(as_array(block, np.float64) / size[:, None])
             if self.effects is not None:
-                capture = np.exp(self.effects.genes(np.asarray(genes)).log_capture[k])
+                effects = self.effects.genes(np.asarray(genes))
+                capture = np.exp(effects.log_capture[k])
+                out[k] -= effects.besides[k].T[self.sample]
                 out[k] /= np.where(capture > LEAST_CAPTURE, capture, np.nan).T[self.sample]
         return out[0], out[1]
 

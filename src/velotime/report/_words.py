@@ -176,11 +176,10 @@ def background_in_words(adata: AnnData) -> str:
     if not record or dict(method.get("background", {})).get("name") != "LearnedBackground":
         return ""
     u, s = float(record["unspliced"]), float(record["spliced"])
-    if keys.SAMPLES in adata.uns:
-        return "not learned, as the cells are of several samples: all counts of a cell are taken as its own"
     if u == s == 0:
         return "none that pays: all counts of a cell are taken as its own"
-    return f"{percent(u)} of unspliced and {percent(s)} of spliced counts come with every cell, whatever its state"
+    text = f"{percent(u)} of unspliced and {percent(s)} of spliced counts come with every cell, whatever its state"
+    return f"{text}; each sample has shares of its own" if keys.SAMPLES in adata.uns else text
 
 
 def votes_in_words(record: Mapping[str, Any]) -> str:

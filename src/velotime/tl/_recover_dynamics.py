@@ -144,7 +144,8 @@ def recover_dynamics(
         Dispersion (counts) or variance (Gaussian) of each layer. float.
     ``var["fit_background_u"]``, ``["fit_background_s"]``
         Counts in every cell whatever its state, at size factor 1, which curves, velocities and fitted means are
-        without; 0 where a background did not pay. ``uns["background"]`` has its share of all counts by layer. float.
+        without; 0 where a background did not pay. ``uns["background"]`` has its share of all counts by layer. Of
+        several samples ``varm`` has that of each under the same names, ``(genes, samples)``, ``var`` their mean. float.
     ``var["fit_likelihood"]``
         Geometric mean likelihood of a cell's two counts. float.
     ``var["fit_gain"]``
@@ -220,8 +221,9 @@ def recover_dynamics(
     ``uns["samples"]``
         ``names``; ``spread``, the sd of log capture of unspliced and spliced; ``dispersion_u`` and ``dispersion_s``,
         factors on dispersions; ``shares`` of the cells; ``table`` with ``n_cells``, ``mean_time``, ``gain_per_cell``
-        over constant means, and ``direction_per_cell``, by which its cells prefer the reported direction to the closest
-        rival (below zero: they prefer the rival), nats, of each.
+        over constant means, ``direction_per_cell``, by which its cells prefer the reported direction to the closest
+        rival (below zero: they prefer the rival), nats, and ``background_unspliced`` and ``background_spliced``, the
+        shares of its counts that are background, of each.
 
     With ``method=vt.TwoStageEM(clock="shared")``, which gives every cell one time, those of these slots that need no
     posterior: no ``_sd``, ``_se``, quantiles, entropy or prior, and ``Ms`` and ``Mu`` stay the moments that it read.

@@ -13,12 +13,15 @@ from velotime._types import FloatArray, IntArray
 from velotime.inference import SampleEffects, SoftParameters
 
 SLOTS = (keys.CAPTURE_U, keys.CAPTURE_S)
+BACKGROUND = (keys.FIT_BACKGROUND_U, keys.FIT_BACKGROUND_S)  # of each sample in varm, their mean in var
 
 
 def capture_columns(parameters: SoftParameters) -> dict[str, FloatArray]:
-    """Capture of each gene in each sample, ``(genes, samples)`` each; 0 where a sample does not have it."""
+    """Capture and background of each gene in each sample, ``(genes, samples)``; 0 where a sample does not have it."""
     effects = parameters.effects
-    return {} if effects is None else dict(zip(SLOTS, np.exp(effects.log_capture), strict=True))
+    if effects is None:
+        return {}
+    return dict(zip((*SLOTS, *BACKGROUND), (*np.exp(effects.log_capture), *effects.besides), strict=True))
 
 
 def samples_record(parameters: SoftParameters, table: pd.DataFrame | None) -> dict[str, Any]:
@@ -42,10 +45,15 @@ def read_effects(adata: AnnData, genes: IntArray) -> SampleEffects | None:
     record = adata.uns.get(keys.SAMPLES)
     if record is None or keys.CAPTURE_U not in adata.varm:
         return None
+    capture, background = (
+        np.stack([np.asarray(adata.varm[slot], dtype=np.float64)[genes] for slot in slots])
+        for slots in (SLOTS, BACKGROUND)
+    )
     return SampleEffects(
         tuple(str(name) for name in record["names"]),
-        np.log(np.stack([np.asarray(adata.varm[slot], dtype=np.float64)[genes] for slot in SLOTS])),
+        np.log(capture),
         np.log(np.stack([np.asarray(record["dispersion_u"]), np.asarray(record["dispersion_s"])])),
         np.asarray(record["spread"], dtype=np.float64),
         np.asarray(record["shares"], dtype=np.float64),
+        background=background if np.any(background > 0) else None,
     )

@@ -162,9 +162,11 @@ def curve_columns(parameters: SoftParameters, genes: GeneGains | GeneTable, *, n
 
 
 def background_columns(parameters: SoftParameters) -> dict[str, FloatArray]:
-    """Counts of each gene in every cell whatever its state, ``(fitted genes,)`` each."""
-    none = np.zeros((2, len(parameters.theta)))
-    u, s = none if parameters.background is None else parameters.background
+    """Counts of each gene in every cell whatever its state, ``(fitted genes,)`` each; of samples their mean."""
+    if parameters.effects is not None:
+        u, s = parameters.effects.besides @ parameters.effects.share
+    else:
+        u, s = np.zeros((2, len(parameters.theta))) if parameters.background is None else parameters.background
     return {keys.FIT_BACKGROUND_U: u, keys.FIT_BACKGROUND_S: s}
 
 

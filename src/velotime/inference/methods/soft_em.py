@@ -102,8 +102,8 @@ class SoftEM(Settings):
     samples
         The obs column with the sample of each cell, where there are several: each has captures of its own for every
         gene and layer, a factor on dispersions, and, if ``prior`` is learned for all cells, a time prior drawn towards
-        that of all. Size factors are relative to the mean of the sample. With one sample the fit is the same as
-        without; with several no background is learned. Default: none, all cells were captured alike.
+        that of all; background as well, where it pays. Size factors are relative to the mean of the sample. With one
+        sample the fit is the same as without. Default: none, all cells were captured alike.
     without
         Genes that are left out of the clock, such as those of the cell cycle where cells differentiate and divide: they
         say nothing of time, and get curves at the times that the others give. Size factors hold their counts as before.
@@ -198,8 +198,7 @@ class SoftEM(Settings):
         watch(Stage("fit"))
         found, schedule = start.found, self._schedule
         run = main_run(start.problem, start.first, schedule, watch, Chapter(journal, "main"))
-        if not isinstance(start.problem, SampledProblem):  # several samples have no background that they share
-            run = self.background.settle(start.problem, run, schedule, watch, Chapter(journal, "background"))
+        run = self.background.settle(start.problem, run, schedule, watch, Chapter(journal, "background"))
         if start.everyone is not start.problem.cells:
             start = start.of_everyone  # what was read of some cells is let go
             watch(Stage("all cells"))

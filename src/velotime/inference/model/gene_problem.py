@@ -9,7 +9,7 @@ import numpy as np
 
 from velotime._types import FloatArray, IntArray
 from velotime.compute import CurveTargets, LayerSums
-from velotime.inference.model.background.means import with_background
+from velotime.inference.model.background.means import Pair, shares, with_background
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.rate_prior import CurvePrior, RatePrior
 from velotime.inference.states import Layout, States
@@ -73,6 +73,10 @@ class GeneProblem:
         yield self, theta
 
     def coarse(self, about: int = COARSE) -> GeneProblem:
+        """The same on fewer times, for shapes."""
+        return self.merged(about)
+
+    def merged(self, about: int) -> GeneProblem:
         """The same on about so many times per lineage, each the middle of those it stands for."""
         n_times = len(self.states.times)
         factor = max(1, n_times // about)
@@ -146,6 +150,24 @@ class GeneProblem:
     def information(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Gradient of the log-likelihood ``(genes, parameters)`` and Fisher information of all parameters."""
         return self.states.information(theta, *self.targets)
+
+    # ------------------------------------------------------------------ background
+    def shares(self, profile: FloatArray) -> FloatArray:
+        """Share of the counts that is background, a row for each of the profile, ``(2,)``."""
+        return np.zeros(2) if self.background is None else shares(self.background, profile)
+
+    def with_shares(self, share: FloatArray, profile: FloatArray, theta: FloatArray) -> tuple[GeneProblem, FloatArray]:
+        """The same problem with a background of these shares, and the parameters from which curves go on there."""
+        return replace(self, background=share[:, None] * profile), theta
+
+    def by_share(self, theta: FloatArray, profile: FloatArray) -> Iterator[tuple[GeneProblem, FloatArray, Pair]]:
+        """Problems as :meth:`parts`, and what the means of both layers gain by a share, ``(genes, states)`` each."""
+        n_states = (1, self.states.n_states)
+        yield self, theta, (np.tile(profile[0][:, None], n_states), np.tile(profile[1][:, None], n_states))
+
+    def prior_of_shares(self, share: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        """Minus log prior of what gives way to the shares, its gradient by them and its curvature, ``(rows,)`` each."""
+        return 0.0, np.zeros_like(share), np.zeros_like(share)
 
     @property
     def targets(self) -> tuple[CurveTargets, CurveTargets]:

@@ -313,10 +313,9 @@ class SoftProblem:
         else:
             damping = parameters.damping if isinstance(parameters, Iterate) else None
             genes = improve(problem, begin(problem, parameters.theta, damping), STEPS)
-        background = parameters.background
         if self.profile is not None:
-            genes, background = learn_background(problem, genes, self.profile)
-        updated = self._rest_of_m_step(statistics, genes, *scatter, background)
+            genes, problem = learn_background(problem, genes, self.profile)
+        updated = self._rest_of_m_step(statistics, genes, *scatter, problem.background)
         if iteration in self.clock_moves:
             warp = best_warp(self.gene_problem(updated, statistics), updated.theta)
             updated = updated if warp is None else self._follow(updated, statistics, warp)
@@ -363,6 +362,16 @@ class SoftProblem:
             parameters.spliced_scatter,
             parameters.background,
         )
+
+    @property
+    def background_profile(self) -> FloatArray:
+        """What a background is a share of: mean count of each gene at size factor 1, ``(2, genes)``."""
+        layers = self.cells.unspliced, self.cells.spliced
+        return np.stack([layer.value_per_level.sum(axis=0) / layer.size.sum() for layer in layers])
+
+    def with_background_of(self, genes: GeneProblem, parameters: SoftParameters) -> SoftParameters:
+        """Parameters with the background of an M-step's problem."""
+        return replace(parameters, background=genes.background)
 
     def statistics_of(self, assignment: FloatArray) -> Sums:
         """Sums under a given posterior ``(cells, states)``, in the caller's order of cells."""

@@ -12,9 +12,8 @@ from velotime._types import FloatArray
 from velotime.compute import Sums
 from velotime.inference.em import Run, Schedule, Stage, Watcher, run_em
 from velotime.inference.journal import NO_JOURNAL, Journal
-from velotime.inference.model.background.learning import learn_background, shares
+from velotime.inference.model.background.learning import learn_background
 from velotime.inference.model.gene_problem import GeneProblem
-from velotime.inference.model.layer import LayerData
 from velotime.inference.model.mstep import begin, finish, improve
 from velotime.inference.model.problem import Iterate, SoftParameters, SoftProblem
 
@@ -87,14 +86,14 @@ class LearnedBackground(Settings):
         """Learn it given the posterior first; if that pays, go on with it, and keep it if the fit gains by it."""
         if not problem.noise.counts:
             return run
-        profile = mean_counts(problem)
+        profile = problem.background_profile
         genes = problem.gene_problem(run.parameters, run.statistics)
-        theta, background, gain = tried_background(genes, run.parameters.theta, profile)
+        theta, found, gain = tried_background(genes, run.parameters.theta, profile)
         if gain < self.least_gain * problem.cells.n_cells:
             return run
         watch(Stage("background"))
         learning = replace(problem.restarting, profile=profile)
-        first = replace(run.parameters, theta=theta, background=background)
+        first = problem.with_background_of(found, replace(run.parameters, theta=theta))
         first = replace(first, damping=np.full(len(theta), 1e-2)) if isinstance(first, Iterate) else first
         later = run_em(learning, first, run.statistics, replace(schedule, annealing=0), watch, journal)
         best = later if later.bound > run.bound + self.least_gain else run
@@ -103,32 +102,25 @@ class LearnedBackground(Settings):
 
 def background_shares(problem: SoftProblem, parameters: SoftParameters) -> FloatArray:
     """Share of all unspliced and of all spliced counts that is background, ``(2,)``."""
-    return np.zeros(2) if parameters.background is None else shares(parameters.background, mean_counts(problem))
-
-
-def mean_counts(problem: SoftProblem) -> FloatArray:
-    """Mean count of each gene over all cells at size factor 1, ``(2, genes)``."""
-    return np.stack([_mean_count(layer) for layer in (problem.cells.unspliced, problem.cells.spliced)])
-
-
-def _mean_count(layer: LayerData) -> FloatArray:
-    return np.asarray(layer.value_per_level.sum(axis=0) / layer.size.sum())
+    besides, counts = np.zeros(2), np.zeros(2)
+    for part, own in problem.strata(parameters):
+        size = np.array([layer.size.sum() for layer in (part.cells.unspliced, part.cells.spliced)])
+        counts += size * part.background_profile.sum(axis=1)
+        besides += 0.0 if own.background is None else size * own.background.sum(axis=1)
+    return np.asarray(besides / np.maximum(counts, 1e-12))
 
 
 def tried_background(
     genes: GeneProblem, theta: FloatArray, profile: FloatArray
-) -> tuple[FloatArray, FloatArray, float]:
-    """Curves and background given the posterior, and how many nats they gain over as many steps without one."""
-    genes = genes.coarse(TRIED_TIMES)
+) -> tuple[FloatArray, GeneProblem, float]:
+    """Curves and a problem with the background, given the posterior, and how many nats they gain over none."""
+    genes = genes.merged(TRIED_TIMES)
     without = finish(genes, begin(genes, theta), ROUNDS)
-    fit, background = without, np.zeros_like(profile)
+    fit, problem = without, genes
     for k in range(ROUNDS):
-        problem = replace(genes, background=background)
-        fit, background = learn_background(
-            problem, improve(problem, begin(problem, fit.theta, fit.damping), 1), profile
-        )
-        if k + 1 == SURE and not background.any():
-            return without.theta, background, 0.0
-    problem = replace(genes, background=background)
+        fit = improve(problem, begin(problem, fit.theta, fit.damping), 1)
+        fit, problem = learn_background(problem, fit, profile)
+        if k + 1 == SURE and not problem.shares(profile).any():
+            return without.theta, genes, 0.0
     fit = finish(problem, begin(problem, fit.theta, fit.damping), ROUNDS)
-    return fit.theta, background, float(without.loss.sum() - fit.loss.sum())
+    return fit.theta, problem, float(without.loss.sum() - fit.loss.sum())

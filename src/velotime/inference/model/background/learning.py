@@ -20,6 +20,9 @@ together falls, and otherwise not taken: the bound cannot fall by it.
 What both layers have alike is, to a curve, a level that the gene never falls below: the data do not tell the two apart,
 and the weak prior of levels leans to the level. So shares are the least that the counts ask for: in the main how much
 more of one layer is background than of the other, which is what bends curves.
+
+Each of several samples has shares of its own. What a sample captures of its cells falls as its share rises, which keeps
+the counts of all its cells together: the means gain ``p_g - A_g curve_g / (1 - e)`` by the share.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ LARGEST_MOVE = 0.05  # of a share in one step
 FRACTIONS = (1.0, 0.5, 0.25, 0.06)  # of a step that are tried
 
 
-def learn_background(problem: GeneProblem, fit: Descent, profile: FloatArray) -> tuple[Descent, FloatArray]:
+def learn_background(problem: GeneProblem, fit: Descent, profile: FloatArray) -> tuple[Descent, GeneProblem]:
     """One step of the shares and of all curves.
 
     Parameters
@@ -48,45 +51,42 @@ def learn_background(problem: GeneProblem, fit: Descent, profile: FloatArray) ->
     fit
         Its curves as they are.
     profile
-        Counts of each gene that a background of share 1 has, ``(2, genes)``.
+        Counts of each gene that a background of share 1 has, ``(2, genes)``; two rows for each of several samples.
 
     Returns
     -------
-    The curves, and the background ``(2, genes)``.
+    The curves, and the problem with the background as it is now.
     """
-    background = np.zeros_like(profile) if problem.background is None else problem.background
-    share = shares(background, profile)
+    share = problem.shares(profile)
     move, steps = _newton(problem, fit.theta, profile, share)
+    before = fit.loss.sum() + problem.prior_of_shares(share)[0]
     for fraction in FRACTIONS:
-        moved = replace(problem, background=np.clip(share + fraction * move, 0.0, MOST)[:, None] * profile)
-        theta = problem.within(fit.theta + fraction * steps, fit.theta)
-        tried = better(begin(moved, theta, fit.damping), begin(moved, fit.theta, fit.damping))
-        if tried.loss.sum() < fit.loss.sum():
-            return tried, np.asarray(moved.background)
-    return fit, background
-
-
-def shares(background: FloatArray, profile: FloatArray) -> FloatArray:
-    """Share of each layer's counts that is background, ``(2,)``."""
-    return np.asarray(background.sum(axis=1) / np.maximum(profile.sum(axis=1), 1e-12))
+        new = np.clip(share + fraction * move, 0.0, MOST)
+        moved, carried = problem.with_shares(new, profile, fit.theta)
+        theta = problem.within(carried + fraction * steps, carried)
+        tried = better(begin(moved, theta, fit.damping), begin(moved, carried, fit.damping))
+        if tried.loss.sum() + moved.prior_of_shares(new)[0] < before:
+            return tried, moved
+    return fit, problem
 
 
 def _newton(
     problem: GeneProblem, theta: FloatArray, profile: FloatArray, share: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Steps of the shares, ``(2,)``, and of the curves, ``(genes, parameters)``; see the text of this module."""
+    """Steps of the shares, ``(rows,)``, and of the curves, ``(genes, parameters)``; see the text of this module."""
     gradient, fisher = problem.information(theta)
     gradient -= problem.prior.gradient(theta)
     hessian = fisher + problem.prior.hessian
     slope, curvature, cross = _of_shares(problem, theta, profile)
+    _, prior_slope, prior_curvature = problem.prior_of_shares(share)
     held = _held(problem, theta, gradient)
     gradient[held] = 0.0
     cross[held] = 0.0
     hessian = np.where(held[:, :, None] | held[:, None, :], np.eye(theta.shape[1]), hessian)
     solved = np.linalg.solve(hessian, np.concatenate([gradient[..., None], cross], axis=2))
     reduced = cross.transpose(0, 2, 1) @ solved
-    own_slope = slope - reduced[:, :, 0].sum(axis=0)
-    own_curvature = np.diag(curvature) - reduced[:, :, 1:].sum(axis=0)
+    own_slope = slope - prior_slope - reduced[:, :, 0].sum(axis=0)
+    own_curvature = np.diag(curvature + prior_curvature) - reduced[:, :, 1:].sum(axis=0)
     move = _within_bounds(own_slope, own_curvature, share)
     return move, np.clip(solved[:, :, 0] - solved[:, :, 1:] @ move, -LONGEST_STEP, LONGEST_STEP)
 
@@ -98,8 +98,11 @@ def _held(problem: GeneProblem, theta: FloatArray, gradient: FloatArray) -> Bool
 
 
 def _within_bounds(slope: FloatArray, curvature: FloatArray, share: FloatArray) -> FloatArray:
-    """Newton's step of the shares, none of which falls below zero: one that would is held, the others solved again."""
-    free = np.ones(len(share), dtype=bool)
+    """Newton's step of the shares, none of which falls below zero: one that would is held, the others solved again.
+
+    A share of which the counts say nothing, as of a sample without cells, stays.
+    """
+    free = np.diagonal(curvature) > 0.0
     move = np.zeros(len(share))
     while free.any():
         move[:] = 0.0
@@ -115,21 +118,23 @@ def _within_bounds(slope: FloatArray, curvature: FloatArray, share: FloatArray) 
 def _of_shares(
     problem: GeneProblem, theta: FloatArray, profile: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Gradient and curvature by the shares, ``(2,)`` each, and cross terms with the curves, ``(genes, parameters, 2)``.
+    """Gradient and curvature by the shares, ``(rows,)`` each, and terms with curves, ``(genes, parameters, rows)``.
 
-    The normal equations of a layer with residual n in place of ``Y - n mu`` are ``sum_j n_j/V_j J``: the cross terms.
+    The normal equations of a layer with residual ``n d`` in place of ``Y - n mu``, d what the mean gains by the share,
+    are ``sum_j n_j/V_j d_j J``: the cross terms.
     """
-    targets, means = problem.targets, problem.means(theta)
-    slope, curvature, cross = np.empty(2), np.empty(2), []
-    nothing = [replace(target, value=target.size * mu) for target, mu in zip(targets, means, strict=True)]
-    for k, (target, mu) in enumerate(zip(targets, means, strict=True)):
-        variance = _variance(target, mu)
-        slope[k] = profile[k] @ ((target.value - target.size * mu) / variance).sum(axis=1)
-        curvature[k] = profile[k] ** 2 @ (target.size / variance).sum(axis=1)
-        layers = list(nothing)
-        layers[k] = replace(target, value=target.size * (mu + 1.0))
-        cross.append(profile[k][:, None] * problem.states.information(theta, *layers)[0])
-    return slope, curvature, np.stack(cross, axis=2)
+    slope, curvature, cross = [], [], []
+    for part, own, gained in problem.by_share(theta, profile):
+        targets, means = part.targets, part.means(own)
+        nothing = [replace(target, value=target.size * mu) for target, mu in zip(targets, means, strict=True)]
+        for k, (target, mu, gain) in enumerate(zip(targets, means, gained, strict=True)):
+            weight = gain / _variance(target, mu)
+            slope.append(float(np.vdot(weight, target.value - target.size * mu)))
+            curvature.append(float(np.vdot(weight * gain, np.broadcast_to(target.size, mu.shape))))
+            layers = list(nothing)
+            layers[k] = replace(target, value=target.size * (mu + gain))
+            cross.append(part.states.information(own, *layers)[0])
+    return np.array(slope), np.array(curvature), np.stack(cross, axis=2)
 
 
 def _variance(target: CurveTargets, mu: FloatArray) -> FloatArray:

@@ -1,6 +1,7 @@
 r"""How samples differ for technical reasons: capture of each gene, and dispersion.
 
-In sample b the mean of gene g is ``l A_gb mu_g`` and its dispersion ``phi_g psi_b``, unspliced and spliced apart, with
+In sample b the mean of gene g is ``l (A_gb mu_g + e_b p_gb)``, with a background that is a share e_b of its counts
+where that pays, and its dispersion ``phi_g psi_b``, unspliced and spliced apart, with
 
     log A_gb ~ Normal(0, tau^2),    sum_b w_b log A_gb = 0
 
@@ -40,6 +41,9 @@ class SampleEffects:
         tau of both layers, ``(2,)``.
     share
         Share of the cells in each sample, ``(samples,)``.
+    background
+        Counts of both layers that are in every cell whatever its state, at size factor 1, ``(2, genes, samples)``;
+        None for nothing.
     log_volume
         ``sum 1/2 log(1 + tau^2 information)``: what it costs to learn A (Laplace), nats.
     """
@@ -50,6 +54,7 @@ class SampleEffects:
     spread: FloatArray
     share: FloatArray
     log_volume: float = 0.0
+    background: FloatArray | None = None
 
     @classmethod
     def none(cls, names: tuple[str, ...], n_cells: FloatArray, seen: BoolArray) -> SampleEffects:
@@ -71,7 +76,17 @@ class SampleEffects:
 
     def genes(self, index: IntArray | slice) -> SampleEffects:
         """Of these genes."""
-        return replace(self, log_capture=self.log_capture[:, index])
+        background = None if self.background is None else self.background[:, index]
+        return replace(self, log_capture=self.log_capture[:, index], background=background)
+
+    @property
+    def besides(self) -> FloatArray:
+        """The background of all samples, zeros where there is none, ``(2, genes, samples)``."""
+        return np.zeros_like(self.log_capture) if self.background is None else self.background
+
+    def background_of(self, sample: int) -> FloatArray | None:
+        """That of one sample, ``(2, genes)``."""
+        return None if self.background is None else self.background[:, :, sample]
 
     def named(self, names: tuple[str, ...]) -> SampleEffects:
         """Of these samples, in this order; a sample that was not fitted has none of its own."""
@@ -83,6 +98,7 @@ class SampleEffects:
             names=names,
             log_capture=np.where(found, self.log_capture[:, :, at], 0.0),
             log_dispersion=np.where(found, self.log_dispersion[:, at], 0.0),
+            background=None if self.background is None else np.where(found, self.background[:, :, at], 0.0),
             share=share / max(float(share.sum()), 1e-12),
         )
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from velotime._types import FloatArray, IntArray
+from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import LEAST_VARIANCE, CurveTargets, LayerSums, Sums
+from velotime.inference.model.background.means import Pair, shares, with_background
 from velotime.inference.model.gene_problem import COARSE, GeneProblem
-from velotime.inference.model.samples.effects import with_capture
+from velotime.inference.model.samples.effects import NOT_SEEN, with_capture
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,39 @@ class SampleSums:
         Log A of both layers, ``(2, genes)``.
     scatter
         The noise model's parameter in both layers, ``(2, genes)``.
+    share
+        Of the cells in this sample.
+    background
+        Its counts of both layers besides the curves, ``(2, genes)``; None for nothing.
     """
 
     unspliced: LayerSums
     spliced: LayerSums
     log_capture: FloatArray
     scatter: FloatArray
+    share: float
+    background: FloatArray | None = None
 
     def genes(self, index: IntArray | slice) -> SampleSums:
         """Of these genes."""
         return SampleSums(
-            self.unspliced.genes(index), self.spliced.genes(index), self.log_capture[:, index], self.scatter[:, index]
+            self.unspliced.genes(index),
+            self.spliced.genes(index),
+            self.log_capture[:, index],
+            self.scatter[:, index],
+            self.share,
+            None if self.background is None else self.background[:, index],
         )
+
+    def merged(self, n_times: int, factor: int) -> SampleSums:
+        """Of so many times at once."""
+        u, s = (sums.merge(n_times, factor) for sums in (self.unspliced, self.spliced))
+        return replace(self, unspliced=u, spliced=s)
+
+    @property
+    def captured(self) -> BoolArray:
+        """Whether it has a gene, ``(2, genes)``."""
+        return np.asarray(self.log_capture > NOT_SEEN)
 
 
 @dataclass(frozen=True)
@@ -64,15 +86,18 @@ class SampledGenes(GeneProblem):
     ----------
     samples
         What each sample tells.
+    spread
+        Prior standard deviation of log A in both layers, ``(2,)``.
     """
 
     samples: tuple[SampleSums, ...] = field(kw_only=True)
+    spread: FloatArray = field(kw_only=True)
 
     def parts(self, theta: FloatArray) -> Iterator[tuple[GeneProblem, FloatArray]]:
         """The problem of each sample, and the parameters of its curves."""
         for sample in self.samples:
-            part = GeneProblem(self.states, self.noise, self.prior, sample.unspliced, sample.spliced, *sample.scatter)
-            yield part, with_capture(theta, sample.log_capture)
+            own = sample.unspliced, sample.spliced, *sample.scatter, sample.background
+            yield GeneProblem(self.states, self.noise, self.prior, *own), with_capture(theta, sample.log_capture)
 
     @property
     def pooled(self) -> GeneProblem:
@@ -102,7 +127,14 @@ class SampledGenes(GeneProblem):
 
     def coarse(self, about: int = COARSE) -> GeneProblem:
         """On fewer times, for shapes."""
-        return self.pooled.coarse(about)
+        return self.pooled.merged(about)
+
+    def merged(self, about: int) -> SampledGenes:
+        """The same on about so many times per lineage."""
+        n_times, own = len(self.states.times), self.pooled.merged(about)
+        factor = max(1, n_times // about)
+        samples = tuple(sample.merged(n_times, factor) for sample in self.samples)
+        return replace(self, states=own.states, unspliced=own.unspliced, spliced=own.spliced, samples=samples)
 
     def without_lineages(self) -> GeneProblem:
         """On one lineage, for shapes."""
@@ -112,9 +144,17 @@ class SampledGenes(GeneProblem):
         """Expected log-likelihood of each gene without its constant, ``(genes,)``, given the common means."""
         total = np.zeros(self.n_genes)
         for sample in self.samples:
-            layers = zip((sample.unspliced, sample.spliced), means, sample.log_capture, sample.scatter, strict=True)
-            for sums, mean, log_capture, scatter in layers:
-                total += self.noise.log_likelihood(sums, np.exp(log_capture)[:, None] * mean, scatter)
+            u, s = (
+                np.exp(log_capture)[:, None] * mean for log_capture, mean in zip(sample.log_capture, means, strict=True)
+            )
+            layers = zip(
+                (sample.unspliced, sample.spliced),
+                with_background((u, s), sample.background),
+                sample.scatter,
+                strict=True,
+            )
+            for sums, mean, scatter in layers:
+                total += self.noise.log_likelihood(sums, mean, scatter)
         return total
 
     def information(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -134,24 +174,86 @@ class SampledGenes(GeneProblem):
         for sample in self.samples:
             sums, capture = (sample.unspliced, sample.spliced)[k], np.exp(sample.log_capture[k])[:, None]
             constant, linear, quadratic = self.noise.variance_terms(sample.scatter[k])[..., None]
-            own = capture * mean
+            own, residual = capture * mean, sums.value
+            if sample.background is not None:
+                besides = sample.background[k][:, None]
+                own, residual = own + besides, residual - besides * sums.size
             per_variance = capture / np.maximum(
                 constant + own * (linear + quadratic * sums.mean_size * own), LEAST_VARIANCE
             )
-            value += per_variance * sums.value
+            value += per_variance * residual
             size += per_variance * (capture * sums.size)
         one = np.array([[1.0], [0.0], [0.0]]) * np.ones(len(mean))
         return CurveTargets(value, size, np.ones(mean.shape[1]), one)
 
+    # ------------------------------------------------------------------ background
+    def shares(self, profile: FloatArray) -> FloatArray:
+        """Share of the counts of each sample that is background, two after the other, ``(2 * samples,)``."""
+        own = [np.zeros_like(profile[:2]) if one.background is None else one.background for one in self.samples]
+        return shares(np.concatenate(own), profile)
 
-def pooled_sums(sums: list[LayerSums], log_capture: FloatArray) -> LayerSums:
-    """Sums of all samples as if each had captured every gene alike; ``log_capture`` is ``(genes, samples)``.
+    def with_shares(self, share: FloatArray, profile: FloatArray, theta: FloatArray) -> tuple[SampledGenes, FloatArray]:
+        """With a background of these shares, and parameters where captures have given way to it.
 
-    The value of a state is its size times ``sum_b Y_b / sum_b A_b n_b``.
+        Each A becomes ``A (1 - e) / (1 - e before)``. What of that is common to all samples goes to the curves, so that
+        the mean of log A stays zero.
+        """
+        moves = np.log((1 - share) / (1 - self.shares(profile))).reshape(-1, 2)
+        weight = np.stack([one.share * one.captured for one in self.samples])
+        middle = (weight * moves[:, :, None]).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-12)
+        samples = tuple(
+            replace(
+                one,
+                log_capture=np.where(one.captured, one.log_capture + move[:, None] - middle, NOT_SEEN),
+                background=own[:, None] * besides,
+            )
+            for one, move, own, besides in zip(
+                self.samples, moves, share.reshape(-1, 2), profile.reshape(len(self.samples), 2, -1), strict=True
+            )
+        )
+        u, s = pooled(samples)
+        return replace(self, samples=samples, unspliced=u, spliced=s), with_capture(theta, middle)
+
+    def by_share(self, theta: FloatArray, profile: FloatArray) -> Iterator[tuple[GeneProblem, FloatArray, Pair]]:
+        """The problem of each sample and what its means gain by the share: the profile less what captures give."""
+        share, profiles = self.shares(profile).reshape(-1, 2), profile.reshape(len(self.samples), 2, -1)
+        for (part, own), known, besides in zip(self.parts(theta), share, profiles, strict=True):
+            curves = part.states.means(own)
+            u, s = (besides[k][:, None] - curve / (1 - known[k]) for k, curve in enumerate(curves))
+            yield part, own, (u, s)
+
+    def prior_of_shares(self, share: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        """Minus log prior of the captures, its gradient by the shares that they give way to, and its curvature."""
+        left = 1 - share.reshape(-1, 2)
+        known = np.stack([np.where(one.captured, one.log_capture, 0.0) for one in self.samples])
+        seen = np.stack([one.captured.sum(axis=1) for one in self.samples])
+        value = 0.5 * (known**2).sum(axis=(0, 2)) @ self.spread**-2.0
+        slope, curvature = -known.sum(axis=2) / (self.spread**2 * left), seen / (self.spread * left) ** 2
+        return float(value), slope.ravel(), curvature.ravel()
+
+
+def pooled(samples: tuple[SampleSums, ...]) -> tuple[LayerSums, LayerSums]:
+    """Sums of both layers of all samples as if each had captured every gene alike, and nothing besides."""
+    layers = []
+    for k in range(2):
+        sums = [(one.unspliced, one.spliced)[k] for one in samples]
+        besides = [one.background[k] for one in samples if one.background is not None]
+        capture = np.stack([one.log_capture[k] for one in samples], axis=1)
+        layers.append(pooled_sums(sums, capture, np.stack(besides, axis=1) if besides else None))
+    return layers[0], layers[1]
+
+
+def pooled_sums(sums: list[LayerSums], log_capture: FloatArray, background: FloatArray | None = None) -> LayerSums:
+    """Sums of all samples as if each had captured every gene alike, and nothing besides.
+
+    The value of a state is its size times ``sum_b (Y_b - p_b n_b) / sum_b A_b n_b``; log A and the background p are
+    ``(genes, samples)``.
     """
     capture = np.exp(log_capture)
     size = np.stack([part.size for part in sums])
     captured = capture @ size
     value = np.sum([part.value for part in sums], axis=0)
+    if background is not None:
+        value = np.maximum(value - background @ size, 0.0)
     mean = np.where(captured > 0, value / np.where(captured > 0, captured, 1.0), 0.0)
     return LayerSums(mean * size.sum(axis=0), np.sum([part.size_powers for part in sums], axis=0))

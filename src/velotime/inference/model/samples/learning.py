@@ -17,6 +17,7 @@ HALVINGS = 4
 SHORTEST = 1e-7  # step in log A that is taken: what shorter ones gain is lost in rounding
 ROUNDS = 3  # of capture and its spread, while the spread is learned
 LEAST_SPREAD, MOST_SPREAD = 0.02, 3.0
+LEAST_MEAN = 1e-300  # that is divided by
 DISPERSION_SD = 0.5  # prior sd of log psi: dispersions of samples differ by some tens of per cent
 
 
@@ -36,6 +37,8 @@ class Captured:
         Of each sample, ``(genes, samples)``.
     share
         Of the cells in each sample, ``(samples,)``.
+    background
+        Of each sample, ``(genes, samples)``.
     """
 
     noise: Noise
@@ -43,32 +46,39 @@ class Captured:
     means: FloatArray
     scatter: FloatArray
     share: FloatArray
+    background: FloatArray
 
     def genes(self, index: IntArray) -> Captured:
         """Of these genes."""
-        sums = [part.genes(index) for part in self.sums]
-        return replace(self, sums=sums, means=self.means[index], scatter=self.scatter[index])
+        sums, background = [part.genes(index) for part in self.sums], self.background[index]
+        return replace(self, sums=sums, means=self.means[index], scatter=self.scatter[index], background=background)
+
+    def captured(self, log_capture: FloatArray, b: int) -> FloatArray:
+        """Means of a sample without its background, ``(genes, states)``."""
+        return np.asarray(np.exp(log_capture[:, [b]]) * self.means)
 
     def loss(self, log_capture: FloatArray, spread: float) -> FloatArray:
         """Minus log-likelihood and log prior, ``(genes,)``."""
         known = np.where(log_capture > NOT_SEEN, log_capture, 0.0)
         total = 0.5 * (known**2).sum(axis=1) / spread**2
         for b, sums in enumerate(self.sums):
-            mean = np.exp(log_capture[:, [b]]) * self.means
+            mean = self.captured(log_capture, b) + self.background[:, [b]]
             total -= self.noise.log_likelihood(sums, mean, self.scatter[:, b])
         return np.asarray(total)
 
     def score(self, log_capture: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Derivative of the log-likelihood by log A and its information, each ``(genes, samples)``.
 
-        ``sum_j (Y - n A mu)/(1 + phi l A mu)`` and ``sum_j n A mu/(1 + phi l A mu)``.
+        ``sum_j w (Y - n m)`` and ``sum_j w n A mu`` with ``m = A mu + p`` and ``w = A mu / (m (1 + phi l m))``.
         """
         pairs = []
         for b, sums in enumerate(self.sums):
-            mean = np.exp(log_capture[:, [b]]) * self.means
-            weight = 1.0 / (1.0 + self.scatter[:, [b]] * sums.mean_size * mean)
-            information = np.einsum("gj,gj,j->g", mean, weight, sums.size)
-            pairs.append((np.einsum("gj,gj->g", sums.value, weight) - information, information))
+            own = self.captured(log_capture, b)
+            mean = own + self.background[:, [b]]
+            weight = own / (np.maximum(mean, LEAST_MEAN) * (1.0 + self.scatter[:, [b]] * sums.mean_size * mean))
+            expected = np.einsum("gj,gj,j->g", mean, weight, sums.size)
+            information = np.einsum("gj,gj,j->g", own, weight, sums.size)
+            pairs.append((np.einsum("gj,gj->g", sums.value, weight) - expected, information))
         return np.stack([g for g, _ in pairs], axis=1), np.stack([i for _, i in pairs], axis=1)
 
 
@@ -134,7 +144,7 @@ def learn_scatter(
     noise = layer.noise
     if not isinstance(noise, NegativeBinomial):
         return scatter, log_factor
-    means = [np.exp(log_capture[:, [b]]) * layer.means for b in range(len(layer.sums))]
+    means = [layer.captured(log_capture, b) + layer.background[:, [b]] for b in range(len(layer.sums))]
 
     def value(b: int, phi: FloatArray) -> FloatArray:
         if data[b].n_cells == 0:

@@ -10,7 +10,9 @@ import numpy as np
 from velotime._types import BoolArray, FloatArray
 from velotime.compute import Sums
 from velotime.inference.knowledge.time_prior import TimePrior
+from velotime.inference.model.background.learning import learn_background
 from velotime.inference.model.clock import LEAVE_ROOM, best_warp
+from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.layer import LayerData
 from velotime.inference.model.mstep import Descent, begin, improve
 from velotime.inference.model.noise import Noise
@@ -19,7 +21,7 @@ from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.samples.blocks import SampledBlocks
 from velotime.inference.model.samples.cells import SampledCells
 from velotime.inference.model.samples.effects import SampleEffects, with_capture
-from velotime.inference.model.samples.genes import SampledGenes, SampledSums, SampleSums, pooled_sums
+from velotime.inference.model.samples.genes import SampledGenes, SampledSums, SampleSums, pooled
 from velotime.inference.model.samples.learning import Captured, learn_effects, learn_scatter
 from velotime.inference.model.samples.swept import Swept
 from velotime.inference.model.scores import Scoring
@@ -139,6 +141,9 @@ class SampledProblem(SoftProblem):
         else:
             damping = parameters.damping if isinstance(parameters, Iterate) else None
             genes = improve(problem, begin(problem, parameters.theta, damping), STEPS)
+        if self.profile is not None:
+            genes, moved = learn_background(problem, genes, self.profile)
+            parameters = self.with_background_of(moved, parameters)
         updated = self._rest(parameters, statistics, genes, spread_too=iteration < self.learning)
         if iteration in self.clock_moves:
             warp = best_warp(self.gene_problem(updated, statistics), updated.theta)
@@ -172,28 +177,53 @@ class SampledProblem(SoftProblem):
         assert parameters.effects is not None
         parts, share = _by_sample(statistics), parameters.effects.share
         scatter = np.stack([scatters(parameters, b) for b in range(len(parts))], axis=2)
-        u, s = (Captured(self.noise, [part.layers[k] for part in parts], means[k], scatter[k], share) for k in (0, 1))
+        background = parameters.effects.besides
+        u, s = (
+            Captured(self.noise, [part.layers[k] for part in parts], means[k], scatter[k], share, background[k])
+            for k in (0, 1)
+        )
         return u, s
 
     def gene_problem(self, parameters: SoftParameters, statistics: Sums) -> SampledGenes:
         """The M-step's problem at these parameters."""
         effects, parts = parameters.effects, _by_sample(statistics)
         assert effects is not None
-        u, s = (pooled_sums([part.layers[k] for part in parts], effects.log_capture[k]) for k in (0, 1))
         samples = tuple(
-            SampleSums(*part.layers, effects.log_capture[:, :, b], scatters(parameters, b))
+            SampleSums(
+                *part.layers,
+                effects.log_capture[:, :, b],
+                scatters(parameters, b),
+                float(effects.share[b]),
+                effects.background_of(b),
+            )
             for b, part in enumerate(parts)
         )
         return SampledGenes(
             self.states,
             self.noise,
             self.rate_prior,
-            u,
-            s,
+            *pooled(samples),
             parameters.unspliced_scatter,
             parameters.spliced_scatter,
             samples=samples,
+            spread=effects.spread,
         )
+
+    @property
+    def background_profile(self) -> FloatArray:
+        """Mean count of each gene at size factor 1, two rows for each sample, ``(2 * samples, genes)``."""
+        nothing = np.zeros((2, self.cells.unspliced.n_genes))
+        parts = [self._alone(cells).background_profile if cells.n_cells else nothing for cells in self._parts]
+        return np.concatenate(parts)
+
+    def with_background_of(self, genes: GeneProblem, parameters: SoftParameters) -> SoftParameters:
+        """Parameters with the background of an M-step's problem, and the captures that go with it."""
+        assert isinstance(genes, SampledGenes)
+        assert parameters.effects is not None
+        capture = np.stack([one.log_capture for one in genes.samples], axis=2)
+        found = [one.background for one in genes.samples if one.background is not None]
+        background = np.stack(found, axis=2) if found else None
+        return replace(parameters, effects=replace(parameters.effects, log_capture=capture, background=background))
 
     def statistics_of(self, assignment: FloatArray) -> Sums:
         """Sums of each sample under a given posterior ``(cells, states)``, in the caller's order of cells."""
@@ -213,7 +243,8 @@ def of_sample(parameters: SoftParameters, sample: int) -> SoftParameters:
     assert parameters.effects is not None
     u, s = scatters(parameters, sample)
     theta = with_capture(parameters.theta, parameters.effects.log_capture[:, :, sample])
-    return SoftParameters(theta, u, s, parameters.prior, parameters.known)
+    background = parameters.effects.background_of(sample)
+    return SoftParameters(theta, u, s, parameters.prior, parameters.known, background)
 
 
 def problem_of(cells: Cells, states: States, noise: Noise, time_prior: TimePrior, rate_prior: RatePrior) -> SoftProblem:

@@ -106,7 +106,7 @@ class PacedGenes(SampledGenes):
         """The same problem at these speeds."""
         scatter = genes.unspliced_scatter, genes.spliced_scatter
         own = genes.states, genes.noise, genes.prior, genes.unspliced, genes.spliced, *scatter
-        return cls(*own, samples=genes.samples, slowing=slowing)
+        return cls(*own, samples=genes.samples, spread=genes.spread, slowing=slowing)
 
     def parts(self, theta: FloatArray) -> Iterator[tuple[GeneProblem, FloatArray]]:
         """The problem of each sample, and the parameters of its curves."""
