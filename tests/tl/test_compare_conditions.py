@@ -108,6 +108,8 @@ def test_designs_are_recognised():
         design_of(adata, "sample", names, "one", None, None)
     with pytest.raises(vt.InputError, match=r"must be one of the conditions, \['1', '2'\]"):
         design_of(adata, "sample", names, "day", "3", None)
+    numbered = table(sample=["a", "b", "c", "d"], dose=[10, 10, 2, 2])
+    assert design_of(numbered, "sample", names, "dose", None, None).conditions == ("2", "10")  # not as text
     assert "without a second sample" in design_of(adata[[0, 2]], "sample", ("a", "c"), "day", None, None).note
     assert "one sample only: 2" in design_of(adata[:3], "sample", ("a", "b", "c"), "day", None, None).note
     adata.obs["sample"] = ["a", "a", "a", "d"]

@@ -153,7 +153,7 @@ class Fitted:
     def background(self, genes: IntArray | None = None) -> FloatArray | None:
         """Counts of both layers in every cell whatever its state, at size factor 1, ``(2, genes)``; None for nothing.
 
-        Means and velocities are those without it. Of several samples each has its own, which :meth:`values` takes off.
+        Means and velocities are those without it. Each of several samples has its own: :meth:`values` takes it off.
         """
         names = keys.FIT_BACKGROUND_U, keys.FIT_BACKGROUND_S
         if not set(names) <= set(self.adata.var.columns) or self.effects is not None:
@@ -208,9 +208,8 @@ class Fitted:
             out.append(as_array(block, np.float64) / size[:, None])
             if self.effects is not None:
                 effects = self.effects.genes(np.asarray(genes))
-                capture = np.exp(effects.log_capture[k])
-                out[k] -= effects.besides[k].T[self.sample]
-                out[k] /= np.where(capture > LEAST_CAPTURE, capture, np.nan).T[self.sample]
+                capture, own = np.exp(effects.log_capture[k]), effects.besides[k].T[self.sample]
+                out[k] = (out[k] - own) / np.where(capture > LEAST_CAPTURE, capture, np.nan).T[self.sample]
         return out[0], out[1]
 
     @cached_property

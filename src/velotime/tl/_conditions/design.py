@@ -116,8 +116,10 @@ def _require_values(adata: AnnData, column: str, asked: str) -> None:
 
 
 def _ordered(adata: AnnData, column: str, found: np.ndarray) -> list[str]:
-    """Conditions in the order of their categories, else sorted."""
+    """Conditions in the order of their categories, else sorted, numbers as numbers."""
     values = adata.obs[column]
     if isinstance(values.dtype, pd.CategoricalDtype):
         return [label_text(name) for name in values.cat.categories if label_text(name) in set(found)]
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return [label_text(value) for value in np.unique(values) if label_text(value) in set(found)]
     return [str(name) for name in np.unique(found)]
