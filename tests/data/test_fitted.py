@@ -131,7 +131,8 @@ def test_more_cells_than_were_fitted_are_refused(fitted):
 def test_an_id_is_of_what_was_fitted():
     def fit(adata, **more):
         seed = more.pop("seed", 0)
-        vt.tl.recover_dynamics(adata, method=vt.SoftEM(**QUICK | more), rng=seed, layers=(), progress=False)
+        method = vt.SoftEM(**QUICK | {"start_genes": 10, "start_times": 8, "n_lineages": 1} | more)
+        vt.tl.recover_dynamics(adata, method=method, rng=seed, layers=(), progress=False)
         return Fitted.of(adata).id
 
     adata = simulated()
