@@ -223,6 +223,9 @@ def test_a_cycle_from_the_command_line(tmp_path):
     done = CliRunner().invoke(main, ["run", str(path), "--cycle", "--root", "a:b", "--lineages", "2"])
     assert done.exit_code == 2
     assert "--lineages, --root: a cycle has no root, ends or lineages" in done.output
+    done = CliRunner().invoke(main, ["run", str(path), "--not-cycling"])
+    assert done.exit_code == 2
+    assert "give --cycle too" in done.output
 
 
 def test_genes_are_left_out_of_the_clock(small, tmp_path):

@@ -87,7 +87,8 @@ TABLE = {
         "origin": (
             (None, vt.CountDrop(), vt.Markers("a"), vt.Markers(late="b")),
             ("a", vt.Markers, vt.Ends("c", "a"), ["a"]),
-        )
+        ),
+        "not_cycling": ((True, False), (None, "yes", 1)),
     },
     "NegativeBinomial": {
         "least": number((20.0, TINY), (0, -1, 20.1)),
@@ -199,7 +200,7 @@ TABLE = {
         "background": SHARE,
     },
     "GrowingTimes": {},
-    "Cycling": {"flat": SHARE, "growth": FROM_ZERO, "smooth": SHARE},
+    "Cycling": {"flat": SHARE, "growth": FROM_ZERO, "smooth": SHARE, "not_cycling": SHARE},
     "GappedTimes": {
         "start": number((0, 0.5), (-TINY, 0.6, 0.7)),  # the gap stops at 0.6
         "stop": number((1, 0.5), (0.4, 0.3, 1.1)),

@@ -74,6 +74,9 @@ CYCLE_PHASE_CLOCK_SD = "cycle_phase_clock_sd"
 CYCLE_PHASE_Q05 = "cycle_phase_q05"
 CYCLE_PHASE_Q95 = "cycle_phase_q95"
 CYCLE_PHASE_ENTROPY = "cycle_phase_entropy"
+NOT_CYCLING = "not_cycling"
+FIT_NOT_CYCLING_U = "fit_not_cycling_u"
+FIT_NOT_CYCLING_S = "fit_not_cycling_s"
 SELF_TRANSITION = "velocity_self_transition"
 LATENT_TIME_EXPERIMENTAL = "latent_time_experimental"
 LATENT_TIME_HOURS = "latent_time_hours"
@@ -158,6 +161,7 @@ WRITTEN_BY_FITS = {
         CYCLE_PHASE_Q05,
         CYCLE_PHASE_Q95,
         CYCLE_PHASE_ENTROPY,
+        NOT_CYCLING,
         LINEAGE,
         FIT_SIZE_UNSPLICED,
         FIT_SIZE_SPLICED,
@@ -179,6 +183,8 @@ WRITTEN_BY_FITS = {
         FIT_DISPERSION_S,
         FIT_BACKGROUND_U,
         FIT_BACKGROUND_S,
+        FIT_NOT_CYCLING_U,
+        FIT_NOT_CYCLING_S,
         FIT_DEVIANCE_EXPLAINED,
         FIT_GAIN,
         FIT_CHECK_MEANS,

@@ -31,6 +31,7 @@ class Asked:
     time_labels: str | None = None
     max_iterations: int | None = None
     cycle: bool | None = None
+    not_cycling: bool | None = None
     samples: str | None = None
     condition: str | None = None
     without: str | None = None
@@ -74,6 +75,8 @@ class Soft(Way):
                 f"{', '.join(others)}: a cycle has no root, ends or lineages; leave out with --cycle. Genes can say "
                 "where it begins: --early-markers rise there, --late-markers fall."
             )
+        if asked.not_cycling and not asked.cycle:
+            raise InputError("--not-cycling: cells can be off a cycle only; give --cycle too.")
         _check_samples(asked)
         self._plain(asked)
 
@@ -84,7 +87,7 @@ class Soft(Way):
         if asked.without is not None:
             more["without"] = read_names("--without", asked.without)
         if asked.cycle:
-            more["clock"] = Cycle(origin=next(iter(_markers(asked)), CountDrop()))
+            more["clock"] = Cycle(next(iter(_markers(asked)), CountDrop()), not_cycling=bool(asked.not_cycling))
         return SoftEM(noise=_noise(asked.noise), n_lineages=_n_lineages(asked.lineages or "auto"), **more)
 
     def method(self, asked: Asked, obs: pd.DataFrame) -> Any:

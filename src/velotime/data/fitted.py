@@ -21,7 +21,7 @@ from velotime.data.layers.names import find_layers
 from velotime.data.layers.values import read_block
 from velotime.data.stored.capabilities import capabilities_of, require
 from velotime.data.stored.effects import read_effects
-from velotime.data.stored.gene_columns import read_smooth, read_theta
+from velotime.data.stored.gene_columns import of_any_cells, read_not_cycling, read_smooth, read_theta
 from velotime.data.stored.records import Records
 from velotime.data.stored.settings import read_settings
 from velotime.inference import (
@@ -128,7 +128,6 @@ class Fitted:
             require(self.adata, name, self.method)
         return self
 
-    # ------------------------------------------------------------------ genes
     @cached_property
     def genes(self) -> IntArray:
         """Indices of the fitted genes in the object, ``(fitted genes,)``."""
@@ -165,7 +164,6 @@ class Fitted:
         """A numeric column of var, float64, ``(genes,)``; of the fitted genes by default."""
         return np.asarray(self.adata.var[name], dtype=np.float64)[self.genes if genes is None else genes]
 
-    # ------------------------------------------------------------------ values
     @property
     def layers(self) -> tuple[str, str]:
         """Names of the unspliced and the spliced layer that were fitted.
@@ -228,7 +226,6 @@ class Fitted:
             raise InputError(f"obs[{column!r}] has samples that were not fitted, e.g. {names[code < 0].iloc[0]!r}.")
         return np.asarray(code)
 
-    # ------------------------------------------------------------------ cells
     @property
     def latent_time(self) -> FloatArray:
         """Time of each cell, or its phase on a clock that goes round, ``(cells,)``, relative."""
@@ -334,7 +331,6 @@ class Fitted:
         self.require("curves")
         return np.asarray(self.adata.obs[keys.LINEAGE].astype(str))
 
-    # ------------------------------------------------------------------ cells x genes
     def velocity(self, cells: Index = ALL, genes: IntArray | None = None) -> FloatArray:
         """Posterior mean of ds/dt, ``(cells, genes)``, float32, relative units."""
         return self._block(cells, genes, keys.VELOCITY, lambda at: at.velocity())
@@ -361,13 +357,17 @@ class Fitted:
             u, s = ((q @ np.asarray(table)[asked].T).astype(np.float32) for table in tables)
         else:
             u, s = self._expectations(cells, asked).means()
+        if (others := read_not_cycling(self.adata, asked)) is not None:
+            u, s = (
+                of_any_cells(self.adata, cells, values, its) for values, its in zip((u, s), others.means, strict=True)
+            )
         return self._known(u, asked), self._known(s, asked)
 
     def _block(self, cells: Index, genes: IntArray | None, layer: str, of: Any) -> FloatArray:
         """Computed where genes share a clock; where each has its own, what the fit left in a layer."""
         asked = self.genes if genes is None else genes
         if "curves" in self.capabilities:
-            return self._known(of(self._expectations(cells, asked)), asked)
+            return self._known(of_any_cells(self.adata, cells, of(self._expectations(cells, asked))), asked)
         self.require("time")
         if layer not in self.adata.layers:
             raise InputError(

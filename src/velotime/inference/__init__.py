@@ -25,12 +25,13 @@ from velotime.inference.methods.restore_soft_fit import StoredCurves, place_all,
 from velotime.inference.methods.soft_em import SoftEM
 from velotime.inference.methods.soft_fit import SoftFit
 from velotime.inference.model.background.choice import LearnedBackground, NoBackground
+from velotime.inference.model.leaving.state import NotCycling
 from velotime.inference.model.noise import Gaussian, NegativeBinomial, Poisson
 from velotime.inference.model.problem import SoftParameters
 from velotime.inference.model.samples.effects import SampleEffects
 from velotime.inference.observations import BlockedObservations, Observations
 from velotime.inference.results.bands import curve_covariance
-from velotime.inference.results.expectations import AtTimes, OverStates, columns_of, draw_states
+from velotime.inference.results.expectations import AtTimes, OverStates, columns_of, draw_states, with_others
 from velotime.inference.results.genes import GeneTable
 from velotime.inference.results.groups import GroupTest, compare_groups, group_gain, group_sums, lineage_gain
 from velotime.inference.results.hours.agreement import RankAgreement
@@ -106,6 +107,7 @@ __all__ = [
     "MixtureFit",
     "NegativeBinomial",
     "NoBackground",
+    "NotCycling",
     "Observations",
     "Origin",
     "OverStates",
@@ -161,5 +163,6 @@ __all__ = [
     "restore",
     "rivals_table",
     "speeds_of_samples",
+    "with_others",
     "without_offsets",
 ]

@@ -75,7 +75,7 @@ def _pieces(
     fitted: Fitted, values: tuple[FloatArray, FloatArray], lineage: str
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Times, means and errors of pieces of the clock in both layers, ``(2, pieces)`` each."""
-    own = fitted.lineage == lineage
+    own = (fitted.lineage == lineage) & np.isfinite(fitted.latent_time)
     time = fitted.latent_time[own]
     layers = zip(values, fitted.sizes, strict=True)
     pieces = [piece_means(time, (counts * size)[own, None], size[own]) for counts, size in layers]
@@ -281,14 +281,15 @@ def _covariances(fitted: Fitted, genes: IntArray, theta: FloatArray, times: Floa
     u, s = fitted.scatter(genes)
     if not (np.isfinite(u).all() and np.isfinite(s).all()):
         return None
+    own = np.isfinite(fitted.latent_time)  # cells that do not cycle have none
     return curve_covariance(
         theta,
         times,
         noise=fitted.noise,
         scatter=(u, s),
-        time=fitted.latent_time,
-        lineages=fitted.lineage_posterior / fitted.n_averaged,
-        sizes=fitted.sizes,
+        time=fitted.latent_time[own],
+        lineages=fitted.lineage_posterior[own] / fitted.n_averaged,
+        sizes=(fitted.sizes[0][own], fitted.sizes[1][own]),
         background=fitted.background(genes),
         curve=fitted.curve,
     )

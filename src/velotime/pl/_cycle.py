@@ -20,7 +20,7 @@ from velotime._types import FloatArray
 from velotime.data import Fitted
 from velotime.data.arguments import COLUMN, LAYER
 from velotime.pl._canvas.arguments import PLOT, ColorMap
-from velotime.pl._canvas.axes import finish, require_groups
+from velotime.pl._canvas.axes import finish, note_left_out, require_groups
 from velotime.pl._canvas.colors import MISSING, color_map
 from velotime.pl._heatmap import COLUMNS, commonest_labels, index_of_genes, layer_of, profiles_of
 from velotime.pl._phase_colors import PHASE_MAP
@@ -92,7 +92,9 @@ def cycle(
     values = profiles_of(fitted, index, layer_of(fitted, layer))
     order = np.argsort(np.nanargmax(values, axis=1), kind="stable")
     ax = _open_polar(ax)
-    _draw_cells(ax, fitted.latent_time)
+    phase = fitted.latent_time
+    _draw_cells(ax, phase[np.isfinite(phase)])
+    note_left_out(ax, ~np.isfinite(phase), "not cycling")
     if color is not None:
         _draw_labels(ax, adata, color)
     _draw_genes(ax, values[order], list(adata.var_names[index[order]]), color_map(cmap))

@@ -205,7 +205,7 @@ def _kernel(fitted: Fitted) -> FloatArray:
     """Weight of each cell at each time, ``(times, cells)``; on a clock that goes round, past its end as well."""
     times = (np.arange(COLUMNS) + 0.5) / COLUMNS
     apart = fitted.curve.clock.away(times[:, None], fitted.latent_time)
-    return np.asarray(np.exp(-0.5 * (apart / BANDWIDTH) ** 2))
+    return np.nan_to_num(np.exp(-0.5 * (apart / BANDWIDTH) ** 2))  # cells that do not cycle are nowhere
 
 
 def _weights(fitted: Fitted, lineage: str | None) -> FloatArray:

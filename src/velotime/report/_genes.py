@@ -286,7 +286,7 @@ def _read(
         values = block[:, order]
         few.append(values[is_drawn[cells]])
         for k, lineage in enumerate(lineages):
-            here = own[cells] == lineage
+            here = (own[cells] == lineage) & np.isfinite(time[cells])
             sums[k] += PieceSums.of(time[cells][here], values[here], size[cells][here])
     return sparse.csc_array(sparse.vstack(few)), sums
 

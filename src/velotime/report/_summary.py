@@ -21,6 +21,7 @@ from velotime.report._words import (
     Roots,
     best_genes,
     fit_in_words,
+    off_clock_in_words,
     orders_in_words,
     status_in_words,
 )
@@ -143,6 +144,7 @@ def _rows(fitted: Fitted) -> Iterator[Row]:
     if "time" in fitted.capabilities:
         yield expected_kind(fitted), _trajectory(adata)
     yield ("orders", orders_in_words(fitted.record)) if fitted.goes_round else ("root", _root(fitted))
+    yield "not cycling", off_clock_in_words(adata)
     yield "lineages", _lineages(adata)
     if records.knowledge is not None:
         yield "known", "; ".join(piece_in_words(piece) for piece in records.knowledge.itertuples())

@@ -325,6 +325,17 @@ def origin_in_words(adata: AnnData) -> str:
     return ORIGINS[str(record["origin"])] + (f", give or take {sd:.2g} of a turn" if np.isfinite(sd) else "")
 
 
+def off_clock_in_words(adata: AnnData) -> str:
+    """How many cells do not cycle; nothing where that was not asked."""
+    if keys.NOT_CYCLING not in adata.obs:
+        return ""
+    away = int((adata.obs[keys.NOT_CYCLING] > 0.5).sum())
+    if away == 0:
+        return "all cells cycle: none are likelier off the cycle by more than it costs to say so"
+    told = f"{number(away)} of {number(adata.n_obs)} cells ({percent(away / adata.n_obs)}) do not cycle"
+    return f"{told}; phases, rates and the direction are those of the others"
+
+
 def unit_in_words(adata: AnnData) -> str:
     """The unit of time: hours where they are known, else the clock's own, and why there are no hours if asked for."""
     told = hours_in_words(adata)

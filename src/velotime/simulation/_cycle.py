@@ -11,11 +11,12 @@ from anndata import AnnData
 from numpy.random import Generator
 
 from velotime._check import Number, Settings
-from velotime._types import FloatArray
+from velotime._types import BoolArray, FloatArray
 from velotime.kinetics import WHOLE_TURN, SwitchParameter, periodic_means, periodic_velocity
 from velotime.simulation._genes import LogNormalRates
 
 SMOOTH = "smooth"  # class of such genes
+RAISED, RISE = 0.3, (2.0, 6.0)  # share of the genes that are up in cells that do not cycle, and how many times
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class Cycling(Settings):
     growth
         By how many times, as a power of 2, cells hold more from one division to the next: 1 for cells that double, 0 by
         default, as counts are often brought to one depth.
+    not_cycling
+        Share of the cells that have left the cycle: genes that are on once in a turn are off in them, and three in ten
+        of all genes have two to six times their mean. Their phases are NaN, and velocities zero.
 
     Examples
     --------
@@ -46,8 +50,20 @@ class Cycling(Settings):
     flat: float = 0.2
     growth: float = 0.0
     smooth: float = 0.0
+    not_cycling: float = 0.0
 
-    rules: ClassVar = {"flat": Number(0, 1), "growth": Number(0), "smooth": Number(0, 1)}
+    rules: ClassVar = {"flat": Number(0, 1), "growth": Number(0), "smooth": Number(0, 1), "not_cycling": Number(0, 1)}
+
+    def take_off(self, means: tuple[FloatArray, FloatArray], rng: Generator) -> BoolArray | None:
+        """Let some cells leave, in means of both layers ``(cells, genes)``, and mark them; None where none may."""
+        if self.not_cycling == 0:
+            return None
+        off = rng.uniform(size=len(means[0])) < self.not_cycling
+        raised = rng.uniform(size=means[0].shape[1]) < RAISED
+        times = rng.uniform(*RISE, means[0].shape[1])
+        for mean in means:
+            mean[off] = np.where(raised, times * mean.mean(axis=0), mean.min(axis=0))
+        return off
 
     def sizes(self, phase: FloatArray) -> FloatArray:
         """What cells hold at a phase, relative to the mean, ``(cells,)``."""
@@ -83,9 +99,16 @@ def cycle_velocity(theta: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatA
     return periodic_velocity(theta[:, :7], t)
 
 
-def with_phase(adata: AnnData) -> AnnData:
-    """The same with phases in place of times, which a circle has not, and smooth genes "off" where below the middle."""
+def with_phase(adata: AnnData, off: BoolArray | None) -> AnnData:
+    """The same with phases in place of times, which a circle has not, and smooth genes "off" where below the middle.
+
+    Cells that are ``off`` the cycle, ``(cells,)``, have none.
+    """
     adata.var.loc[adata.var["true_class"] == SMOOTH, "true_t_off"] -= 0.5
     obs = adata.obs.rename(columns={"true_time": "true_phase"})
     adata.obs = pd.DataFrame(obs.drop(columns="true_lineage"))
+    if off is not None:
+        adata.obs["true_not_cycling"] = off
+        adata.obs.loc[off, "true_phase"] = np.nan
+        adata.layers["true_velocity"][off] = 0.0
     return adata

@@ -107,12 +107,13 @@ def simulate(
     ambient counts also varm ``true_ambient_u`` and ``true_ambient_s``, at size factor 1, ``(genes, samples)``.
     ``true_capture_s`` and ``true_log_gamma_change``, ``(genes, samples)``, and uns ``true_samples``. With a cycle
     obs ``true_phase`` stands in place of time and lineage, and ``true_t_off`` may lie in the next turn; genes of
-    class "smooth" pass the middle of their levels at ``true_t_on``, upwards, and ``true_t_off``.
+    class "smooth" pass the middle of their levels at ``true_t_on``, upwards, and ``true_t_off``. Where some of the
+    cells do not cycle, also obs ``true_not_cycling``.
 
     Raises
     ------
     InputError
-        If both branches and a cycle are given.
+        If both branches and a cycle are given, or both samples and cells that do not cycle.
 
     Examples
     --------
@@ -126,6 +127,8 @@ def simulate(
     """
     if branches is not None and cycle is not None:
         raise InputError("branches=... and cycle=...: a clock that goes round has no branches; leave one of them out.")
+    if samples is not None and cycle is not None and cycle.not_cycling > 0:
+        raise InputError("samples=... and Cycling(not_cycling=...): all cells of several samples cycle; leave one out.")
     rng = np.random.default_rng(rng)  # a generator as it is
     classes, theta = _draw_genes(n_genes, genes, rates, cycle, rng)
     curves = (switch_means, switch_velocity) if cycle is None else (cycle_means, cycle_velocity)
@@ -139,12 +142,13 @@ def simulate(
     theta = _set_expression(curves[0], theta, time, lineage, (mean_unspliced, mean_spliced), rng)
     size = depth.draw(n_cells, rng) * (1.0 if cycle is None else cycle.sizes(time))
     layers = {name: np.empty((n_cells, n_genes), dtype=np.float32) for name in ("unspliced", "spliced")}
-    velocity, besides = np.empty((n_cells, n_genes)), np.zeros((2, n_genes, sample.max() + 1))
+    velocity, besides, off = np.empty((n_cells, n_genes)), np.zeros((2, n_genes, sample.max() + 1)), None
     for k in np.unique(sample):
         cells = np.flatnonzero(sample == k)
         own = theta if differences is None else differences.theta_of(theta, k)
         means = _evaluate(curves[0], own, time[cells], lineage[cells])
         velocity[cells] = _evaluate(curves[1], own, time[cells], lineage[cells])[1]
+        off = None if cycle is None else cycle.take_off(means, rng)
         for number, (name, mean) in enumerate(zip(layers, means, strict=True)):
             scatter = noise if differences is None else differences.noise_of(noise, number, k)
             mean *= 1.0 if differences is None else differences.capture[number, :, k]
@@ -155,7 +159,7 @@ def simulate(
         differences.annotate(adata, samples, sample)
     if ambient is not None:
         adata.varm["true_ambient_u"], adata.varm["true_ambient_s"] = besides
-    return adata if cycle is None else with_phase(adata)
+    return adata if cycle is None else with_phase(adata, off)
 
 
 def _draw_genes(

@@ -210,7 +210,9 @@ def recover_dynamics(
     ``fit_alpha`` as a sine, upwards through its middle at ``fit_t_on`` and downwards at ``fit_t_``; ``uns["cycle"]``
     says what the ``origin`` comes from ("markers", "growth", "total counts" or "free"), its standard error
     ``origin_sd``, and how far it may lie before and after phase 0, ``origin_q05`` and ``origin_q95``, turns (NaN where
-    that is not known).
+    that is not known). With ``Cycle(not_cycling=True)`` also ``obs["not_cycling"]``, the probability that a cell
+    does not cycle: above a half its phase is NaN; velocities are times one less this; ``var["fit_not_cycling_u"]`` and
+    ``["fit_not_cycling_s"]``, means of such cells, and ``uns["cycle"]["not_cycling"]``, their share.
 
     With ``method=vt.SoftEM(samples="...")`` and more than one sample, also
 

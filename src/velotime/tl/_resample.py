@@ -12,7 +12,7 @@ from numpy.random import Generator
 from velotime import _keys as keys
 from velotime._check import N_JOBS, RNG, Flag, Whole, checked, seed_of
 from velotime._log import told
-from velotime._types import FloatArray, IntArray
+from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute.threads import at_most_threads
 from velotime.data import Fitted, gene_columns, restore_soft_fit, stored_method, write_derived
 from velotime.data.arguments import ADATA
@@ -94,14 +94,16 @@ def resample(
     genes, fitted = restore_soft_fit(adata)
     method, observations, labels = stored_method(adata)
     whole = Fitted.of(adata)
-    clock, time = whole.curve.clock, whole.latent_time
+    clock, on_clock = whole.curve.clock, np.flatnonzero(np.isfinite(whole.latent_time))
+    time = whole.latent_time[on_clock]
     replicates, rows = [], []
     for own in np.random.default_rng(seed_of(rng)).spawn(n_replicates):
         half = _draw_half(observations, labels, method, own)
         with at_most_threads(n_jobs), told(f"fitting half of the cells, {len(rows) + 1} of {n_replicates}"):
             placed = _fit_half(method, observations, labels, half, own, progress=progress)
-        replicates.append(_on_clock(clock, placed, time))
-        rows.append({"agrees": replicates[-1].agrees, "correlation": abs(clock.correlation(placed.latent_time, time))})
+        replicates.append(_on_clock(clock, placed, on_clock, time))
+        agrees, found = replicates[-1].agrees, placed.latent_time[on_clock]
+        rows.append({"agrees": agrees, "correlation": abs(clock.correlation(found, time))})
     _write(whole, genes, replicates, fitted.shrinkage[:, :2])
     return pd.DataFrame(rows)
 
@@ -137,8 +139,9 @@ def _fit_half(
     return place_all(method, observations, labels, fit)
 
 
-def _on_clock(clock: Clock, placed: Restored, time: FloatArray) -> _Replicate:
-    mean, sd = placed.time_moments
+def _on_clock(clock: Clock, placed: Restored, cells: IntArray, time: FloatArray) -> _Replicate:
+    """Of ``cells``, which have these times in the whole fit."""
+    mean, sd = (of_all[cells] for of_all in placed.time_moments)
     mean, slope = clock.onto(mean, time)
     log_rates = placed.parameters.theta[:, :2] - np.log(abs(slope))
     return _Replicate(mean, abs(slope) * sd, log_rates, slope > 0)
@@ -161,9 +164,17 @@ def _times(clock: Clock, replicates: list[_Replicate]) -> dict[str, FloatArray]:
     return {"sd": total, "q05": low, "q95": high}
 
 
+def _to_all(values: FloatArray, on_clock: BoolArray) -> FloatArray:
+    """NaN for cells that are on no clock."""
+    out = np.full(len(on_clock), np.nan)
+    out[on_clock] = values
+    return out
+
+
 def _write(whole: Fitted, genes: IntArray, replicates: list[_Replicate], shrinkage: FloatArray) -> None:
     adata, times = whole.adata, _times(whole.curve.clock, replicates)
-    obs = {f"{whole.time_slot}_resampled_{name}": values for name, values in times.items()}
+    on_clock = np.isfinite(whole.latent_time)
+    obs = {f"{whole.time_slot}_resampled_{name}": _to_all(values, on_clock) for name, values in times.items()}
     spread = np.sqrt(np.stack([one.log_rates for one in replicates]).var(axis=0, ddof=1) + shrinkage)
     errors = {f"{name}_resampled_se": spread[:, k] for k, name in enumerate((keys.FIT_BETA, keys.FIT_GAMMA))}
     record = {

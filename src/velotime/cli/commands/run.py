@@ -168,6 +168,9 @@ class Outputs:
     help="The cells go round, as dividing ones do: phases on a circle, which begins where early markers rise and late "
     "ones fall; without markers where total counts drop, or anywhere if they do not.",
 )
+@click.option(
+    "--not-cycling", is_flag=True, help="With --cycle: some cells may have left the cycle, or rest; find them."
+)
 @click.option("--early-markers", metavar="GENE,GENE", help="Genes known to fall along time.")
 @click.option("--late-markers", metavar="GENE,GENE", help="Genes known to rise along time.")
 @click.option(
@@ -216,6 +219,7 @@ def run(
     root: str | None,
     end: str | None,
     cycle: bool,
+    not_cycling: bool,
     early_markers: str | None,
     late_markers: str | None,
     time_labels: str | None,
@@ -246,7 +250,8 @@ def run(
     """
     console = Console(quiet)
     known = Asked(noise, lineages, terminals, root, end, early_markers, late_markers, time_labels, max_iterations)
-    asked = replace(known, cycle=cycle or None, samples=samples, condition=condition, without=without)
+    round_it = {"cycle": cycle or None, "not_cycling": not_cycling or None}
+    asked = replace(known, **round_it, samples=samples, condition=condition, without=without)
     limit_threads(threads)
     with exit_codes() as written:
         console.stage(f"Reading {', '.join(map(str, inputs))}")

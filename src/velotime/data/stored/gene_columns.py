@@ -7,7 +7,7 @@ from anndata import AnnData
 
 from velotime import _keys as keys
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.inference import Layout, natural_rates
+from velotime.inference import Layout, NotCycling, natural_rates, with_others
 
 RATE_SLOTS = (keys.FIT_BETA, keys.FIT_GAMMA, keys.FIT_T_ON, keys.FIT_ALPHA_0, keys.FIT_ALPHA, keys.FIT_SCALING)
 LINEAGE_SLOTS = (keys.LINEAGE_T_OFF, keys.LINEAGE_ALPHA)
@@ -60,3 +60,21 @@ def read_theta(adata: AnnData, genes: IntArray) -> FloatArray:
         ]
         own = np.stack([np.log(t_off - t_on[:, None]), np.log(alpha / gamma[:, None])], axis=2)
     return np.hstack([np.stack(shared, axis=1), own.reshape(len(genes), own.shape[1] * own.shape[2])])
+
+
+def of_any_cells(
+    adata: AnnData, cells: slice | IntArray, values: FloatArray, others: FloatArray | float = 0.0
+) -> FloatArray:
+    """Values of these cells, ``(cells, genes)``, from those that they have if they cycle, and ``others`` if not."""
+    if keys.NOT_CYCLING not in adata.obs:
+        return values
+    return with_others(values, np.asarray(adata.obs[keys.NOT_CYCLING], dtype=np.float64)[cells], others)
+
+
+def read_not_cycling(adata: AnnData, genes: IntArray) -> NotCycling | None:
+    """Means of such cells, NaN for genes left out of the clock, and their share; None for a fit that has none."""
+    names = keys.FIT_NOT_CYCLING_U, keys.FIT_NOT_CYCLING_S
+    if not set(names) <= set(adata.var.columns):
+        return None
+    means = np.stack([np.asarray(adata.var[name], dtype=np.float64)[genes] for name in names])
+    return NotCycling(means, float(adata.uns[keys.CYCLE][keys.NOT_CYCLING]))

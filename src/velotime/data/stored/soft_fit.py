@@ -15,6 +15,7 @@ from velotime.data.fitted import Fitted
 from velotime.data.labels import read_labels
 from velotime.data.moments import read_for
 from velotime.data.stored.effects import read_effects
+from velotime.data.stored.gene_columns import read_not_cycling
 from velotime.inference import CellLabels, Observations, Restored, SoftEM, StoredCurves, restore
 
 CLOSE = 0.01  # largest error of a latent time that counts as the same fit
@@ -91,7 +92,7 @@ def _read_again(fitted: Fitted) -> tuple[SoftEM, Observations, CellLabels]:
 
 
 def _check_same(fitted: Fitted, fit: Restored) -> None:
-    away = np.abs(fit.problem.states.clock.away(fit.latent_time, fitted.latent_time)).max()
+    away = np.nanmax(np.abs(fit.problem.states.clock.away(fit.latent_time, fitted.latent_time)))
     if not away < CLOSE:
         raise InputError(
             f"the counts are not those of the fit: latent times computed from them differ by up to {away:.2g}. "
@@ -110,4 +111,5 @@ def _curves(fitted: Fitted) -> StoredCurves:
         tuple(np.asarray(known[str(k)], dtype=np.float64) for k in range(len(known))),
         fitted.background(),
         read_effects(fitted.adata, fitted.genes),
+        read_not_cycling(fitted.adata, fitted.genes),
     )

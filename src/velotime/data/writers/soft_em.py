@@ -25,6 +25,7 @@ from velotime.inference import (
     SoftFit,
     SoftParameters,
     rivals_table,
+    with_others,
 )
 from velotime.kinetics import is_smooth
 
@@ -52,10 +53,15 @@ def _layers(reading: Reading, fit: SoftFit) -> dict[str, Callable[[], FloatArray
     """Velocities, and the fitted means as Ms and Mu, the state that goes with them, unless moments were fitted."""
     cells, variance = fit.cells, _joined(_matrices, fit)[keys.VELOCITY_VARIANCE]
     over = OverStates(cells.states, np.concatenate([p.theta for p, _ in _parts(fit)]), cells.posterior)
-    means = {} if _fitted_moments(reading) else {keys.MS: over.spliced, keys.MU: over.unspliced}
-    return means | {
-        keys.VELOCITY: over.velocity,
-        keys.VELOCITY_U: over.velocity_u,
+    off = None if fit.not_cycling is None else fit.not_cycling.probability
+    u, s = _joined(_others, fit).values()
+    means = {
+        keys.MS: lambda: with_others(over.spliced(), off, s),
+        keys.MU: lambda: with_others(over.unspliced(), off, u),
+    }
+    return ({} if _fitted_moments(reading) else means) | {
+        keys.VELOCITY: lambda: with_others(over.velocity(), off),
+        keys.VELOCITY_U: lambda: with_others(over.velocity_u(), off),
         keys.VELOCITY_SD: lambda: over.velocity_sd(variance, fit.states),
         keys.FIT_T: lambda: same_for_all(cells.mean, len(reading.with_curves)),
     }
@@ -106,9 +112,10 @@ def _columns(fit: SoftFit, parameters: SoftParameters, genes: GeneTable) -> dict
     errors, switches = genes.standard_errors, genes.switches
     as_switch = replace(parameters, theta=_as_switch(fit, parameters))
     return {
-        **curve_columns(as_switch, genes, n_cells=fit.cells.mean.shape[0]),
+        **curve_columns(as_switch, genes, n_cells=int(np.isfinite(fit.cells.mean).sum())),
         **_on_a_circle(fit, parameters),
         **background_columns(parameters),
+        **(_others(fit, parameters, genes) if fit.not_cycling is not None and fit.not_cycling.state else {}),
         keys.FIT_CHECK_MEANS: genes.check_means,
         keys.FIT_CHECK_ZEROS: genes.check_zeros,
         keys.FIT_VARIATION_EXPLAINED: genes.variation_explained,
@@ -123,6 +130,14 @@ def _columns(fit: SoftFit, parameters: SoftParameters, genes: GeneTable) -> dict
         keys.FIT_T_OFF_Q95: switches.t_off[:, 1],
         keys.FIT_UNIQUE: switches.unique.astype(np.float64),
     }
+
+
+def _others(fit: SoftFit, parameters: SoftParameters, genes: GeneTable) -> dict[str, FloatArray]:
+    """Means of cells that do not cycle, at size factor 1; NaN where there are none, and of genes left out."""
+    state = None if fit.not_cycling is None else fit.not_cycling.state
+    known = state is not None and parameters is fit.parameters
+    u, s = state.means if state is not None and known else np.full((2, len(genes.gain)), np.nan)
+    return {keys.FIT_NOT_CYCLING_U: u, keys.FIT_NOT_CYCLING_S: s}
 
 
 def _as_switch(fit: SoftFit, parameters: SoftParameters) -> FloatArray:
@@ -188,6 +203,7 @@ def _obs(fit: SoftFit) -> dict[str, Any]:
             keys.CYCLE_PHASE_Q05: cells.q05,
             keys.CYCLE_PHASE_Q95: cells.q95,
             keys.CYCLE_PHASE_ENTROPY: cells.entropy,
+            **({} if fit.not_cycling is None else {keys.NOT_CYCLING: fit.not_cycling.probability}),
         }
     return {
         keys.LINEAGE: pd.Categorical.from_codes(cells.lineages.argmax(axis=1), names),
@@ -242,6 +258,7 @@ def _uns(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
     origin, cycle = fit.origin, {}
     if origin is not None:
         cycle = {"origin": origin.by, "origin_sd": origin.sd, "origin_q05": origin.low, "origin_q95": origin.high}
+        cycle |= {} if fit.not_cycling is None else {keys.NOT_CYCLING: fit.not_cycling.share}
     return (
         moments
         | ({keys.CYCLE: cycle} if cycle else {})

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from velotime._check import Instance, Optional, Settings
+from velotime._check import Flag, Instance, Optional, Settings
 from velotime.inference.curves.circle import PERIODIC
 from velotime.inference.curves.line import SWITCH
 from velotime.inference.curves.protocol import Curve
@@ -17,6 +17,7 @@ from velotime.inference.labels import CellLabels
 from velotime.inference.methods.origins import CountDrop, Origin, by_density, by_markers, by_total_counts
 from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import SoftParameters, SoftProblem
+from velotime.inference.search.circle.leavers import cycling_cells
 from velotime.inference.search.circle.orders import CycleSearch
 from velotime.inference.search.roots import Search
 from velotime.kinetics import SwitchParameter
@@ -35,6 +36,7 @@ class Line(Settings):
 
     curve: ClassVar[Curve] = SWITCH
     markers: ClassVar[Markers | None] = None
+    not_cycling: ClassVar[bool] = False
 
     def search(self, search: Search) -> Search:
         """From the ends of the cells."""
@@ -69,6 +71,11 @@ class Cycle(Settings):
         late ones fall, through their means there, with both the middle; or ``CountDrop()``, the division, at which
         total counts drop. By default it lies where ``prior=GrowingPrior()`` finds the division, and is left free,
         anywhere, with other priors.
+    not_cycling
+        Whether cells may be off the cycle, as they have left it or rest. They are one more state, with a mean of its
+        own for every gene and layer and a share that is learned, where that explains the counts by more than the means
+        cost (half of ``log n`` each, n cells of that state). By default all cells are on the cycle: what it takes to
+        look for others takes about as long as the rest of the fit.
 
     Examples
     --------
@@ -78,10 +85,12 @@ class Cycle(Settings):
     """
 
     origin: Markers | CountDrop | None = None
+    not_cycling: bool = False
 
     curve: ClassVar[Curve] = PERIODIC
     rules: ClassVar = {
-        "origin": Optional(Instance((Markers, CountDrop), "Markers(early=..., late=...) or CountDrop()"))
+        "origin": Optional(Instance((Markers, CountDrop), "Markers(early=..., late=...) or CountDrop()")),
+        "not_cycling": Flag(),
     }
 
     @property
@@ -91,7 +100,8 @@ class Cycle(Settings):
 
     def search(self, search: Search) -> Search:
         """From circular orders of the cells."""
-        return CycleSearch.of(search)
+        of_all = CycleSearch.of(search)
+        return cycling_cells(of_all) if self.not_cycling else of_all
 
     def zero(self, problem: SoftProblem, parameters: SoftParameters, labels: CellLabels) -> Origin | None:
         """Where the clock is to begin, how sure that is, and what says so."""

@@ -10,6 +10,7 @@ from velotime._types import FloatArray
 from velotime.inference.labels import CellLabels, match_groups
 from velotime.inference.methods.soft_em import SoftEM
 from velotime.inference.methods.soft_fit import SoftFit
+from velotime.inference.model.leaving.state import NotCycling
 from velotime.inference.model.problem import SoftParameters
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.samples.cells import cells_of
@@ -42,6 +43,8 @@ class StoredCurves:
         Counts in every cell whatever its state, at size factor 1, ``(2, genes)``; None for nothing.
     effects
         What each of several samples has of its own.
+    not_cycling
+        The state of cells that do not cycle; None where all do.
     """
 
     theta: FloatArray
@@ -53,6 +56,7 @@ class StoredCurves:
     known: tuple[FloatArray, ...] = ()
     background: FloatArray | None = None
     effects: SampleEffects | None = None
+    not_cycling: NotCycling | None = None
 
 
 def restore(method: SoftEM, observations: Observations, labels: CellLabels, stored: StoredCurves) -> Restored:
@@ -77,7 +81,10 @@ def restore(method: SoftEM, observations: Observations, labels: CellLabels, stor
     if effects is not None and isinstance(observations, Observations):
         effects = effects.named(observations.sample_names)
     scatter = stored.unspliced_scatter, stored.spliced_scatter
-    return Restored(problem, SoftParameters(stored.theta, *scatter, prior, known, stored.background, effects=effects))
+    parameters = SoftParameters(
+        stored.theta, *scatter, prior, known, stored.background, effects=effects, not_cycling=stored.not_cycling
+    )
+    return Restored(problem, parameters)
 
 
 def place_all(method: SoftEM, observations: Observations, labels: CellLabels, fit: SoftFit) -> Restored:
@@ -93,5 +100,6 @@ def place_all(method: SoftEM, observations: Observations, labels: CellLabels, fi
         parameters.known,
         parameters.background,
         parameters.effects,
+        None if fit.not_cycling is None else fit.not_cycling.state,
     )
     return restore(method, observations, labels, stored)

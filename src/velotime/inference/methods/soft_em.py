@@ -32,6 +32,7 @@ from velotime.inference.methods.protocol import Reads
 from velotime.inference.methods.soft_fit import Beginning, Found, SoftFit
 from velotime.inference.methods.soft_rules import Pieces, check_together
 from velotime.inference.model.background.choice import Background, LearnedBackground, background_shares
+from velotime.inference.model.leaving.cells import Beside, first_state
 from velotime.inference.model.noise import NegativeBinomial, Noise
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
@@ -196,30 +197,31 @@ class SoftEM(Settings):
         (checking,) = rng.spawn(1)
         seconds_starts = time.perf_counter() - began
         watch(Stage("fit"))
-        found, schedule = start.found, self._schedule
+        found, schedule = start.found, Schedule(self.annealing, self.hottest, self.max_iterations, self.tolerance)
         run = main_run(start.problem, start.first, schedule, watch, Chapter(journal, "main"))
         run = self.background.settle(start.problem, run, schedule, watch, Chapter(journal, "background"))
         if start.everyone is not start.problem.cells:
             start = start.of_everyone  # what was read of some cells is let go
             watch(Stage("all cells"))
             run = full_passes(start.problem, run, schedule, watch, Chapter(journal, "all cells"))
-        problem, n_lineages = start.problem, start.problem.states.layout.n_lineages
         watch(Stage("intervals and checks"))
-        run, origin = from_zero(self.clock, problem, with_fates(problem, run), labels)
+        beside = Beside.of(start.problem, run.parameters)  # all that follows is of cells on the clock
+        problem, run = beside.without(start.problem, run)
+        run, origin = from_zero(self.clock, problem, with_fates(problem, run), beside.labels(labels))
         doubt = doubts(problem, run.parameters, run.statistics)
-        cells, checks = cell_table(problem, run.parameters, doubt), predictive_checks(problem, run.parameters, checking)
+        cells = cell_table(start.problem, run.parameters, doubt).only(beside.on_clock)
+        checks = predictive_checks(problem, run.parameters, checking)
         return SoftFit(
             status=run.status,
             trace=run.trace,
-            log_likelihood=run.bound * problem.cells.n_cells
-            + float(problem.rate_prior.penalty(run.parameters.theta).sum()),
+            log_likelihood=run.bound * problem.cells.n_cells + problem.penalty(run.parameters),
             states=problem.states,
             parameters=run.parameters,
             groups=problem.cells.prior_rows.groups,
             knowledge=agreement(problem, run.parameters, cells.mean),
             cells=cells,
             genes=gene_table(problem, run.parameters, run.statistics, doubt, checks),
-            lineage_names=self._lineage_names(n_lineages),
+            lineage_names=self._lineage_names(problem.states.layout.n_lineages),
             lineage_votes=found.lineage_votes,
             at_bound=found.at_bound,
             starts=found.starts,
@@ -230,7 +232,8 @@ class SoftEM(Settings):
             seconds_starts=seconds_starts,
             seconds=time.perf_counter() - began,
             samples=sample_table(problem, run.parameters, run.statistics, cells.mean, found.arrow.by_sample),
-            left_out=None if others is None else fit_left_out(problem, run.parameters, doubt, others),
+            left_out=None if others is None else fit_left_out(problem, run.parameters, doubt, beside.counts(others)),
+            not_cycling=beside if self.clock.not_cycling else None,
         )
 
     def begin(
@@ -258,7 +261,7 @@ class SoftEM(Settings):
     def _first(self, problem: SoftProblem, found: Found) -> SoftParameters:
         """The winner's curves; or all again, where more is known, or to learn samples' captures from all cells."""
         if self.pieces in ((), (self.root,)) and not isinstance(problem, SampledProblem):
-            return go_on(problem, found.curves)
+            return replace(go_on(problem, found.curves), not_cycling=found.not_cycling)
         return hand_over(problem, found.genes, found.states, found.trial, self.hottest)
 
     def _find(
@@ -290,11 +293,8 @@ class SoftEM(Settings):
             fit_verdict=final.fit,
             lineage_votes=search.votes,
             at_bound=search.at_bound,
+            not_cycling=first_state(observations, geometry.cells, search.off_clock),
         )
-
-    @property
-    def _schedule(self) -> Schedule:
-        return Schedule(self.annealing, self.hottest, self.max_iterations, self.tolerance)
 
     def compare(
         self,

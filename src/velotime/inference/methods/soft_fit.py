@@ -17,6 +17,8 @@ from velotime.inference.evidence.fit_verdict import FitVerdict
 from velotime.inference.labels import Groups
 from velotime.inference.methods.left_out import LeftOut
 from velotime.inference.methods.origins import Origin
+from velotime.inference.model.leaving.cells import Beside
+from velotime.inference.model.leaving.state import NotCycling
 from velotime.inference.model.problem import Cells, SoftParameters, SoftProblem
 from velotime.inference.results.cells import CellTable
 from velotime.inference.results.genes import GeneTable
@@ -71,6 +73,8 @@ class SoftFit:
         constant means of each, a row per sample.
     left_out
         Genes that are left out of the clock, where there are any.
+    not_cycling
+        Cells that do not cycle, where that was asked: everything else is of the others.
     """
 
     status: Status
@@ -94,6 +98,7 @@ class SoftFit:
     seconds: float
     samples: pd.DataFrame | None = None
     left_out: LeftOut | None = None
+    not_cycling: Beside | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,8 @@ class Found:
         Whether the model fits.
     lineage_votes, at_bound
         The number of lineages in draws of the cells, where the data chose it, and whether more were not allowed.
+    not_cycling
+        The state of cells that do not cycle, with which the main run begins; None where all do.
     """
 
     trial: Trial
@@ -127,6 +134,7 @@ class Found:
     fit_verdict: FitVerdict
     lineage_votes: LineageVotes | None
     at_bound: bool
+    not_cycling: NotCycling | None = None
 
     @property
     def n_lineages(self) -> int:

@@ -51,6 +51,11 @@ def check_together(method: SoftEM) -> None:
         wrong, given = "GrowingPrior() is for clock=Cycle()", isinstance(method.prior, GrowingPrior)
     if given:
         raise InputError(f"SoftEM(clock={method.clock!r}): {wrong}. {cure}")
+    if method.samples is not None and method.clock.not_cycling:
+        raise InputError(
+            f"SoftEM(clock={method.clock!r}, samples={method.samples!r}): cells off the cycle are found in one sample "
+            "only. Leave not_cycling out, or fit each sample by itself."
+        )
     if method.samples is not None and not method.noise.counts:
         raise InputError(
             f"SoftEM(samples={method.samples!r}, noise={method.noise!r}): how samples capture molecules is told from "

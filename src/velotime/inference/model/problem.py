@@ -17,6 +17,7 @@ from velotime.inference.model.background.means import with_background
 from velotime.inference.model.clock import LEAVE_ROOM, Warp, best_warp, try_warp, warp_density
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.layer import LayerData
+from velotime.inference.model.leaving.state import NotCycling, SumsBeside, all_layers
 from velotime.inference.model.mstep import Descent, Restart, begin, improve, restart
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.rate_prior import RatePrior
@@ -135,6 +136,8 @@ class SoftParameters:
         nothing. See ``background``.
     effects
         What each of several samples has of its own.
+    not_cycling
+        The state of cells that do not cycle; None where all do.
     """
 
     theta: FloatArray
@@ -144,6 +147,7 @@ class SoftParameters:
     known: tuple[FloatArray, ...] = ()
     background: FloatArray | None = None
     effects: SampleEffects | None = field(default=None, kw_only=True)
+    not_cycling: NotCycling | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -231,19 +235,26 @@ class SoftProblem:
     def expect(self, parameters: SoftParameters, temperature: float) -> tuple[Sums, float]:
         """Sums under the posterior, and the bound per cell (at a higher temperature, its heated counterpart)."""
         model, rest = self.sweep_model(parameters, temperature)
-        statistics, log_evidence = self.sweep(model)
-        bound = temperature * log_evidence + rest - float(self.rate_prior.penalty(parameters.theta).sum())
-        return statistics, bound / self.cells.n_cells
+        statistics, log_evidence = self.sweep(model, parameters.not_cycling)
+        return statistics, (temperature * log_evidence + rest - self.penalty(parameters)) / self.cells.n_cells
+
+    def penalty(self, parameters: SoftParameters) -> float:
+        """Minus log prior density of all parameters, and the price of the means of cells that do not cycle, nats."""
+        price = 0.0 if parameters.not_cycling is None else parameters.not_cycling.price(self.cells.n_cells)
+        return float(self.rate_prior.penalty(parameters.theta).sum()) + price
 
     def expect_by(self, parameters: SoftParameters, genes: BoolArray, temperature: float) -> Sums:
         """Sums of all genes under the posterior that ``genes`` alone give; the parameters are those of ``genes``."""
         model, _ = self.sweep_model(parameters, temperature, genes)
-        return self.sweep(model)[0]
+        return self.sweep(model, parameters.not_cycling)[0]
 
-    def sweep(self, model: SweepModel) -> tuple[Sums, float]:
-        """Sums under the posterior and log evidence of all cells."""
+    def sweep(self, model: SweepModel, beside: NotCycling | None = None) -> tuple[Sums, float]:
+        """Sums under the posterior and log evidence of all cells; ``beside`` is a state that the model has besides."""
         sums, log_evidence = self.cells.sweep(self.states.backend, model)
-        return sums.first_states(self.states.n_states), log_evidence
+        n_states = self.states.n_states
+        if beside is not None:
+            return SumsBeside.of(sums.first_states(n_states + 1)), log_evidence
+        return sums.first_states(n_states), log_evidence
 
     def posterior(self, model: SweepModel, cells: slice) -> tuple[FloatArray, FloatArray]:
         """Posterior ``(cells, states)`` and log evidence of a run of cells, in the sweep's order."""
@@ -280,10 +291,11 @@ class SoftProblem:
 
     def scoring(self, parameters: SoftParameters, temperature: float = 1.0, genes: BoolArray | None = None) -> Scoring:
         """What tables for the sweep are made of; with ``genes``, of which the parameters are, these alone score."""
-        n_states, cells = self.states.n_states, self.cells
+        cells, beside = self.cells, parameters.not_cycling
         known = cells.prior_rows.log_prior(parameters.prior, parameters.known, temperature)
-        log_prior = np.full((len(known), pad_states(n_states)), -np.inf, dtype=np.float32)
-        log_prior[:, :n_states] = known
+        known = known if beside is None else beside.log_prior(known)
+        log_prior = np.full((len(known), pad_states(known.shape[1])), -np.inf, dtype=np.float32)
+        log_prior[:, : known.shape[1]] = known
         return Scoring(
             self.noise,
             self.states,
@@ -294,6 +306,7 @@ class SoftProblem:
             log_prior,
             temperature,
             genes,
+            beside,
         )
 
     # ------------------------------------------------------------------ M-step
@@ -337,10 +350,12 @@ class SoftProblem:
         s_scatter: FloatArray,
         background: FloatArray | None = None,
     ) -> Iterate:
-        u_means, s_means = with_background(self.states.means(genes.theta), background)
-        cells = self.cells
-        u_scatter = self.noise.update_scatter(u_scatter, statistics.unspliced, u_means, cells.unspliced)
-        s_scatter = self.noise.update_scatter(s_scatter, statistics.spliced, s_means, cells.spliced)
+        means, cells = with_background(self.states.means(genes.theta), background), self.cells
+        beside = NotCycling.of(statistics.all_states) if isinstance(statistics, SumsBeside) else None
+        u_means, s_means = means if beside is None else beside.beside(means)
+        u_sums, s_sums = all_layers(statistics)
+        u_scatter = self.noise.update_scatter(u_scatter, u_sums, u_means, cells.unspliced)
+        s_scatter = self.noise.update_scatter(s_scatter, s_sums, s_means, cells.spliced)
         return Iterate(
             genes.theta,
             u_scatter,
@@ -349,6 +364,7 @@ class SoftProblem:
             cells.prior_rows.update(statistics.weight, self.states),
             background,
             damping=genes.damping,
+            not_cycling=beside,
         )
 
     def gene_problem(self, parameters: SoftParameters, statistics: Sums) -> GeneProblem:
@@ -374,7 +390,11 @@ class SoftProblem:
         return replace(parameters, background=genes.background)
 
     def statistics_of(self, assignment: FloatArray) -> Sums:
-        """Sums under a given posterior ``(cells, states)``, in the caller's order of cells."""
+        """Sums under a given posterior ``(cells, states)``, in the caller's order of cells.
+
+        With a column more, for cells that do not cycle.
+        """
         cells = self.cells
         q = assignment[cells.order]
-        return sums_under(cells.unspliced, cells.spliced, q, cells.prior_row, cells.prior_rows.n_rows)
+        sums = sums_under(cells.unspliced, cells.spliced, q, cells.prior_row, cells.prior_rows.n_rows)
+        return SumsBeside.of(sums) if q.shape[1] > self.states.n_states else sums

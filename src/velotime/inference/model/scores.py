@@ -12,6 +12,7 @@ from velotime._types import BoolArray, FloatArray
 from velotime.compute import ScoreTables, SweepModel, on_all_cores, pad_states
 from velotime.inference.model.background.means import Pair, with_background
 from velotime.inference.model.layer import LayerData
+from velotime.inference.model.leaving.state import NotCycling
 from velotime.inference.model.noise import Noise
 from velotime.inference.states import States
 
@@ -88,6 +89,8 @@ class Scoring:
         Of the posterior.
     genes
         Which genes score, of which the parameters are then, ``(genes,)``; None for all.
+    not_cycling
+        The last state, of cells that do not cycle; None where all do.
     """
 
     noise: Noise
@@ -99,10 +102,12 @@ class Scoring:
     log_prior: FloatArray
     temperature: float
     genes: BoolArray | None
+    not_cycling: NotCycling | None = None
 
     def layers(self) -> tuple[CentredTables, CentredTables]:
         """Tables of both layers."""
         means = with_background(self.states.means(self.theta), self.background)
+        means = means if self.not_cycling is None else self.not_cycling.beside(means)
         u, s = (
             CentredTables.of(self.noise, *layer)
             if self.genes is None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from velotime._types import FloatArray
+from velotime._types import BoolArray, FloatArray
 from velotime.inference.model.posterior import blocks
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.results.expectations import stack_cells, without_tail
@@ -52,6 +52,14 @@ class CellTable:
     lineages: FloatArray
     states: States
     posterior: sparse.csr_array
+
+    def only(self, on_clock: BoolArray | None) -> CellTable:
+        """The same with NaN for the times of cells that are on no clock, ``(cells,)``; None if all are."""
+        if on_clock is None:
+            return self
+        columns = self.mean, self.sd, self.clock_sd, self.q05, self.q95, self.entropy
+        mean, sd, clock_sd, low, high, entropy = (np.where(on_clock, column, np.nan) for column in columns)
+        return replace(self, mean=mean, sd=sd, clock_sd=clock_sd, q05=low, q95=high, entropy=entropy)
 
 
 def cell_table(problem: SoftProblem, parameters: SoftParameters, doubt: Uncertainty) -> CellTable:

@@ -188,3 +188,22 @@ def columns_of(theta: FloatArray) -> list[FloatArray]:
     """The eight parameters of the switch model of each lineage, ``(genes, 8)`` each."""
     n_shared = len(SwitchParameter) - 2
     return [theta[:, [*range(n_shared), k, k + 1]] for k in range(n_shared, theta.shape[1], 2)]
+
+
+def with_others(values: FloatArray, off_clock: FloatArray | None, others: FloatArray | float = 0.0) -> FloatArray:
+    """Values of cells that may be off the clock, ``(cells, genes)``, float32.
+
+    Parameters
+    ----------
+    values
+        Theirs if they are on it.
+    off_clock
+        Probability that they are not, ``(cells,)``; None where all are.
+    others
+        Value of cells that are not, ``(genes,)``: 0, such as for velocities, by default; NaN where it is not known, and
+        left out of account.
+    """
+    if off_clock is None:
+        return values
+    share = np.where(np.isnan(others), 0.0, off_clock[:, None])
+    return np.asarray(values * (1.0 - share) + share * np.nan_to_num(others), dtype=np.float32)

@@ -116,6 +116,8 @@ class Search:
         Keeps what is done.
     watch
         Called after each short fit.
+    off_clock
+        Cells that are on no clock, and left out: indices as in ``geometry.cells``; None if that was not asked.
     """
 
     cells: Cells
@@ -135,6 +137,7 @@ class Search:
     middle: bool = False
     journal: Journal = NO_JOURNAL
     watch: Watcher = watch_nothing
+    off_clock: IntArray | None = None
 
     def problem(self, n_lineages: int) -> SoftProblem:
         """The short fits' problem."""

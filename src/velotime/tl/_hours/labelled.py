@@ -70,7 +70,7 @@ class Labels:
         """
         adata = fitted.adata
         hours = _hours(adata, self.hours)
-        told = np.isfinite(hours) & (hours > 0)
+        told = np.isfinite(hours) & (hours > 0) & np.isfinite(fitted.latent_time)
         lengths = np.unique(hours[told])
         if not 0 < len(lengths) <= MOST_WINDOWS:
             raise InputError(

@@ -78,6 +78,8 @@ class Start:
         Lineage weights of each placed cell, ``(placed, lineages)``; None shares every cell alike.
     hottest
         Temperature that short fits from here may rise to: what they would otherwise start with, or less.
+    not_cycling
+        Probability of each placed cell that it does not cycle, ``(placed,)``; None where all cells are on the clock.
     """
 
     root: int
@@ -85,6 +87,7 @@ class Start:
     time: FloatArray
     membership: FloatArray | None = None
     hottest: float = np.inf
+    not_cycling: FloatArray | None = None
 
 
 def orderings(geometry: Geometry, roots: IntArray) -> Iterator[Start]:
@@ -216,11 +219,13 @@ def share_early(time: FloatArray, membership: FloatArray) -> FloatArray:
 
 
 def assignment(start: Start, states: States) -> FloatArray:
-    """A posterior around the times of a start, ``(cells, states)``, float32."""
+    """A posterior around the times of a start, ``(cells, states)``, float32; a column more for cells off the clock."""
     k = states.layout.n_lineages
     log_weight = -0.5 * (states.clock.away(start.time[:, None], states.times) / WIDTH) ** 2
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
     membership = np.full((len(weight), k), 1.0 / k) if start.membership is None else start.membership
-    both = membership[:, :, None] * weight[:, None, :]
-    return np.asarray(both.reshape(len(weight), -1), dtype=np.float32)
+    both = (membership[:, :, None] * weight[:, None, :]).reshape(len(weight), -1)
+    if start.not_cycling is not None:
+        both = np.column_stack([both * (1.0 - start.not_cycling[:, None]), start.not_cycling])
+    return np.asarray(both, dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Cells that do not cycle, beside a clock that goes round."""
