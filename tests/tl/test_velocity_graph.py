@@ -14,6 +14,7 @@ import velotime as vt
 from velotime import InputError
 from velotime.compute import Edges, edge_cosines, mean_edge_cosines
 from velotime.data import Fitted, find_neighbors, restore_soft_fit
+from velotime.data.neighbors.walk import Walk
 from velotime.tl import _velocity_graph
 
 
@@ -260,3 +261,18 @@ def test_a_block_of_genes_at_a_time_gives_the_same_graph(fitted, monkeypatch, la
     found, expected = (each.uns["velocity_params"] for each in (parts, usual))
     assert all(found[name] == expected[name] for name in ("n_cells_left_out", "n_genes_left_out"))
     assert found["n_cells_left_out"] == int(layer)
+
+
+def test_on_a_walk_neighbours_stand_near_each_other_and_in_their_old_order():
+    rng = np.random.default_rng(0)
+    place = rng.permutation(400)  # of cells on a line, whose order is lost
+    steps = rng.permuted(np.tile([-2, -1, 1, 2], (400, 1)), axis=1)
+    near = np.clip(place[:, None] + steps, 0, 399)
+    cell_at = np.argsort(place)
+    matrix = sparse.csr_matrix((np.arange(1600), cell_at[near].ravel(), np.arange(0, 1601, 4)), shape=(400, 400))
+    walk = Walk.along(matrix)
+    assert sorted(walk.order) == list(range(400))
+    found = walk.renumbered(matrix)
+    np.testing.assert_array_equal(found.data.reshape(400, 4), matrix.data.reshape(400, 4)[walk.order])
+    np.testing.assert_array_equal(walk.order[found.indices], matrix.indices.reshape(400, 4)[walk.order].ravel())
+    assert np.abs(found.indices.reshape(400, 4) - np.arange(400)[:, None]).max() < 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +18,7 @@ from velotime.data.fitted import Fitted
 from velotime.data.layers.names import find_spliced
 from velotime.data.layers.sizes import layer_sizes
 from velotime.data.neighbors.table import Neighbors
+from velotime.data.neighbors.walk import Walk
 from velotime.data.stored.derived import read_derived
 from velotime.data.stored.identity import digest
 
@@ -38,12 +39,15 @@ class NeighborhoodMeans:
         What values of each cell are multiplied by, ``(cells,)``.
     neighbors
         Over whom to average.
+    walk
+        The order of the cells in ``scale``, ``neighbors`` and the means; as in ``rows`` by default.
     """
 
     rows: tuple[PackedRows, ...]
     n_genes: int
     scale: FloatArray
     neighbors: Neighbors
+    walk: Walk | None = None
 
     @classmethod
     def of(
@@ -62,15 +66,22 @@ class NeighborhoodMeans:
         rows = tuple(pack_rows(_sorted(values[:, asked])) for _, values in blocks)
         return cls(rows, adata.n_vars if genes is None else len(genes), scale, neighbors)
 
+    def walked(self, walk: Walk) -> NeighborhoodMeans:
+        """Of the cells in another order."""
+        return replace(self, scale=self.scale[walk.order], neighbors=self.neighbors.walked(walk), walk=walk)
+
     def __call__(self, some: slice) -> FloatArray:
         """Means of genes that follow each other, ``(cells, genes)``, float32."""
-        return self.neighbors.means(dense_genes(self.rows, some), self.scale)
+        return self.neighbors.means(self._in_order(dense_genes(self.rows, some)), self.scale)
+
+    def _in_order(self, values: FloatArray) -> FloatArray:
+        return values if self.walk is None else values[self.walk.order]
 
     @property
     def middle(self) -> FloatArray:
         """Mean of each cell's means over all these genes, ``(cells,)``, float64."""
         total = np.concatenate([_row_sums(one) for one in self.rows])[:, None] / self.n_genes
-        return np.asarray(self.neighbors.means(total, self.scale).ravel(), dtype=np.float64)
+        return np.asarray(self.neighbors.means(self._in_order(total), self.scale).ravel(), dtype=np.float64)
 
     @property
     def blocks(self) -> list[slice]:

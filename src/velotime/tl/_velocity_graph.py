@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ from velotime.data import (
 )
 from velotime.data.arguments import ADATA, LAYER, VAR_COLUMN
 from velotime.data.layers.names import layer_names
+from velotime.data.neighbors.walk import Walk
 from velotime.tl._transitions import SCALE
 
 MOST_RECURSIVE = 50_000  # cells whose neighbours of neighbours are taken by default
@@ -199,6 +200,10 @@ class _Vectors:
     def n_cells_left_out(self) -> int:
         return int(self.lost.sum())
 
+    def walked(self, walk: Walk) -> _Vectors:
+        """Of the cells in another order."""
+        return replace(self, source=self.source.walked(walk), lost=self.lost[walk.order])
+
     def velocity(self, some: slice) -> FloatArray:
         """Velocities without NaN of some of the genes, ``(cells, genes)``; those of cells that have none are 0."""
         values = np.array(self.source(some), dtype=np.float32, copy=None if not self.lost.any() else True)
@@ -212,10 +217,16 @@ class _StoredVelocities:
 
     adata: AnnData
     genes: IntArray
+    walk: Walk | None = None
+
+    def walked(self, walk: Walk) -> _StoredVelocities:
+        """Of the cells in another order."""
+        return replace(self, walk=walk)
 
     def __call__(self, some: slice) -> FloatArray:
         """Of some of the genes, ``(cells, genes)``."""
-        return read_velocity(self.adata, self.genes[some]).values
+        values = read_velocity(self.adata, self.genes[some]).values
+        return values if self.walk is None else values[self.walk.order]
 
     def unknown(self) -> tuple[IntArray, BoolArray]:
         """In how many cells each gene is NaN, and which cells are NaN throughout."""
@@ -239,6 +250,10 @@ class _StateVelocities:
     def of(cls, fitted: Fitted, genes: IntArray) -> _StateVelocities:
         table = fitted.states.velocities(fitted.theta(genes))[1].T
         return cls(fitted.posterior, np.asarray(table, dtype=np.float32), genes)
+
+    def walked(self, walk: Walk) -> _StateVelocities:
+        """Of the cells in another order."""
+        return replace(self, posterior=self.posterior[walk.order])
 
     def __call__(self, some: slice) -> FloatArray:
         """Of some of the genes, ``(cells, genes)``."""
@@ -273,12 +288,23 @@ def _velocities(adata: AnnData, genes: IntArray) -> _StateVelocities | _StoredVe
 
 
 def _cosines(there: NeighborhoodMeans | _LayerState, vectors: _Vectors, edges: Edges, *, root: bool) -> FloatArray:
-    """A correlation for each edge; a block of genes at a time where all of them would be too many."""
-    blocks = gene_blocks(len(vectors.lost), len(vectors.genes))
+    """A correlation for each edge; a block of genes at a time where all of them would be too many.
+
+    Neighbours then stand near each other, or most of the time goes into waiting for what is read of them.
+    """
+    n_cells = len(vectors.lost)
+    blocks = gene_blocks(n_cells, len(vectors.genes))
     if len(blocks) == 1:
         return edge_cosines(there(blocks[0]), vectors.velocity(blocks[0]), edges, root=root)
+    number = sparse.csr_matrix((np.arange(len(edges.indices)), edges.indices, edges.indptr), shape=(n_cells, n_cells))
+    walk = Walk.along(number)
+    number = walk.renumbered(number)
+    there, vectors, edges = there.walked(walk), vectors.walked(walk), Edges(number.indptr, number.indices)
     given = ((there(some), vectors.velocity(some)) for some in blocks)
-    return root_cosines_by_genes(given, edges) if root else edge_cosines_by_genes(given, there.middle, edges)
+    found = root_cosines_by_genes(given, edges) if root else edge_cosines_by_genes(given, there.middle, edges)
+    cosines = np.empty_like(found)
+    cosines[number.data] = found
+    return cosines
 
 
 @dataclass(frozen=True)
@@ -287,10 +313,16 @@ class _LayerState:
 
     layer: Any
     genes: IntArray
+    walk: Walk | None = None
+
+    def walked(self, walk: Walk) -> _LayerState:
+        """Of the cells in another order."""
+        return replace(self, walk=walk)
 
     def __call__(self, some: slice) -> FloatArray:
         """Of some of the genes, ``(cells, genes)``, float32."""
-        return np.asarray(as_array(self.layer[:, self.genes[some]], np.float32))
+        values = np.asarray(as_array(self.layer[:, self.genes[some]], np.float32))
+        return values if self.walk is None else values[self.walk.order]
 
     @property
     def middle(self) -> FloatArray:

@@ -17,6 +17,7 @@ from velotime.compute import means_around
 from velotime.data.layers.names import find_spliced
 from velotime.data.neighbors.components import log_components
 from velotime.data.neighbors.search import gaussian_weights, nearest_cells, nearly_nearest_cells
+from velotime.data.neighbors.walk import Walk
 
 N_NEIGHBORS = 30
 N_COMPONENTS = 30
@@ -58,6 +59,12 @@ class Neighbors:
         near, n_cells = self.connectivities, self.connectivities.shape[0]
         itself = np.repeat(np.arange(n_cells, dtype=near.indices.dtype), np.diff(near.indptr)) == near.indices
         return float((near.nnz + n_cells - itself.sum()) / n_cells)
+
+    def walked(self, walk: Walk) -> Neighbors:
+        """Of the cells in another order; of the connectivities only which there are."""
+        near = self.connectivities
+        there = sparse.csr_matrix((np.ones(near.nnz, dtype=bool), near.indices, near.indptr), shape=near.shape)
+        return Neighbors(self.distances, walk.renumbered(there))
 
     def means(self, values: Any, scale: FloatArray) -> FloatArray:
         """Means of values over each cell and its neighbours, all of the same weight, ``(cells, genes)``, float32.
