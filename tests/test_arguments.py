@@ -368,14 +368,14 @@ def test_seed_is_taken_for_rng_with_a_warning():
 
 def test_an_argument_that_is_not_there_is_told_with_those_that_are():
     with pytest.raises(
-        TypeError, match=r"velocity_graph: .* argument 'vkey'; of scVelo's vkey=: a fit has one velocity; its arguments"
+        TypeError, match=r"velocity_graph: .* argument 'vkey'; for scVelo's vkey=: a fit has one velocity; its"
     ):
         vt.tl.velocity_graph(CELLS, vkey="velocity")
     with pytest.raises(
         TypeError, match=r"recover_dynamics: .*'random_state'; random_state= is rng= here; its arguments"
     ):
         vt.tl.recover_dynamics(CELLS, random_state=0)
-    with pytest.raises(TypeError, match=r"'var_names'; of scVelo's var_names=: all genes .* are fitted"):
+    with pytest.raises(TypeError, match=r"'var_names'; for scVelo's var_names=: all genes .* are fitted"):
         vt.tl.recover_dynamics(CELLS, var_names="all")
     with pytest.raises(TypeError, match=r"'var_names'; var_names= is genes= here; its arguments are adata, genes"):
         vt.pl.heatmap(CELLS, var_names=["a"])
@@ -391,7 +391,7 @@ def test_an_argument_that_is_not_there_is_told_with_those_that_are():
     ],
 )
 def test_names_of_scvelo_say_what_takes_their_place(room, name, instead):
-    with pytest.raises(AttributeError, match=f"no attribute '{name}'. Of scVelo's {name} .*{instead}"):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'. Instead of scVelo's {name}: .*{instead}"):
         getattr(getattr(vt, room), name)
     assert not hasattr(getattr(vt, room), "no_such_name")
 

@@ -118,7 +118,7 @@ def _instead(name: str, signature: inspect.Signature) -> str:
     """What takes the place of an argument that others' functions have; empty if nothing is known of it."""
     if RENAMED.get(name) in signature.parameters:
         return f"{name}= is {RENAMED[name]}= here"
-    return f"of scVelo's {name}=: {ARGUMENTS[name]}" if name in ARGUMENTS else ""
+    return f"for scVelo's {name}=: {ARGUMENTS[name]}" if name in ARGUMENTS else ""
 
 
 def _by_its_name_of_today(given: Mapping[str, Any], owner: str) -> dict[str, Any]:

@@ -77,6 +77,6 @@ def pointing(room: str) -> Callable[[str], Any]:
     def missing(name: str) -> Any:
         text = f"module {f'velotime.{room}'.rstrip('.')!r} has no attribute {name!r}"
         instead = INSTEAD[room].get(name)
-        raise AttributeError(f"{text}. Of scVelo's {name} takes the place: {instead}." if instead else text)
+        raise AttributeError(f"{text}. Instead of scVelo's {name}: {instead}." if instead else text)
 
     return missing

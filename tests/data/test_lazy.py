@@ -99,7 +99,7 @@ def test_a_run_on_a_large_file_is_that_in_memory(cells, tmp_path, monkeypatch):
 def test_what_anndata_wrote_is_opened(cells, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # anndata warns about the version of zarr that it writes
-        few = ad.AnnData(obs=cells.obs, var=cells.var, layers=dict(cells.layers))
+        few = ad.AnnData(obs=cells.obs, var=cells.var, layers={name: cells.layers[name] for name in NAMES})
         few.write_zarr(tmp_path / "cells.zarr")
     few.write_h5ad(tmp_path / "cells.h5ad")
     for path in tmp_path.iterdir():

@@ -73,5 +73,6 @@ def embed(adata: AnnData, *, seed: int = 0) -> None:
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scanpy's and umap's own making, about their dependencies
-        sc.tl.umap(copy, random_state=seed, key_added="X_umap")
-    adata.obsm["X_umap"] = np.asarray(copy.obsm["X_umap"], dtype=np.float32)
+        sc.tl.umap(copy, random_state=seed)
+    (points,) = copy.obsm.values()  # under a name that scanpy's preset decides; 1.10 can be given none
+    adata.obsm["X_umap"] = np.asarray(points, dtype=np.float32)

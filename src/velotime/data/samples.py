@@ -17,7 +17,7 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._status import InputError, InputWarning
 from velotime.data.blocks.dask import all_dask, is_dask
-from velotime.data.layers.names import find_layers
+from velotime.data.layers.names import find_layers, layer_names
 from velotime.data.layers.values import loaded
 
 BETWEEN = "_"  # sample and barcode
@@ -147,7 +147,7 @@ def _usual_matrices(adata: AnnData) -> dict[str, Any]:
     """``X`` and layers, with counts as ``unspliced`` and ``spliced``, whatever the quantifier calls them."""
     unspliced, spliced = find_layers(adata)
     renamed = {unspliced: "unspliced", spliced: "spliced"}
-    layers = {renamed.get(name, name): adata.layers[name] for name in adata.layers}
+    layers = {renamed.get(name, name): adata.layers[name] for name in layer_names(adata)}
     return layers if adata.X is None else layers | {X: adata.X}
 
 

@@ -15,6 +15,7 @@ from anndata.io import write_elem
 
 from velotime._status import InputError
 from velotime.data.blocks.rows import lies_elsewhere
+from velotime.data.layers.names import layer_names
 from velotime.data.on_disk.matrices import Rows, write_matrix, write_rows
 
 FAST = 1  # of 9: gzip is what every reader of HDF5 knows; higher levels take long and gain little
@@ -78,8 +79,8 @@ def _write(group: Any, adata: AnnData, options: dict[str, Any]) -> None:
         del group[empty]
     if adata.X is not None:
         write_matrix(group, "X", adata.X, options)
-    for name, layer in adata.layers.items():
-        write_matrix(group["layers"], name, layer, options)
+    for name in layer_names(adata):
+        write_matrix(group["layers"], name, adata.layers[name], options)
     if adata.raw is not None:
         raw = group.require_group("raw")
         raw.attrs.update({"encoding-type": "raw", "encoding-version": "0.1.0"})
