@@ -36,6 +36,7 @@ HOW = {
     "reversed": "the best start run backwards",
     "fates": "lineages by the ends that cells lead to",
     "tips": "lineages towards far tips",
+    "small fates": "lineages of a search before, and small fates in them",
     "tree, way": "cells by their way along the tree of ends",
     "tree, rank": "cells evenly along the tree of ends",
     "tree, middle": "two fates away from the middle of a line",
@@ -196,6 +197,12 @@ def votes_in_words(record: Mapping[str, Any]) -> str:
         which = "one" if len(dropped) == 1 else str(len(dropped))
         kappa = ", ".join(f"{value:.2f}" for value in dropped)
         text += f"; two halves of the genes put other cells into {which} more than the fit has (Cohen's kappa {kappa})"
+    small = record.get("small_fates")
+    if small is not None:
+        n_cells = ", ".join(f"{n:,}" for n in small["n_cells"])
+        kappa = ", ".join(f"{value:.2f}" for value in small["agreement"])
+        kind = "a small fate" if len(small) == 1 else f"{len(small)} small fates"
+        text += f"; halves of the genes find {kind} besides, of {n_cells} cells (Cohen's kappa {kappa})"
     if record.get("at_bound", False):
         return f"{text}; the fit has {found}, the most that were allowed"
     return text if found == most else f"{text}; the fit has {found}"

@@ -320,6 +320,9 @@ def _lineages(fit: SoftFit) -> dict[str, Any]:
     if fit.lineage_votes is not None:
         out["votes"] = np.array(fit.lineage_votes.numbers, dtype=np.int64)
         out["dropped"] = np.array(fit.lineage_votes.dropped, dtype=np.float64)
+        if fit.lineage_votes.small_fates:
+            columns = ["n_cells", "agreement", "told_apart"]
+            out["small_fates"] = pd.DataFrame(fit.lineage_votes.small_fates, columns=columns).rename(index=str)
         out["at_bound"] = fit.at_bound
     return out
 

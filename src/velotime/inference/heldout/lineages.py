@@ -14,6 +14,7 @@ from velotime.inference.observations import Observations
 from velotime.inference.search.geometry.starts import Start
 from velotime.inference.search.geometry.tree import middle_start
 from velotime.inference.search.number.agreed import agreed
+from velotime.inference.search.number.grown import PlacedCells, grown
 from velotime.inference.search.roots import Outcome, Search
 from velotime.inference.search.trials import begin_trial, go_on
 from velotime.inference.tally import Tally
@@ -22,7 +23,7 @@ LEAST_GAIN = 0.05  # nats per cell, and
 ERRORS = 2.0  # standard errors, by which two lineages from the middle must predict unseen counts better than a line
 
 
-def searched(search: Search, observations: Observations, rng: Generator) -> tuple[Search, Outcome]:
+def searched(search: Search, observations: Observations, placed: PlacedCells, rng: Generator) -> tuple[Search, Outcome]:
     """The search with the number of lineages that geometry and halves of the genes find, and of a line held-out counts.
 
     Parameters
@@ -31,9 +32,19 @@ def searched(search: Search, observations: Observations, rng: Generator) -> tupl
         The search, the number left to it.
     observations
         All cells and genes.
+    placed
+        The cells that geometry knows: small fates are looked for among them, where values are counts of one sample.
     rng
         Thins the counts.
     """
+    search, outcome = _without_small_fates(search, observations, rng)
+    if not search.noise.counts or placed.observations.sample is not None:
+        return search, outcome  # means over neighbours join halves of the genes, and samples differ by themselves
+    return grown(search, outcome, placed)
+
+
+def _without_small_fates(search: Search, observations: Observations, rng: Generator) -> tuple[Search, Outcome]:
+    """The number of geometry, halves of the genes agreeing; of a line, two fates from its middle."""
     search, outcome = agreed(search)
     assert search.votes is not None
     if outcome.n_lineages > 1 or search.votes.most == 1 or search.root is not None or not search.noise.counts:

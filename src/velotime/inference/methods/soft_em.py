@@ -46,6 +46,7 @@ from velotime.inference.results.uncertainty import doubts
 from velotime.inference.search.begin import Starts, go_on, hand_over
 from velotime.inference.search.finals import finals
 from velotime.inference.search.geometry.starts import Geometry
+from velotime.inference.search.number.grown import PlacedCells
 from velotime.inference.states import States
 
 
@@ -281,7 +282,8 @@ class SoftEM(Settings):
         if search.votes is None:
             outcome = search.run(self._n_lineages)
         else:
-            search, outcome = searched(search, observations, thinning)
+            placed = PlacedCells(geometry.cells, observations.select_cells(geometry.cells), rows.take(geometry.cells))
+            search, outcome = searched(search, observations, placed, thinning)
         final = finals(search, observations, outcome, sampling)
         return Found(
             trial=final.trial,

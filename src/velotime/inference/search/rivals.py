@@ -21,6 +21,7 @@ from velotime.inference.tally import Tally
 
 SAME_TIMES = 0.8  # Spearman correlation of fitted times above which a fit is no rival: it says the same
 FAR = 1.5  # nats per cell behind the best, beyond which only the closest rival is tried on halves of the genes
+REVERSED_CLOCK = "reversed"  # how a start came about that runs the best fit's clock backwards
 REVERSED = -0.5  # and below which a rival runs the other way, so that no other need be made
 NEARLY = (0.0, 0.05)  # nats per cell behind in one half, about what is asked: other halves are tried as well
 N_WAYS = 3  # of halving the genes
@@ -211,7 +212,9 @@ def _reversed(problem: SoftProblem, best: Trial, tally: Tally) -> Trial:
     """The same lineages with the clock run backwards, by the counts alone; another round where it comes close."""
     time, lineages = time_and_lineage(problem, best.run.parameters)
     membership = lineages if lineages.shape[1] > 1 else None
-    start = Start(int(np.argmax(time)), "reversed", ranks(1.0 - time), membership, problem.states.clock.reversed_heat)
+    start = Start(
+        int(np.argmax(time)), REVERSED_CLOCK, ranks(1.0 - time), membership, problem.states.clock.reversed_heat
+    )
     silent = problem.silent
     trial = tally.counted(begin_trial(silent, start))
     if best.bound - trial.bound < CLOSE:
@@ -259,7 +262,11 @@ def halves_of(spliced: LayerData, way: int = 0) -> tuple[IntArray, IntArray]:
 
     ``way`` gives others, in which half of either is exchanged: 1 for every other four genes, 2 for every other eight.
     """
-    total = spliced.value_per_level.sum(axis=0)
+    return halves_by(spliced.value_per_level.sum(axis=0), way)
+
+
+def halves_by(total: FloatArray, way: int = 0) -> tuple[IntArray, IntArray]:
+    """The same from how many counts each gene has, ``(genes,)``."""
     order = np.argsort(-total, kind="stable")
     place = np.arange(len(order))
     first = (place % 2) == (place // 2 % 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -279,17 +280,25 @@ class Search:
 
     def run(self, n_lineages: int) -> Outcome:
         """The best fit of each root and the reversed clock; the likeliest wins unless both halves object."""
+        return self._best_of(n_lineages, lambda: self.starts(n_lineages))
+
+    def run_from(self, starts: list[list[Start]]) -> Outcome:
+        """The same from these starts of each root, all with as many lineages."""
+        membership = starts[0][0].membership
+        return self._best_of(1 if membership is None else membership.shape[1], lambda: starts)
+
+    def _best_of(self, n_lineages: int, starts: Callable[[], list[list[Start]]]) -> Outcome:
         problem = self.problem(n_lineages)
-        tried, candidates = recalled(self.journal, "trials", lambda: self._tried(problem, n_lineages))
+        tried, candidates = recalled(self.journal, "trials", lambda: self._tried(problem, starts()))
         if self.root is None:
             candidates = refereed(candidates)
         everything = [*tried, *(c.trial for c in candidates if c.trial.start.how == "reversed")]
         return Outcome(problem, sorted(everything, key=lambda trial: -trial.bound), candidates)
 
-    def _tried(self, problem: SoftProblem, n_lineages: int) -> tuple[list[Trial], list[Candidate]]:
+    def _tried(self, problem: SoftProblem, starts: list[list[Start]]) -> tuple[list[Trial], list[Candidate]]:
         """All trials, and the best of each root with the reversed clock."""
         tally = Tally(self.watch)
-        best, tried = best_by_root(problem, self.starts(n_lineages), tally, self.journal)
+        best, tried = best_by_root(problem, starts, tally, self.journal)
         return tried, candidates_of(problem, best, tally)
 
     def table(self, outcome: Outcome, chosen: Trial) -> pd.DataFrame:

@@ -96,6 +96,9 @@ class LineageVotes:
         Number of lineages in each draw, ``(draws,)``.
     most
         Lineages at most, whatever came out.
+    small_fates
+        Cells of each small fate that is a lineage beyond these, how far halves of the genes agree on them (Cohen's
+        kappa), and how well either half tells them from others (area under the curve).
     dropped
         How far halves of the genes agreed on the cells of each lineage that was given up for it (Cohen's kappa).
     """
@@ -103,6 +106,7 @@ class LineageVotes:
     numbers: tuple[int, ...]
     most: int = MOST_ENDS - 1
     dropped: tuple[float, ...] = ()
+    small_fates: tuple[tuple[int, float, float], ...] = ()
 
     @property
     def n_lineages(self) -> int:
