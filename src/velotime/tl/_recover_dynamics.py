@@ -194,10 +194,9 @@ def recover_dynamics(
         Likelihood-ratio statistic of "the lineages of this gene differ": ranks fate genes. float.
     ``uns["lineages"]``
         Names and shares of the lineages; with ``n_lineages="auto"`` their number in each draw of the cells
-        (``votes``), small fates that are lineages besides (``small_fates``: a table of their cells, how far two halves
-        of the genes agree on them, as Cohen's kappa, and how well these tell them apart, as an area under the curve),
-        the agreement on each lineage that was given up (``dropped``), and whether the data would choose more than the
-        method allows (``at_bound``).
+        (``votes``), small fates that are lineages besides (``small_fates``: cells, Cohen's kappa between halves of the
+        genes, area under the curve by which these tell them apart), the agreement on each lineage that was given up
+        (``dropped``), and whether the data would choose more than the method allows (``at_bound``).
 
     Genes that are left out of the clock (``method=vt.SoftEM(without=...)``, status "left out of the clock") have all of
     this too, from curves fitted at the times that the other genes give the cells; they are no velocity genes and have
