@@ -313,6 +313,7 @@ def test_labels_are_split_at_commas_that_belong_to_none_of_them(text, labels):
         (["{cells}", "--noise", "gaussian", "--min-cells", "5"], "--min-cells: genes are chosen by raw counts"),
         (["{cells}", "--noise", "gaussian", "--n-top-genes", "5", "--min-cells", "5"], "--min-cells and --n-top-genes"),
         (["{cells}", "--lineages", "90", "-q"], "--lineages 90"),
+        (["{cells}", "--basis", "nowhere", "--max-iterations", "9999"], "'nowhere' not found"),
         ([], "Missing argument"),
     ],
 )

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import velotime as vt
 from velotime.cli import main
 from velotime.report.sections.fates import cluster_column
+from velotime.report.sections.samples import facts_of_samples
 
 pytestmark = pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
 QUICK = ["--max-iterations", "3", "--lineages", "1", "--skip-comparison"]
@@ -60,6 +61,19 @@ def test_tables_hold_samples_conditions_and_composition(folder):
     assert np.allclose(conditions["p_value"], record["genes"]["p_value"], rtol=1e-4, equal_nan=True)
     assert len(composition) == 8
     assert np.allclose(speed["times_slower"], record["speed"]["times_slower"], rtol=1e-4)
+
+
+def test_the_page_has_columns_of_what_is_known_only(folder):
+    fitted = ad.read_h5ad(folder / "fitted.h5ad")
+    facts = facts_of_samples(fitted)
+    assert facts.columns[:3] == ("Sample", "Condition", "Cells")
+    assert facts.rows[0][:3] == ("A1", "one", "70")
+    assert not any("Background" in name for name in facts.columns)
+    del fitted.uns["condition_comparison"]
+    fitted.uns["samples"]["table"]["background_spliced"] = [0.0, 0.12, 0.0, 0.0]
+    facts = facts_of_samples(fitted)
+    assert facts.columns[:2] == ("Sample", "Cells")
+    assert [row[-1] for row in facts.rows] == ["0\xa0%, 0\xa0%", "0\xa0%, 12\xa0%", "0\xa0%, 0\xa0%", "0\xa0%, 0\xa0%"]
 
 
 def test_samples_and_conditions_are_no_clusters(folder, tmp_path):

@@ -67,6 +67,13 @@ def read_inputs(inputs: tuple[Path, ...], mod: str | None, gene_names: str | Non
         return adata
 
 
+def require_embedding(adata: AnnData, basis: str) -> None:
+    """Raise an error that names those that are there, if this one is not."""
+    from velotime import data
+
+    data.embedding_points(adata, basis)
+
+
 def are_samples(inputs: tuple[Path, ...]) -> bool:
     """Whether what is given is a table of samples, or a folder of runs."""
     from velotime import data

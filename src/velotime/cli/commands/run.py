@@ -23,6 +23,7 @@ from velotime.cli.inputs import (
     is_large,
     read_inputs,
     reading_options,
+    require_embedding,
 )
 from velotime.cli.labels import split_names
 from velotime.cli.methods import WAYS, Asked, without_those_here
@@ -266,6 +267,8 @@ def run(
         outputs.begin(resume=resume)
         lazily = way == "soft" and asked.noise != "gaussian" and is_large(inputs, outputs.fitted)
         adata = read_inputs(inputs, mod, gene_names, lazily=lazily)
+        if basis is not None:
+            require_embedding(adata, basis)  # now, not after the fit
         asked = of_table(asked, inputs, adata)
         method = without_those_here(WAYS[way].method(asked, adata.obs), adata.var_names)
         counts = {"unspliced": unspliced, "spliced": spliced}

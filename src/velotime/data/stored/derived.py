@@ -60,7 +60,8 @@ def read_derived(adata: AnnData, name: str) -> Derived | None:
 
 def read_record(adata: AnnData, name: str) -> Mapping[str, Any]:
     """What a result recorded in ``uns``; empty if there is none that belongs to the fit at hand."""
-    record: Mapping[str, Any] = {} if read_derived(adata, name) is None else adata.uns[name]
+    there = name in adata.uns and read_derived(adata, name) is not None
+    record: Mapping[str, Any] = adata.uns[name] if there else {}
     return record
 
 

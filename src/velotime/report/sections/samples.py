@@ -14,7 +14,7 @@ import pandas as pd
 from anndata import AnnData
 
 from velotime import _keys as keys
-from velotime._numbers import number
+from velotime._numbers import number, percent
 from velotime.data import Fitted
 from velotime.pl._by_sample.conditions import LEVEL, TEXT, condition_record
 from velotime.report._words import capital
@@ -23,6 +23,8 @@ RESOLUTION = 100  # pixels in an inch
 MOST_GENES = 12  # named of a comparison
 TELLS = 0.05  # nats per cell from which on a sample says something of the direction
 
+NO_BACKGROUND = ", ".join(map(percent, (0.0, 0.0)))
+
 
 @dataclass(frozen=True)
 class SampleFacts:
@@ -30,8 +32,11 @@ class SampleFacts:
 
     Attributes
     ----------
+    columns
+        Names of the columns of ``rows``.
     rows
-        Of each sample: name, condition, cells, mean time, what it says of fit and direction.
+        Of each sample: name, condition if there are any, cells, mean time, what it says of fit and direction, and its
+        background if any has one.
     sentences
         On captures, and what the design can tell.
     genes
@@ -40,6 +45,7 @@ class SampleFacts:
         Data URIs with a text each.
     """
 
+    columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     sentences: tuple[str, ...]
     genes: tuple[tuple[str, ...], ...]
@@ -73,23 +79,28 @@ def facts_of_samples(adata: AnnData) -> SampleFacts | None:
         return None
     record = condition_record(adata)
     table = _samples(adata, record)
+    rows = [_row(str(name), row) for name, row in table.iterrows()]
+    columns = [name for name in rows[0] if any(row[name] not in ("", NO_BACKGROUND) for row in rows)]
     return SampleFacts(
-        tuple(_row(str(name), row) for name, row in table.iterrows()),
+        tuple(columns),
+        tuple(tuple(row[name] for name in columns) for row in rows),
         tuple(_sentences(adata, table, record)),
         tuple(_genes(record)),
         tuple(_pictures(adata, record)),
     )
 
 
-def _row(name: str, row: Any) -> tuple[str, ...]:
-    return (
-        name,
-        str(row.get("condition", "")),
-        number(int(row["n_cells"])),
-        f"{row['mean_time']:.2f}",
-        f"{row['gain_per_cell']:.1f}",
-        _direction(float(row.get("direction_per_cell", np.nan))),
-    )
+def _row(name: str, row: Any) -> dict[str, str]:
+    shares = [float(row.get(f"background_{layer}", 0.0)) for layer in ("unspliced", "spliced")]
+    return {
+        "Sample": name,
+        "Condition": str(row.get("condition", "")),
+        "Cells": number(int(row["n_cells"])),
+        "Mean time": f"{row['mean_time']:.2f}",
+        "Fit (nats per cell over constant means)": f"{row['gain_per_cell']:.1f}",
+        "Direction by its own cells (nats per cell)": _direction(float(row.get("direction_per_cell", np.nan))),
+        "Background (of unspliced, spliced counts)": ", ".join(map(percent, shares)),
+    }
 
 
 def _direction(margin: float) -> str:
