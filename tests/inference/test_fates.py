@@ -1,9 +1,16 @@
-"""Shares of the lineages before they part."""
+"""Lineages before they part: one trunk, and their shares there."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import velotime as vt
+from velotime import simulation as sim
+from velotime.data import restore_soft_fit
 from velotime.inference.methods.fates import carried_back
+from velotime.inference.model.scores import columns_of, together
+from velotime.inference.states import States
 
 N_TIMES, BRANCHING = 40, 16
 SHARES = np.array([0.7, 0.25, 0.05])
@@ -62,3 +69,56 @@ def test_some_cells_stand_for_all():
 def test_equal_likelihoods_leave_equal_shares():
     shares = carried_back(np.ones((500, 3, N_TIMES)), equal())
     np.testing.assert_allclose(shares, 1 / 3, atol=1e-9)
+
+
+PARTING = np.array([[0.0, 0.35, 0.35], [0.35, 0.0, 0.75], [0.35, 0.75, 0.0]])
+
+
+def test_lineages_are_together_until_each_pair_parts():
+    states = States.grid(11, 3)
+    assert together(PARTING, states) == ((0, 4, (0, 1, 2)), (4, 8, (1, 2)))
+    assert columns_of(together(PARTING, states), 11)[1] == (slice(15, 19), slice(26, 30))
+    assert together(None, states) == ()
+
+
+@pytest.fixture(scope="module")
+def branching():
+    """Two fates that leave at 0.4, fitted."""
+    adata = sim.simulate(
+        700, 100, rng=np.random.default_rng(5), branches=sim.Branches((0.4,)), mean_unspliced=1.0, mean_spliced=3.0
+    )
+    adata.obs["stage"] = np.where(adata.obs["true_time"] < 0.08, "root", "later")
+    method = vt.SoftEM(n_lineages=2, root=vt.Root("stage", "root"))
+    vt.tl.recover_dynamics(adata, method=method, progress=False, layers=())
+    return adata
+
+
+def test_lineages_part_where_they_do(branching):
+    parting = branching.uns["time_prior"]["parting"]
+    slope, origin = np.polyfit(branching.obs["latent_time"], branching.obs["true_time"], 1)
+    assert origin + slope * parting[0, 1] == pytest.approx(0.4, abs=0.1)
+    np.testing.assert_array_equal(parting, parting.T)
+
+
+def test_before_that_no_cell_is_surer_of_its_fate_than_another(branching):
+    """With any curves: the shares are those of the time alone."""
+    _, fit = restore_soft_fit(branching)
+    np.testing.assert_array_equal(fit.parameters.parting, branching.uns["time_prior"]["parting"])
+    prior = fit.parameters.prior[0].reshape(2, -1)
+    one = fit.problem.states.times < fit.parameters.parting[0, 1]
+    theta = fit.parameters.theta.copy()
+    theta[:20, 7] += 1.0
+    for _, q in fit.problem.all_posteriors(replace(fit.parameters, theta=theta)):
+        both = q.reshape(len(q), 2, -1)[:, :, one].astype(float)
+        np.testing.assert_allclose(both[:, 0] * prior[1, one], both[:, 1] * prior[0, one], rtol=1e-3, atol=1e-9)
+
+
+def test_one_trunk_is_a_bound_from_below(branching):
+    _, fit = restore_soft_fit(branching)
+    apart = replace(fit.parameters, parting=None)
+    one, free = fit.problem.expect(fit.parameters, 1.0)[1], fit.problem.expect(apart, 1.0)[1]
+    assert free - 0.2 < one <= free
+    same = fit.parameters.theta.copy()
+    same[:, 8:10] = same[:, 6:8]
+    bounds = [fit.problem.expect(replace(each, theta=same), 1.0)[1] for each in (fit.parameters, apart)]
+    assert bounds[0] == pytest.approx(bounds[1], abs=1e-4)

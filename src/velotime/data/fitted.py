@@ -309,7 +309,7 @@ class Fitted:
 
     @property
     def time_prior(self) -> Mapping[str, Any]:
-        """``times``, ``weights`` (groups, states) and names of the ``groups``."""
+        """``times``, ``weights`` (groups, states), names of the ``groups``, and when lineages part (``parting``)."""
         self.require("prior")
         prior: Mapping[str, Any] = self.adata.uns[keys.TIME_PRIOR]
         return prior

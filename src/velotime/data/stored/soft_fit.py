@@ -112,4 +112,5 @@ def _curves(fitted: Fitted) -> StoredCurves:
         fitted.background(),
         read_effects(fitted.adata, fitted.genes),
         read_not_cycling(fitted.adata, fitted.genes),
+        np.asarray(prior["parting"], dtype=np.float64) if "parting" in prior else None,
     )

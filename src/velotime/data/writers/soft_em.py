@@ -269,7 +269,8 @@ def _uns(adata: AnnData, reading: Reading, fit: SoftFit) -> dict[str, Any]:
                 "times": fit.states.times,
                 "weights": fit.parameters.prior,
                 "groups": np.array(fit.groups.names, dtype=object),
-            },
+            }
+            | ({} if fit.parameters.parting is None else {"parting": fit.parameters.parting}),
             keys.KNOWLEDGE: _knowledge(fit),
             keys.BACKGROUND: dict(zip(("unspliced", "spliced"), map(float, fit.background_shares), strict=True)),
             keys.TIME_ARROW: arrow_record(adata, fit.arrow),

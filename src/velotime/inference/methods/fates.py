@@ -1,4 +1,15 @@
-r"""Shares of the lineages before they part, so that the posterior of a cell's lineage is that of its fate.
+r"""Lineages before they part: one trunk, and shares that make the posterior of a cell's lineage that of its fate.
+
+Nothing in the model keeps lineages together before they part, and where cells differ in something else, such as the
+cell cycle, lineages take that up: early cells are then sure of a lineage that says nothing of their fate, and which of
+their kinds goes with which fate is chance (by it, five seeds of the pancreas ended 760 nats apart). So once lineages
+have formed, it is measured when they part: the difference of two lineages' means, in standard deviations of a cell's
+counts, along the difference that late cells have,
+
+    d_g(t) = (mu_gk(t) - mu_gl(t)) / sd_g(t),    P(t) = d(t) . r / |r|,   r the mean d of the later half of the cells.
+
+Until P reaches one for good, lineages score alike: a cell's log-likelihood is the mean of theirs there, a bound from
+below that is met where curves are the same, so that curves gain nothing by telling early cells apart.
 
 Before lineages part their curves are the same: counts say nothing of a cell's lineage, and EM leaves the shares there
 where they began, equal. What is known of the fates of these cells is how many cells go into each lineage afterwards.
@@ -18,6 +29,7 @@ c cells are credited. As shares of fates they are right if lineages grow, die an
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 
@@ -25,12 +37,60 @@ from velotime._types import FloatArray
 from velotime.inference.knowledge.time_prior import LearnedPrior, SharedPrior
 from velotime.inference.methods.soft_fit import SoftRun
 from velotime.inference.model.problem import SoftParameters, SoftProblem
+from velotime.inference.model.scores import average, columns_of, together
 
 MOST_CELLS = 5000  # of each group, from which shares are learned
 CREDIT = 100.0  # cells: the share at a branching is known to 0.05 from so many
 ROUNDS = 50
 CLOSE = 1e-4  # change of a share that ends the rounds
 LEAST = 1e-12
+APART = 1.0  # standard deviations of a cell's counts between lineages that have parted
+
+
+def with_trunk(problem: SoftProblem, run: SoftRun) -> SoftRun:
+    """The same fit with lineages that are one until they part; its E-step made again. One lineage stays as it is."""
+    if problem.states.layout.n_lineages == 1:
+        return run
+    parting = parting_times(problem, run.parameters)
+    prior = run.parameters.prior.copy()
+    for columns in columns_of(together(parting, problem.states), len(problem.states.times)):
+        average(prior, columns)
+    parameters = replace(run.parameters, parting=parting, prior=prior)
+    statistics, bound = problem.expect(parameters, 1.0)
+    return replace(run, parameters=parameters, statistics=statistics, bound=bound)
+
+
+def parting_times(problem: SoftProblem, parameters: SoftParameters) -> FloatArray:
+    """Time from which on each pair of lineages is told apart, ``(lineages, lineages)``; 0 where none is told."""
+    n_lineages = problem.states.layout.n_lineages
+    scatter = parameters.unspliced_scatter, parameters.spliced_scatter
+    layers = [
+        (means.reshape(len(means), n_lineages, -1), problem.noise.variance_terms(own)[:, :, None])
+        for means, own in zip(problem.means(parameters), scatter, strict=True)
+    ]
+    density = parameters.prior.mean(axis=0).reshape(n_lineages, -1)
+    parting = np.zeros((n_lineages, n_lineages))
+    for k, other in combinations(range(n_lineages), 2):
+        pairs = [(means[:, k], means[:, other], terms) for means, terms in layers]
+        apart = np.concatenate([_difference(*pair) for pair in pairs])
+        first = _first_apart(apart, np.minimum(density[k], density[other]))
+        parting[k, other] = parting[other, k] = problem.states.times[first]
+    return parting
+
+
+def _difference(one: FloatArray, other: FloatArray, terms: FloatArray) -> FloatArray:
+    """Of two lineages' means, in standard deviations of a count at size factor 1, ``(genes, times)``."""
+    mean = 0.5 * (one + other)
+    return np.asarray((one - other) / np.sqrt(terms[0] + terms[1] * mean + terms[2] * mean**2 + LEAST))
+
+
+def _first_apart(apart: FloatArray, weight: FloatArray) -> int:
+    """The first time from which on differences ``(genes, times)`` reach ``APART`` along those of late cells."""
+    late = weight * (np.cumsum(weight) > 0.5 * weight.sum())
+    direction = apart @ late
+    along = direction @ apart / max(float(np.linalg.norm(direction)), LEAST)
+    below = np.flatnonzero(along < APART)
+    return int(below[-1]) + 1 if len(below) and below[-1] + 1 < len(along) else 0
 
 
 def with_fates(problem: SoftProblem, run: SoftRun) -> SoftRun:

@@ -9,6 +9,7 @@ from velotime.inference.em import Run, Schedule, Watcher, continue_em, run_em
 from velotime.inference.journal import NO_JOURNAL, Chapter, Journal, recalled
 from velotime.inference.labels import CellLabels
 from velotime.inference.methods.clocks import Cycle, Line, rotated
+from velotime.inference.methods.fates import with_trunk
 from velotime.inference.methods.origins import Origin
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 
@@ -31,6 +32,7 @@ def main_run(
     cold = replace(schedule, annealing=0)
     warm = replace(schedule, annealing=min(schedule.annealing, REHEATING), hottest=min(schedule.hottest, REHEATED))
     run = run_em(problem, first, statistics, _brief(schedule, UNTIL_PARTED), watch, Chapter(journal, "annealing"))
+    run = recalled(journal, "parting", lambda: with_trunk(problem, run))
     parted = problem.again(0, MOVES_PARTED)
     run = continue_em(parted, run, _brief(cold, UNTIL_SETTLED), watch, Chapter(journal, "parted"))
     settled = problem.again(warm.annealing, MOVES_REHEATED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class StoredCurves:
         What each of several samples has of its own.
     not_cycling
         The state of cells that do not cycle; None where all do.
+    parting
+        Time from which on counts tell two lineages apart, ``(lineages, lineages)``; None for always.
     """
 
     theta: FloatArray
@@ -57,6 +59,7 @@ class StoredCurves:
     background: FloatArray | None = None
     effects: SampleEffects | None = None
     not_cycling: NotCycling | None = None
+    parting: FloatArray | None = None
 
 
 def restore(method: SoftEM, observations: Observations, labels: CellLabels, stored: StoredCurves) -> Restored:
@@ -81,9 +84,8 @@ def restore(method: SoftEM, observations: Observations, labels: CellLabels, stor
     if effects is not None and isinstance(observations, Observations):
         effects = effects.named(observations.sample_names)
     scatter = stored.unspliced_scatter, stored.spliced_scatter
-    parameters = SoftParameters(
-        stored.theta, *scatter, prior, known, stored.background, effects=effects, not_cycling=stored.not_cycling
-    )
+    parameters = SoftParameters(stored.theta, *scatter, prior, known, stored.background)
+    parameters = replace(parameters, effects=effects, not_cycling=stored.not_cycling, parting=stored.parting)
     return Restored(problem, parameters)
 
 
@@ -101,5 +103,6 @@ def place_all(method: SoftEM, observations: Observations, labels: CellLabels, fi
         parameters.background,
         parameters.effects,
         None if fit.not_cycling is None else fit.not_cycling.state,
+        parameters.parting,
     )
     return restore(method, observations, labels, stored)

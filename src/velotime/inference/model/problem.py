@@ -22,7 +22,7 @@ from velotime.inference.model.mstep import Descent, Restart, begin, improve, res
 from velotime.inference.model.noise import Noise
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.samples.effects import SampleEffects
-from velotime.inference.model.scores import Scoring
+from velotime.inference.model.scores import Scoring, together
 from velotime.inference.model.sums import sums_under
 from velotime.inference.observations import Observations
 from velotime.inference.states import States
@@ -138,6 +138,9 @@ class SoftParameters:
         What each of several samples has of its own.
     not_cycling
         The state of cells that do not cycle; None where all do.
+    parting
+        Time from which on counts tell two lineages apart, ``(lineages, lineages)``: before it their states explain
+        the counts of a cell alike, whatever their curves. None: they always tell.
     """
 
     theta: FloatArray
@@ -148,6 +151,7 @@ class SoftParameters:
     background: FloatArray | None = None
     effects: SampleEffects | None = field(default=None, kw_only=True)
     not_cycling: NotCycling | None = field(default=None, kw_only=True)
+    parting: FloatArray | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -307,6 +311,7 @@ class SoftProblem:
             temperature,
             genes,
             beside,
+            together(parameters.parting, self.states),
         )
 
     # ------------------------------------------------------------------ M-step
@@ -329,6 +334,7 @@ class SoftProblem:
         if self.profile is not None:
             genes, problem = learn_background(problem, genes, self.profile)
         updated = self._rest_of_m_step(statistics, genes, *scatter, problem.background)
+        updated = replace(updated, parting=parameters.parting)
         if iteration in self.clock_moves:
             warp = best_warp(self.gene_problem(updated, statistics), updated.theta)
             updated = updated if warp is None else self._follow(updated, statistics, warp)
@@ -340,7 +346,8 @@ class SoftProblem:
         """Curves and time prior on another clock."""
         genes = try_warp(self.gene_problem(parameters, statistics), parameters.theta, warp)
         prior = warp_density(parameters.prior, self.states, warp)
-        return replace(parameters, theta=genes.theta, damping=genes.damping, prior=prior)
+        parting = None if parameters.parting is None else warp(parameters.parting)
+        return replace(parameters, theta=genes.theta, damping=genes.damping, prior=prior, parting=parting)
 
     def _rest_of_m_step(
         self,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 from velotime._types import BoolArray, FloatArray
 from velotime.compute import ScoreTables, SweepModel, on_all_cores, pad_states
@@ -15,6 +17,12 @@ from velotime.inference.model.layer import LayerData
 from velotime.inference.model.leaving.state import NotCycling
 from velotime.inference.model.noise import Noise
 from velotime.inference.states import States
+
+#: States that score alike: runs of neighbouring times, first and after the last, and the lineages that are one there.
+Together: TypeAlias = tuple[tuple[int, int, tuple[int, ...]], ...]
+
+#: The same as columns of a table, a run of each of these lineages.
+Alike: TypeAlias = Sequence[tuple[slice, ...]]
 
 CENTRING = 4  # every so many states are looked at for the mean of a table
 
@@ -37,8 +45,10 @@ class CentredTables:
     middle: FloatArray
 
     @classmethod
-    def of(cls, noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray) -> CentredTables:
-        """Of all genes; ``means`` are ``(genes, states)``."""
+    def of(
+        cls, noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray, alike: Alike
+    ) -> CentredTables:
+        """Of all genes; ``means`` are ``(genes, states)``, some of which score alike."""
         padded = _padded(means)
         centre = np.empty((len(levels), len(means)), dtype=np.float32)
         looked_at = np.zeros(padded.shape[1], dtype=np.float32)
@@ -48,7 +58,7 @@ class CentredTables:
             np.matmul(slope, looked_at, out=centre[at])
             np.subtract(slope, centre[at][..., None], out=out)
 
-        tables = _threaded_tables(noise, padded, scatter, levels, centred)
+        tables = _threaded_tables(noise, padded, scatter, levels, centred, alike)
         middle = tables.offset.mean(axis=1)
         return cls(ScoreTables(tables.slope, (tables.offset - middle[:, None]).astype(np.float32)), centre, middle)
 
@@ -57,7 +67,7 @@ class CentredTables:
         cls, noise: Noise, means: FloatArray, scatter: FloatArray, levels: FloatArray, genes: BoolArray
     ) -> CentredTables:
         """Of marked genes, ``(all genes,)``, whose means and scatter are given; the others say nothing."""
-        tables = _threaded_tables(noise, _padded(means), scatter, levels, _as_it_is)
+        tables = _threaded_tables(noise, _padded(means), scatter, levels, _as_it_is, ())
         wide = np.zeros((len(levels), len(genes), tables.slope.shape[2]), dtype=np.float32)
         wide[:, genes] = tables.slope
         middle = tables.offset.mean(axis=1)
@@ -91,6 +101,8 @@ class Scoring:
         Which genes score, of which the parameters are then, ``(genes,)``; None for all.
     not_cycling
         The last state, of cells that do not cycle; None where all do.
+    together
+        Lineages that are still one: their states score alike.
     """
 
     noise: Noise
@@ -103,13 +115,15 @@ class Scoring:
     temperature: float
     genes: BoolArray | None
     not_cycling: NotCycling | None = None
+    together: Together = ()
 
     def layers(self) -> tuple[CentredTables, CentredTables]:
         """Tables of both layers."""
         means = with_background(self.states.means(self.theta), self.background)
         means = means if self.not_cycling is None else self.not_cycling.beside(means)
+        alike = columns_of(self.together, len(self.states.times))
         u, s = (
-            CentredTables.of(self.noise, *layer)
+            CentredTables.of(self.noise, *layer, alike)
             if self.genes is None
             else CentredTables.of_some(self.noise, *layer, self.genes)
             for layer in zip(means, self.scatter, self.levels, strict=True)
@@ -120,6 +134,49 @@ class Scoring:
         """As the sweep reads them."""
         u, s = layers
         return SweepModel(u.tables, s.tables, self.log_prior, self.temperature)
+
+
+def together(parting: FloatArray | None, states: States) -> Together:
+    """Where lineages are still one.
+
+    Parameters
+    ----------
+    parting
+        Time from which on counts tell two lineages apart, ``(lineages, lineages)``; None: always.
+    states
+        Lineages and times.
+    """
+    if parting is None:
+        return ()
+    runs: list[tuple[int, int, tuple[int, ...]]] = []
+    for at, time in enumerate(states.times):
+        _, group = connected_components(time < parting, directed=False)
+        for k in np.unique(group):
+            lineages = tuple(np.flatnonzero(group == k).tolist())
+            if len(lineages) > 1:
+                runs.append((at, at + 1, lineages))
+    return _joined(runs)
+
+
+def _joined(runs: list[tuple[int, int, tuple[int, ...]]]) -> Together:
+    """Runs of the same lineages one after the other as one."""
+    out: dict[tuple[int, tuple[int, ...]], int] = {}  # from the first time and the lineages to where the run ends
+    for first, end, lineages in runs:
+        before = next((key for key, last in out.items() if key[1] == lineages and last == first), (first, lineages))
+        out[before] = end
+    return tuple((first, end, lineages) for (first, lineages), end in out.items())
+
+
+def columns_of(together: Together, n_times: int) -> Alike:
+    """Columns of a table whose states are numbered lineage by lineage."""
+    return [tuple(slice(k * n_times + first, k * n_times + end) for k in ks) for first, end, ks in together]
+
+
+def average(table: FloatArray, columns: tuple[slice, ...]) -> None:
+    """Put the mean of some runs of columns, of one length, in place of each of them."""
+    mean = sum(table[..., own] for own in columns) / len(columns)
+    for own in columns:
+        table[..., own] = mean
 
 
 def _padded(means: FloatArray) -> FloatArray:
@@ -139,12 +196,16 @@ def _threaded_tables(
     scatter: FloatArray,
     levels: FloatArray,
     put: Callable[[FloatArray, slice, FloatArray], None],
+    alike: Alike,
 ) -> ScoreTables:
     """``noise.tables``, a few levels at a time on all cores; ``put`` takes the slopes of some levels to their place."""
     slope = np.empty((len(levels), *means.shape), dtype=np.float32)
 
     def fill(at: slice) -> FloatArray:
         table = noise.tables(means, scatter, levels[at])
+        for columns in alike:
+            average(table.slope, columns)
+            average(table.offset, columns)
         put(table.slope, at, slope[at])  # at once into the whole: on a fine grid the tables are large
         return table.offset
 

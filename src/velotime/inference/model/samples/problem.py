@@ -168,6 +168,7 @@ class SampledProblem(SoftProblem):
             self.time_prior.update(self.cells.prior_rows.by_group(statistics.weight), self.states),
             self.cells.prior_rows.update(statistics.weight, self.states),
             effects=replace(effects, log_dispersion=factors),
+            parting=parameters.parting,
             damping=genes.damping,
         )
 
@@ -244,7 +245,7 @@ def of_sample(parameters: SoftParameters, sample: int) -> SoftParameters:
     u, s = scatters(parameters, sample)
     theta = with_capture(parameters.theta, parameters.effects.log_capture[:, :, sample])
     background = parameters.effects.background_of(sample)
-    return SoftParameters(theta, u, s, parameters.prior, parameters.known, background)
+    return SoftParameters(theta, u, s, parameters.prior, parameters.known, background, parting=parameters.parting)
 
 
 def problem_of(cells: Cells, states: States, noise: Noise, time_prior: TimePrior, rate_prior: RatePrior) -> SoftProblem:
