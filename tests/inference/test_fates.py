@@ -85,10 +85,10 @@ def test_lineages_are_together_until_each_pair_parts():
 def branching():
     """Two fates that leave at 0.4, fitted."""
     adata = sim.simulate(
-        700, 100, rng=np.random.default_rng(5), branches=sim.Branches((0.4,)), mean_unspliced=1.0, mean_spliced=3.0
+        500, 80, rng=np.random.default_rng(5), branches=sim.Branches((0.4,)), mean_unspliced=1.5, mean_spliced=4.0
     )
     adata.obs["stage"] = np.where(adata.obs["true_time"] < 0.08, "root", "later")
-    method = vt.SoftEM(n_lineages=2, root=vt.Root("stage", "root"))
+    method = vt.SoftEM(n_lineages=2, root=vt.Root("stage", "root"), start_genes=40, start_times=16)
     vt.tl.recover_dynamics(adata, method=method, progress=False, layers=())
     return adata
 
