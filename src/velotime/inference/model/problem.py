@@ -23,7 +23,7 @@ from velotime.inference.model.noise import Noise
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.samples.effects import SampleEffects
 from velotime.inference.model.scores import Scoring, together
-from velotime.inference.model.sums import sums_under
+from velotime.inference.model.sums import sums_under, with_all_rows
 from velotime.inference.observations import Observations
 from velotime.inference.states import States
 
@@ -112,11 +112,6 @@ class Cells:
         return self.prior_rows.row.astype(np.int32)
 
 
-def with_all_rows(sums: Sums, n_rows: int) -> Sums:
-    """With weights of 0 for the last rows of the prior, which no cell may be in."""
-    return replace(sums, weight=np.pad(sums.weight, ((0, n_rows - len(sums.weight)), (0, 0))))
-
-
 @dataclass(frozen=True)
 class SoftParameters:
     """Everything the soft EM learns.
@@ -139,8 +134,7 @@ class SoftParameters:
     not_cycling
         The state of cells that do not cycle; None where all do.
     parting
-        Time from which on counts tell two lineages apart, ``(lineages, lineages)``: before it their states explain
-        the counts of a cell alike, whatever their curves. None: they always tell.
+        Time until which two lineages explain counts alike, ``(lineages, lineages)``; None: never.
     """
 
     theta: FloatArray
@@ -298,8 +292,8 @@ class SoftProblem:
         cells, beside = self.cells, parameters.not_cycling
         known = cells.prior_rows.log_prior(parameters.prior, parameters.known, temperature)
         known = known if beside is None else beside.log_prior(known)
-        log_prior = np.full((len(known), pad_states(known.shape[1])), -np.inf, dtype=np.float32)
-        log_prior[:, : known.shape[1]] = known
+        extra = ((0, 0), (0, pad_states(known.shape[1]) - known.shape[1]))
+        log_prior = np.pad(known.astype(np.float32), extra, constant_values=-np.inf)
         return Scoring(
             self.noise,
             self.states,
@@ -333,8 +327,8 @@ class SoftProblem:
             genes = improve(problem, begin(problem, parameters.theta, damping), STEPS)
         if self.profile is not None:
             genes, problem = learn_background(problem, genes, self.profile)
-        updated = self._rest_of_m_step(statistics, genes, *scatter, problem.background)
-        updated = replace(updated, parting=parameters.parting)
+        rest = self._rest_of_m_step(statistics, genes, *scatter, problem.background)
+        updated = replace(rest, parting=parameters.parting)
         if iteration in self.clock_moves:
             warp = best_warp(self.gene_problem(updated, statistics), updated.theta)
             updated = updated if warp is None else self._follow(updated, statistics, warp)
@@ -346,8 +340,8 @@ class SoftProblem:
         """Curves and time prior on another clock."""
         genes = try_warp(self.gene_problem(parameters, statistics), parameters.theta, warp)
         prior = warp_density(parameters.prior, self.states, warp)
-        parting = None if parameters.parting is None else warp(parameters.parting)
-        return replace(parameters, theta=genes.theta, damping=genes.damping, prior=prior, parting=parting)
+        moved = replace(parameters, theta=genes.theta, damping=genes.damping, prior=prior)
+        return moved if moved.parting is None else replace(moved, parting=warp(moved.parting))
 
     def _rest_of_m_step(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import sparse
 
@@ -70,3 +72,8 @@ def sums_at(unspliced: Matrix, spliced: Matrix, time: FloatArray, n_times: int) 
         for values in (unspliced, spliced)
     )
     return Sums(u, s, weight[None])
+
+
+def with_all_rows(sums: Sums, n_rows: int) -> Sums:
+    """With weights of 0 for the last rows of the prior, which no cell may be in."""
+    return replace(sums, weight=np.pad(sums.weight, ((0, n_rows - len(sums.weight)), (0, 0))))

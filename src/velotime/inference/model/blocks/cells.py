@@ -16,7 +16,8 @@ from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.model.blocks.totals import SummedLayer, totals_of_block
 from velotime.inference.model.layer import LayerData, size_levels
 from velotime.inference.model.noise import Noise
-from velotime.inference.model.problem import N_LEVELS, RUN_OF_CELLS, Cells, with_all_rows
+from velotime.inference.model.problem import N_LEVELS, RUN_OF_CELLS, Cells
+from velotime.inference.model.sums import with_all_rows
 from velotime.inference.observations import BlockedObservations, Observations
 
 

@@ -17,9 +17,9 @@ from velotime.inference.knowledge.prior_rows import PriorRows
 from velotime.inference.model.blocks.cells import BlockedCells, block_of, in_runs
 from velotime.inference.model.blocks.totals import BothTotals, SummedLayer, Totals
 from velotime.inference.model.layer import LayerData
-from velotime.inference.model.problem import with_all_rows
 from velotime.inference.model.samples.swept import SampleLevels, Swept, TablesInTurn, levels_of
 from velotime.inference.model.scores import Scoring
+from velotime.inference.model.sums import with_all_rows
 from velotime.inference.observations import BlockedObservations
 
 
