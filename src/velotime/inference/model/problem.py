@@ -292,8 +292,7 @@ class SoftProblem:
         cells, beside = self.cells, parameters.not_cycling
         known = cells.prior_rows.log_prior(parameters.prior, parameters.known, temperature)
         known = known if beside is None else beside.log_prior(known)
-        extra = ((0, 0), (0, pad_states(known.shape[1]) - known.shape[1]))
-        log_prior = np.pad(known.astype(np.float32), extra, constant_values=-np.inf)
+        extra = pad_states(known.shape[1]) - known.shape[1]
         return Scoring(
             self.noise,
             self.states,
@@ -301,7 +300,7 @@ class SoftProblem:
             (parameters.unspliced_scatter, parameters.spliced_scatter),
             parameters.background,
             (cells.unspliced.levels, cells.spliced.levels),
-            log_prior,
+            np.pad(known.astype(np.float32), ((0, 0), (0, extra)), constant_values=-np.inf),
             temperature,
             genes,
             beside,
