@@ -8,7 +8,7 @@ import pytest
 import velotime as vt
 from velotime import simulation as sim
 from velotime.data import restore_soft_fit
-from velotime.inference.methods.fates import carried_back
+from velotime.inference.methods.fates import _backwards, carried_back
 from velotime.inference.model.scores import columns_of, together
 from velotime.inference.states import States
 
@@ -122,3 +122,13 @@ def test_one_trunk_is_a_bound_from_below(branching):
     same[:, 8:10] = same[:, 6:8]
     bounds = [fit.problem.expect(replace(each, theta=same), 1.0)[1] for each in (fit.parameters, apart)]
     assert bounds[0] == pytest.approx(bounds[1], abs=1e-4)
+
+
+def test_on_the_trunk_shares_are_those_of_all_cells_after_it():
+    """Not of those just after it, which here are few and of one lineage."""
+    told = np.zeros((2, 10))
+    told[:, 4:] = np.array([[20.0, 0, 0, 0, 0, 0], [0, 30, 30, 40, 40, 40]])
+    shares = _backwards(told, 4)
+    np.testing.assert_allclose(shares[:, :4], np.tile([[0.1], [0.9]], 4))
+    assert shares[0, 4] > 0.15
+    np.testing.assert_array_equal(_backwards(told)[:, 4:], shares[:, 4:])

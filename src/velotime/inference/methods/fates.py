@@ -4,9 +4,9 @@ Nothing in the model keeps lineages together before they part, and where cells d
 cell cycle, lineages take that up: early cells are then sure of a lineage that says nothing of their fate, and which of
 their kinds goes with which fate is chance (by it, five seeds of the pancreas ended 760 nats apart). So once lineages
 have formed, it is measured when they part: the difference of two lineages' means, in standard deviations of a cell's
-counts, along the difference that late cells have,
+counts, along the difference that the last fifth of the cells has,
 
-    d_g(t) = (mu_gk(t) - mu_gl(t)) / sd_g(t),    P(t) = d(t) . r / |r|,   r the mean d of the later half of the cells.
+    d_g(t) = (mu_gk(t) - mu_gl(t)) / sd_g(t),    P(t) = d(t) . r / |r|,   r the mean d of these cells.
 
 Until P reaches one for good, lineages score alike: a cell's log-likelihood is the mean of theirs there, a bound from
 below that is met where curves are the same, so that curves gain nothing by telling early cells apart.
@@ -23,7 +23,9 @@ J. R. Stat. Soc. B 44:226, 1982), from p, a cell's posterior of lineages given i
     r(t) = 1 - sum_ik n_ik(t) (1 - p_ik(t)) / (n(t) (1 - sum_k rho_k(t)^2)).
 
 Where counts tell nothing, r = 0 and the share is that of the next time; where they tell all, cells count themselves and
-c cells are credited. As shares of fates they are right if lineages grow, die and were sampled alike.
+c cells are credited. Before any lineages part, all times have the shares of all cells afterwards: those just after are
+few, and where they stand tells little of where early cells go. As shares of fates they are right if lineages grow, die
+and were sampled alike.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ CREDIT = 100.0  # cells: the share at a branching is known to 0.05 from so many
 ROUNDS = 50
 CLOSE = 1e-4  # change of a share that ends the rounds
 LEAST = 1e-12
+LATE = 0.2  # of the cells by time, along whose difference it is measured when lineages part
 APART = 1.0  # standard deviations of a cell's counts between lineages that have parted
 
 
@@ -86,7 +89,7 @@ def _difference(one: FloatArray, other: FloatArray, terms: FloatArray) -> FloatA
 
 def _first_apart(apart: FloatArray, weight: FloatArray) -> int:
     """The first time from which on differences ``(genes, times)`` reach ``APART`` along those of late cells."""
-    late = weight * (np.cumsum(weight) > 0.5 * weight.sum())
+    late = weight * (np.cumsum(weight) > (1 - LATE) * weight.sum())
     direction = apart @ late
     along = direction @ apart / max(float(np.linalg.norm(direction)), LEAST)
     below = np.flatnonzero(along < APART)
@@ -101,16 +104,24 @@ def with_fates(problem: SoftProblem, run: SoftRun) -> SoftRun:
     layout = problem.states.layout
     if layout.n_lineages == 1 or not isinstance(problem.time_prior, LearnedPrior | SharedPrior):
         return run
-    prior = run.parameters.prior.copy()
+    prior, trunk = run.parameters.prior.copy(), _n_trunk(problem, run.parameters)
     for group, (likelihood, worth) in _likelihoods(problem, run.parameters).items():
         by_lineage = prior[group].reshape(layout.n_lineages, -1)
-        prior[group] = (by_lineage.sum(axis=0) * carried_back(likelihood, by_lineage, worth)).ravel()
+        prior[group] = (by_lineage.sum(axis=0) * carried_back(likelihood, by_lineage, worth, trunk)).ravel()
     parameters = replace(run.parameters, prior=prior)
     statistics, bound = problem.expect(parameters, 1.0)
     return replace(run, parameters=parameters, statistics=statistics, bound=bound)
 
 
-def carried_back(likelihood: FloatArray, prior: FloatArray, worth: float = 1.0) -> FloatArray:
+def _n_trunk(problem: SoftProblem, parameters: SoftParameters) -> int:
+    """How many times there are before any two lineages part."""
+    if parameters.parting is None:
+        return 0
+    pairs = parameters.parting[~np.eye(len(parameters.parting), dtype=bool)]
+    return int(np.searchsorted(problem.states.times, pairs.min()))
+
+
+def carried_back(likelihood: FloatArray, prior: FloatArray, worth: float = 1.0, trunk: int = 0) -> FloatArray:
     """Shares of the lineages at each time, ``(lineages, times)``; they sum to one at each.
 
     Parameters
@@ -121,13 +132,15 @@ def carried_back(likelihood: FloatArray, prior: FloatArray, worth: float = 1.0) 
         Of the states, ``(lineages, times)``.
     worth
         Cells that each of them stands for.
+    trunk
+        Times before any lineages part.
     """
     density = prior.sum(axis=0)
     shares = prior / density
     for _ in range(ROUNDS):
         q = likelihood * (density * shares)
         q /= q.sum(axis=(1, 2), keepdims=True)
-        before, shares = shares, _backwards(_told(q, shares, worth))
+        before, shares = shares, _backwards(_told(q, shares, worth), trunk)
         if np.abs(shares - before).max() < CLOSE:
             break
     return np.asarray(shares)
@@ -144,14 +157,16 @@ def _told(q: FloatArray, shares: FloatArray, worth: float) -> FloatArray:
     return np.asarray(np.maximum(n - (1 - told) * n.sum(axis=0) * shares, 0))
 
 
-def _backwards(told: FloatArray) -> FloatArray:
-    """Shares from the last time to the first."""
+def _backwards(told: FloatArray, trunk: int = 0) -> FloatArray:
+    """Shares from the last time to the first; on the trunk those of all cells after it."""
     shares = np.empty_like(told)
     after, credit = np.full(len(told), 1 / len(told)), 1.0
     for t in range(told.shape[1] - 1, -1, -1):
         found = told[:, t] + credit * after
         after = shares[:, t] = found / found.sum()
         credit = CREDIT
+    later = told[:, trunk:].sum(axis=1, keepdims=True)
+    shares[:, :trunk] = later / np.maximum(later.sum(), LEAST)
     return shares
 
 

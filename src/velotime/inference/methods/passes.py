@@ -35,6 +35,7 @@ def main_run(
     run = recalled(journal, "parting", lambda: with_trunk(problem, run))
     parted = problem.again(0, MOVES_PARTED)
     run = continue_em(parted, run, _brief(cold, UNTIL_SETTLED), watch, Chapter(journal, "parted"))
+    run = recalled(journal, "parting again", lambda: with_trunk(problem, run))  # by curves that fit by now
     settled = problem.again(warm.annealing, MOVES_REHEATED)
     return continue_em(settled, run, warm, watch, Chapter(journal, "settled"))
 
