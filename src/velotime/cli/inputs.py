@@ -71,7 +71,11 @@ def require_embedding(adata: AnnData, basis: str) -> None:
     """Raise an error that names those that are there, if this one is not."""
     from velotime import data
 
-    data.embedding_points(adata, basis)
+    there = data.list_embeddings(adata)
+    if data.short_name(basis) not in there:
+        raise InputError(
+            f"--basis {basis}: {basis!r} not found in obsm; embeddings there: {', '.join(there) or 'none'}."
+        )
 
 
 def are_samples(inputs: tuple[Path, ...]) -> bool:

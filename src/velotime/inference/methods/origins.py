@@ -58,7 +58,7 @@ class CountDrop(Settings):
     --------
     >>> import velotime as vt
     >>> vt.Cycle(origin=vt.CountDrop())
-    Cycle(origin=CountDrop())
+    Cycle(origin=CountDrop(), not_cycling=False)
     """
 
 
