@@ -165,7 +165,7 @@ def _backwards(told: FloatArray, trunk: int = 0) -> FloatArray:
         found = told[:, t] + credit * after
         after = shares[:, t] = found / found.sum()
         credit = CREDIT
-    later = told[:, trunk:].sum(axis=1, keepdims=True)
+    later = told[:, trunk:].sum(axis=1, keepdims=True) + 1e-6 * shares[:, trunk : trunk + 1]  # none is zero
     shares[:, :trunk] = later / np.maximum(later.sum(), LEAST)
     return shares
 
