@@ -43,6 +43,7 @@ from velotime.inference.model.scores import average, columns_of, together
 
 MOST_CELLS = 5000  # of each group, from which shares are learned
 CREDIT = 100.0  # cells: the share at a branching is known to 0.05 from so many
+LEAST_CREDIT = 1e-6  # likewise, so that no share of the trunk is zero
 ROUNDS = 50
 CLOSE = 1e-4  # change of a share that ends the rounds
 LEAST = 1e-12
@@ -165,8 +166,8 @@ def _backwards(told: FloatArray, trunk: int = 0) -> FloatArray:
         found = told[:, t] + credit * after
         after = shares[:, t] = found / found.sum()
         credit = CREDIT
-    later = told[:, trunk:].sum(axis=1, keepdims=True) + 1e-6 * shares[:, trunk : trunk + 1]  # none is zero
-    shares[:, :trunk] = later / np.maximum(later.sum(), LEAST)
+    later = told[:, trunk:].sum(axis=1, keepdims=True) + LEAST_CREDIT * shares[:, trunk : trunk + 1]
+    shares[:, :trunk] = later / later.sum()
     return shares
 
 

@@ -229,7 +229,6 @@ class SoftProblem:
         """Sums of the strata together."""
         return parts[0]
 
-    # ------------------------------------------------------------------ E-step
     def expect(self, parameters: SoftParameters, temperature: float) -> tuple[Sums, float]:
         """Sums under the posterior, and the bound per cell (at a higher temperature, its heated counterpart)."""
         model, rest = self.sweep_model(parameters, temperature)
@@ -307,7 +306,6 @@ class SoftProblem:
             together(parameters.parting, self.states),
         )
 
-    # ------------------------------------------------------------------ M-step
     def first(self, statistics: Sums) -> SoftParameters:
         """Parameters from statistics alone: every shape of every gene is tried."""
         scatter = tuple(self.noise.initial_scatter(d) for d in (self.cells.unspliced, self.cells.spliced))
@@ -318,22 +316,26 @@ class SoftProblem:
     def maximise(self, parameters: SoftParameters, statistics: Sums, iteration: int) -> SoftParameters:
         """Curves, then scatter, then time prior and how labels lie on the clock."""
         scatter = parameters.unspliced_scatter, parameters.spliced_scatter
+        genes, problem = self._curves(parameters, statistics, iteration)
+        rest = self._rest_of_m_step(statistics, genes, *scatter, problem.background)
+        return self._on_other_clocks(replace(rest, parting=parameters.parting), statistics, iteration)
+
+    def _curves(self, parameters: SoftParameters, statistics: Sums, iteration: int) -> tuple[Descent, GeneProblem]:
+        """Curves, and the problem that they are of: with the background as it is now, where that is learned."""
         problem = self.gene_problem(parameters, statistics)
         if iteration in self.restarts:
             genes = self.restart(problem, parameters.theta)
         else:
             damping = parameters.damping if isinstance(parameters, Iterate) else None
             genes = improve(problem, begin(problem, parameters.theta, damping), STEPS)
-        if self.profile is not None:
-            genes, problem = learn_background(problem, genes, self.profile)
-        rest = self._rest_of_m_step(statistics, genes, *scatter, problem.background)
-        updated = replace(rest, parting=parameters.parting)
+        return (genes, problem) if self.profile is None else learn_background(problem, genes, self.profile)
+
+    def _on_other_clocks(self, updated: Iterate, statistics: Sums, iteration: int) -> Iterate:
+        """The same on the clocks that this iteration tries, where they are better."""
         if iteration in self.clock_moves:
             warp = best_warp(self.gene_problem(updated, statistics), updated.theta)
             updated = updated if warp is None else self._follow(updated, statistics, warp)
-        if iteration == self.make_room:
-            updated = self._follow(updated, statistics, LEAVE_ROOM)
-        return updated
+        return self._follow(updated, statistics, LEAVE_ROOM) if iteration == self.make_room else updated
 
     def _follow(self, parameters: Iterate, statistics: Sums, warp: Warp) -> Iterate:
         """Curves and time prior on another clock."""
@@ -390,10 +392,7 @@ class SoftProblem:
         return replace(parameters, background=genes.background)
 
     def statistics_of(self, assignment: FloatArray) -> Sums:
-        """Sums under a given posterior ``(cells, states)``, in the caller's order of cells.
-
-        With a column more, for cells that do not cycle.
-        """
+        """Sums under a posterior ``(cells, states)``, in the caller's order; a state more if some are off the clock."""
         cells = self.cells
         q = assignment[cells.order]
         sums = sums_under(cells.unspliced, cells.spliced, q, cells.prior_row, cells.prior_rows.n_rows)

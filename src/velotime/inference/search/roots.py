@@ -38,7 +38,7 @@ from velotime.inference.search.geometry.starts import (
     towards_tips,
 )
 from velotime.inference.search.geometry.tree import LineageVotes, Tree, middle_start, tree_starts
-from velotime.inference.search.rivals import Candidate, candidates_of
+from velotime.inference.search.rivals import REVERSED_CLOCK, Candidate, candidates_of
 from velotime.inference.search.trials import Trial, best_by_root
 from velotime.inference.states import States
 from velotime.inference.tally import Tally
@@ -292,7 +292,7 @@ class Search:
         tried, candidates = recalled(self.journal, "trials", lambda: self._tried(problem, starts()))
         if self.root is None:
             candidates = refereed(candidates)
-        everything = [*tried, *(c.trial for c in candidates if c.trial.start.how == "reversed")]
+        everything = [*tried, *(c.trial for c in candidates if c.trial.start.how == REVERSED_CLOCK)]
         return Outcome(problem, sorted(everything, key=lambda trial: -trial.bound), candidates)
 
     def _tried(self, problem: SoftProblem, starts: list[list[Start]]) -> tuple[list[Trial], list[Candidate]]:

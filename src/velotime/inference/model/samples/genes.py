@@ -9,7 +9,7 @@ import numpy as np
 
 from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import LEAST_VARIANCE, CurveTargets, LayerSums, Sums
-from velotime.inference.model.background.means import Pair, shares, with_background
+from velotime.inference.model.background.means import Pair, shares
 from velotime.inference.model.gene_problem import COARSE, GeneProblem
 from velotime.inference.model.samples.effects import NOT_SEEN, with_capture
 
@@ -96,8 +96,11 @@ class SampledGenes(GeneProblem):
     def parts(self, theta: FloatArray) -> Iterator[tuple[GeneProblem, FloatArray]]:
         """The problem of each sample, and the parameters of its curves."""
         for sample in self.samples:
-            own = sample.unspliced, sample.spliced, *sample.scatter, sample.background
-            yield GeneProblem(self.states, self.noise, self.prior, *own), with_capture(theta, sample.log_capture)
+            yield self._part(sample), with_capture(theta, sample.log_capture)
+
+    def _part(self, sample: SampleSums) -> GeneProblem:
+        own = sample.unspliced, sample.spliced, *sample.scatter, sample.background
+        return GeneProblem(self.states, self.noise, self.prior, *own)
 
     @property
     def pooled(self) -> GeneProblem:
@@ -144,17 +147,8 @@ class SampledGenes(GeneProblem):
         """Expected log-likelihood of each gene without its constant, ``(genes,)``, given the common means."""
         total = np.zeros(self.n_genes)
         for sample in self.samples:
-            u, s = (
-                np.exp(log_capture)[:, None] * mean for log_capture, mean in zip(sample.log_capture, means, strict=True)
-            )
-            layers = zip(
-                (sample.unspliced, sample.spliced),
-                with_background((u, s), sample.background),
-                sample.scatter,
-                strict=True,
-            )
-            for sums, mean, scatter in layers:
-                total += self.noise.log_likelihood(sums, mean, scatter)
+            u, s = (np.exp(known)[:, None] * mean for known, mean in zip(sample.log_capture, means, strict=True))
+            total += self._part(sample).log_likelihood((u, s))
         return total
 
     def information(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:

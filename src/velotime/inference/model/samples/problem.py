@@ -10,13 +10,11 @@ import numpy as np
 from velotime._types import BoolArray, FloatArray
 from velotime.compute import Sums
 from velotime.inference.knowledge.time_prior import TimePrior
-from velotime.inference.model.background.learning import learn_background
-from velotime.inference.model.clock import LEAVE_ROOM, best_warp
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.layer import LayerData
-from velotime.inference.model.mstep import Descent, begin, improve
+from velotime.inference.model.mstep import Descent
 from velotime.inference.model.noise import Noise
-from velotime.inference.model.problem import STEPS, Cells, Iterate, SoftParameters, SoftProblem
+from velotime.inference.model.problem import Cells, Iterate, SoftParameters, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.samples.blocks import SampledBlocks
 from velotime.inference.model.samples.cells import SampledCells
@@ -135,22 +133,10 @@ class SampledProblem(SoftProblem):
 
     def maximise(self, parameters: SoftParameters, statistics: Sums, iteration: int) -> SoftParameters:
         """Curves, then capture and scatter, then time prior and how labels lie on the clock."""
-        problem = self.gene_problem(parameters, statistics)
-        if iteration in self.restarts:
-            genes = self.restart(problem, parameters.theta)
-        else:
-            damping = parameters.damping if isinstance(parameters, Iterate) else None
-            genes = improve(problem, begin(problem, parameters.theta, damping), STEPS)
-        if self.profile is not None:
-            genes, moved = learn_background(problem, genes, self.profile)
-            parameters = self.with_background_of(moved, parameters)
+        genes, problem = self._curves(parameters, statistics, iteration)
+        parameters = parameters if self.profile is None else self.with_background_of(problem, parameters)
         updated = self._rest(parameters, statistics, genes, spread_too=iteration < self.learning)
-        if iteration in self.clock_moves:
-            warp = best_warp(self.gene_problem(updated, statistics), updated.theta)
-            updated = updated if warp is None else self._follow(updated, statistics, warp)
-        if iteration == self.make_room:
-            updated = self._follow(updated, statistics, LEAVE_ROOM)
-        return updated
+        return self._on_other_clocks(updated, statistics, iteration)
 
     def _rest(self, parameters: SoftParameters, statistics: Sums, genes: Descent, *, spread_too: bool) -> Iterate:
         means = self.states.means(genes.theta)
