@@ -11,14 +11,14 @@ from scipy import sparse
 
 from velotime import _keys as keys
 from velotime._types import FloatArray, IntArray
-from velotime.compute import PackedRows, as_array, dense_genes, pack_rows
+from velotime.compute import PackedRows, as_array, dense_genes, means_around, pack_rows
 from velotime.data.blocks.rows import layer_blocks
 from velotime.data.embeddings import embedding_points, short_name
 from velotime.data.fitted import Fitted
 from velotime.data.layers.names import find_spliced
 from velotime.data.layers.sizes import layer_sizes
 from velotime.data.neighbors.table import Neighbors
-from velotime.data.neighbors.walk import Walk
+from velotime.data.neighbors.walk import Walk, in_order
 from velotime.data.stored.derived import read_derived
 from velotime.data.stored.identity import digest
 
@@ -37,16 +37,16 @@ class NeighborhoodMeans:
         How many genes there are.
     scale
         What values of each cell are multiplied by, ``(cells,)``.
-    neighbors
-        Over whom to average.
+    near
+        Over whom to average: each cell's neighbours, CSR ``(cells, cells)``, all of the same weight.
     walk
-        The order of the cells in ``scale``, ``neighbors`` and the means; as in ``rows`` by default.
+        The order of the cells in ``scale``, ``near`` and the means; as in ``rows`` by default.
     """
 
     rows: tuple[PackedRows, ...]
     n_genes: int
     scale: FloatArray
-    neighbors: Neighbors
+    near: sparse.csr_matrix
     walk: Walk | None = None
 
     @classmethod
@@ -64,24 +64,26 @@ class NeighborhoodMeans:
         asked = slice(None) if genes is None else genes
         blocks = layer_blocks(adata.layers[name], name, counts=counts)
         rows = tuple(pack_rows(_sorted(values[:, asked])) for _, values in blocks)
-        return cls(rows, adata.n_vars if genes is None else len(genes), scale, neighbors)
+        return cls(rows, adata.n_vars if genes is None else len(genes), scale, neighbors.connectivities)
 
     def walked(self, walk: Walk) -> NeighborhoodMeans:
         """Of the cells in another order."""
-        return replace(self, scale=self.scale[walk.order], neighbors=self.neighbors.walked(walk), walk=walk)
+        near = self.near
+        there = sparse.csr_matrix((np.ones(near.nnz, dtype=bool), near.indices, near.indptr), shape=near.shape)
+        return replace(self, scale=self.scale[walk.order], near=walk.renumbered(there), walk=walk)
 
     def __call__(self, some: slice) -> FloatArray:
         """Means of genes that follow each other, ``(cells, genes)``, float32."""
-        return self.neighbors.means(self._in_order(dense_genes(self.rows, some)), self.scale)
+        return self._means(dense_genes(self.rows, some))
 
-    def _in_order(self, values: FloatArray) -> FloatArray:
-        return values if self.walk is None else values[self.walk.order]
+    def _means(self, values: FloatArray) -> FloatArray:
+        return means_around(self.near.indptr, self.near.indices, self.scale, in_order(values, self.walk))
 
     @property
     def middle(self) -> FloatArray:
         """Mean of each cell's means over all these genes, ``(cells,)``, float64."""
         total = np.concatenate([_row_sums(one) for one in self.rows])[:, None] / self.n_genes
-        return np.asarray(self.neighbors.means(self._in_order(total), self.scale).ravel(), dtype=np.float64)
+        return np.asarray(self._means(total).ravel(), dtype=np.float64)
 
     @property
     def blocks(self) -> list[slice]:

@@ -40,7 +40,7 @@ from velotime.data import (
 )
 from velotime.data.arguments import ADATA, LAYER, VAR_COLUMN
 from velotime.data.layers.names import layer_names
-from velotime.data.neighbors.walk import Walk
+from velotime.data.neighbors.walk import Walk, in_order
 from velotime.tl._transitions import SCALE
 
 MOST_RECURSIVE = 50_000  # cells whose neighbours of neighbours are taken by default
@@ -225,8 +225,7 @@ class _StoredVelocities:
 
     def __call__(self, some: slice) -> FloatArray:
         """Of some of the genes, ``(cells, genes)``."""
-        values = read_velocity(self.adata, self.genes[some]).values
-        return values if self.walk is None else values[self.walk.order]
+        return in_order(read_velocity(self.adata, self.genes[some]).values, self.walk)
 
     def unknown(self) -> tuple[IntArray, BoolArray]:
         """In how many cells each gene is NaN, and which cells are NaN throughout."""
@@ -321,8 +320,7 @@ class _LayerState:
 
     def __call__(self, some: slice) -> FloatArray:
         """Of some of the genes, ``(cells, genes)``, float32."""
-        values = np.asarray(as_array(self.layer[:, self.genes[some]], np.float32))
-        return values if self.walk is None else values[self.walk.order]
+        return in_order(np.asarray(as_array(self.layer[:, self.genes[some]], np.float32)), self.walk)
 
     @property
     def middle(self) -> FloatArray:

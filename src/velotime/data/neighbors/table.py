@@ -12,12 +12,9 @@ from scipy import sparse
 from velotime import _keys as keys
 from velotime._log import info
 from velotime._status import InputError
-from velotime._types import FloatArray
-from velotime.compute import means_around
 from velotime.data.layers.names import find_spliced
 from velotime.data.neighbors.components import log_components
 from velotime.data.neighbors.search import gaussian_weights, nearest_cells, nearly_nearest_cells
-from velotime.data.neighbors.walk import Walk
 
 N_NEIGHBORS = 30
 N_COMPONENTS = 30
@@ -55,23 +52,10 @@ class Neighbors:
 
     @property
     def n_averaged(self) -> float:
-        """Cells that :meth:`means` are means of, on average."""
+        """Cells that means over each cell and its neighbours are of, on average."""
         near, n_cells = self.connectivities, self.connectivities.shape[0]
         itself = np.repeat(np.arange(n_cells, dtype=near.indices.dtype), np.diff(near.indptr)) == near.indices
         return float((near.nnz + n_cells - itself.sum()) / n_cells)
-
-    def walked(self, walk: Walk) -> Neighbors:
-        """Of the cells in another order; of the connectivities only which there are."""
-        near = self.connectivities
-        there = sparse.csr_matrix((np.ones(near.nnz, dtype=bool), near.indices, near.indptr), shape=near.shape)
-        return Neighbors(self.distances, walk.renumbered(there))
-
-    def means(self, values: Any, scale: FloatArray) -> FloatArray:
-        """Means of values over each cell and its neighbours, all of the same weight, ``(cells, genes)``, float32.
-
-        Those of each cell, ``(cells, genes)``, are multiplied by ``scale``, ``(cells,)``, before.
-        """
-        return means_around(self.connectivities.indptr, self.connectivities.indices, scale, values)
 
 
 def read_neighbors(adata: AnnData) -> Neighbors | None:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-from velotime._types import IntArray
+from velotime._types import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -34,3 +34,8 @@ class Walk:
         place[self.order] = np.arange(len(self.order))
         rows = matrix[self.order]
         return sparse.csr_matrix((rows.data, place[rows.indices], rows.indptr), shape=matrix.shape)
+
+
+def in_order(values: FloatArray, walk: Walk | None) -> FloatArray:
+    """Values of cells, ``(cells, ...)``, in the order of a walk; as they are without one."""
+    return values if walk is None else values[walk.order]
