@@ -336,7 +336,7 @@ def off_clock_in_words(adata: AnnData) -> str:
     """How many cells do not cycle; nothing where that was not asked."""
     if keys.NOT_CYCLING not in adata.obs:
         return ""
-    away = int((adata.obs[keys.NOT_CYCLING] > 0.5).sum())
+    away = int(np.isnan(Fitted.of(adata).latent_time).sum())
     if away == 0:
         return "all cells cycle: none are likelier off the cycle by more than it costs to say so"
     told = f"{number(away)} of {number(adata.n_obs)} cells ({percent(away / adata.n_obs)}) do not cycle"

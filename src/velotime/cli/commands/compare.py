@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,9 +11,6 @@ from velotime.cli.console import Console, exit_codes, limit_threads, warnings_to
 from velotime.cli.inputs import FILE, QUIET, SEED, THREADS, choose_genes, read_inputs, reading_options
 from velotime.cli.methods import WAYS, Asked
 from velotime.cli.words import in_options
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 
 @click.command()
@@ -58,7 +54,8 @@ def compare(
         adata = read_inputs((file,), mod, gene_names)
         layers = {"unspliced": unspliced, "spliced": spliced}
         if "recover_dynamics" in adata.uns:
-            asked = replace(asked, samples=_fitted_samples(adata))
+            column = data.Records(adata.uns).samples
+            asked = replace(asked, samples=column if column in adata.obs else None)
         else:
             choose_genes(adata, {}, layers)
         console.stage(f"Comparing models of {adata.n_obs:,} cells and {adata.n_vars:,} genes on held-out counts")
@@ -71,9 +68,3 @@ def compare(
         if output is not None:
             data.write_table(table, output, force=True)
             click.echo(f"Wrote {output}")
-
-
-def _fitted_samples(adata: AnnData) -> str | None:
-    """The column of the samples that were fitted on one clock; None where they were not."""
-    column = adata.uns["recover_dynamics"].get("settings", {}).get("samples")
-    return str(column) if column in adata.obs else None

@@ -35,6 +35,12 @@ class Records:
         return settings
 
     @property
+    def samples(self) -> str | None:
+        """The obs column of the samples that were fitted on one clock; None where they were not."""
+        column = self.settings.get("samples")
+        return None if column is None else str(column)
+
+    @property
     def arrow(self) -> Mapping[str, Any]:
         """Evidence for the direction of time."""
         return self._record(keys.TIME_ARROW)

@@ -11,7 +11,7 @@ from anndata import AnnData
 from velotime import _keys as keys
 from velotime._numbers import percent
 from velotime._types import BoolArray, FloatArray
-from velotime.data import Fitted
+from velotime.data import Fitted, Records
 from velotime.inference import Clock
 from velotime.pl._canvas.colors import labels_of
 
@@ -66,9 +66,11 @@ def cluster_column(adata: AnnData) -> str | None:
 
 def _tells_samples(adata: AnnData, column: str) -> bool:
     """Whether a column says where cells are from: by its name, or as all cells of a sample have the same label."""
-    if column in USUAL or column.lower() in OF_SAMPLES:
-        return column not in USUAL
-    samples = adata.uns.get(keys.RECOVER_DYNAMICS, {}).get("settings", {}).get("samples")
+    if column in USUAL:
+        return False
+    if column.lower() in OF_SAMPLES:
+        return True
+    samples = Records(adata.uns).samples
     return samples in adata.obs and bool((adata.obs.groupby(samples, observed=True)[column].nunique() <= 1).all())
 
 
