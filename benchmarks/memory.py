@@ -11,6 +11,7 @@ made unless ``--whole`` is given.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -68,15 +69,16 @@ def measure(path: Path, *, whole: bool) -> None:
 
     watcher = threading.Thread(target=look)
     watcher.start()
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     vt.tl.recover_dynamics(adata, method=method, layers=(), progress=False)
-    seconds = time.perf_counter() - began
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     done.set()
     watcher.join()
     above = seen[0] - before
     posterior = adata.obsm["time_posterior"]
     print(f"{adata.n_obs:,} x {adata.n_vars:,}, input {size / 1e9:.3f} GB in memory, {before / 1e9:.3f} GB held before")
-    print(f"peak {above / 1e9:.3f} GB above that: {above / size:.2f} times the input; {seconds:.0f} s")
+    print(f"peak {above / 1e9:.3f} GB above that: {above / size:.2f} times the input")
+    print(f"{seconds:.0f} s, {cpu:.0f} s of CPU; {os.getloadavg()[0]:.1f} processes ran or waited at its end")
     print(f"posterior: {(posterior.data.nbytes + posterior.indices.nbytes) / adata.n_obs:.0f} bytes for each cell")
 
 

@@ -1,4 +1,6 @@
-"""The decorator of every compiled kernel, with a cache that knows of all sources: the only module that imports numba.
+"""The decorator of every compiled kernel, with a cache that knows of all sources.
+
+Here and in ``rows`` alone numba is imported.
 
 numba's cache keeps machine code under the hash of the file that a function stands in. A kernel that calls one of
 another file would keep the old code of that when it is edited, so the key here holds the hash of all files that a
@@ -21,6 +23,9 @@ import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 _config: Any = numba.config  # whose names are made as it is imported
+
+#: Whether kernels are compiled: not under ``NUMBA_DISABLE_JIT``.
+COMPILED = not _config.DISABLE_JIT
 
 #: Multiply and add in one rounding.
 CONTRACT = frozenset({"contract"})
