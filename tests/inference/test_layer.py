@@ -8,6 +8,8 @@ from scipy import sparse
 
 from velotime.inference.model import layer
 from velotime.inference.model.layer import LayerData
+from velotime.inference.model.noise import NegativeBinomial
+from velotime.inference.model.scores import state_scores
 
 
 @pytest.mark.parametrize("container", [sparse.csr_array, np.asarray])
@@ -36,3 +38,16 @@ def test_sums_know_the_rows_that_cells_have(container, monkeypatch):
                 zip(counts.tolist(), n.tolist(), strict=True)
             )
         assert not found
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_states_score_each_cell_at_its_own_size(form):
+    rng = np.random.default_rng(0)
+    counts, size = rng.poisson(1.0, (40, 7)).astype(np.float32), rng.lognormal(0, 0.5, 40)
+    means, scatter = rng.gamma(1.0, 1.0, (7, 5)), rng.uniform(0.1, 1.0, 7)
+    data = LayerData.of(form(counts), size, 6)
+    found = state_scores(NegativeBinomial(), data, means, scatter)
+    for k in range(40):
+        growth = np.log1p(scatter[:, None] * data.size[k] * means)
+        expected = counts[k] @ (np.log(means) - growth) - (growth / scatter[:, None]).sum(axis=0)
+        np.testing.assert_allclose(found[k], expected, rtol=1e-4)

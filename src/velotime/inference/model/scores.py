@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from velotime._types import BoolArray, FloatArray
+from velotime._types import BoolArray, FloatArray, IntArray
 from velotime.compute import ScoreTables, SweepModel, on_all_cores, pad_states
 from velotime.inference.model.background.means import Pair, with_background
 from velotime.inference.model.layer import LayerData
@@ -181,8 +182,10 @@ def average(table: FloatArray, columns: tuple[slice, ...]) -> None:
 
 def _padded(means: FloatArray) -> FloatArray:
     """Means with as many states as tables have."""
-    extra = pad_states(means.shape[1]) - means.shape[1]
-    return np.pad(means, ((0, 0), (0, extra)), mode="edge")
+    padded = np.empty((len(means), pad_states(means.shape[1])))
+    padded[:, : means.shape[1]] = means
+    padded[:, means.shape[1] :] = means[:, -1:]
+    return padded
 
 
 def _as_it_is(slope: FloatArray, at: slice, out: FloatArray) -> None:
@@ -228,7 +231,19 @@ def state_scores(noise: Noise, data: LayerData, means: FloatArray, scatter: Floa
     """
     tables = noise.tables(means, scatter, data.levels)
     total: FloatArray = np.zeros((data.n_cells, means.shape[1]))
-    for k in range(len(data.levels)):
-        rows = np.flatnonzero(data.level == k)
-        total[rows] = data.values[rows] @ tables.slope[k].astype(np.float64) - tables.offset[k]
-    return total
+    order = np.argsort(data.level, kind="stable")
+    values, level = data.values[order], data.level[order]
+    if sparse.issparse(values):
+        total[order] = _side_by_side(values, level, len(data.levels)) @ tables.slope.reshape(-1, means.shape[1])
+    else:
+        for k in np.unique(level):
+            total[order[level == k]] = values[level == k] @ tables.slope[k].astype(np.float64)
+    return total - tables.offset[data.level]
+
+
+def _side_by_side(values: sparse.csr_array, level: IntArray, n_levels: int) -> sparse.csr_array:
+    """The values of each level in columns of its own, ``(cells, levels x genes)``: one product then does for all."""
+    n_cells, n_genes = values.shape
+    column = values.indices + np.repeat(level * n_genes, np.diff(values.indptr))
+    parts = (values.data.astype(np.float64), column, values.indptr)
+    return sparse.csr_array(parts, shape=(n_cells, n_levels * n_genes))
