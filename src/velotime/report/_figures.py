@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from bokeh.embed import json_item
@@ -21,11 +22,17 @@ def figures(cells: CellFacts, values: str) -> dict[str, Any]:
 
     ``values`` says what is drawn of a gene: "counts at size factor 1".
     """
+    return _labelled(tuple(cells.axes), _time_label(cells), values)
+
+
+@lru_cache(maxsize=4)
+def _labelled(axes: tuple[str, ...], time_label: str, values: str) -> dict[str, Any]:
+    """Once for each set of labels, all that they depend on: a page is rendered twice, first to see how large it is."""
     return {
-        "map": json_item(_map(cells)),
+        "map": json_item(_map(axes)),
         "portrait": json_item(_portrait(values)),
         "unspliced": json_item(_along("unspliced", "")),
-        "spliced": json_item(_along("spliced", _time_label(cells))),
+        "spliced": json_item(_along("spliced", time_label)),
     }
 
 
@@ -67,8 +74,8 @@ def _figure(name: str, height: int, x_label: str, y_label: str) -> Any:
     return plot
 
 
-def _map(cells: CellFacts) -> Any:
-    plot = _figure("map", 480, *cells.axes)
+def _map(axes: tuple[str, ...]) -> Any:
+    plot = _figure("map", 480, *axes)
     drawn = plot.scatter(
         "x",
         "y",

@@ -36,6 +36,7 @@ from velotime.compute import LEAST_MEAN, LayerSums, ScoreTables, sum_of_growth, 
 from velotime.inference.model.layer import LayerData
 
 FIRST_DISPERSION = 0.1
+NEAR = 2**15  # numbers of a table that are made at once: they stay in the cache of a core
 SHARE_OF_VARIANCE = Number(0, 1, open_least=True, open_most=True)
 
 
@@ -113,11 +114,12 @@ class NegativeBinomial(Settings):
         inverse = (1.0 / scatter).astype(np.float64)
         slope = np.empty((len(levels), *mu.shape), dtype=np.float32)
         offset = np.empty((len(levels), mu.shape[1]))
-        growth = np.empty_like(excess)
-        for k, level in enumerate(levels.astype(np.float32)):
-            np.log1p(np.multiply(excess, level, out=growth), out=growth)
-            np.subtract(base, growth, out=slope[k])
-            offset[k] = inverse @ growth
+        n = max(1, NEAR // mu.size)
+        for at in (slice(first, first + n) for first in range(0, len(levels), n)):
+            growth = levels[at, None, None].astype(np.float32) * excess
+            np.log1p(growth, out=growth)
+            np.subtract(base, growth, out=slope[at])
+            offset[at] = inverse @ growth
         return ScoreTables(slope, offset)
 
     def variance_terms(self, scatter: FloatArray) -> FloatArray:
