@@ -269,7 +269,7 @@ class Explorer:
             widths = [
                 part for curve, error in zip(whole, errors, strict=True) for part in (_band(curve), error.ravel())
             ]
-            counts = [np.asarray(layer[:, [k]].toarray()).ravel() for layer in (self.u, self.s)]
+            counts = [_column(layer, k) for layer in (self.u, self.s)]
             yield pack_gene(np.concatenate([*lines, []]), np.concatenate([*widths, []]), counts)
 
 
@@ -288,7 +288,17 @@ def _read(
         for k, lineage in enumerate(lineages):
             here = (own[cells] == lineage) & np.isfinite(time[cells])
             sums[k] += PieceSums.of(time[cells][here], values[here], size[cells][here])
-    return sparse.csc_array(sparse.vstack(few)), sums
+    counts = sparse.csc_array(sparse.vstack(few))
+    counts.sum_duplicates()
+    return counts, sums
+
+
+def _column(layer: sparse.csc_array, k: int) -> FloatArray:
+    """A gene's counts, ``(drawn cells,)``: scipy takes ten times as long to cut one column out."""
+    counts = np.zeros(layer.shape[0], dtype=layer.dtype)
+    here = slice(layer.indptr[k], layer.indptr[k + 1])
+    counts[layer.indices[here]] = layer.data[here]
+    return counts
 
 
 def _line(curve: Curve) -> FloatArray:

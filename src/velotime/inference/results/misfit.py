@@ -62,6 +62,9 @@ def height_of(mean: FloatArray) -> FloatArray:
 def _per_mean(found: FloatArray, error: FloatArray) -> FloatArray:
     """Squared standard error over mean, the median over each gene's pieces that have counts, ``(genes,)``."""
     counted = np.nan_to_num(found) > 0
-    ratio = np.where(counted.any(axis=0), np.nan, np.zeros(found.shape))
+    ratio = np.full(found.shape, np.inf)
     np.divide(error**2, found, out=ratio, where=counted)
-    return np.asarray(np.nanmedian(ratio, axis=0))
+    ratio.sort(axis=0)  # pieces without counts come last
+    n, genes = counted.sum(axis=0), np.arange(found.shape[1])
+    middle = (ratio[np.maximum(n - 1, 0) // 2, genes] + ratio[n // 2, genes]) / 2
+    return np.where(n > 0, middle, 0.0)
