@@ -22,6 +22,7 @@ from velotime.tl._progress import ProgressBar
 pytestmark = pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")  # of two iterations on 150 cells
 SMALL = {"n_times": 16, "annealing": 2, "max_iterations": 2, "start_cells": 60, "start_genes": 20, "start_times": 8}
 METHOD = vt.SoftEM(n_lineages=2, root=vt.Root("stage", "early"), **SMALL)
+OTHER = vt.MixtureEM(n_components=3)  # at once
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_tables_are_kept_where_asked(name, fitted, tmp_path):
         assert kept[column].tolist() == table[column].tolist() or np.allclose(
             kept[column], table[column], equal_nan=True
         )
-    vt.tl.recover_dynamics(adata, method=METHOD, rng=1, progress=False)
+    vt.tl.recover_dynamics(adata, method=OTHER, unspliced="unspliced", spliced="spliced", progress=False)
     assert "mine" not in adata.uns  # it was of another fit
 
 
@@ -147,7 +148,8 @@ def test_n_jobs_reaches_the_kernels(counts, monkeypatch):
     asked = []
     whole = module.at_most_threads
     monkeypatch.setattr(module, "at_most_threads", lambda n: asked.append(n) or whole(n))
-    vt.tl.recover_dynamics(counts.copy(), method=METHOD, progress=False, n_jobs=1)
+    layers = {"unspliced": "unspliced", "spliced": "spliced"}
+    vt.tl.recover_dynamics(counts.copy(), method=OTHER, **layers, progress=False, n_jobs=1)
     assert asked == [1]
 
 

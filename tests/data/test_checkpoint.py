@@ -96,7 +96,7 @@ def test_a_checkpoint_stays_when_the_fit_is_done_and_spares_it(cells, usual, tmp
     assert_same(fit(cells.copy(), checkpoint=path, resume=True), usual)
 
 
-def test_a_checkpoint_of_something_else_is_refused(cells, tmp_path):
+def test_a_checkpoint_of_something_else_is_refused(cells, usual, tmp_path):
     path = tmp_path / "fit.checkpoint"
     fit(cells.copy(), checkpoint=path)
     other = cells.copy()
@@ -109,7 +109,7 @@ def test_a_checkpoint_of_something_else_is_refused(cells, tmp_path):
     with pytest.raises(InputError, match="no checkpoint of velotime, or damaged"):
         fit(cells.copy(), checkpoint=path, resume=True)
     fit(cells.copy(), checkpoint=path)  # without resume it is replaced
-    assert_same(fit(cells.copy(), checkpoint=path, resume=True), fit(cells.copy()))
+    assert_same(fit(cells.copy(), checkpoint=path, resume=True), usual)
 
 
 def test_nothing_is_run_from_a_file_that_is_no_checkpoint(tmp_path):
@@ -141,7 +141,7 @@ def test_a_fit_that_failed_leaves_no_checkpoint(cells, tmp_path, monkeypatch):
 
 @pytest.mark.long
 def test_runs_killed_by_signals_end_with_the_same_bits():
-    call = [sys.executable, "-W", "ignore", str(KILL), "--kills", "3", "--cells", "150", "--genes", "20"]
+    call = [sys.executable, "-W", "ignore", str(KILL), "--kills", "2", "--cells", "150", "--genes", "20"]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("3 kills in")
+    assert done.stdout.startswith("2 kills in")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anndata as ad
 import numpy as np
 import pytest
-from quick_fit import QUICK as ON_A_LINE
+from quick_fit import QUICK
 
 import velotime as vt
 from velotime import InputError
@@ -21,9 +21,9 @@ def simulated(**options):
     return adata
 
 
-QUICK = ON_A_LINE | {"n_lineages": "auto"}
 METHODS = {
     "plain": vt.SoftEM(**QUICK),
+    "two lineages": vt.SoftEM(**QUICK | {"n_lineages": "auto"}),
     "prior by stage": vt.SoftEM(prior=vt.LearnedPrior(by="stage"), noise=vt.Poisson(), **QUICK),
     "fixed prior": vt.SoftEM(prior=vt.FixedPrior((1.0, 2.0, 1.0)), root=vt.Root("stage", "trunk"), **QUICK),
     "knowledge": vt.SoftEM(

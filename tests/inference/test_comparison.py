@@ -11,7 +11,7 @@ import velotime as vt
 from velotime import InputError
 from velotime import simulation as sim
 
-QUICK = vt.SoftEM(start_cells=500, start_genes=100)
+QUICK = vt.SoftEM(start_cells=500, start_genes=100, start_times=16)
 
 
 def static_clusters(n_clusters, seed, n_cells=500, n_genes=100):

@@ -217,7 +217,7 @@ def test_genes_left_out_of_the_clock_do_not_move_it():
     for layer in ("unspliced", "spliced"):
         adata.obs[f"initial_size_{layer}"] = np.asarray(adata.layers[layer].sum(axis=1)).ravel()
     rest = adata[:, ~adata.var_names.isin(out)].copy()
-    quick = SMALL | {"max_iterations": 3, "annealing": 3}
+    quick = SMALL | {"max_iterations": 3, "annealing": 3, "n_lineages": 1}
     vt.tl.recover_dynamics(adata, method=vt.SoftEM(without=out, **quick), progress=False)
     vt.tl.recover_dynamics(rest, method=vt.SoftEM(**quick), progress=False)
     np.testing.assert_allclose(adata.obs["latent_time"], rest.obs["latent_time"], atol=1e-6)

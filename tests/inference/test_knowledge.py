@@ -23,7 +23,7 @@ from velotime.inference.states import States
 # The cells below have hardly an unspliced count on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:.* of the counts are unspliced:velotime.InputWarning")
 STATES = States.grid(32)
-QUICK = {"start_genes": 20, "start_times": 24, "annealing": 6, "max_iterations": 8, "n_times": 32}
+QUICK = {"start_genes": 20, "start_times": 24, "annealing": 6, "max_iterations": 8, "n_times": 32, "n_lineages": 1}
 METHODS = {
     "root": {"root": vt.Root("stage", "start")},
     "ends": {"knowledge": vt.Ends("stage", "end")},
@@ -232,6 +232,7 @@ def test_knowledge_says_what_it_needs(make, message):
 def test_a_root_cell_is_found_whatever_cells_are_drawn(small):
     method = vt.SoftEM(
         root=vt.Root(cell="cell_7"),
+        n_lineages=1,
         start_cells=20,
         start_genes=20,
         start_times=12,

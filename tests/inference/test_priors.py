@@ -58,6 +58,7 @@ def test_the_bound_does_not_fall(small, smoothness):
         prior=vt.LearnedPrior(smoothness=smoothness, by="batch"),
         root=vt.Root(cell=small.obs["true_time"].idxmin()),
         noise=vt.Poisson(),
+        n_lineages=1,
         start_genes=30,
         annealing=4,
         max_iterations=8,
@@ -97,6 +98,7 @@ def test_pooling_is_said_aloud(small):
     method = vt.SoftEM(
         prior=vt.LearnedPrior(by="batch"),
         root=vt.Root(cell=small.obs["true_time"].idxmin()),
+        n_lineages=1,
         start_genes=20,
         start_times=12,
         annealing=2,

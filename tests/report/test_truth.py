@@ -15,7 +15,8 @@ from velotime.report import run_in_text
 from velotime.report._facts import collect
 from velotime.report._words import Roots
 
-QUICK = {"n_times": 16, "annealing": 4, "max_iterations": 4, "start_cells": 100, "start_genes": 15, "start_times": 8}
+QUICK = {"n_times": 16, "annealing": 2, "max_iterations": 2, "start_cells": 100, "start_genes": 15, "start_times": 8}
+QUICK |= {"n_lineages": 1}
 WAYS = {
     "plain": vt.SoftEM(**QUICK),
     "root": vt.SoftEM(root=vt.Root("stage", "early"), **QUICK),
@@ -23,7 +24,7 @@ WAYS = {
     "terminals": vt.SoftEM(lineages=vt.Terminals("stage", ("A", "B")), **QUICK),
     "knowledge": vt.SoftEM(knowledge=(vt.Ends("stage", ("A", "B")), vt.TimeLabels("day")), **QUICK),
     "Gaussian": vt.SoftEM(noise=vt.Gaussian(), **QUICK),
-    "auto": vt.SoftEM(n_lineages="auto", **QUICK),
+    "auto": vt.SoftEM(**QUICK | {"n_lineages": "auto"}),
     "shared clock": vt.TwoStageEM(clock=vt.SharedClock(n_times=16)),
     "gene clock": vt.TwoStageEM(),
     "mixture": vt.MixtureEM(n_components=3),

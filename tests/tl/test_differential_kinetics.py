@@ -43,7 +43,7 @@ def batches():
         layer = adata.layers[name].toarray()
         layer[300:, :CHANGED] = noise.draw(curve.T * size[:, None], rng)
         adata.layers[name] = sparse.csr_matrix(layer)
-    vt.tl.recover_dynamics(adata, progress=False)
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=1), progress=False)
     return adata
 
 

@@ -212,7 +212,7 @@ def cycling():
     rng, cycle = np.random.default_rng(2), vt.simulation.Cycling()
     adata = vt.simulation.simulate(300, 50, rng=rng, cycle=cycle, mean_unspliced=1.0, mean_spliced=3.0)
     adata.obs["initial_size_unspliced"] = adata.obs["initial_size_spliced"] = adata.obs["true_depth"]
-    method = vt.SoftEM(clock=vt.Cycle(), prior=vt.UniformPrior(), n_times=32)
+    method = vt.SoftEM(clock=vt.Cycle(), prior=vt.UniformPrior(), n_times=32, start_times=16)
     vt.tl.recover_dynamics(adata, method=method, progress=False)
     return adata
 
