@@ -54,6 +54,8 @@ def steps(found, expected=0.4, error=0.05):
         ({"gain": 0.1}, "fits in part", "gain only 0.10 nats per cell", True),
         ({"poor_genes": 0.3}, "fits in part", "30% of the genes", False),
         ({"poor_genes": float("nan")}, "fits", "", False),
+        ({"off_cycle": 0.12}, "fits in part", "some 12% of the cells fit no state of the cycle", False),
+        ({"off_cycle": 0.12}, "fits in part", "vt.Cycle(not_cycling=True)", False),
     ],
 )
 def test_words(changed, word, reason, doubted):

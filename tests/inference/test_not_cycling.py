@@ -111,6 +111,7 @@ def test_cells_that_left_are_found_and_have_no_phase(leaving):
     for name in ("", "_sd", "_q05", "_q95", "_entropy"):
         assert (leaving.obs[f"cycle_phase{name}"].isna() == away).all()
     assert leaving.uns["cycle"]["not_cycling"] == pytest.approx(off.mean(), abs=0.02)
+    assert leaving.uns["fit_verdict"]["off_cycle"] == 0  # it was asked
     assert vt.metrics.circular_error(leaving, "true_phase").error < 0.06
     assert vt.metrics.circular_correlation(leaving, "true_phase").correlation > 0.8
 
@@ -166,8 +167,22 @@ def test_none_are_found_where_there_are_none():
     assert vt.metrics.circular_error(adata, "true_phase").error < 0.06
 
 
+def test_a_fit_that_was_not_asked_says_that_many_cells_fit_no_state():
+    """And says nothing where all cycle, or where this was asked; what it says of is about as many as there are."""
+    adata = simulated(0.2)
+    record = plainly_fitted(adata)
+    assert record["off_cycle"] == pytest.approx(adata.obs["true_not_cycling"].mean(), abs=0.05)
+    assert "fit no state of the cycle" in record["reason"]
+    assert plainly_fitted(simulated(0.0))["off_cycle"] == 0
+
+
+def plainly_fitted(adata):
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(clock=vt.Cycle(), **SMALL), progress=False)
+    return adata.uns["fit_verdict"]
+
+
 def test_what_it_does_not_go_with():
-    with pytest.raises(InputError, match="one sample only"):
+    with pytest.raises(InputError, match="looked for in fits of one sample only"):
         vt.SoftEM(clock=vt.Cycle(not_cycling=True), samples="batch")
     with pytest.raises(InputError, match="leave one out"):
         sim.simulate(50, 10, cycle=sim.Cycling(not_cycling=0.1), samples=sim.Samples((1, 1)))

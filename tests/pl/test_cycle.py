@@ -36,6 +36,15 @@ def test_a_wheel_holds_all_cells_and_genes_by_their_peaks(cycling):
     assert len(legend) == 3
 
 
+def test_a_wheel_tells_hours_where_they_are_known(cycling):
+    def told(adata):
+        return [text.get_text() for text in vt.pl.cycle(adata).texts if not text.get_text().startswith("gene")]
+
+    assert told(cycling)[:4] == ["0", "0.25", "0.5", "0.75"]
+    vt.tl.to_real_time(cycling, half_lives=24.6 * np.log(2) / cycling.var["fit_gamma"].dropna())
+    assert told(cycling)[:5] == ["0 h", "5 h", "10 h", "15 h", "20 h"]
+
+
 def test_a_wheel_needs_a_circle_and_polar_axes(cycling):
     with pytest.raises(InputError, match="polar axes"):
         vt.pl.cycle(cycling, ax=plt.subplots()[1])

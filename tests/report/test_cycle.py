@@ -50,6 +50,22 @@ def test_words_are_of_phases_and_turns(cycling):
     assert "the division" in run_in_text(cycling, seconds=1.0)
 
 
+def test_the_page_tells_hours_and_not_turns_where_they_are_known(cycling, tmp_path):
+    facts, _ = collect_genes(cycling, np.arange(20))
+    assert any("per turn" in column.text_in(None) for column in facts.columns)
+    assert not any("turn of" in column.text_in(24.6) or "per turn" in column.text_in(24.6) for column in facts.columns)
+    vt.report(cycling, tmp_path / "turns.html")
+    vt.tl.to_real_time(cycling, half_lives=24.6 * np.log(2) / cycling.var["fit_gamma"].dropna())
+    cycling.obs.loc[cycling.obs["stage"] == "S", "cycle_phase"] = np.nan  # as those that do not cycle
+    vt.report(cycling, tmp_path / "hours.html")
+    turns, hours = ((tmp_path / f"{name}.html").read_text(encoding="utf-8") for name in ("turns", "hours"))
+    for words in ("fraction of a turn: from 0 to 1", "Splicing rate per turn of the cycle", "Phase at which"):
+        assert words in turns
+        assert words not in hours
+    assert "Splicing rate per hour" in hours
+    assert "nan (nan to nan)" not in hours
+
+
 def test_the_page_knows_which_genes_are_smooth(cycling):
     facts, _ = collect_genes(cycling, np.arange(20))
     shape = cycling.var["fit_shape"].astype(str).loc[facts.table.index]

@@ -17,10 +17,10 @@ from matplotlib.projections.polar import PolarAxes
 from velotime._check import Names, Optional, Whole, checked
 from velotime._status import InputError
 from velotime._types import FloatArray
-from velotime.data import Fitted
+from velotime.data import Fitted, hours_record
 from velotime.data.arguments import COLUMN, LAYER
 from velotime.pl._canvas.arguments import PLOT, ColorMap
-from velotime.pl._canvas.axes import finish, note_left_out, require_groups
+from velotime.pl._canvas.axes import RoundTimes, finish, note_left_out, require_groups
 from velotime.pl._canvas.colors import MISSING, color_map
 from velotime.pl._heatmap import COLUMNS, commonest_labels, index_of_genes, layer_of, profiles_of
 from velotime.pl._phase_colors import PHASE_MAP
@@ -29,6 +29,7 @@ TURN = 2 * np.pi
 BINS = 36  # of the histogram
 HOLE, HIGHEST, LABELS, GENES, RIM = 0.9, 1.9, (1.98, 2.12), (2.2, 3.6), 3.72  # radii
 NAMES = 3.95
+LAST_HOUR = 0.95  # of a turn, up to which round hours are written: the next is too close to 0
 LEAST_APART = 0.021  # turns between names, so that they can be read
 
 
@@ -93,7 +94,7 @@ def cycle(
     order = np.argsort(np.nanargmax(values, axis=1), kind="stable")
     ax = _open_polar(ax)
     phase = fitted.latent_time
-    _draw_cells(ax, phase[np.isfinite(phase)])
+    _draw_cells(ax, phase[np.isfinite(phase)], _told(fitted))
     note_left_out(ax, ~np.isfinite(phase), "not cycling")
     if color is not None:
         _draw_labels(ax, adata, color)
@@ -115,7 +116,17 @@ def _open_polar(ax: Axes | None) -> Any:
     return ax
 
 
-def _draw_cells(ax: Any, phase: FloatArray) -> None:
+def _told(fitted: Fitted) -> dict[float, str]:
+    """What some phases are called: quarters of a turn, or round hours where these are known."""
+    record = hours_record(fitted.adata)
+    if not record:
+        return {at: f"{at:g}" for at in (0.0, 0.25, 0.5, 0.75)}
+    length = float(record["hours_per_clock"])
+    ticks = RoundTimes(length).tick_values(0.0, 1.0)
+    return {float(at): f"{at * length:.3g} h" for at in ticks if 0 <= at < LAST_HOUR}
+
+
+def _draw_cells(ax: Any, phase: FloatArray, told: dict[float, str]) -> None:
     """Bars whose area is the share of the cells, in the colours that phases have elsewhere; and where phases are."""
     counts, edges = np.histogram(phase, bins=BINS, range=(0, 1))
     middle = 0.5 * (edges[1:] + edges[:-1])
@@ -123,9 +134,9 @@ def _draw_cells(ax: Any, phase: FloatArray) -> None:
     ax.bar(TURN * middle, outer - HOLE, TURN / BINS, bottom=HOLE, color=PHASE_MAP(middle), lw=0.4, edgecolor="white")
     even = np.sqrt(HOLE**2 + (HIGHEST**2 - HOLE**2) * counts.mean() / max(counts.max(), 1))
     ax.plot(np.linspace(0, TURN, 361), np.full(361, even), color="0.4", lw=0.7, ls=":")
-    for at in (0.0, 0.25, 0.5, 0.75):
+    for at, name in told.items():
         ax.plot([TURN * at] * 2, [HOLE - 0.06, HOLE], color="0.3", lw=0.8)
-        ax.text(TURN * at, HOLE - 0.2, f"{at:g}", ha="center", va="center", fontsize=7, color="0.3")
+        ax.text(TURN * at, HOLE - 0.2, name, ha="center", va="center", fontsize=7, color="0.3")
     ax.text(0, 0, f"{len(phase):,}\ncells", ha="center", va="center", fontsize=7)
 
 

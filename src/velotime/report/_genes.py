@@ -40,7 +40,9 @@ class Column:
         """The text where the clock takes so many hours; None where they are not known."""
         if not hours:
             return self.text
-        text = self.text.replace("unit of the clock", "hour").replace("above 1:", f"above {number(hours)}:")
+        text = self.text.replace("above 1:", f"above {number(hours)}:").replace("Phase at", "Hours in the cycle at")
+        for unit in ("unit of the clock", "turn of the cycle", "turn"):
+            text = text.replace(f"per {unit}", "per hour")
         return text.replace("When ", "When, in hours, ")
 
 

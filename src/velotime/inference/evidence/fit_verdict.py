@@ -43,6 +43,8 @@ class FitVerdict:
         How far the cells are from a line or a tree, as a share of the longest way along them.
     steps
         Whether unspliced counts go along the clock or in steps; None where values are means over neighbours.
+    off_cycle
+        Share of the cells that are likelier off a clock that goes round than on it, where that was not asked.
     """
 
     agreement: float
@@ -53,6 +55,7 @@ class FitVerdict:
     left_out: int = 0
     ring: float = 0.0
     steps: Steps | None = None
+    off_cycle: float = 0.0
 
     @property
     def word(self) -> str:
@@ -96,6 +99,11 @@ class FitVerdict:
             yield f"the curves gain only {self.gain:.2f} nats per cell over constant means"
 
     def _in_part(self) -> Iterator[str]:
+        if self.off_cycle > 0:
+            yield (
+                f"some {self.off_cycle:.0%} of the cells fit no state of the cycle: if they have left it or rest, "
+                "fit them with vt.Cycle(not_cycling=True)"
+            )
         if self.poor_genes > POOR_SHARE:
             yield (
                 f"{self.poor_genes:.0%} of the genes that tell of time vary along the clock in ways that no curve of "
@@ -144,6 +152,7 @@ class FitVerdict:
             "gain_per_cell": self.gain,
             "poor_genes": self.poor_genes,
             "ring": self.ring,
+            "off_cycle": self.off_cycle,
             "steps": 0 if self.steps is None else self.steps.hold,
             "steps_found": found,
             "steps_expected": expected,

@@ -29,7 +29,8 @@ from velotime.inference.heldout.scores import StateModel, predict
 from velotime.inference.heldout.thinning import ThinnedCounts, compare
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.observations import Observations
-from velotime.inference.search.circle.orders import CycleSearch, has_no_gap
+from velotime.inference.search.circle.orders import has_no_gap
+from velotime.inference.search.circle.search import CycleSearch
 from velotime.inference.search.roots import Search
 from velotime.inference.search.trials import Trial
 

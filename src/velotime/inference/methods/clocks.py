@@ -18,7 +18,7 @@ from velotime.inference.methods.origins import CountDrop, Origin, by_density, by
 from velotime.inference.model.posterior import time_and_lineage
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.search.circle.leavers import cycling_cells
-from velotime.inference.search.circle.orders import CycleSearch
+from velotime.inference.search.circle.search import CycleSearch
 from velotime.inference.search.roots import Search
 from velotime.kinetics import SwitchParameter
 

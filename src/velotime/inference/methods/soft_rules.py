@@ -53,8 +53,8 @@ def check_together(method: SoftEM) -> None:
         raise InputError(f"SoftEM(clock={method.clock!r}): {wrong}. {cure}")
     if method.samples is not None and method.clock.not_cycling:
         raise InputError(
-            f"SoftEM(clock={method.clock!r}, samples={method.samples!r}): cells off the cycle are found in one sample "
-            "only. Leave not_cycling out, or fit each sample by itself."
+            f"SoftEM(clock={method.clock!r}, samples={method.samples!r}): cells that do not cycle can be looked "
+            "for in fits of one sample only. Leave not_cycling out, or fit each sample by itself, without samples."
         )
     if method.samples is not None and not method.noise.counts:
         raise InputError(

@@ -104,6 +104,8 @@ def finals(search: Search, observations: Observations, outcome: Outcome, rng: Ge
         misfit=fit.doubts,
         does_not_fit=fit.word == "does not fit",
     )
+    if arrow.doubts:
+        fit = replace(fit, off_cycle=search.share_off())
     return Verdict(ahead.candidate.trial, ahead.run.parameters, arrow, fit)
 
 

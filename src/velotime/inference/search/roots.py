@@ -175,6 +175,10 @@ class Search:
         counted = self.votes is not None and (few or not self.votes.dropped)
         return 0 if counted else max(self.tree.n_sure - n_lineages, 0)
 
+    def share_off(self) -> float:
+        """Share of the cells that are on no clock: of one that begins and ends all are."""
+        return 0.0
+
     def _tree_of(self, n_lineages: int) -> Tree:
         """The tree with as many lineages from one of its ends; from a root between them there is one more."""
         tree = self.tree.first(n_lineages + 1)

@@ -102,7 +102,7 @@ def clock_label(fitted: Fitted) -> str:
     return PHASE_LABEL if fitted.goes_round else TIME_LABEL
 
 
-class _RoundTimes(MaxNLocator):
+class RoundTimes(MaxNLocator):
     """Ticks at round hours, on an axis of the clock itself."""
 
     def __init__(self, length: float) -> None:
@@ -120,7 +120,7 @@ def in_hours(axis: Axis, fitted: Fitted) -> None:
     if not record:
         return
     length = float(record["hours_per_clock"])
-    axis.set_major_locator(_RoundTimes(length))
+    axis.set_major_locator(RoundTimes(length))
     axis.set_major_formatter(FuncFormatter(lambda at, _: f"{at * length:.3g}".replace("-", "\u2212")))
 
 

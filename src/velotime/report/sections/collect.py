@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from anndata import AnnData
 from markupsafe import Markup
@@ -102,6 +103,7 @@ def _cluster_rows(clusters: pd.DataFrame) -> list[tuple[str, ...]]:
     for name, row in clusters.iterrows():
         slot = _shown(clusters)[1]
         spread = f"{row[slot]:.2f} ({row[f'{slot}_q25']:.2f} to {row[f'{slot}_q75']:.2f})"
+        spread = "none" if np.isnan(row[slot]) else spread  # cells that do not cycle have no phase
         shares = [percent(float(row[column])) for column in _shown(clusters)[2:]]
         rows.append((str(name), number(int(row["cells"])), spread, *shares))
     return rows

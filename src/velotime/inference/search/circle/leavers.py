@@ -3,12 +3,14 @@
 Components of expression show what differs most, and cells that do not cycle may differ from the others by more than
 these among themselves: a circle through all cells is then none. So each of several groups of like cells is taken off in
 turn, with means of its own, and the cells that are left put in a circular order; a short fit of both tells which group,
-if any, is likelier beside the circle than on it by more than its means cost.
+if any, is likelier beside the circle than on it by more than its means cost. The cells that are left must lie all the
+way round: of an arc, which is no circle, any cells that are taken off let the others be joined at their ends.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,8 +20,9 @@ from velotime.inference.em import Schedule, run_em
 from velotime.inference.model.leaving.cells import Beside, some_cells
 from velotime.inference.model.mstep import restart_by_shapes
 from velotime.inference.model.problem import SoftProblem
-from velotime.inference.search.circle.orders import CycleSearch, circular_orders
+from velotime.inference.search.circle.orders import circular_orders, has_no_gap
 from velotime.inference.search.geometry.starts import Geometry, Start, assignment
+from velotime.inference.search.roots import Search
 from velotime.inference.search.trials import Trial, begin_trial, go_on
 
 GROUPS = (2, 3, 5, 8)  # numbers of groups that cells are sorted into
@@ -27,17 +30,18 @@ SMALLEST, LARGEST = 0.02, 0.6  # share of the cells that a group may hold
 SAME_GROUP = 0.8  # share of the cells of both that two groups have in common, from which on they are one
 GLANCE = Schedule(annealing=0, hottest=1.0, longest=3, tolerance=0.0)  # enough to rank groups
 CLOSEST = 2  # groups that are fitted in earnest
+S = TypeVar("S", bound=Search)
 
 
-def cycling_cells(search: CycleSearch) -> CycleSearch:
+def cycling_cells(search: S) -> S:
     """The same search of the cells that cycle, with the others in ``off_clock``; itself if all do."""
     problem = search.problem(1)
     beside = [_best_way(problem, search.geometry, group) for group in groups_of(search.geometry, search.seed)]
     hopeful = [start for _, start in sorted(beside, key=lambda pair: -pair[0])[:CLOSEST]]
-    whole = max((begin_trial(problem, start) for start in _ways(search.geometry)), key=_bound)
-    tried = [go_on(problem, trial) for trial in (whole, *(begin_trial(problem, start) for start in hopeful))]
-    ahead = max(tried, key=_bound)
-    if ahead is tried[0]:
+    whole = go_on(problem, max((begin_trial(problem, start) for start in _ways(search.geometry)), key=_bound))
+    tried = [go_on(problem, begin_trial(problem, start)) for start in hopeful]
+    ahead = max((whole, *(trial for trial in tried if has_no_gap(problem, trial))), key=_bound)
+    if ahead is whole:
         return search
     return _only(search, Beside.of(problem, ahead.run.parameters).on_clock)
 
@@ -93,7 +97,7 @@ def _turned(points: FloatArray) -> FloatArray:
     return np.asarray(centred @ np.linalg.svd(centred, full_matrices=False)[2].T)
 
 
-def _only(search: CycleSearch, cycling: BoolArray | None) -> CycleSearch:
+def _only(search: S, cycling: BoolArray | None) -> S:
     assert cycling is not None
     kept = np.flatnonzero(cycling)
     return replace(

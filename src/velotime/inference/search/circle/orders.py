@@ -1,8 +1,7 @@
-"""The search on a clock that goes round: no root and no end, but an order round the circle and its direction."""
+"""Orders of the cells round a circle, and whether cells lie all the way round."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from itertools import combinations
 
 import numpy as np
@@ -11,39 +10,14 @@ from scipy.stats import rankdata
 from velotime._types import FloatArray
 from velotime.inference.curves.circle import PERIODIC, TURN
 from velotime.inference.model.problem import SoftProblem
-from velotime.inference.model.rate_prior import RatePrior
-from velotime.inference.model.samples.problem import problem_of
-from velotime.inference.search.geometry.starts import Geometry, Start
-from velotime.inference.search.roots import Search
+from velotime.inference.search.geometry.starts import Geometry
 from velotime.inference.search.trials import Trial
-from velotime.inference.states import States
 
 AXES = 3  # principal components, and diffusion components, in whose planes the cells are put in a circular order
 SAME_CIRCLE = 0.9  # correlation, either way round, from which on two orders are one
 MOST_ORDERS = 4  # that are tried, each both ways round
 FEW = 0.02  # share of the cells
 LONGEST_GAP = 0.2  # share of the way round that so few cells may take: lines joined at their ends leave a third
-
-
-@dataclass(frozen=True)
-class CycleSearch(Search):
-    """Short fits of circular orders of the cells, each in both directions."""
-
-    @classmethod
-    def of(cls, search: Search) -> CycleSearch:
-        """The same cells and genes; that they go round is then no fault."""
-        return cls(**{field.name: getattr(search, field.name) for field in fields(search)} | {"ring": 0.0})
-
-    def problem(self, n_lineages: int) -> SoftProblem:  # noqa: ARG002 - a circle has one
-        """The short fits' problem."""
-        states = States.grid(self.n_times, 1, PERIODIC)
-        prior = RatePrior(states.layout, self.cells.n_cells, self.cells.n_averaged)
-        return problem_of(self.cells, states, self.noise, self.prior, prior)
-
-    def starts(self, n_lineages: int) -> list[list[Start]]:  # noqa: ARG002 - likewise
-        """Every order both ways round."""
-        orders = circular_orders(self.geometry)
-        return [[Start(int(np.argmin(time)), "angle", time)] for order in orders for time in (order, 1.0 - order)]
 
 
 def circular_orders(geometry: Geometry) -> list[FloatArray]:
