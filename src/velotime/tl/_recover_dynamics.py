@@ -260,10 +260,8 @@ def recover_dynamics(
         cell), in how many ``steps`` unspliced counts go along the clock (0: as the curves say) and by how much curves
         beat steps in the data and in such draws, nats per cell, where they do least well (``steps_found``,
         ``steps_expected``), ``gain_per_cell`` over constant means, the share of ``poor_genes``, which vary along the
-        clock as no curve of the model does, the share of the cells that are ``off_cycle`` (of ``Cycle()`` where the
-        direction is not clear; 0 where none are, or ``not_cycling=True`` asked for them), and by how much cells lie
-        farther apart than on a line or tree (``ring``, as a share of the longest way along them: above 0.3 they go
-        round, or their paths part and meet again).
+        clock as no curve does, of ``off_cycle`` cells (where the direction of a cycle is unclear), and how much farther
+        cells lie apart than on a line or tree (``ring``, of the longest way along them: above 0.3 they go round).
     ``uns["knowledge"]``
         ``table``: a row for each piece of what was known of the cells, with the ``n_cells`` that it is about, how many
         ``nats`` speak for it (or, negative, against it) given the counts and all other pieces, Spearman ``correlation``
