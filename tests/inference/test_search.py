@@ -159,18 +159,18 @@ def test_the_direction_that_is_reported_has_the_margin_for_it(cells, monkeypatch
     search, observations = search_of(cells, n_lineages=1)
     outcome = search.run(1)
     averaged = replace(observations, n_averaged=n_averaged)
-    on_all_genes = finals_module._on_all_genes
+    finalist = finals_module._finalist
     made = []
 
     def with_knowledge(problem, genes, candidate):
-        made.append(on_all_genes(problem, genes, candidate))
+        made.append(finalist(problem, genes, candidate))
         if len(made) == 2:
             against = (made[0].run.bound - made[1].run.bound) * problem.cells.n_cells / 2
             assert against > 0
             made[1] = replace(made[1], known=against)
         return made[-1]
 
-    monkeypatch.setattr(finals_module, "_on_all_genes", with_knowledge)
+    monkeypatch.setattr(finals_module, "_finalist", with_knowledge)
     final = finals_module.finals(search, averaged, outcome, np.random.default_rng(0))
     ahead, behind = made if n_averaged == 1 else made[::-1]
     assert final.trial is ahead.candidate.trial

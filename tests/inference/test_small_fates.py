@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 import velotime as vt
+import velotime.inference.search.number.grown as grown_module
 from velotime import simulation as sim
 from velotime.data import read_observations
 from velotime.inference.labels import CellLabels
@@ -76,17 +78,38 @@ def test_residuals_are_without_time_and_what_lies_along_it():
     assert left[:, :2].std() < 0.3 * left[:, 2].std()
 
 
-def test_a_small_fate_becomes_a_lineage():
-    cells = with_small_fate(2, 0.85)
-    method = vt.SoftEM(start_times=16)
+def searched_for(cells, n_lineages, **settings):
+    """The search for so many lineages, its outcome, and the cells that it could take."""
+    method = vt.SoftEM(start_times=16, **settings)
     observations = read_observations(cells).observations
     placing, drawing = np.random.default_rng(0).spawn(2)
     geometry, labels = place_cells(observations, placing), CellLabels.plain(cells.n_obs)
     rows = method.prior_rows(labels)
     search = method._starts.search(observations, geometry, rows, method.landmarks(labels), drawing)
-    search = replace(search, votes=LineageVotes((2,) * 5))
+    search = replace(search, votes=LineageVotes((n_lineages,) * 5))
     placed = PlacedCells(geometry.cells, observations.select_cells(geometry.cells), rows.take(geometry.cells))
-    search, outcome = grown(search, search.run(2), placed)
+    return search, search.run(n_lineages), placed
+
+
+def test_small_fates_are_looked_for_by_times_of_all_genes(monkeypatch):
+    """Times of a few genes leave much of the way among what cells differ in besides time."""
+    cells, given = sim.simulate(300, 60, rng=np.random.default_rng(0)), []
+    search, outcome, placed = searched_for(cells, 1, start_genes=6)
+    monkeypatch.setattr(grown_module, "small_fates", lambda *args: given.append(args[2]) or [])
+    assert grown(search, outcome, placed) == (search, outcome)
+    truth = cells.obs["true_time"].to_numpy()
+    of_few = time_and_lineage(outcome.problem, outcome.best.run.parameters)[0]
+    off = [
+        1 - abs(spearmanr(time, truth[of]).statistic)
+        for time, of in ((given[0], placed.cells), (of_few, search.geometry.cells))
+    ]
+    assert off[0] < 0.5 * off[1]
+
+
+def test_a_small_fate_becomes_a_lineage():
+    cells = with_small_fate(2, 0.85)
+    search, outcome, placed = searched_for(cells, 2)
+    search, outcome = grown(search, outcome, placed)
     assert outcome.n_lineages == 3
     (n_cells, agreement, told_apart), *others = search.votes.small_fates
     assert not others

@@ -9,23 +9,21 @@ from numpy.random import Generator
 
 from velotime._types import BoolArray
 from velotime.compute import Sums
-from velotime.inference.em import Run, Schedule, Stage, run_em
+from velotime.inference.em import Run, Stage
 from velotime.inference.evidence.agreement import listen
 from velotime.inference.evidence.arrow import Arrow, gene_evidence, sample_margins
 from velotime.inference.evidence.coherence import coherence
 from velotime.inference.evidence.fit_verdict import LEAST_EXPLAINED, FitVerdict
 from velotime.inference.evidence.gains import gene_gains
 from velotime.inference.evidence.steps import steps_of
-from velotime.inference.model.mstep import restart_by_shapes
 from velotime.inference.model.problem import SoftParameters, SoftProblem
 from velotime.inference.model.samples.cells import cells_of
 from velotime.inference.observations import Observations
 from velotime.inference.search.rivals import Candidate
 from velotime.inference.search.roots import Outcome, Search
-from velotime.inference.search.trials import Trial, cooler
+from velotime.inference.search.trials import Trial, on_all_genes
 from velotime.inference.tally import Tally
 
-ALL_GENES = Schedule(annealing=8, hottest=5.0, longest=4, tolerance=0.0)  # on the cells of the search
 TELLS_OF_TIME = 20.0  # nats over a constant mean from which on a gene does
 
 
@@ -84,7 +82,7 @@ def finals(search: Search, observations: Observations, outcome: Outcome, rng: Ge
     problem = replace(outcome.problem, cells=cells_of(some, search.prior_rows, search.noise))
     tally = Tally(search.watch)
     tally.begin("root and direction on all genes", 2)
-    forward, backward = (tally.counted(_on_all_genes(problem, search.genes, one)) for one in outcome.candidates[:2])
+    forward, backward = (tally.counted(_finalist(problem, search.genes, one)) for one in outcome.candidates[:2])
     ahead, behind = (forward, backward) if forward.log_likelihood >= backward.log_likelihood else (backward, forward)
     arrow = _weigh(problem, ahead, behind)
     if search.root is not None and ahead is backward and arrow.log_likelihood_margin < arrow.least_margin:
@@ -139,12 +137,7 @@ def _weigh(problem: SoftProblem, ahead: Finalist, behind: Finalist) -> Arrow:
     )
 
 
-def _on_all_genes(problem: SoftProblem, genes: BoolArray, candidate: Candidate) -> Finalist:
-    silent = replace(problem.silent, restarts=frozenset({ALL_GENES.annealing}), restart=restart_by_shapes)
-    start = replace(candidate.trial.run.parameters, known=())
-    schedule = cooler(ALL_GENES, problem.states.clock.reversed_heat)
-    first = silent.first(silent.expect_by(start, genes, schedule.hottest))
-    statistics, _ = silent.expect(first, schedule.hottest)
-    run = run_em(silent, first, statistics, schedule)
+def _finalist(problem: SoftProblem, genes: BoolArray, candidate: Candidate) -> Finalist:
+    run = on_all_genes(problem, genes, candidate.trial)
     known = (listen(problem, run).bound - run.bound) * problem.cells.n_cells
     return Finalist(candidate, run, known, problem.cells.worth)

@@ -1,4 +1,4 @@
-"""Short fits: a first round from a start, further rounds for those that are close to the best."""
+"""Short fits: a first round from a start, further rounds for those close to the best, and one with all genes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from velotime.inference.tally import Tally
 # Genes are tried afresh midway and when cold: without that, the ranking after the first round misleads.
 FIRST_ROUND, FIRST_RESTARTS = Schedule(annealing=12, hottest=10.0, longest=2, tolerance=0.0), frozenset({7, 12})
 LATER_ROUNDS, LATER_RESTARTS = Schedule(annealing=8, hottest=5.0, longest=2, tolerance=0.0), frozenset({0, 8})
+ALL_GENES = Schedule(annealing=8, hottest=5.0, longest=4, tolerance=0.0)
 CLOSE = 0.5  # nats per cell behind the best, within which a trial is given another round
 
 
@@ -50,6 +51,26 @@ def go_on(problem: SoftProblem, trial: Trial) -> Trial:
     statistics, _ = heated.expect(trial.run.parameters, schedule.hottest)
     run = run_em(heated, trial.run.parameters, statistics, schedule)
     return Trial(trial.start, run if run.bound > trial.bound else trial.run, trial.rounds + 1)
+
+
+def on_all_genes(problem: SoftProblem, genes: BoolArray, trial: Trial) -> Run[SoftParameters, Sums]:
+    """A fit of all genes by the counts alone, from the posterior of a short fit.
+
+    Parameters
+    ----------
+    problem
+        Of all genes, and the cells of the search.
+    genes
+        Which of them the short fit has, ``(genes,)``.
+    trial
+        The short fit.
+    """
+    silent = replace(problem.silent, restarts=frozenset({ALL_GENES.annealing}), restart=restart_by_shapes)
+    start = replace(trial.run.parameters, known=())
+    schedule = cooler(ALL_GENES, problem.states.clock.reversed_heat)
+    first = silent.first(silent.expect_by(start, genes, schedule.hottest))
+    statistics, _ = silent.expect(first, schedule.hottest)
+    return run_em(silent, first, statistics, schedule)
 
 
 def cooler(schedule: Schedule, hottest: float) -> Schedule:
