@@ -30,6 +30,7 @@ BOXES = ("layers", "obsm", "varm", "obsp", "varp", "uns")
 NO = "nothing"  # the name of a column, layer, basis, gene or cell that is not there
 EDGES = [("early", "late")]
 SMALL = {
+    "n_lineages": 1,
     "n_times": 16,
     "annealing": 2,
     "max_iterations": 2,

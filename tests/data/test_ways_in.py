@@ -384,7 +384,7 @@ def test_tables_of_samples_that_cannot_be_used(tmp_path):
 
 
 def run(*arguments):
-    quick = ["-q", "--max-iterations", "2", "--lineages", "1", "--skip-comparison"]
+    quick = ["-q", "--method", "mixture", "--max-iterations", "2"]
     return CliRunner().invoke(main, ["run", *map(str, arguments), *quick])
 
 

@@ -20,9 +20,9 @@ from velotime.inference.search.number import agreed as number_module
 QUICK = {"n_times": 16, "annealing": 2, "max_iterations": 2, "start_cells": 50, "start_genes": 12, "start_times": 8}
 METHODS = {
     "SoftEM": vt.SoftEM(**QUICK),
-    "with a root": vt.SoftEM(root=vt.Root("stage", "early"), **QUICK),
+    "with a root": vt.SoftEM(root=vt.Root("stage", "early"), n_lineages=1, **QUICK),
     "two lineages": vt.SoftEM(n_lineages=2, **QUICK),
-    "Gaussian noise": vt.SoftEM(noise=vt.Gaussian(), **QUICK),
+    "Gaussian noise": vt.SoftEM(noise=vt.Gaussian(), n_lineages=1, **QUICK),
     "clocks of genes": vt.TwoStageEM(vt.GeneClock(explicit_iterations=1, max_iterations=2)),
     "shared clock": vt.TwoStageEM(vt.SharedClock(explicit_iterations=1, max_iterations=1, n_times=16)),
     "mixture": vt.MixtureEM(n_components=4, max_iterations=5),

@@ -34,6 +34,15 @@ def branching():
     return adata
 
 
+@pytest.fixture(scope="module")
+def two(branching):
+    """Fitted with two lineages; tests must not change it."""
+    adata = branching.copy()
+    adata.obs["stage"] = adata.obs["stage"].astype("category")
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=2), progress=False)
+    return adata
+
+
 def late_agreement(adata):
     """Share of late cells in the majority lineage of their own true lineage, which must differ."""
     late = adata.obs[adata.obs["true_time"] > 0.7]
@@ -42,9 +51,8 @@ def late_agreement(adata):
     return table.max(axis=1).sum() / table.to_numpy().sum()
 
 
-def test_two_lineages_are_told_apart(branching):
-    adata = branching.copy()
-    vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=2), progress=False)
+def test_two_lineages_are_told_apart(two):
+    adata = two
     assert spearmanr(adata.obs["latent_time"], adata.obs["true_time"]).statistic > 0.95
     assert late_agreement(adata) > 0.95
     np.testing.assert_allclose(adata.obsm["lineage_posterior"].sum(axis=1), 1.0, atol=1e-5)
@@ -178,13 +186,10 @@ def test_fates_are_carried_back_along_their_branch():
     np.testing.assert_allclose(weight[time < 0.3], 0.5)
 
 
-def test_the_starts_say_in_which_labels_their_roots_lie(branching):
-    adata = branching.copy()
-    adata.obs["stage"] = adata.obs["stage"].astype("category")
-    vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=2, max_iterations=2), progress=False)
-    record = adata.uns["recover_dynamics"]
+def test_the_starts_say_in_which_labels_their_roots_lie(two):
+    record = two.uns["recover_dynamics"]
     starts = record["starts"]
-    assert list(starts["root_stage"]) == list(adata.obs.loc[starts["root_cell"], "stage"].astype(str))
+    assert list(starts["root_stage"]) == list(two.obs.loc[starts["root_cell"], "stage"].astype(str))
     others = starts[(starts["root_cell"] != starts["root_cell"].iloc[0]) & (starts["start"] != "reversed")]
     assert record["root_margin"] == pytest.approx(-others["log_likelihood"].max())
     assert record["root_margin"] > 0

@@ -45,10 +45,16 @@ def search_of(adata, **settings):
     return method._starts.search(observations, geometry, rows, method.landmarks(labels), rng), observations
 
 
-def test_the_right_end_wins_and_the_other_is_a_rival(cells):
+@pytest.fixture(scope="module")
+def searched(cells):
+    """A search of one lineage, the observations that it is of, and what it found."""
     search, observations = search_of(cells, n_lineages=1)
+    return search, observations, search.run(1)
+
+
+def test_the_right_end_wins_and_the_other_is_a_rival(cells, searched):
+    search, observations, outcome = searched
     truth = cells.obs["true_time"].to_numpy()[search.geometry.cells]
-    outcome = search.run(1)
     best, *rivals = outcome.candidates
     assert spearmanr(best.time, truth).statistic > 0.8
     assert any(spearmanr(rival.time, truth).statistic < -0.5 for rival in rivals)
@@ -154,10 +160,9 @@ def test_tips_that_order_the_cells_as_an_end_does_are_left_out(cells):
 
 
 @pytest.mark.parametrize("n_averaged", [1.0, 30.0])
-def test_the_direction_that_is_reported_has_the_margin_for_it(cells, monkeypatch, n_averaged):
+def test_the_direction_that_is_reported_has_the_margin_for_it(searched, monkeypatch, n_averaged):
     """Counts speak for one direction, half as many nats of knowledge for the other: what counts are worth decides."""
-    search, observations = search_of(cells, n_lineages=1)
-    outcome = search.run(1)
+    search, observations, outcome = searched
     averaged = replace(observations, n_averaged=n_averaged)
     finalist = finals_module._finalist
     made = []

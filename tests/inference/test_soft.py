@@ -16,6 +16,10 @@ def simulated(seed=0, n_cells=500, n_genes=80, **options):
     return sim.simulate(n_cells, n_genes, rng=np.random.default_rng(seed), **options)
 
 
+#: Of small data, where the number of lineages is not in question.
+QUICK = {"n_lineages": 1, "n_times": 32, "start_times": 16, "annealing": 4, "max_iterations": 10}
+
+
 def spearman(adata, truth="true_time"):
     return spearmanr(adata.obs["latent_time"], adata.obs[truth]).statistic
 
@@ -54,23 +58,23 @@ def test_velocity_is_what_the_rates_say(fitted):
 
 @pytest.mark.parametrize("noise", [vt.Poisson(), vt.NegativeBinomial()], ids=["Poisson", "NegativeBinomial"])
 def test_count_noises(noise):
-    adata = simulated(noise=sim.PoissonCounts())
-    vt.tl.recover_dynamics(adata, method=vt.SoftEM(noise=noise), progress=False)
+    adata = simulated(noise=sim.PoissonCounts(), n_cells=300)
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(noise=noise, **QUICK), progress=False)
     assert spearman(adata) > 0.98
 
 
 def test_gaussian_noise_on_dense_values():
-    adata = simulated(noise=sim.GaussianValues(0.3), depth=sim.LogNormalDepth(0.0))
+    adata = simulated(noise=sim.GaussianValues(0.3), depth=sim.LogNormalDepth(0.0), n_cells=300)
     for name in ("unspliced", "spliced"):
         adata.layers[name] = adata.layers[name].toarray()
-    vt.tl.recover_dynamics(adata, method=vt.SoftEM(noise=vt.Gaussian()), progress=False)
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(noise=vt.Gaussian(), **QUICK), progress=False)
     assert spearman(adata) > 0.98
 
 
 @pytest.mark.parametrize("prior", [vt.UniformPrior(), vt.FixedPrior((3.0, 2.0, 1.0)), vt.LearnedPrior(5.0)])
 def test_priors(prior):
     adata = simulated(times=sim.ExponentialTimes(2.0), n_cells=300, n_genes=60)
-    vt.tl.recover_dynamics(adata, method=vt.SoftEM(prior=prior), progress=False)
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(prior=prior, **QUICK), progress=False)
     assert spearman(adata) > 0.95
     weights = adata.uns["time_prior"]["weights"][0]
     if isinstance(prior, vt.UniformPrior):
@@ -80,19 +84,19 @@ def test_priors(prior):
 
 
 def test_a_learned_prior_for_each_label():
-    adata = simulated(n_cells=400)
+    adata = simulated(n_cells=250, n_genes=50)
     adata.obs["batch"] = np.where(adata.obs["true_time"] < 0.5, "a", "b")
-    vt.tl.recover_dynamics(adata, method=vt.SoftEM(prior=vt.LearnedPrior(by="batch")), progress=False)
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(prior=vt.LearnedPrior(by="batch"), **QUICK), progress=False)
     prior = adata.uns["time_prior"]
     early, late = prior["weights"] @ prior["times"]
     assert early < late
 
 
 def test_the_same_seed_gives_the_same_bits():
-    results = []
+    results, method = [], vt.SoftEM(**QUICK | {"n_lineages": "auto", "max_iterations": 3})
     for _ in range(2):
-        adata = simulated(n_cells=200, n_genes=40)
-        vt.tl.recover_dynamics(adata, rng=7, progress=False)
+        adata = simulated(n_cells=150, n_genes=40)
+        vt.tl.recover_dynamics(adata, method=method, rng=7, progress=False)
         results.append(
             (adata.obs["latent_time"].to_numpy(), adata.layers["velocity"], adata.var["fit_gamma"].to_numpy())
         )
@@ -100,22 +104,12 @@ def test_the_same_seed_gives_the_same_bits():
         np.testing.assert_array_equal(one, other)
 
 
-def test_order_of_the_cells_does_not_matter_to_the_main_run():
-    """Same search cells, same result up to rounding: a fit of shuffled cells agrees in rank."""
-    adata = simulated(n_cells=300, n_genes=60)
-    shuffled = adata[np.random.default_rng(0).permutation(300)].copy()
-    for data in (adata, shuffled):
-        vt.tl.recover_dynamics(data, progress=False)
-    other = shuffled.obs["latent_time"].reindex(adata.obs_names)
-    assert spearmanr(adata.obs["latent_time"], other).statistic > 0.995
-
-
 def test_left_out_genes_are_nan_and_counted():
-    adata = simulated(n_cells=200, n_genes=40)
+    adata = simulated(n_cells=150, n_genes=40)
     layer = adata.layers["unspliced"].tolil()
     layer[:, 3] = 0
     adata.layers["unspliced"] = layer.tocsr()
-    vt.tl.recover_dynamics(adata, progress=False)
+    vt.tl.recover_dynamics(adata, method=vt.SoftEM(**QUICK), progress=False)
     assert np.isnan(adata.var["fit_gamma"].iloc[3])
     assert np.isnan(adata.layers["velocity"][:, 3]).all()
     assert adata.var["fit_status"].iloc[3] == "no unspliced counts"
@@ -150,7 +144,7 @@ def test_bad_settings(settings, message):
     ids=lambda v: type(v).__name__ if not isinstance(v, float) else "",
 )
 def test_sparse_counts_of_any_distribution_of_times(times, least):
-    adata = simulated(n_cells=2000, n_genes=500, times=times, mean_unspliced=0.3, mean_spliced=1.0)
+    adata = simulated(n_cells=800, n_genes=500, times=times, mean_unspliced=0.3, mean_spliced=1.0)
     vt.tl.recover_dynamics(adata, progress=False)
     assert spearman(adata) >= least
 
