@@ -52,12 +52,16 @@ ON_CELLS = PLOT | {
     "vmax": ((None, 3, "p99", "p99.5"), ("99", "q99", True, np.nan)),
     "palette": ((None, ["red", "#112233"], {"a": "red"}), ("red", [], ["no colour"], 3)),
     "size": ((None, 0.5, 3), (0, -1, "3", True)),
-    "title": ((None, "a", ["a", "b"]), ("", 3, [3])),
+    "title": ((None, "a", "", ["a", "b"]), (3, [3])),
     "figsize": ((None, (3, 2.5), [4, 4]), (3, (3,), (1, 2, 3), (0, 1), "ab")),
     "frameon": OPTIONAL_FLAG,
     "ncols": COUNT,
     "ax": ((None, AXES, [AXES, AXES]), (AXES.figure, 3, "ax", [], [None])),
 }
+ONE_TITLE = ((None, "a", ""), (3, ["a"], ["a", "b"]))
+PANEL = PLOT | {"title": ONE_TITLE, "figsize": ON_CELLS["figsize"]}
+OF_GENES = {name: row for name, row in ON_CELLS.items() if name != "basis"} | {"gene": GENES, "color": OPTIONAL_NAME}
+ONE_COLOR = {name: row for name, row in ON_CELLS.items() if name not in ("basis", "ncols")} | PANEL
 EDGES = (
     ([("a", "b")], [], (["a", "b"], (1, 2)), np.array([["a", "b"]])),
     ("ab", ["ab"], [("a",)], [("a", "b", "c")], None, {"a": "b"}, [("a", None)], 3),
@@ -128,7 +132,7 @@ TABLE = {
         "samples": OPTIONAL_NAME,
         "doubling_time": ((None, *POSITIVE[0]), (0, -1, "1", True, np.nan, np.inf)),
     },
-    "tl.transition_matrix": {"adata": ADATA, "scale": POSITIVE, "self_transitions": FLAG},
+    "tl.transition_matrix": {"adata": ADATA, "scale": POSITIVE, "self_transitions": FLAG, **KEY},
     "tl.velocity_embedding": {"adata": ADATA, "basis": NAME, "scale": POSITIVE, **COPY},
     "tl.velocity_graph": {
         "adata": ADATA,
@@ -154,33 +158,34 @@ TABLE = {
         **LAYERS,
     },
     "pp.moments": {"adata": ADATA, "n_neighbors": PAIR, "rng": RNG, **COPY, **LAYERS},
-    "pl.along_time": PLOT
+    "pl.along_time": OF_GENES
     | {
-        "gene": GENES,
-        "color": OPTIONAL_NAME,
-        "ncols": COUNT,
         "ax": ((None, (AXES, AXES), [AXES, AXES]), (AXES, (AXES,), 3, (AXES, None), "ax")),
     },
-    "pl.arrow_evidence": PLOT,
-    "pl.cycle": PLOT
+    "pl.arrow_evidence": PANEL,
+    "pl.cycle": PANEL
     | {
         "genes": ((None, ["a"], "a", pd.Index(["a", "b"])), (3, [3], [None], [""])),
         "n_genes": COUNT,
         "color": OPTIONAL_NAME,
         "layer": OPTIONAL_NAME,
+        "gene_symbols": OPTIONAL_NAME,
         "cmap": ON_CELLS["cmap"],
+        "palette": ON_CELLS["palette"],
     },
-    "pl.em_trace": PLOT,
-    "pl.time_prior": PLOT,
+    "pl.em_trace": PANEL,
+    "pl.time_prior": PANEL,
     "pl.embedding": ON_CELLS,
-    "pl.heatmap": PLOT
+    "pl.heatmap": PANEL
     | {
         "genes": ((None, ["a"], "a", pd.Index(["a", "b"])), (3, [3], [None], [""])),
         "n_genes": COUNT,
         "color": OPTIONAL_NAME,
         "lineage": OPTIONAL_NAME,
         "layer": OPTIONAL_NAME,
+        "gene_symbols": OPTIONAL_NAME,
         "cmap": ON_CELLS["cmap"],
+        "palette": ON_CELLS["palette"],
     },
     "pl.heatmap_genes": {
         "adata": ADATA,
@@ -189,18 +194,13 @@ TABLE = {
         "n_groups": COUNT,
         "lineage": OPTIONAL_NAME,
         "layer": OPTIONAL_NAME,
+        "gene_symbols": OPTIONAL_NAME,
     },
-    "pl.phase_portrait": PLOT
-    | {
-        "gene": GENES,
-        "color": OPTIONAL_NAME,
-        "band": FLAG,
-        "ncols": COUNT,
-        "ax": ((None, AXES, [AXES, AXES]), (AXES.figure, 3, "ax", [], [None])),
-    },
+    "pl.phase_portrait": OF_GENES | {"band": FLAG},
     "pl.samples": {
         "adata": ADATA,
         "condition": OPTIONAL_NAME,
+        "figsize": ON_CELLS["figsize"],
         "ax": ((None, [AXES, AXES]), (AXES, AXES.figure, 3, [AXES])),
         "show": PLOT["show"],
         "save": PLOT["save"],
@@ -210,10 +210,12 @@ TABLE = {
         "gene": ((None, *GENES[0]), tuple(bad for bad in GENES[1] if bad is not None)),
         "parameter": (("alpha", "beta", "gamma", "t_on"), ("delta", None, 3)),
         "condition": OPTIONAL_NAME,
+        "gene_symbols": OPTIONAL_NAME,
+        "figsize": ON_CELLS["figsize"],
         "ax": ((None, AXES, [AXES, AXES]), (AXES.figure, 3, "ax", [], [None])),
     },
-    "pl.proportions": PLOT | {"groupby": OPTIONAL_NAME, **LAYERS},
-    "pl.time_against": PLOT | {"column": NAME},
+    "pl.proportions": PANEL | {"groupby": OPTIONAL_NAME, **LAYERS},
+    "pl.time_against": ONE_COLOR | {"column": NAME, "color": OPTIONAL_NAME},
     "pl.velocity_arrows": ON_CELLS | {"max_arrows": COUNT},
     "pl.velocity_grid": ON_CELLS | {"n_grid": PAIR, "smooth": POSITIVE, "min_density": SHARE},
     "pl.velocity_stream": ON_CELLS | {"density": POSITIVE, "smooth": POSITIVE, "min_density": SHARE},
@@ -377,6 +379,11 @@ def test_an_argument_that_is_not_there_is_told_with_those_that_are():
         vt.tl.recover_dynamics(CELLS, random_state=0)
     with pytest.raises(TypeError, match=r"'var_names'; for scVelo's var_names=: all genes .* are fitted"):
         vt.tl.recover_dynamics(CELLS, var_names="all")
+    with pytest.raises(TypeError, match=r"'root'; root= is a setting: method=velotime\.SoftEM\(root=\.\.\.\); its"):
+        vt.tl.recover_dynamics(CELLS, root="early")
+    both = r"max_iterations= is a setting: .*MixtureEM\(max_iterations=\.\.\.\) or method=velotime\.SoftEM\("
+    with pytest.raises(TypeError, match=both):
+        vt.tl.recover_dynamics(CELLS, max_iterations=3)
     with pytest.raises(TypeError, match=r"'var_names'; var_names= is genes= here; its arguments are adata, genes"):
         vt.pl.heatmap(CELLS, var_names=["a"])
 

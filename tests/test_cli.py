@@ -159,6 +159,8 @@ def test_other_methods(done, tmp_path):
     said = CliRunner().invoke(main, ["run", str(done / "cells.h5ad"), "-o", str(out), *AT_ONCE])
     assert said.exit_code == 0, said.output
     assert ad.read_h5ad(out).uns["recover_dynamics"]["method"] == "MixtureEM"
+    said = CliRunner().invoke(main, ["plot", str(out), "gene_1"])  # cells have components, and no latent time
+    assert said.exit_code == 0, said.output
     assert WAYS["gene-clock"].method(Asked(max_iterations=7), None) == vt.TwoStageEM(vt.GeneClock(max_iterations=7))
     assert WAYS["two-stage"].method(Asked(), None) == vt.TwoStageEM(vt.SharedClock())
 

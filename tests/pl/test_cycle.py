@@ -45,6 +45,17 @@ def test_a_wheel_tells_hours_where_they_are_known(cycling):
     assert told(cycling)[:5] == ["0 h", "5 h", "10 h", "15 h", "20 h"]
 
 
+def test_a_wheel_is_labelled_coloured_and_sized_as_told(cycling):
+    cycling.var["symbol"] = [f"S{k}" for k in range(cycling.n_vars)]
+    colors = {"red": (1, 0, 0), "lime": (0, 1, 0), "blue": (0, 0, 1)}
+    ax = vt.pl.cycle(
+        cycling, ["S3", "S2"], gene_symbols="symbol", color="stage", palette=list(colors), title="A", figsize=(5, 4)
+    )
+    assert {text.get_text() for text in ax.texts if text.get_text().startswith("S")} == {"S2", "S3"}
+    assert {patch.get_facecolor()[:3] for patch in ax.get_legend().get_patches()} == set(colors.values())
+    assert (ax.get_title(), ax.figure.get_size_inches().tolist()) == ("A", [5, 4])
+
+
 def test_a_wheel_needs_a_circle_and_polar_axes(cycling):
     with pytest.raises(InputError, match="polar axes"):
         vt.pl.cycle(cycling, ax=plt.subplots()[1])

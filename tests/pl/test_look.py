@@ -57,6 +57,88 @@ def test_palettes_sizes_titles_and_frames(drawn):
         vt.pl.embedding(drawn, color="stage", palette=["red", "blue"])
 
 
+# Plots of genes: the plot, the axes that hold its cells, and those that are entitled, of what it gives for one gene.
+OF_GENES = {
+    "phase_portrait": (lambda found: [found], lambda found: [found]),
+    "along_time": (list, lambda found: [found[0]]),
+}
+
+
+@pytest.mark.parametrize("name", OF_GENES)
+def test_plots_of_genes_take_what_plots_of_cells_take(name, drawn):
+    plot, (panels, entitled) = getattr(vt.pl, name), OF_GENES[name]
+    drawn.var["symbol"] = [f"S{k}" for k in range(drawn.n_vars)]
+    look = {"color": "S2", "gene_symbols": "symbol", "layer": "unspliced", "cmap": "magma", "vmin": 0.5, "vmax": "p99"}
+    found = plot(drawn, "S3", **look, size=7, title="A", figsize=(3, 2), frameon=False)
+    values = drawn.layers["unspliced"][:, [2]].toarray().ravel()
+    for panel in panels(found):
+        cells = panel.collections[0]
+        np.testing.assert_array_equal(np.asarray(cells.get_array()), values)
+        assert cells.get_clim() == pytest.approx((0.5, np.quantile(values, 0.99)))
+        assert (cells.get_cmap().name, cells.get_sizes().tolist()) == ("magma", [7])
+        assert not panel.axison
+        assert panel.figure.figure.get_size_inches().tolist() == [3, 2]
+    assert [panel.get_title(loc="left") for panel in entitled(found)] == ["A"]
+    by_name = plot(drawn, drawn.var_names[3])
+    for one, other in zip(panels(found), panels(by_name), strict=True):
+        np.testing.assert_array_equal(one.collections[0].get_offsets(), other.collections[0].get_offsets())
+
+
+@pytest.mark.parametrize("name", OF_GENES)
+def test_plots_of_genes_have_palettes_and_a_title_each(name, drawn):
+    plot, (panels, entitled) = getattr(vt.pl, name), OF_GENES[name]
+    colors = ["#010203", "#040506", "#070809"]
+    several = plot(drawn, ["gene_1", "gene_2"], color="stage", palette=colors, title=["A", "B"], legend_loc="on data")
+    for found, title in zip(several, "AB", strict=True):
+        assert [panel.get_title(loc="left") for panel in entitled(found)] == [title]
+        assert {to_hex(color) for color in panels(found)[0].collections[0].get_facecolors()} == set(colors)
+        assert {"early", "middle", "late"} <= {text.get_text() for text in panels(found)[0].texts}
+    with pytest.raises(vt.InputError, match="title: 1 for 2 panels"):
+        plot(drawn, ["gene_1", "gene_2"], title="A")
+    with pytest.raises(vt.InputError, match=r"column 'no' not found in adata\.var"):
+        plot(drawn, "gene_1", gene_symbols="no")
+
+
+def test_times_are_coloured_by_anything(drawn):
+    ax = vt.pl.time_against(drawn, "true_time", color="stage", palette=["#010203", "#040506", "#070809"], size=7)
+    cells = ax.collections[-1]
+    assert {to_hex(color) for color in cells.get_facecolors()} == {"#010203", "#040506", "#070809"}
+    assert cells.get_sizes().tolist() == [7]
+    assert ax.get_legend() is not None
+
+
+ONE_PANEL = {
+    "time_against": ("true_time",),
+    "heatmap": (),
+    "time_prior": (),
+    "em_trace": (),
+    "arrow_evidence": (),
+    "proportions": (),
+}
+
+
+@pytest.mark.parametrize("name", ONE_PANEL)
+def test_plots_of_one_panel_have_a_title_and_a_size(name, drawn):
+    figure, given = plt.subplots()
+    given.set_title("mine")
+    plot = getattr(vt.pl, name)
+    ax = plot(drawn, *ONE_PANEL[name], title="A", figsize=(3, 2))
+    assert "A" in {ax.get_title(loc=loc) for loc in ("left", "center")}
+    assert ax.figure.get_size_inches().tolist() == [3, 2]
+    plot(drawn, *ONE_PANEL[name], ax=given)
+    assert given.get_title() == "mine"
+    assert figure.get_size_inches().tolist() != [3, 2]
+
+
+def test_heatmaps_name_genes_by_symbols_and_colour_labels_as_told(drawn):
+    drawn.var["symbol"] = [f"S{k}" for k in range(drawn.n_vars)]
+    colors = {"early": "#010203", "middle": "#040506", "late": "#070809"}
+    ax = vt.pl.heatmap(drawn, ["S3", "S2"], gene_symbols="symbol", color="stage", palette=colors)
+    assert {label.get_text() for label in ax.get_yticklabels()} == {"S2", "S3"}
+    assert {to_hex(patch.get_facecolor()) for patch in ax.get_legend().get_patches()} == set(colors.values())
+    assert set(vt.pl.heatmap_genes(drawn, ["S3", "S2"], gene_symbols="symbol").index) == {"S2", "S3"}
+
+
 @pytest.mark.parametrize("basis", ["umap", "X_umap", "spatial"])
 def test_bases_with_and_without_their_prefix(drawn, basis):
     drawn.obsm["spatial"] = drawn.obsm["X_umap"][:, ::-1].copy()

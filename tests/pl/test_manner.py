@@ -90,7 +90,7 @@ def test_time_of_an_unfitted_object(drawn):
 def test_names_that_are_not_there(drawn):
     with pytest.raises(vt.InputError, match=r"similar: \['gene_0'"):
         vt.pl.phase_portrait(drawn, "Gene")
-    with pytest.raises(vt.InputError, match=r"column 'cluster' not found.*'stage'"):
+    with pytest.raises(vt.InputError, match=r"'cluster' is neither a column of adata\.obs nor a gene.*'stage'"):
         vt.pl.along_time(drawn, "gene_0", color="cluster")
     with pytest.raises(vt.InputError, match=r"basis 'pca' not found.*\['umap'\]"):
         vt.pl.embedding(drawn, basis="pca")

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")
 
 
 def test_samples_show_where_cells_are_and_captures(sampled):
-    densities, captures = vt.pl.samples(sampled, show=False)
+    densities, captures = vt.pl.samples(sampled, figsize=(8, 2), show=False)
+    assert densities.figure.get_size_inches().tolist() == [8, 2]
     assert [line.get_label() for line in densities.get_lines()] == ["A1", "A2", "B1", "B2"]
     means = [np.average(GRID, weights=line.get_ydata()) for line in densities.get_lines()]
     time = sampled.obs.groupby("sample", observed=True)["latent_time"].mean()
@@ -38,7 +39,10 @@ def test_samples_are_coloured_by_condition(sampled):
 def test_conditions_show_densities_changes_and_genes(compared):
     table = compared.uns["condition_comparison"]["genes"]
     own = table[table["parameter"] == "gamma"]
-    axes = vt.pl.conditions(compared, gene=["gene_3", "gene_5"], show=False)
+    compared.var["symbol"] = compared.var_names.str.upper()
+    axes = vt.pl.conditions(compared, gene=["GENE_3", "GENE_5"], gene_symbols="symbol", figsize=(12, 6), show=False)
+    assert axes[0].figure.get_size_inches().tolist() == [12, 6]
+    assert [ax.get_title(loc="left") for ax in axes[3::2]] == ["GENE_3", "GENE_5"]
     assert len(axes) == 7
     thick = [line for line in axes[0].get_lines() if line.get_linewidth() == 2]
     assert [line.get_label() for line in thick] == ["A (2 samples)", "B (2 samples)"]

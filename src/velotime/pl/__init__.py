@@ -15,7 +15,8 @@ from velotime.pl._by_sample.samples import samples
 from velotime.pl._cells import embedding, time_against
 from velotime.pl._cycle import cycle
 from velotime.pl._fit import arrow_evidence, em_trace, time_prior
-from velotime.pl._genes import along_time, phase_portrait
+from velotime.pl._genes.along_time import along_time
+from velotime.pl._genes.portrait import phase_portrait
 from velotime.pl._heatmap import heatmap, heatmap_genes
 from velotime.pl._proportions import proportions
 from velotime.pl._velocity import velocity_arrows, velocity_grid, velocity_stream

@@ -15,7 +15,6 @@ from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import Fitted
 from velotime.data.arguments import COLUMN
-from velotime.pl._canvas.arguments import PLOT
 from velotime.pl._canvas.axes import (
     find_basis,
     finish,
@@ -30,7 +29,7 @@ from velotime.pl._canvas.axes import (
     time_label,
 )
 from velotime.pl._canvas.colors import point_size
-from velotime.pl._canvas.look import ON_CELLS, Look
+from velotime.pl._canvas.look import ON_CELLS, ONE_COLOR, Look, panel_titles
 from velotime.pl._canvas.panels import finish_panels
 
 
@@ -106,19 +105,32 @@ def embedding(
     """
     look = Look(color, layer, gene_symbols, cmap, vmin, vmax, palette, size, title, figsize, frameon, ncols, legend_loc)
     points, sources = find_basis(adata, basis), look.sources(adata)
-    axes = look.panels(ax, sources)
-    for k, (panel, source) in enumerate(zip(axes, sources, strict=True)):
-        look.draw(panel, points, source, k=k)
+    axes = look.panels(ax, len(sources), sources)
+    for panel, source in zip(axes, sources, strict=True):
+        look.draw(panel, points, source)
         name_axes(panel, basis)
         note_left_out(panel, np.asarray(~np.isfinite(points).all(axis=1)), "without coordinates left out")
+    look.finish(axes, panel_titles(sources))
     return finish_panels(axes, one=isinstance(color, str), show=show, save=save, name="embedding")
 
 
-@checked(PLOT | {"column": COLUMN})
+@checked(ONE_COLOR | {"column": COLUMN})
 def time_against(
     adata: AnnData,
     column: str,
     *,
+    color: str | None = None,
+    layer: str | None = None,
+    gene_symbols: str | None = None,
+    cmap: str = "viridis",
+    vmin: float | str | None = None,
+    vmax: float | str | None = None,
+    palette: Sequence[str] | Mapping[str, str] | None = None,
+    size: float | None = None,
+    title: str | None = None,
+    figsize: Sequence[float] | None = None,
+    frameon: bool | None = None,
+    legend_loc: str | None = "right margin",
     ax: Axes | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
@@ -131,6 +143,14 @@ def time_against(
         Fitted with :func:`velotime.tl.recover_dynamics`.
     column
         A numeric obs column.
+    color
+        An obs column or a gene that colours the cells; blue by default.
+    layer
+        The layer of values of a gene that colours cells.
+    gene_symbols
+        The var column by which genes are named, where not by ``var_names``.
+    cmap, vmin, vmax, palette, size, title, figsize, frameon, legend_loc
+        As in :func:`embedding`; points are half as large by default.
     ax, show, save
         As in scanpy.
 
@@ -147,16 +167,19 @@ def time_against(
         raise InputError(f"column {column!r} of adata.obs holds labels, but numbers are wanted; numeric: {numeric}.")
     x = np.asarray(adata.obs[column], dtype=float)
     around = fitted.uncertainty
-    ax = open_axes(ax)
+    half = point_size(len(x)) / 2 if size is None else size
+    look = Look(color, layer, gene_symbols, cmap, vmin, vmax, palette, half, title, figsize, frameon, 1, legend_loc)
+    source = look.source(adata)
+    ax = open_axes(ax, size=(4.0, 3.2) if source is None else look.room([source]), figsize=figsize)
     if {"q05", "q95"} <= set(around):
         for at, low, high in _stretches(x, around["q05"].to_numpy(), around["q95"].to_numpy()):
             ax.vlines(at, low, high, color="0.8", lw=0.6, rasterized=True)
-    size = point_size(len(x)) / 2
-    ax.scatter(x, time, s=size, color="tab:blue", linewidths=0, zorder=3, rasterized=True)
+    look.draw(ax, np.c_[x, time], source, plain="tab:blue")
     ax.set(xlabel=name_column(column), ylabel=time_label(fitted), ylim=(-0.02, 1.02))
     in_hours(ax.yaxis, fitted)
     note_left_out(ax, ~np.isfinite(x), f"without {name_column(column)} left out")
     tidy([ax])
+    look.finish([ax], [""])
     return finish(ax, show=show, save=save, name="time_against")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import Fitted, hours_record
 from velotime.data.arguments import COLUMN, LAYER
-from velotime.pl._canvas.arguments import PLOT, ColorMap
-from velotime.pl._canvas.axes import RoundTimes, finish, note_left_out, require_groups
+from velotime.pl._canvas.arguments import GENE_SYMBOLS, PANEL, ColorMap
+from velotime.pl._canvas.axes import RoundTimes, entitle, finish, gene_names, note_left_out, require_groups, resize
 from velotime.pl._canvas.colors import MISSING, color_map
+from velotime.pl._canvas.look import PALETTE, Palette
 from velotime.pl._heatmap import COLUMNS, commonest_labels, index_of_genes, layer_of, profiles_of
 from velotime.pl._phase_colors import PHASE_MAP
 
@@ -34,13 +35,15 @@ LEAST_APART = 0.021  # turns between names, so that they can be read
 
 
 @checked(
-    PLOT
+    PANEL
     | {
         "genes": Optional(Names("names of genes")),
         "n_genes": Whole(1),
         "color": Optional(COLUMN),
         "layer": LAYER,
+        "gene_symbols": GENE_SYMBOLS,
         "cmap": ColorMap(),
+        "palette": PALETTE,
     }
 )
 def cycle(
@@ -50,7 +53,11 @@ def cycle(
     n_genes: int = 30,
     color: str | None = None,
     layer: str | None = None,
+    gene_symbols: str | None = None,
     cmap: str = "viridis",
+    palette: Sequence[str] | Mapping[str, str] | None = None,
+    title: str | None = None,
+    figsize: Sequence[float] | None = None,
     ax: Axes | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
@@ -73,8 +80,16 @@ def cycle(
         An obs column of labels, such as phases of the cell cycle.
     layer
         The layer to show; that of the spliced counts by default.
+    gene_symbols
+        The var column by which genes are named, where not by ``var_names``.
     cmap
         Colour map of the genes, perceptually uniform by default.
+    palette
+        Colours of the labels, in order or by label; by default those of ``uns["<color>_colors"]``.
+    title
+        Title of the panel.
+    figsize
+        Width and height of the figure in inches.
     ax
         Polar axes: ``plt.subplots(subplot_kw={"projection": "polar"})[1]``.
     show, save
@@ -89,16 +104,18 @@ def cycle(
     fitted = Fitted.of(adata).require_circle("a plot of the cycle")
     if color is not None:
         require_groups(adata, color)
-    index = index_of_genes(adata, genes, n_genes, "cycle")
+    index = index_of_genes(adata, genes, n_genes, gene_symbols)
     values = profiles_of(fitted, index, layer_of(fitted, layer))
     order = np.argsort(np.nanargmax(values, axis=1), kind="stable")
     ax = _open_polar(ax)
+    resize(ax, figsize)
+    entitle(ax, title)
     phase = fitted.latent_time
     _draw_cells(ax, phase[np.isfinite(phase)], _told(fitted))
     note_left_out(ax, ~np.isfinite(phase), "not cycling")
     if color is not None:
-        _draw_labels(ax, adata, color)
-    _draw_genes(ax, values[order], list(adata.var_names[index[order]]), color_map(cmap))
+        _draw_labels(ax, adata, color, palette)
+    _draw_genes(ax, values[order], list(gene_names(adata, gene_symbols)[index[order]]), color_map(cmap))
     return finish(ax, show=show, save=save, name="cycle")
 
 
@@ -140,9 +157,9 @@ def _draw_cells(ax: Any, phase: FloatArray, told: dict[float, str]) -> None:
     ax.text(0, 0, f"{len(phase):,}\ncells", ha="center", va="center", fontsize=7)
 
 
-def _draw_labels(ax: Any, adata: AnnData, color: str) -> None:
+def _draw_labels(ax: Any, adata: AnnData, color: str, given: Palette) -> None:
     """The most common label at each phase, and their legend."""
-    commonest, palette = commonest_labels(adata, color)
+    commonest, palette = commonest_labels(adata, color, palette=given)
     colors = [*palette.values(), MISSING]
     at = TURN * (np.arange(COLUMNS) + 0.5) / COLUMNS
     low, high = LABELS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +16,20 @@ from velotime._numbers import nats, number
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import Fitted
-from velotime.pl._canvas.arguments import PLOT
-from velotime.pl._canvas.axes import finish, in_hours, open_axes, tidy, time_label
+from velotime.pl._canvas.arguments import PANEL
+from velotime.pl._canvas.axes import entitle, finish, in_hours, open_axes, tidy, time_label
 from velotime.pl._canvas.colors import default_palette, labels_of, palette_of
 from velotime.pl._curves import lineage_colors
 
 HISTOGRAM_BINS = 60
 
 
-@checked(PLOT)
+@checked(PANEL)
 def time_prior(
     adata: AnnData,
     *,
+    title: str | None = None,
+    figsize: Sequence[float] | None = None,
     ax: Axes | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
@@ -40,6 +43,10 @@ def time_prior(
     ----------
     adata
         Fitted with :func:`velotime.tl.recover_dynamics`.
+    title
+        Title of the panel.
+    figsize
+        Width and height of the figure in inches.
     ax, show, save
         As in scanpy.
 
@@ -58,7 +65,7 @@ def time_prior(
     density /= weights.sum(axis=1)[:, None, None]
     if fitted.goes_round:
         times, density = np.append(times, 1.0), np.concatenate([density, density[..., :1]], axis=-1)
-    ax = open_axes(ax, size=(4.4, 3.0))
+    ax = open_axes(ax, size=(4.4, 3.0), figsize=figsize)
     if len(weights) == 1:
         _stack_lineages(ax, adata, times, density[0])
     else:
@@ -68,6 +75,7 @@ def time_prior(
     ax.set_ylim(bottom=0)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="upper right", fontsize=7, frameon=False)
+    entitle(ax, title)
     tidy([ax])
     return finish(ax, show=show, save=save, name="time_prior")
 
@@ -101,10 +109,12 @@ def _group_names(adata: AnnData, n_groups: int) -> list[str]:
     return stored if len(stored) == n_groups else [f"group {k}" for k in range(n_groups)]
 
 
-@checked(PLOT)
+@checked(PANEL)
 def em_trace(
     adata: AnnData,
     *,
+    title: str | None = None,
+    figsize: Sequence[float] | None = None,
     ax: Axes | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
@@ -118,6 +128,10 @@ def em_trace(
     ----------
     adata
         Fitted with :func:`velotime.tl.recover_dynamics`.
+    title
+        Title of the panel; by default how the fit ended.
+    figsize
+        Width and height of the figure in inches.
     ax, show, save
         As in scanpy.
 
@@ -134,7 +148,7 @@ def em_trace(
     bound = np.atleast_1d(np.asarray(record["bound"], dtype=float))
     temperature = np.atleast_1d(np.asarray(record.get("temperature", np.ones(len(bound))), dtype=float))
     iteration = np.arange(1, len(bound) + 1)
-    ax = open_axes(ax, size=(4.6, 3.0))
+    ax = open_axes(ax, size=(4.6, 3.0), figsize=figsize)
     ax.plot(iteration, bound - bound[-1], "o-", color="tab:blue", ms=3, lw=1.2)
     ax.set(xlabel="iteration")
     ax.set_ylabel("bound less its last value\n(nats per cell)", color="tab:blue")
@@ -147,16 +161,19 @@ def em_trace(
     warm = np.flatnonzero(temperature > 1)
     if len(warm) > 0 and warm[-1] + 1 < len(bound):
         ax.axvline(iteration[warm[-1] + 1], color="0.5", ls=":", lw=1)
-    ax.set_title(f"{record['status']} after {len(bound)} iterations", fontsize=9, loc="left")
+    title = f"{record['status']} after {len(bound)} iterations" if title is None else title
+    entitle(ax, title, fontsize=9, loc="left")
     ax.spines["top"].set_visible(False)
     right.spines["top"].set_visible(False)
     return finish(ax, show=show, save=save, name="em_trace")
 
 
-@checked(PLOT)
+@checked(PANEL)
 def arrow_evidence(
     adata: AnnData,
     *,
+    title: str | None = None,
+    figsize: Sequence[float] | None = None,
     ax: Axes | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
@@ -170,6 +187,10 @@ def arrow_evidence(
     ----------
     adata
         Fitted with :func:`velotime.tl.recover_dynamics`.
+    title
+        Title of the panel; by default the verdict and its margin.
+    figsize
+        Width and height of the figure in inches.
     ax, show, save
         As in scanpy.
 
@@ -181,7 +202,7 @@ def arrow_evidence(
     evidence = Fitted.of(adata).require("arrow").column(keys.FIT_ARROW_EVIDENCE)
     evidence = evidence[np.isfinite(evidence)]
     edges = _symmetric_edges(evidence).tolist()
-    ax = open_axes(ax, size=(4.6, 3.0))
+    ax = open_axes(ax, size=(4.6, 3.0), figsize=figsize)
     for side, color, name in ((evidence > 0, "tab:blue", "forward"), (evidence <= 0, "tab:red", "backward")):
         label = f"{name}: {int(side.sum()):,} genes"
         ax.hist(evidence[side], bins=edges, color=color, alpha=0.8, label=label)
@@ -191,7 +212,7 @@ def arrow_evidence(
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(lambda nats, _: f"{nats:,.0f}")
     ax.set(xlabel="forward less backward (nats)", ylabel="genes")
-    ax.set_title(_verdict(adata), fontsize=9, loc="left")
+    entitle(ax, _verdict(adata) if title is None else title, fontsize=9, loc="left")
     ax.legend(loc="upper left", fontsize=7, frameon=False)
     tidy([ax])
     return finish(ax, show=show, save=save, name="arrow_evidence")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,19 @@ from velotime._types import FloatArray, IntArray
 from velotime.data import Fitted, layer_sizes, read_block
 from velotime.data.arguments import ADATA, COLUMN, LAYER
 from velotime.data.layers.names import layer_names
-from velotime.pl._canvas.arguments import PLOT, ColorMap
-from velotime.pl._canvas.axes import find_gene, finish, in_hours, open_axes, require_groups, time_label
+from velotime.pl._canvas.arguments import GENE_SYMBOLS, PANEL, ColorMap
+from velotime.pl._canvas.axes import (
+    entitle,
+    find_gene,
+    finish,
+    gene_names,
+    in_hours,
+    open_axes,
+    require_groups,
+    time_label,
+)
 from velotime.pl._canvas.colors import MISSING, color_map, labels_of, palette_of
+from velotime.pl._canvas.look import PALETTE, Palette
 
 LINEAGE = Optional(Text("the name of a lineage"))
 COLUMNS = 200  # times
@@ -32,14 +42,16 @@ MOST_NAMES = 80  # genes beyond which names would not be read
 
 
 @checked(
-    PLOT
+    PANEL
     | {
         "genes": Optional(Names("names of genes")),
         "n_genes": Whole(1),
         "color": Optional(COLUMN),
         "lineage": LINEAGE,
         "layer": LAYER,
+        "gene_symbols": GENE_SYMBOLS,
         "cmap": ColorMap(),
+        "palette": PALETTE,
     }
 )
 def heatmap(
@@ -50,7 +62,11 @@ def heatmap(
     color: str | None = None,
     lineage: str | None = None,
     layer: str | None = None,
+    gene_symbols: str | None = None,
     cmap: str = "viridis",
+    palette: Sequence[str] | Mapping[str, str] | None = None,
+    title: str | None = None,
+    figsize: Sequence[float] | None = None,
     ax: Axes | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
@@ -76,8 +92,16 @@ def heatmap(
         in the order, of all cells, so that heatmaps of lineages can be laid side by side.
     layer
         The layer to show; that of the spliced counts by default.
+    gene_symbols
+        The var column by which genes are named, where not by ``var_names``.
     cmap
         Colour map, perceptually uniform by default.
+    palette
+        Colours of the labels, in order or by label; by default those of ``uns["<color>_colors"]``.
+    title
+        Title of the panel; by default the lineage, if one is asked for.
+    figsize
+        Width and height of the figure in inches.
     ax, show, save
         As in scanpy.
 
@@ -89,13 +113,13 @@ def heatmap(
     fitted = Fitted.of(adata).require("time")
     if color is not None:
         require_groups(adata, color)
-    index = index_of_genes(adata, genes, n_genes, "heatmap")
+    index = index_of_genes(adata, genes, n_genes, gene_symbols)
     values = profiles_of(fitted, index, layer_of(fitted, layer))
     order = np.argsort(np.nanargmax(values, axis=1), kind="stable")
     if lineage is not None:
         values = profiles_of(fitted, index, layer_of(fitted, layer), _weights(fitted, lineage))
-    names = adata.var_names[index[order]]
-    ax = open_axes(ax, size=(5.2, float(np.clip(1.2 + 0.115 * len(index), 2.4, 9.0))))
+    names = gene_names(adata, gene_symbols)[index[order]]
+    ax = open_axes(ax, size=(5.2, float(np.clip(1.2 + 0.115 * len(index), 2.4, 9.0))), figsize=figsize)
     image = ax.imshow(
         values[order],
         aspect="auto",
@@ -113,9 +137,8 @@ def heatmap(
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_visible(False)
     if color is not None:
-        _draw_strip(ax, adata, color, _weights(fitted, lineage))
-    if lineage is not None:
-        ax.set_title(f"lineage {lineage}", loc="left")
+        _draw_strip(ax, adata, color, _weights(fitted, lineage), palette)
+    entitle(ax, f"lineage {lineage}" if title is None and lineage is not None else title, loc="left")
     return finish(ax, show=show, save=save, name="heatmap")
 
 
@@ -127,6 +150,7 @@ def heatmap(
         "n_groups": Whole(1),
         "lineage": LINEAGE,
         "layer": LAYER,
+        "gene_symbols": GENE_SYMBOLS,
     }
 )
 def heatmap_genes(
@@ -137,6 +161,7 @@ def heatmap_genes(
     n_groups: int = 4,
     lineage: str | None = None,
     layer: str | None = None,
+    gene_symbols: str | None = None,
 ) -> pd.DataFrame:
     """The genes of :func:`heatmap` in its order, with the time of their peak and a group.
 
@@ -144,7 +169,7 @@ def heatmap_genes(
     ----------
     adata
         Fitted with :func:`velotime.tl.recover_dynamics`.
-    genes, n_genes, layer
+    genes, n_genes, layer, gene_symbols
         As in :func:`heatmap`.
     n_groups
         Into which the genes are cut by the time of their peak, about as many genes in each: 0 peaks first.
@@ -153,7 +178,7 @@ def heatmap_genes(
 
     Returns
     -------
-    A row per gene, by name, in the order of the peaks: ``peak``, relative time, and ``group``.
+    A row per gene, by name or symbol, in the order of the peaks: ``peak``, relative time, and ``group``.
 
     Raises
     ------
@@ -161,16 +186,16 @@ def heatmap_genes(
         As :func:`heatmap`.
     """
     fitted = Fitted.of(adata).require("time")
-    index = index_of_genes(adata, genes, n_genes, "heatmap_genes")
+    index = index_of_genes(adata, genes, n_genes, gene_symbols)
     peak = (
         np.nanargmax(profiles_of(fitted, index, layer_of(fitted, layer), _weights(fitted, lineage)), axis=1) + 0.5
     ) / COLUMNS
     order = np.argsort(peak, kind="stable")
     group = np.arange(len(order)) * min(n_groups, len(order)) // len(order)
-    return pd.DataFrame({"peak": peak[order], "group": group}, index=adata.var_names[index[order]])
+    return pd.DataFrame({"peak": peak[order], "group": group}, index=gene_names(adata, gene_symbols)[index[order]])
 
 
-def index_of_genes(adata: AnnData, genes: Sequence[str] | None, n_genes: int, owner: str) -> IntArray:
+def index_of_genes(adata: AnnData, genes: Sequence[str] | None, n_genes: int, symbols: str | None) -> IntArray:
     """Indices of the genes that were named, or of the best ones.
 
     Raises
@@ -178,11 +203,12 @@ def index_of_genes(adata: AnnData, genes: Sequence[str] | None, n_genes: int, ow
     InputError
         If there is no such gene, or none at all.
     """
-    index = (
-        _choose(adata, n_genes) if genes is None else np.array([find_gene(adata, gene) for gene in genes], dtype=int)
-    )
+    if genes is None:
+        index = _choose(adata, n_genes)
+    else:
+        index = np.array([find_gene(adata, gene, symbols) for gene in genes], dtype=int)
     if len(index) == 0:
-        raise InputError(f"{owner}: no genes to show; give genes=[...] or n_genes of 1 or more.")
+        raise InputError("no genes to show; give genes=[...] or n_genes of 1 or more.")
     return index
 
 
@@ -243,26 +269,28 @@ def _name_genes(ax: Axes, names: list[str]) -> None:
         ax.set(yticks=[], ylabel=f"{len(names):,} genes")
 
 
-def commonest_labels(adata: AnnData, color: str, cells: FloatArray | float = 1.0) -> tuple[IntArray, dict[str, str]]:
+def commonest_labels(
+    adata: AnnData, color: str, cells: FloatArray | float = 1.0, palette: Palette = None
+) -> tuple[IntArray, dict[str, str]]:
     """Index of the most common label at each time, one too many where most cells have none, and the labels' colours."""
     labels, codes = labels_of(adata, color)
     weight = _kernel(Fitted.of(adata)) * cells
     shares = np.stack([weight[:, codes == k].sum(axis=1) for k in (*range(len(labels)), -1)])  # no label comes last
     commonest = np.where(weight.sum(axis=1) < LEAST_MASS, len(labels), shares.argmax(axis=0))
-    return commonest, palette_of(adata, color, labels)
+    return commonest, palette_of(adata, color, labels, palette)
 
 
-def _draw_strip(ax: Axes, adata: AnnData, color: str, cells: FloatArray) -> None:
+def _draw_strip(ax: Axes, adata: AnnData, color: str, cells: FloatArray, palette: Palette) -> None:
     """The most common label at each time, in a strip above, with a legend; grey where most cells have none."""
-    commonest, palette = commonest_labels(adata, color, cells)
-    labels = list(palette)
-    pixels = np.array([to_rgb(color) for color in (*palette.values(), MISSING)])[commonest]
+    commonest, colors = commonest_labels(adata, color, cells, palette)
+    labels = list(colors)
+    pixels = np.array([to_rgb(color) for color in (*colors.values(), MISSING)])[commonest]
     inch = ax.figure.figure.dpi / ax.bbox.height
     strip = ax.inset_axes((0, 1 + 0.04 * inch, 1, 0.12 * inch))
     strip.imshow(pixels[None], aspect="auto", interpolation="nearest", extent=(0, 1, 0, 1))
     strip.set_axis_off()
     shown = [labels[k] for k in dict.fromkeys(commonest[commonest < len(labels)])]
-    patches = [Patch(color=palette[label], label=label) for label in shown]
+    patches = [Patch(color=colors[label], label=label) for label in shown]
     ax.legend(
         handles=patches,
         title=color.replace("_", " "),

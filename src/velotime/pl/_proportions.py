@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +14,23 @@ from velotime._check import Optional, checked
 from velotime._types import FloatArray
 from velotime.data import cell_sums, find_layers
 from velotime.data.arguments import COLUMN, LAYER
-from velotime.pl._canvas.arguments import PLOT
-from velotime.pl._canvas.axes import finish, open_axes, require_groups
+from velotime.pl._canvas.arguments import PANEL
+from velotime.pl._canvas.axes import entitle, finish, open_axes, require_groups
 from velotime.pl._canvas.colors import labels_of
 
 AMBIGUOUS = "ambiguous"
 COLORS = {"spliced": "#4477aa", "unspliced": "#ee9944", AMBIGUOUS: "#bbbbbb"}  # told apart by the colour-blind
 
 
-@checked(PLOT | {"groupby": Optional(COLUMN), "unspliced": LAYER, "spliced": LAYER})
+@checked(PANEL | {"groupby": Optional(COLUMN), "unspliced": LAYER, "spliced": LAYER})
 def proportions(
     adata: AnnData,
     groupby: str | None = None,
     *,
     unspliced: str | None = None,
     spliced: str | None = None,
+    title: str | None = None,
+    figsize: Sequence[float] | None = None,
     ax: Axes | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
@@ -45,6 +48,10 @@ def proportions(
         An obs column of labels.
     unspliced, spliced
         Names of the layers; found by themselves by default.
+    title
+        Title of the panel.
+    figsize
+        Width and height of the figure in inches.
     ax, show, save
         As in scanpy.
 
@@ -58,7 +65,7 @@ def proportions(
         require_groups(adata, groupby)
     totals = _totals(adata, names)
     groups = _shares(adata, totals, groupby)
-    ax = open_axes(ax, size=(4.8, 1.2 + 0.28 * len(groups)))
+    ax = open_axes(ax, size=(4.8, 1.2 + 0.28 * len(groups)), figsize=figsize)
     left = np.zeros(len(groups))
     table = np.array(list(groups.values()))
     for k, kind in enumerate(totals):
@@ -72,6 +79,7 @@ def proportions(
     ax.tick_params(axis="y", length=0)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8, borderaxespad=0.1)
+    entitle(ax, title, pad=22)  # above the legend
     return finish(ax, show=show, save=save, name="proportions")
 
 

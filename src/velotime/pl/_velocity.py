@@ -16,7 +16,7 @@ from velotime._status import InputError
 from velotime._types import BoolArray, FloatArray
 from velotime.data import has_arrows, leaves_as_it_was, read_derived, short_name
 from velotime.pl._canvas.axes import find_basis, name_axes, note_left_out
-from velotime.pl._canvas.look import ON_CELLS, Look
+from velotime.pl._canvas.look import ON_CELLS, Look, panel_titles
 from velotime.pl._canvas.panels import finish_panels
 from velotime.pl._grid import Field, velocity_field
 from velotime.tl import velocity_embedding, velocity_graph
@@ -348,9 +348,10 @@ def _project(adata: AnnData, basis: str) -> None:
 def _draw_cells(adata: AnnData, moving: _Moving, look: Look, ax: Axes | Sequence[Axes] | None) -> list[Axes]:
     """The cells of each panel, pale under what is drawn over them."""
     sources = look.sources(adata)
-    axes = look.panels(ax, sources)
-    for k, (panel, source) in enumerate(zip(axes, sources, strict=True)):
-        look.draw(panel, moving.points, source, alpha=0.5, k=k)
+    axes = look.panels(ax, len(sources), sources)
+    for panel, source in zip(axes, sources, strict=True):
+        look.draw(panel, moving.points, source, alpha=0.5)
+    look.finish(axes, panel_titles(sources))
     return axes
 
 

@@ -20,7 +20,7 @@ def _portraits(adata: AnnData, genes: list[str], color: str | None, basis: str, 
     del basis
     from velotime import pl
 
-    pl.phase_portrait(adata, genes, color=color or "latent_time", save=path, show=False)
+    pl.phase_portrait(adata, genes, color=color, save=path, show=False)
 
 
 def _along(adata: AnnData, genes: list[str], color: str | None, basis: str, path: Path) -> None:

@@ -20,7 +20,7 @@ from velotime.data import Fitted, of_these_cells, read_record, restore_soft_fit
 from velotime.data.arguments import ADATA, GENE
 from velotime.inference import CONDITION_PARAMETERS, curves_of_samples
 from velotime.pl._by_sample.samples import GRID, condition_colors, require_samples, sample_densities
-from velotime.pl._canvas.arguments import AXES, SAVE, SHOW, ListOfAxes
+from velotime.pl._canvas.arguments import AXES, FIGSIZE, GENE_SYMBOLS, SAVE, SHOW, ListOfAxes
 from velotime.pl._canvas.axes import clock_label, find_gene, note_left_out, tidy
 from velotime.pl._canvas.panels import finish_panels, open_panels
 from velotime.pl._curves import piece_means
@@ -37,6 +37,8 @@ TEXT = {"alpha": "transcription", "beta": "splicing", "gamma": "degradation", "t
         "gene": Optional(Either((GENE, Names("names of genes")))),
         "parameter": OneOf(CONDITION_PARAMETERS),
         "condition": Optional(Text("a condition")),
+        "gene_symbols": GENE_SYMBOLS,
+        "figsize": FIGSIZE,
         "ax": Optional(Either((AXES, ListOfAxes()))),
         "show": SHOW,
         "save": SAVE,
@@ -48,6 +50,8 @@ def conditions(
     gene: str | Sequence[str] | None = None,
     parameter: str = "gamma",
     condition: str | None = None,
+    gene_symbols: str | None = None,
+    figsize: Sequence[float] | None = None,
     ax: Axes | Sequence[Axes] | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
@@ -73,6 +77,10 @@ def conditions(
         "alpha", "beta", "gamma" or "t_on".
     condition
         The condition that is compared with the reference; by default the first of the others.
+    gene_symbols
+        The var column by which ``gene`` is named, where not by ``var_names``.
+    figsize
+        Width and height of the figure in inches.
     ax
         Axes: three, and two for each gene.
     show, save
@@ -89,14 +97,16 @@ def conditions(
     """
     fitted, record = _compared(adata)
     names = [] if gene is None else [gene] if isinstance(gene, str) else list(gene)
-    index = np.array([find_gene(adata, name) for name in names], dtype=np.int64)
-    axes = open_panels(ax, 3 + 2 * len(names), ncols=3 if len(names) < 2 else 4, size=(4.4, 3.4))
+    index = np.array([find_gene(adata, name, gene_symbols) for name in names], dtype=np.int64)
+    axes = open_panels(ax, 3 + 2 * len(names), ncols=3 if len(names) < 2 else 4, size=(4.4, 3.4), figsize=figsize)
     of = record["samples"]["condition"].astype(str)
     _draw_densities(axes[0], fitted, record, of)
     _draw_speeds(axes[1], fitted, record)
     _draw_volcano(axes[2], record, parameter, condition)
     if names:
         _draw_genes(axes[3:], fitted, record, of, index)
+        for panel, name in zip(axes[3::2], names, strict=True):
+            panel.set_title(name, loc="left")
     tidy(axes)
     out = finish_panels(axes, one=False, show=show, save=save, name="conditions")
     return out if isinstance(out, list) else None
@@ -208,14 +218,13 @@ def _draw_genes(
         raise InputError(f"gene {name!r} was not fitted: var['{keys.FIT_STATUS}'] says why.")
     curves = curves_of_samples(fit, at, GRID)
     values = fitted.values(index)
-    for k, g in enumerate(index):
+    for k in range(len(index)):
         for layer, name in enumerate(("unspliced", "spliced")):
             panel = axes[2 * k + layer]
             _draw_layer(panel, fitted, curves[:, layer, k], (of, _colors(fitted, record)), (values[layer][:, k], layer))
             panel.set(xlabel=clock_label(fitted), ylabel=name, xlim=(-0.02, 1.02))
             top = max(float(np.max(line.get_ydata(), initial=0.0)) for line in panel.get_lines())
             panel.set_ylim(0, 1.05 * top or 1.0)  # a band may reach further
-        axes[2 * k].set_title(str(fitted.adata.var_names[g]), loc="left")
         axes[2 * k].legend(fontsize=7, frameon=False)
 
 

@@ -16,7 +16,7 @@ from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data import Fitted
 from velotime.data.arguments import ADATA, COLUMN
-from velotime.pl._canvas.arguments import SAVE, SHOW, TwoAxes
+from velotime.pl._canvas.arguments import FIGSIZE, SAVE, SHOW, TwoAxes
 from velotime.pl._canvas.axes import clock_label, require_groups, tidy
 from velotime.pl._canvas.colors import LINEAGE_PALETTE, labels_of, palette_of
 from velotime.pl._canvas.panels import finish_panels, open_panels
@@ -26,11 +26,21 @@ SMOOTH = 0.03  # sd of the kernel along the clock
 GRID = np.linspace(0.0, 1.0, 201)
 
 
-@checked({"adata": ADATA, "condition": Optional(COLUMN), "ax": Optional(TwoAxes()), "show": SHOW, "save": SAVE})
+@checked(
+    {
+        "adata": ADATA,
+        "condition": Optional(COLUMN),
+        "figsize": FIGSIZE,
+        "ax": Optional(TwoAxes()),
+        "show": SHOW,
+        "save": SAVE,
+    }
+)
 def samples(
     adata: AnnData,
     *,
     condition: str | None = None,
+    figsize: Sequence[float] | None = None,
     ax: Sequence[Axes] | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
@@ -48,6 +58,8 @@ def samples(
         Fitted with ``method=vt.SoftEM(samples=...)``.
     condition
         An obs column by which lines are coloured, the same for all cells of a sample; by sample by default.
+    figsize
+        Width and height of the figure in inches.
     ax
         Two axes.
     show, save
@@ -65,7 +77,7 @@ def samples(
     fitted = require_samples(adata)
     if condition is not None:
         require_groups(adata, condition)
-    axes = open_panels(ax, 2, ncols=2, size=(4.6, 3.4))
+    axes = open_panels(ax, 2, ncols=2, size=(4.6, 3.4), figsize=figsize)
     _draw_densities(axes[0], fitted, condition)
     _draw_captures(axes[1], fitted)
     tidy(axes)

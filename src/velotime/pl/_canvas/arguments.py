@@ -10,13 +10,29 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from velotime._check import FilePath, Flag, Instance, NotAllowedError, OneOf, Optional, Rule
+from velotime._check import FilePath, Flag, Instance, NotAllowedError, Number, Numbers, OneOf, Optional, Rule, Text
 from velotime.data.arguments import ADATA
 
 AXES = Instance(Axes, "matplotlib Axes")
 SHOW, SAVE = Optional(Flag()), Optional(FilePath())
 PLOT: dict[str, Rule] = {"adata": ADATA, "ax": Optional(AXES), "show": SHOW, "save": SAVE}
 LEGEND = Optional(OneOf(("right margin", "on data")))
+
+
+@dataclass(frozen=True)
+class Title(Rule):
+    """A title; an empty one leaves it out, as scVelo's tutorials do."""
+
+    @property
+    def allowed(self) -> str:
+        """Any text."""
+        return "a title"
+
+    def accept(self, value: Any) -> str:
+        """As it is."""
+        if not isinstance(value, str):
+            raise NotAllowedError
+        return value
 
 
 @dataclass(frozen=True)
@@ -70,3 +86,9 @@ class ListOfAxes(Rule):
         if not kept:
             raise NotAllowedError
         return kept
+
+
+FIGSIZE = Optional(Numbers(Number(0, open_least=True), 2, 2))
+GENE_SYMBOLS = Optional(Text("the name of a var column"))
+#: Rules of what all plots of one panel take.
+PANEL: dict[str, Rule] = PLOT | {"title": Optional(Title()), "figsize": FIGSIZE}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,25 @@ MADE_AFTER = {
 }
 
 
-def open_axes(ax: Axes | None, *, size: tuple[float, float] = (4.0, 3.2)) -> Axes:
-    """The given axes, or those of a new figure."""
-    return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+def open_axes(
+    ax: Axes | None, *, size: tuple[float, float] = (4.0, 3.2), figsize: Sequence[float] | None = None
+) -> Axes:
+    """The given axes, or those of a new figure of this size, where none is asked for."""
+    ax = plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+    resize(ax, figsize)
+    return ax
+
+
+def resize(ax: Axes, figsize: Sequence[float] | None) -> None:
+    """The figure as large as asked for, in inches."""
+    if figsize is not None:
+        ax.figure.figure.set_size_inches(*figsize)
+
+
+def entitle(ax: Axes, title: str | None, **style: Any) -> None:
+    """A title where there is one; that of axes which were given stays otherwise."""
+    if title:
+        ax.set_title(title, **style)
 
 
 def finish(ax: Axes, *, show: bool | None, save: str | Path | None, name: str = "velotime") -> Axes | None:
@@ -166,20 +182,37 @@ def is_numeric(adata: AnnData, column: str) -> bool:
     return bool(np.issubdtype(np.asarray(adata.obs[column]).dtype, np.number))
 
 
-def find_gene(adata: AnnData, gene: str) -> int:
-    """Index of a gene by name."""
-    if gene not in adata.var_names:
+def gene_names(adata: AnnData, symbols: str | None) -> pd.Index[str]:
+    """What genes are called: ``var_names``, or a column of symbols.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+    """
+    if symbols is None:
+        return adata.var_names
+    if symbols not in adata.var:
+        raise InputError(f"column {symbols!r} not found in adata.var; available: {list(adata.var.columns)}.")
+    return pd.Index(adata.var[symbols].astype(str))
+
+
+def find_gene(adata: AnnData, gene: str, symbols: str | None = None) -> int:
+    """Index of a gene by name, or by its symbol in a column of var."""
+    names = gene_names(adata, symbols)
+    found = np.flatnonzero(names == gene)
+    if len(found) == 0:
         raise InputError(
-            f"gene {gene!r} not found among {adata.n_vars}; {near_genes(adata, gene)}.{other_names(adata, [gene])}"
+            f"gene {gene!r} not found among {adata.n_vars}; {near_genes(names, gene)}.{other_names(adata, [gene])}"
         )
-    return int(adata.var_names.get_loc(gene))
+    return int(found[0])
 
 
-def near_genes(adata: AnnData, name: str) -> str:
+def near_genes(names: pd.Index[str], name: str) -> str:
     """Genes whose names begin as this one, or are spelled nearly so; the first ones if there are none."""
-    near = [gene for gene in adata.var_names if gene.lower().startswith(name.lower()[:3])][:5]
-    near = near or get_close_matches(name, list(adata.var_names), n=5)
-    return f"similar: {near}" if near else f"the first are {list(adata.var_names[:5])}"
+    near = [gene for gene in names if gene.lower().startswith(name.lower()[:3])][:5]
+    near = near or get_close_matches(name, list(names), n=5)
+    return f"similar: {near}" if near else f"the first are {list(names[:5])}"
 
 
 def find_basis(adata: AnnData, basis: str) -> FloatArray:

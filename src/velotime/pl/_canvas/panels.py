@@ -9,13 +9,17 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from velotime._status import InputError
-from velotime.pl._canvas.axes import finish
+from velotime.pl._canvas.axes import finish, resize
 
 Given = Axes | Sequence[Axes] | None
 
 
-def open_panels(ax: Given, n: int, *, ncols: int, size: tuple[float, float]) -> list[Axes]:
+def open_panels(
+    ax: Given, n: int, *, ncols: int, size: tuple[float, float], figsize: Sequence[float] | None = None
+) -> list[Axes]:
     """``n`` axes: those given, or those of a new figure with ``ncols`` panels of this size in a row.
+
+    ``figsize`` is the size of the whole figure, where one is asked for.
 
     Raises
     ------
@@ -28,6 +32,7 @@ def open_panels(ax: Given, n: int, *, ncols: int, size: tuple[float, float]) -> 
         axes = [ax] if isinstance(ax, Axes) else list(ax)
         if len(axes) != n:
             raise InputError(f"ax={len(axes)} axes for {n} panels; give one for each, or none.")
+        resize(axes[0], figsize)
         return axes
     columns = min(n, ncols)
     rows = -(-n // columns)
@@ -37,13 +42,19 @@ def open_panels(ax: Given, n: int, *, ncols: int, size: tuple[float, float]) -> 
     axes = list(grid.ravel())
     for idle in axes[n:]:
         figure.delaxes(idle)
+    resize(axes[0], figsize)
     return axes[:n]
 
 
 def open_pairs(
-    ax: tuple[Axes, Axes] | None, n: int, *, ncols: int, size: tuple[float, float]
+    ax: tuple[Axes, Axes] | None,
+    n: int,
+    *,
+    ncols: int,
+    size: tuple[float, float],
+    figsize: Sequence[float] | None = None,
 ) -> list[tuple[Axes, Axes]]:
-    """``n`` pairs of axes, one above the other, with one x axis each.
+    """``n`` pairs of axes, one above the other, with one x axis each; ``figsize`` as of :func:`open_panels`.
 
     Raises
     ------
@@ -55,12 +66,15 @@ def open_pairs(
     if ax is not None:
         if n > 1:
             raise InputError(f"ax=2 axes for {n} genes; give none, or draw them one by one.")
+        resize(ax[0], figsize)
         return [(ax[0], ax[1])]
     columns = min(n, ncols)
     rows = -(-n // columns)
     figure = plt.figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
     parts = figure.subfigures(rows, columns, squeeze=False).ravel()[:n]
-    return [tuple(part.subplots(2, 1, sharex=True)) for part in parts]
+    pairs = [tuple(part.subplots(2, 1, sharex=True)) for part in parts]
+    resize(pairs[0][0], figsize)
+    return pairs
 
 
 def finish_panels(
