@@ -324,6 +324,18 @@ def test_a_narrow_screen_does_not_overflow(loaded):
     assert loaded.get_window_size() == size
 
 
+def test_a_printed_table_has_its_header_on_every_page_and_intervals_in_one_piece(loaded):
+    """A header is repeated unless something in it, such as a button, has a box of its own."""
+    style = "return getComputedStyle(document.querySelector(arguments[0])).getPropertyValue(arguments[1])"
+    loaded.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert loaded.execute_script(style, "#gene-table thead button", "display") == "contents"
+        assert loaded.execute_script(style, "#gene-table thead th", "position") == "static"
+        assert loaded.execute_script(style, "#gene-table .interval", "white-space") == "nowrap"
+    finally:
+        loaded.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 def test_lineages_and_missing_slots(browser, forked, tmp_path):
     """Two lineages, no errors of rates, no embedding: a curve each, and no word of what is not there."""
     del forked.obsm["X_umap"]

@@ -15,8 +15,10 @@ import velotime as vt
 from velotime.report import tables, write_tables
 from velotime.report._facts import collect
 from velotime.report._words import rivals_in_words
+from velotime.report.sections import picture
 from velotime.report.sections.fates import fates_of, titles_of
 from velotime.report.sections.methods import methods_paragraph
+from velotime.report.sections.picture import draw_stream
 from velotime.report.sections.quality import quality_rows
 
 
@@ -163,6 +165,18 @@ def test_the_page_holds_picture_and_tables(ending, tmp_path):
     link = re.search(r'download="genes.csv" href="data:text/csv;charset=utf-8;base64,([^"]+)"', page).group(1)
     table = pd.read_csv(io.BytesIO(base64.b64decode(link)), index_col="gene")
     np.testing.assert_allclose(table["gamma"], ending.var["fit_gamma"], rtol=1e-3)
+
+
+def test_arrows_that_are_missing_are_made_beside_the_object(drawn, monkeypatch):
+    before = {box: set(getattr(drawn, box)) for box in ("obs", "uns", "obsm", "obsp", "layers")}
+    assert "velocity_graph" not in before["obsp"]
+    assert draw_stream(drawn, None).startswith("data:image/png;base64,")
+    assert {box: set(getattr(drawn, box)) for box in before} == before
+    monkeypatch.setattr(picture, "MOST_CELLS", drawn.n_obs - 1)
+    assert draw_stream(drawn, None) == ""
+    monkeypatch.undo()
+    del drawn.obsm["X_umap"]
+    assert draw_stream(drawn, None) == ""
 
 
 def test_tables_are_not_written_over(drawn, tmp_path):

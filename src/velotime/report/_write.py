@@ -25,8 +25,9 @@ def report(
     """Write a fit as one HTML file: self-contained, for any browser of 2023 or later, without Python or a network.
 
     The verdict comes first: how the fit ended, the direction of time, whether there is a trajectory at all, and what to
-    mind. Then streamlines (where :func:`velotime.tl.velocity_embedding` was called), clusters and fates, the quality of
-    the data, and what was done; the cells coloured by latent time or by any column of labels, a table of genes that can
+    mind. Then streamlines (computed for the page, and not kept, of up to 20,000 cells; of more where
+    :func:`velotime.tl.velocity_embedding` was called), clusters and fates, the quality of the data, and what was done;
+    the cells coloured by latent time or by any column of labels, a table of genes that can
     be searched and sorted, and for each gene its phase portrait, its counts and fit along latent time, and its rates
     with intervals; a paragraph of methods to copy, and tables to download.
 

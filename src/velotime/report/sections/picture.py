@@ -13,13 +13,17 @@ from velotime._status import InputError
 from velotime.data import has_arrows, list_embeddings
 from velotime.report.sections.fates import cluster_column
 
+MOST_CELLS = 20_000  # of which arrows are computed for the page: some seconds
 SIZE, RESOLUTION = (7.5, 4.6), 110  # inches, and pixels in each
 
 
 def draw_stream(adata: AnnData, basis: str | None) -> str:
-    """A PNG as a data URI; empty where there are no arrows of this fit on the embedding: the object stays as it is."""
+    """A PNG as a data URI; empty where there is no embedding, or no velocity: the object stays as it is.
+
+    Arrows of this fit on the embedding are computed where they are missing, unless cells are many.
+    """
     name = basis or next(iter(list_embeddings(adata)), None)
-    if name is None or not has_arrows(adata, name):
+    if name is None or not (has_arrows(adata, name) or adata.n_obs <= MOST_CELLS):
         return ""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -29,16 +33,20 @@ def draw_stream(adata: AnnData, basis: str | None) -> str:
     figure = Figure(figsize=SIZE, layout="constrained")
     FigureCanvasAgg(figure)
     ax = figure.add_subplot()
-    there = set(adata.uns)
+    color = cluster_column(adata) or keys.LATENT_TIME
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pl.velocity_stream(adata, basis=name, color=cluster_column(adata) or keys.LATENT_TIME, ax=ax, show=False)
-    except InputError:  # no cell has an arrow
+            pl.velocity_stream(_beside(adata), basis=name, color=color, ax=ax, show=False)
+    except InputError:  # the method gives no velocity, or no cell has an arrow
         return ""
-    finally:
-        for slot in set(adata.uns) - there:
-            del adata.uns[slot]
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=RESOLUTION, metadata={"Software": None})
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _beside(adata: AnnData) -> AnnData:
+    """An object of its own that shares all data but ``X``: what is written to it is not in the other one."""
+    boxes = {box: dict(getattr(adata, box)) for box in ("layers", "obsm", "varm", "obsp", "uns")}
+    boxes["layers"].pop(None, None)  # where AnnData 0.13 keeps X
+    return AnnData(obs=adata.obs, var=adata.var, **boxes)
