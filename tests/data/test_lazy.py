@@ -87,7 +87,7 @@ def test_a_run_on_a_large_file_is_that_in_memory(cells, tmp_path, monkeypatch):
     ours, theirs = vt.read.auto(out), vt.read.auto(usual)
     assert ours.n_obs == 299  # the empty cell was left out, block by block
     assert list(ours.var_names) == list(theirs.var_names)
-    assert set(ours.layers) == {*NAMES, "velocity", "Ms"}
+    assert set(ours.layers) - {None} == {*NAMES, "velocity", "Ms"}  # X, from AnnData 0.13 on
     assert all(same(ours.layers[name], theirs.layers[name]) for name in NAMES)
     assert same(ours.raw.X, theirs.raw.X)
     np.testing.assert_allclose(ours.obs["latent_time"], theirs.obs["latent_time"], atol=1e-6)
@@ -200,6 +200,7 @@ def told(read):
     """What is read, and the warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", "The 'mode.chained_assignment' option")  # anndata sets it, pandas 3 minds
         return read(), {str(one.message) for one in caught}
 
 
