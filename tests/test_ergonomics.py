@@ -130,6 +130,22 @@ def test_a_table_replaces_nothing_else(fitted):
         vt.tl.rank_genes(fitted, key_added="recover_dynamics")
 
 
+def test_transitions_of_several_graphs_are_kept_side_by_side(fitted, tmp_path):
+    adata = fitted.copy()
+    plain = vt.tl.transition_matrix(adata, key_added="plain")
+    vt.tl.velocity_graph(adata, posterior=True)
+    drawn = vt.tl.transition_matrix(adata, key_added="drawn")
+    assert abs(plain - drawn).max() > 0.01
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    kept = ad.read_h5ad(tmp_path / "a.h5ad").obsp
+    for name, matrix in (("plain", plain), ("drawn", drawn)):
+        assert abs(kept[name] - matrix).max() == 0
+    with pytest.raises(InputError, match=r"obsp\['velocity_graph'\] is there already"):
+        vt.tl.transition_matrix(adata, key_added="velocity_graph")
+    vt.tl.recover_dynamics(adata, method=METHOD, rng=1, progress=False)
+    assert not {"plain", "drawn"} & set(adata.obsp)
+
+
 # ------------------------------------------------------------------------------------ n_jobs=
 def test_threads_are_limited_and_set_free_again():
     code = """
@@ -192,6 +208,11 @@ def test_no_bar_where_scanpy_is_silent(scanpy_says):
     sc.settings.verbosity = 1
     with ProgressBar(show=True) as bar:
         assert not bar._bar.disable
+
+
+def test_the_readers_are_no_reader():
+    with pytest.raises(TypeError, match=r"call velotime\.read\.auto\(path\)"):
+        vt.read("cells.h5ad", cache=True)
 
 
 # ------------------------------------------------------------------------------------ vt.summary

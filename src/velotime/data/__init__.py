@@ -58,6 +58,7 @@ from velotime.data.reading import Reading, leave_out, read_observations
 from velotime.data.samples import merge_samples, name_apart
 from velotime.data.stored.derived import (
     current_fit,
+    keep_named,
     keep_table,
     of_these_cells,
     read_derived,
@@ -111,6 +112,7 @@ __all__ = [
     "hours_in_words",
     "hours_record",
     "is_large",
+    "keep_named",
     "keep_table",
     "kept",
     "layer_blocks",

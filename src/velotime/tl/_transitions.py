@@ -11,14 +11,26 @@ from velotime._check import Flag, Number, checked
 from velotime._log import info
 from velotime._status import InputError
 from velotime.compute import expected_steps
-from velotime.data import arrows_made_of, embedding_points, read_derived, short_name, to_write_to, write_derived
-from velotime.data.arguments import ADATA, BASIS
+from velotime.data import (
+    arrows_made_of,
+    embedding_points,
+    keep_named,
+    read_derived,
+    short_name,
+    to_write_to,
+    write_derived,
+)
+from velotime.data.arguments import ADATA, BASIS, KEY_ADDED_IN_OBSP
 
 SCALE = 10.0  # how sharply transitions prefer the best direction; scVelo's
 
 
-@checked({"adata": ADATA, "scale": Number(0, open_least=True), "self_transitions": Flag()})
-def transition_matrix(adata: AnnData, *, scale: float = SCALE, self_transitions: bool = True) -> sparse.csr_matrix:
+@checked(
+    {"adata": ADATA, "scale": Number(0, open_least=True), "self_transitions": Flag(), "key_added": KEY_ADDED_IN_OBSP}
+)
+def transition_matrix(
+    adata: AnnData, *, scale: float = SCALE, self_transitions: bool = True, key_added: str | None = None
+) -> sparse.csr_matrix:
     """Probabilities of moving from cell to cell, rows sum to 1.
 
     ``p_ij ~ exp(scale pi_ij) - 1`` over positive correlations; a cell without a confident direction stays where it is.
@@ -32,6 +44,10 @@ def transition_matrix(adata: AnnData, *, scale: float = SCALE, self_transitions:
     self_transitions
         Let cells stay, by ``obs["velocity_self_transition"]``. A cell whose velocity points at no other stays in any
         case, so that CellRank's ``PrecomputedKernel`` takes the matrix.
+    key_added
+        Also keep the matrix in ``obsp`` under this name, where ``PrecomputedKernel(key_added, adata=adata)`` finds it:
+        an object has one velocity graph, and transitions of several, such as with and without ``posterior``, side by
+        side. A later fit removes them.
 
     Returns
     -------
@@ -40,7 +56,7 @@ def transition_matrix(adata: AnnData, *, scale: float = SCALE, self_transitions:
     Raises
     ------
     InputError
-        If there is no graph.
+        If there is no graph, or something else has the name.
     """
     graph = _graph(adata).copy()
     if self_transitions:
@@ -49,7 +65,9 @@ def transition_matrix(adata: AnnData, *, scale: float = SCALE, self_transitions:
     weights.data = np.expm1(scale * weights.data.astype(np.float64))
     total = np.asarray(weights.sum(axis=1)).ravel()
     stay = sparse.diags((total == 0).astype(float))
-    return sparse.csr_matrix(sparse.diags(1.0 / np.where(total > 0, total, 1.0)) @ weights + stay)
+    matrix = sparse.csr_matrix(sparse.diags(1.0 / np.where(total > 0, total, 1.0)) @ weights + stay)
+    keep_named(adata, "obsp", key_added, matrix)
+    return matrix
 
 
 @checked({"adata": ADATA, "basis": BASIS, "scale": Number(0, open_least=True), "copy": Flag()})

@@ -106,15 +106,27 @@ def keep_table(adata: AnnData, key: str | None, table: pd.DataFrame) -> None:
     InputError
         If something else has this name.
     """
-    if key is None:
-        return
-    if key in adata.uns and _entry(adata, key) is None:
-        raise InputError(
-            f"key_added={key!r}: uns[{key!r}] is there already and is no table of this kind; choose another."
-        )
     kept = table.copy()
     kept.index = kept.index.astype(str)  # as an .h5ad has it
-    write_derived(adata, key, {"uns": {key: kept}})
+    keep_named(adata, "uns", key, kept)
+
+
+def keep_named(adata: AnnData, container: str, key: str | None, value: Any) -> None:
+    """Keep a result in ``container``, where a name is given.
+
+    Raises
+    ------
+    InputError
+        If something else has this name.
+    """
+    if key is None:
+        return
+    entry, slot = _entry(adata, key), (container, key)
+    if (entry is None and key in getattr(adata, container)) or (entry is not None and entry.slots != (slot,)):
+        raise InputError(
+            f"key_added={key!r}: {container}[{key!r}] is there already and is nothing of this kind; choose another."
+        )
+    write_derived(adata, key, {container: {key: value}})
 
 
 def remove_stale(adata: AnnData, fit: str) -> None:
