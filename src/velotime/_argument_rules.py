@@ -253,13 +253,13 @@ class Instance(Rule):
         """The object as it is."""
         if isinstance(value, type):
             raise NotAllowedError(
-                f"This is the class; call it: {value.__name__}(...)." if self._is_class_of_it(value) else ""
+                f"This is the class; call it: {value.__name__}(...)." if self.is_class_of_it(value) else ""
             )
         if not isinstance(value, self.kinds):
             raise NotAllowedError
         return value
 
-    def _is_class_of_it(self, kind: type) -> bool:
+    def is_class_of_it(self, kind: type) -> bool:
         """Whether an object of this class might do."""
         kinds = self.kinds if isinstance(self.kinds, tuple) else (self.kinds,)
         return any(

@@ -108,17 +108,31 @@ def _shown(value: Any) -> str:
     return text
 
 
-def _takes(signature: inspect.Signature, given: Mapping[str, Any]) -> str:
+def _takes(signature: inspect.Signature, given: Mapping[str, Any], rules: Mapping[str, Rule]) -> str:
     """Which arguments there are, and of those that others' functions have what they are called here."""
-    wrong = [_instead(name, signature) for name in given if name not in signature.parameters]
+    wrong = [_instead(name, rules) for name in given if name not in signature.parameters]
     return "; ".join([*filter(None, wrong), f"its arguments are {', '.join(signature.parameters)}"])
 
 
-def _instead(name: str, signature: inspect.Signature) -> str:
-    """What takes the place of an argument that others' functions have; empty if nothing is known of it."""
-    if RENAMED.get(name) in signature.parameters:
+def _instead(name: str, rules: Mapping[str, Rule]) -> str:
+    """What takes the place of an argument that others' functions, or objects, have; empty if nothing is known of it."""
+    if RENAMED.get(name) in rules:
         return f"{name}= is {RENAMED[name]}= here"
+    owners = [f"{argument}=velotime.{kind}({name}=...)" for argument, kind in _settings_named(name, rules)]
+    if owners:
+        return f"{name}= is a setting: {' or '.join(owners)}"
     return f"for scVelo's {name}=: {ARGUMENTS[name]}" if name in ARGUMENTS else ""
+
+
+def _settings_named(name: str, rules: Mapping[str, Rule]) -> list[tuple[str, str]]:
+    """Arguments that take objects with a setting of this name, and the classes of these."""
+    takes = {argument: rule.rule if isinstance(rule, Optional) else rule for argument, rule in rules.items()}
+    return [
+        (argument, kind.__name__)
+        for argument, rule in takes.items()
+        for kind in Settings.__subclasses__()
+        if name in kind.rules and isinstance(rule, Instance) and rule.is_class_of_it(kind)
+    ]
 
 
 def _by_its_name_of_today(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
@@ -161,7 +175,7 @@ def checked(rules: Mapping[str, Rule], name: str | None = None) -> Callable[[Cal
             try:
                 given = signature.bind(*args, **kwargs)
             except TypeError as error:
-                raise TypeError(f"{name or function.__name__}: {error}; {_takes(signature, kwargs)}") from None
+                raise TypeError(f"{name or function.__name__}: {error}; {_takes(signature, kwargs, rules)}") from None
             for argument, value in given.arguments.items():
                 default = signature.parameters[argument].default
                 default = None if default is inspect.Parameter.empty else default

@@ -16,6 +16,7 @@ INSTEAD = {
         "load": "velotime.read.auto(path)",
         "get_df": "velotime.get.rates(adata), velotime.get.velocity(adata), or adata.to_df(layer=...)",
         "utils": "velotime.read.samples(paths) merges, velotime.tl.transition_matrix(adata) gives the matrix",
+        "DataFrame": "pandas.DataFrame",
         "DynamicsRecovery": "velotime.TwoStageEM(): the fit of each gene on a clock of its own",
     },
     "datasets": {
@@ -41,7 +42,7 @@ INSTEAD = {
         "rank_dynamical_genes": "velotime.tl.rank_genes(adata)",
         "differential_kinetic_test": "velotime.tl.differential_kinetics(adata, groupby)",
         "velocity_clusters": "scanpy.tl.leiden; lineages are in obs['fit_lineage']",
-        "paga": "scanpy.tl.paga(adata, use_rna_velocity=True)",
+        "paga": "scanpy.tl.paga(adata, groups, use_rna_velocity=True), after scanpy.pp.neighbors(adata)",
         "score_genes_cell_cycle": "scanpy.tl.score_genes_cell_cycle",
     },
     "pl": {

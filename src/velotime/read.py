@@ -6,6 +6,10 @@ where they are.
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+from typing import Any
+
 from velotime import data
 from velotime._check import FilePath, Flag, Optional, Text, checked
 from velotime.data.arguments import FILES
@@ -45,3 +49,13 @@ __all__ = [
     "tidesurf",
     "zarr",
 ]
+
+
+class _NotCalled(ModuleType):
+    """A module which says what to call where ``read(path)`` is written, as with scVelo and scanpy."""
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("velotime.read is a module: call velotime.read.auto(path), which recognises what is there.")
+
+
+sys.modules[__name__].__class__ = _NotCalled

@@ -46,6 +46,11 @@ def test_loom(small, tmp_path):
 def test_what_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_file(tmp_path / "no.h5ad")
+    (tmp_path / "nose.h5ad").write_text("")
+    with pytest.raises(InputError, match=r"no\.h5ad does not exist; similar: .*nose\.h5ad"):
+        read_file(tmp_path / "no.h5ad")
+    with pytest.raises(InputError, match=r"does not exist; nor does its folder .*nowhere"):
+        read_file(tmp_path / "nowhere" / "no.h5ad")
     with pytest.raises(InputError, match="is a folder"):
         read_file(tmp_path)
     (tmp_path / "cells.csv").write_text("a,b")

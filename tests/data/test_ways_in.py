@@ -425,7 +425,15 @@ def test_a_starsolo_run_without_velocyto_says_what_to_run(folder, tmp_path):
         vt.read.auto(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "cure"), [("a.rds", "anndataR"), ("a.h5Seurat", "anndataR"), ("a.h5", "Cell Ranger")])
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("a.rds", "anndataR"),
+        ("a.h5Seurat", "anndataR"),
+        ("a.h5", "Cell Ranger"),
+        ("spliced.mtx", "give the one that holds spliced.mtx"),
+    ],
+)
 def test_files_that_are_almost_right_say_what_to_do(name, cure, tmp_path):
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(InputError, match=f"known: .h5ad.*{cure}"):

@@ -44,6 +44,10 @@ CURES = {
         " Cell Ranger's .h5 holds one count per gene, which does not tell spliced from unspliced: quantify reads by "
         "velocyto, STARsolo, kb-python, alevin-fry or tidesurf; the guide 'From FASTQ' has the commands."
     ),
+    (".mtx", ".gz", ".tsv"): (
+        " A folder is read as a whole: give the one that holds spliced.mtx, unspliced.mtx, barcodes.tsv and "
+        "features.tsv (or .gz), or a run of a quantifier."
+    ),
 }
 #: Where STARsolo leaves counts of genes.
 GENES_ALONE = tuple(f"{before}{name}" for before in ("", "Solo.out/") for name in ("Gene", "GeneFull"))

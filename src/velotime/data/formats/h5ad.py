@@ -18,7 +18,7 @@ from anndata.io import read_elem
 from velotime import _keys as keys
 from velotime._status import InputError
 from velotime.data.formats.parts.layout import unambiguous
-from velotime.data.formats.parts.source import check_stored, first_line, read_checked
+from velotime.data.formats.parts.source import absent, check_stored, first_line, read_checked
 
 SEVERAL = ("mod", "tables")  # groups of AnnData objects: of MuData, of SpatialData
 
@@ -107,8 +107,10 @@ def read_zarr(path: str | Path, *, mod: str | None = None, gene_names: str | Non
         If there is no such store, it is not complete, or it cannot be read (one sentence if zarr is not installed).
     """
     path = Path(path)
+    if not path.exists():
+        raise absent(path)
     if not path.is_dir():
-        raise InputError(f"{path} {'is a file, and a zarr store is a folder' if path.exists() else 'does not exist'}.")
+        raise InputError(f"{path} is a file, and a zarr store is a folder.")
     try:
         return with_gene_names(_read_zarr(path, mod), gene_names)
     except InputError:

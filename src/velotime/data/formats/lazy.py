@@ -13,7 +13,7 @@ from anndata.io import read_elem, sparse_dataset
 from velotime._status import InputError
 from velotime.data.blocks.sources import LARGE, MOST_CELLS, lazily
 from velotime.data.formats.h5ad import is_zarr, with_gene_names
-from velotime.data.formats.parts.source import first_line
+from velotime.data.formats.parts.source import absent, first_line
 
 TABLES = ("obs", "var", "obsm", "varm", "obsp", "varp", "uns")
 
@@ -75,7 +75,7 @@ def _n_counts(path: Path) -> int:
 
 def _open(path: Path) -> Any:
     if not path.exists():
-        raise InputError(f"{path} does not exist.")
+        raise absent(path)
     if path.suffix == ".h5ad":
         try:
             return h5py.File(path, "r")

@@ -13,7 +13,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime._status import InputError
-from velotime.data.formats.parts.source import existing
+from velotime.data.formats.parts.source import absent, existing
 
 KINDS = ("spliced", "unspliced", "ambiguous")
 
@@ -53,7 +53,7 @@ def read_layout(path: str | Path, *known: tuple[Layout, Callable[[dict[str, Path
     """Read the first layout that is there."""
     folder = Path(path)
     if not folder.exists():
-        raise InputError(f"{folder} does not exist.")
+        raise absent(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is a file; give a folder. Looked for {_all(known)}.")
     for layout, reader in known:

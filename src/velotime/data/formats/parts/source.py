@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import warnings
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,15 @@ def read_matrix(path: Path) -> sparse.csr_matrix:
     return read_or_explain(path, lambda path: sparse.csr_matrix(mmread(path, spmatrix=False), dtype=np.float32))
 
 
+def absent(path: Path) -> InputError:
+    """An error that says that a file or folder is not there, and what of nearly this name is."""
+    names = [beside.name for beside in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, sorted(names), n=3)
+    if near:
+        return InputError(f"{path} does not exist; similar: {', '.join(str(path.with_name(name)) for name in near)}.")
+    return InputError(f"{path} does not exist{f'; nor does its folder {path.parent}' * (not path.parent.is_dir())}.")
+
+
 def read_or_explain(path: Path, reader: Callable[[Path], Any]) -> Any:
     """What ``reader`` makes of the file, or one sentence about why it cannot."""
     try:
@@ -59,7 +69,7 @@ def read_checked(path: str | Path, reader: Callable[[Path], AnnData], kind: str)
     """What ``reader`` makes of a file of this ``kind`` (its suffix), or one sentence about why it cannot."""
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path} does not exist.")
+        raise absent(path)
     if path.is_dir():
         raise InputError(
             f"{path} is a folder; give a file ({kind}), or read the folder of a quantifier with velotime.read.auto."
