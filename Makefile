@@ -3,13 +3,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint docs figures studies peers neighbours clean
+.PHONY: demo test newest lint docs figures studies peers neighbours clean
 
 demo: $(VENV)/ready
 	$(BIN)/velotime demo -o demo
 
 test: $(VENV)/ready-to-test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# Cheap tests on the newest Python that pyenv has, with the newest release of everything, in .venv-newest; NEWEST=python3.14
+# names another one.
+NEWEST ?= $(or $(lastword $(shell ls -d $(HOME)/.pyenv/versions/3.*/bin/python 2>/dev/null | sort -V)),$(PYTHON))
+newest: $(VENV)-newest/ready
+	$(VENV)-newest/bin/python -m pytest --numprocesses 2 --dist loadfile tests/data tests/get tests/metrics tests/pl tests/pp tests/tl
+
+$(VENV)-newest/ready: pyproject.toml
+	$(NEWEST) -m venv $(VENV)-newest
+	$(VENV)-newest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)-newest/bin/python -m pip install --quiet --editable . --group test
+	touch $@
 
 lint: $(VENV)/ready-to-test
 	$(BIN)/ruff check .
@@ -65,4 +77,4 @@ $(VENV)/ready-for-docs: $(VENV)/ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-peers $(VENV)-neighbours demo docs/_build docs/api
+	rm -rf $(VENV) $(VENV)-newest $(VENV)-peers $(VENV)-neighbours demo docs/_build docs/api

@@ -163,7 +163,7 @@ function drawCurveLegend() {
   const band = picture(24, 12, svg("rect", { width: 24, height: 12, fill: "currentColor", opacity: 0.3 }));
   const ring = picture(12, 12, svg("circle", { cx: 6, cy: 6, r: 3, fill: "white", stroke: "currentColor" }));
   if (!page.lineages.length) return;
-  const named = page.lineages.length > 1 ? page.lineages : [{ name: "", color: page.lineages[0].color }];
+  const named = page.lineages.length > 1 ? page.lineages : [{ name: "", color: "currentColor" }]; // black, and white in the dark
   document.getElementById("curve-legend").replaceChildren(listOf([
     ...named.map(({ name, color }) => [line(color), name || "fitted curve"]),
     [diamond, "switch"], [band, "90\u00a0% band, misfit included"], [ring, "mean of cells, with its standard error"],
