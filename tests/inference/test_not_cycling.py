@@ -24,6 +24,7 @@ from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.model.scores import state_scores
 from velotime.inference.observations import Observations
+from velotime.inference.search.circle import leavers
 from velotime.inference.states import States
 
 SMALL = {"n_times": 24, "start_times": 12, "annealing": 4, "max_iterations": 6, "start_genes": 30}
@@ -31,8 +32,9 @@ COUNTS = {"mean_unspliced": 1.0, "mean_spliced": 3.0}
 pytestmark = pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")  # of few cells
 
 
-def simulated(share, seed=3, n_cells=160):
-    return sim.simulate(n_cells, 30, rng=np.random.default_rng(seed), cycle=sim.Cycling(not_cycling=share), **COUNTS)
+def simulated(share, seed=3, n_cells=160, **more):
+    cycle = sim.Cycling(not_cycling=share)
+    return sim.simulate(n_cells, 30, rng=np.random.default_rng(seed), cycle=cycle, **COUNTS, **more)
 
 
 def fitted(adata, **more):
@@ -165,6 +167,14 @@ def test_none_are_found_where_there_are_none():
     assert "fit_not_cycling_u" not in adata.var
     assert "all cells cycle" in str(vt.summary(adata))
     assert vt.metrics.circular_error(adata, "true_phase").error < 0.06
+
+
+def test_cells_are_taken_off_only_where_the_others_lie_all_the_way_round(monkeypatch):
+    """Of an arc none are, even where a fit without them is likelier."""
+    adata = fitted(simulated(0.2, times=sim.GappedTimes(0.55, 1.0)))
+    assert (adata.obs["not_cycling"] == 0).all()
+    monkeypatch.setattr(leavers, "has_no_gap", lambda problem, trial: True)
+    assert (fitted(adata).obs["not_cycling"] > 0.5).any()
 
 
 def test_a_fit_that_was_not_asked_says_that_many_cells_fit_no_state():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +21,8 @@ from velotime.inference.knowledge.time_prior import LearnedPrior, SharedPrior, l
 from velotime.inference.model.noise import NegativeBinomial
 from velotime.inference.model.samples.effects import NOT_SEEN, with_capture
 from velotime.inference.model.samples.learning import Captured, learn_capture, learn_spread
-from velotime.inference.results.samples.speed import PacedGenes, directions
+from velotime.inference.results.restored_fit import Restored
+from velotime.inference.results.samples.speed import PacedGenes, directions, speeds_of_samples
 from velotime.inference.results.uncertainty import own_covariance, sums_along
 from velotime.inference.search.geometry.samples import without_offsets
 from velotime.inference.states import States
@@ -198,6 +201,18 @@ def test_speeds_change_curves_as_their_derivative_says(fit):
     layout = problem.states.layout
     captured = directions(layout)[1:].T @ np.array([0.3, -0.2])
     assert np.allclose(theta + captured, with_capture(theta, np.full((2, len(theta)), [[0.3], [-0.2]])))
+
+
+def test_a_background_that_a_fit_took_a_speed_for_is_given_back(fit):
+    """Speeds are the same whatever background a sample begins with: it is learned with them."""
+    _, restored = restore_soft_fit(fit)
+    problem, parameters = restored.problem, restored.parameters
+    profile = problem.background_profile.reshape(3, 2, -1).transpose(1, 2, 0)
+    found = []
+    for share in (0.0, 0.2):
+        effects = replace(parameters.effects, background=profile * np.array([0.0, 0.0, share]))
+        found.append(speeds_of_samples(Restored(problem, replace(parameters, effects=effects))).log_slowing)
+    assert np.allclose(*found, atol=0.03)
 
 
 def test_sums_along_all_directions_make_the_covariance(fit):

@@ -4,7 +4,8 @@ In sample b rates of splicing and degradation are ``beta / rho_b`` and ``gamma /
 switches, ``sum_b w_b log rho_b = 0``: counts follow the switches more slowly, in all genes at once. Cells that lag
 behind look earlier, so the clock of a joint fit takes up much of it, and so do its curves. Hence rho is learned with
 the curves, the captures, the densities and the posteriors of the times, and nothing of the fit is held fixed but
-dispersions.
+dispersions. Backgrounds are learned too where the fit has any: slower samples rise and fall less, which a fit at one
+speed takes for a background of theirs.
 
 For ``x = log rho_b`` a Newton step on the likelihood of the cells of the sample, their times and its captures a taken
 out. With v the derivative of a gene's parameters by x, c that by its captures, F the information of its curve as if
@@ -30,6 +31,7 @@ import numpy as np
 from velotime._types import FloatArray
 from velotime.compute import Sums
 from velotime.inference.evidence.moderated import Effects, moderated_effects
+from velotime.inference.model.background.learning import learn_background
 from velotime.inference.model.gene_problem import GeneProblem
 from velotime.inference.model.mstep import begin, improve
 from velotime.inference.model.problem import SoftParameters, SoftProblem
@@ -190,8 +192,11 @@ def _follow(problem: SoftProblem, state: _Paced) -> _Paced:
     genes = problem.gene_problem(state.parameters, state.statistics)
     assert isinstance(genes, SampledGenes)
     paced = PacedGenes.of(genes, state.slowing)
-    found = improve(paced, begin(paced, state.parameters.theta, state.damping), STEPS)
-    return replace(state, parameters=replace(state.parameters, theta=found.theta), damping=found.damping)
+    found, parameters = improve(paced, begin(paced, state.parameters.theta, state.damping), STEPS), state.parameters
+    if genes.samples[0].background is not None:
+        found, learned = learn_background(paced, found, problem.background_profile)
+        parameters = problem.with_background_of(learned, parameters)
+    return replace(state, parameters=replace(parameters, theta=found.theta), damping=found.damping)
 
 
 def directions(layout: Layout) -> FloatArray:
