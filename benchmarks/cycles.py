@@ -363,19 +363,20 @@ def of_unasked(own: pd.DataFrame) -> dict[str, Any]:
 
 def of_speed(own: pd.DataFrame) -> dict[str, Any]:
     """Of speeds of the second condition over the first."""
-    true = own["true"].iloc[0]
+    true, whole = own["true"].iloc[0], own["times_slower"].notna().sum()
 
     def holds(by: str) -> str:
-        return f"{((own[f'low{by}'] < true) & (true < own[f'high{by}'])).sum()} of {len(own)}"
+        known = own[own[f"low{by}"].notna()]
+        return f"{((known[f'low{by}'] < true) & (true < known[f'high{by}'])).sum()} of {len(known)}"
 
     return {
         "data sets": len(own),
         "true": float(true),
         "begun at the truth": f"{own['times_slower_begun'].median():.3f}",
         "95 % interval holds it": holds("_begun"),
-        "whole fits": f"{own['times_slower'].median():.3f}",
+        "whole fits": f"{own['times_slower'].median():.3f}" if whole else "not measured",
         "theirs holds it": holds(""),
-        "p < 5 %": f"{(own['p_value'] < 0.05).sum()} of {len(own)}",
+        "p < 5 %": f"{(own['p_value'] < 0.05).sum()} of {whole}",
         "median error of phases": float(own["error"].median()),
         "CPU seconds": float(own["seconds"].median()),
     }
