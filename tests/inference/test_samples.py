@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import sparse, stats
 
 import velotime as vt
 from velotime import simulation as sim
@@ -18,9 +18,16 @@ from velotime.inference.curves.circle import PERIODIC
 from velotime.inference.curves.line import SWITCH
 from velotime.inference.heldout.comparison import Comparison
 from velotime.inference.knowledge.time_prior import LearnedPrior, SharedPrior, likeliest_kappa
-from velotime.inference.model.noise import NegativeBinomial
+from velotime.inference.model.layer import LayerData
+from velotime.inference.model.noise import NegativeBinomial, newton
 from velotime.inference.model.samples.effects import NOT_SEEN, with_capture
-from velotime.inference.model.samples.learning import Captured, learn_capture, learn_spread
+from velotime.inference.model.samples.learning import (
+    DISPERSION_SD,
+    Captured,
+    learn_capture,
+    learn_scatter,
+    learn_spread,
+)
 from velotime.inference.results.restored_fit import Restored
 from velotime.inference.results.samples.speed import PacedGenes, directions, speeds_of_samples
 from velotime.inference.results.uncertainty import own_covariance, sums_along
@@ -64,12 +71,13 @@ def test_capture_is_the_likeliest_with_mean_zero():
     """Against a general optimiser on the same objective, which no step makes worse."""
     rng = np.random.default_rng(2)
     size = rng.uniform(5, 20, (3, 6))
-    means, phi = rng.uniform(0.2, 3, (4, 6)), rng.uniform(0.05, 0.5, (4, 3))
+    means, phi = rng.uniform(0.2, 3, (4, 6)), (rng.uniform(0.05, 0.5, 4), np.log([1.2, 0.7, 1.1]))
     sums = [
         LayerSums.of_one_size(rng.poisson(means * size[b] * np.exp(rng.normal(0, 0.5, (4, 1)))), size[b], np.ones(6))
         for b in range(3)
     ]
-    layer = Captured(NegativeBinomial(), sums, means, phi, np.array([0.5, 0.3, 0.2]), rng.uniform(0, 0.3, (4, 3)))
+    share, background = np.array([0.5, 0.3, 0.2]), rng.uniform(0, 0.3, (4, 3))
+    layer = Captured.of(NegativeBinomial(), sums, means, phi, share, background)
     found, loss = np.zeros((4, 3)), np.inf
     found[0, 2] = NOT_SEEN
     for _ in range(12):
@@ -83,6 +91,39 @@ def test_capture_is_the_likeliest_with_mean_zero():
         other -= (other @ layer.share)[:, None] / layer.share.sum()
         assert np.all(layer.loss(found + other * (found > NOT_SEEN), 0.4)[1:] > loss[1:])
     assert 0.1 < learn_spread(layer, found, 0.4)[0] < 1.0
+
+
+def test_samples_side_by_side_say_what_each_says():
+    """Log-likelihood of captures, and of dispersions up to what depends on no dispersion, sample by sample."""
+    rng, noise = np.random.default_rng(5), NegativeBinomial()
+    counts = [rng.poisson(rng.gamma(2, 1, (n, 4))).astype(np.float32) for n in (40, 25)]
+    data = [LayerData.of(sparse.csr_array(x), rng.lognormal(0, 0.4, len(x)), 8) for x in counts]
+    q = [rng.dirichlet(np.ones(6), len(x)) for x in counts]
+    sums = [
+        LayerSums(x.T.astype(float) @ own, np.stack([(one.size**p) @ own for p in (1, 2, 3, 4)]))
+        for x, own, one in zip(counts, q, data, strict=True)
+    ]
+    means, phi, psi = rng.uniform(0.2, 3, (4, 6)), rng.uniform(0.05, 0.5, 4), np.array([1.3, 0.8])
+    capture, background = rng.normal(0, 0.3, (4, 2)), rng.uniform(0, 0.3, (4, 2))
+    layer = Captured.of(noise, sums, means, (phi, np.log(psi)), np.array([0.6, 0.4]), background)
+    at = [np.exp(capture[:, [b]]) * means + background[:, [b]] for b in (0, 1)]
+    alone = [noise.log_likelihood(sums[b], at[b], phi * psi[b]) for b in (0, 1)]
+    np.testing.assert_allclose(layer.loss(capture, 0.5), 0.5 * (capture**2).sum(axis=1) / 0.25 - sum(alone), rtol=1e-12)
+    scatter, logs = learn_scatter(layer, np.log(psi), data, capture)
+    psi_before, phi_before = psi.copy(), phi.copy()
+
+    def value(phi, psi):
+        return [noise.scatter_log_likelihood(phi * psi[b], sums[b], at[b], data[b]) for b in (0, 1)]
+
+    phi = np.exp(newton(lambda x: sum(value(np.exp(x), psi_before)), np.log(phi_before), np.log(0.01), np.log(20.0)))
+    found = newton(
+        lambda x: np.array([one.sum() for one in value(phi, np.exp(x))]) - 0.5 * (x / DISPERSION_SD) ** 2,
+        np.log(psi_before),
+        -2.0,
+        2.0,
+    )
+    np.testing.assert_allclose(scatter[:, None] * np.exp(logs), phi[:, None] * np.exp(found), rtol=1e-9)
+    assert abs(logs @ layer.share) < 1e-12
 
 
 def test_time_priors_are_shared_as_far_as_samples_agree():

@@ -61,13 +61,17 @@ def _fill_logs(value: Any, mean: Any, total: Any) -> None:
 
 
 @jit(REASSOC)
-def _fill_growth(value: Any, ratio: Any, share: Any, at_size: Any, mean: Any, scatter: Any, total: Any) -> None:
-    """``sum_j share_j (Y_j + ratio_j/phi) log(1 + phi l_j mu_j)`` of each gene."""
+def _fill_growth(value: Any, sizes: Any, first: int, mean: Any, scatter: Any, total: Any) -> None:
+    """``sum_j share_j (Y_j + ratio_j/phi) log(1 + phi l_j mu_j)`` of each gene.
+
+    The first gene has number ``first``. Sizes are ratio, share and l of some sets of states, which genes have in turn.
+    """
     n = mean.shape[1]
     work = np.empty((4, n))
     x, logs = work[0], work[3]
     for g in range(mean.shape[0]):
-        phi, inverse = scatter[g], 1.0 / scatter[g]
+        phi, inverse, of_set = scatter[g], 1.0 / scatter[g], (first + g) % sizes[0].shape[0]
+        ratio, share, at_size = sizes[0][of_set], sizes[1][of_set], sizes[2][of_set]
         for j in range(n):
             x[j] = 1.0 + phi * at_size[j] * max(mean[g, j], LEAST_MEAN)
         _take_logs(x, work[1], work[2], logs)
@@ -130,20 +134,21 @@ def sum_of_growth(
 ) -> FloatArray:
     """``sum_j share_j (Y_j + n_j/(phi l_j)) log(1 + phi l_j mu_j)`` of each gene, ``(genes,)``.
 
+    A gene may be there several times, for sets of states with sizes of their own, ``(genes * sets, states)``.
+
     Parameters
     ----------
     value, mean
         Summed counts Y and means mu, ``(genes, states)``.
     size, share, at_size
-        Summed sizes n, what is asked for of each state, and the size l that stands for them, ``(states,)``.
+        Summed sizes n, what is asked for of each state, and the size l that stands for them, ``(states,)`` or ``(sets,
+        states)``.
     scatter
         Dispersion phi, ``(genes,)``.
     """
-    value, size, share, at_size, mean, scatter = map(_plain, (value, size, share, at_size, mean, scatter))
-    total, ratio = np.zeros(len(mean)), size / at_size
-    over_slices(
-        len(mean), GENES, lambda at: _fill_growth(value[at], ratio, share, at_size, mean[at], scatter[at], total[at])
-    )
+    value, mean, scatter, total = _plain(value), _plain(mean), _plain(scatter), np.zeros(len(mean))
+    sizes = tuple(_plain(np.atleast_2d(one)) for one in (size / at_size, share, at_size))
+    over_slices(len(mean), GENES, lambda at: _fill_growth(value[at], sizes, at.start, mean[at], scatter[at], total[at]))
     return total
 
 

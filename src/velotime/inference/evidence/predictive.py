@@ -24,7 +24,7 @@ from numpy.random import Generator
 from scipy import sparse
 
 from velotime._types import FloatArray, IntArray
-from velotime.compute import LayerSums
+from velotime.compute import LayerSums, SweepModel
 from velotime.inference.evidence.coherence import Draws
 from velotime.inference.evidence.gains import free_means, free_scatter, piece_starts
 from velotime.inference.model.background.means import with_background
@@ -69,9 +69,10 @@ def predictive_checks(problem: SoftProblem, parameters: SoftParameters, rng: Gen
 def _checks(problem: SoftProblem, parameters: SoftParameters, rng: Generator) -> tuple[FloatArray, FloatArray]:
     """z-scores of means and of zeros, ``(genes,)`` each, of cells that share their parameters."""
     some = _on_some_cells(problem)
-    found = _discrepancies(some, parameters)
+    model, _ = some.sweep_model(parameters)  # that of all draws
+    found = _discrepancies(some, parameters, model)
     draws = Draws(some, parameters)
-    drawn = [_discrepancies(_holding(some, *draws.layers(rng)), parameters) for _ in range(DRAWS)]
+    drawn = [_discrepancies(_holding(some, *draws.layers(rng)), parameters, model) for _ in range(DRAWS)]
     means, zeros = (_z_scores(found[k], np.stack([one[k] for one in drawn])) for k in range(2))
     return means, zeros
 
@@ -87,10 +88,12 @@ def _holding(problem: SoftProblem, unspliced: LayerData, spliced: LayerData) -> 
     return replace(problem, cells=replace(problem.cells, unspliced=unspliced, spliced=spliced))
 
 
-def _discrepancies(problem: SoftProblem, parameters: SoftParameters) -> tuple[FloatArray, FloatArray]:
+def _discrepancies(
+    problem: SoftProblem, parameters: SoftParameters, model: SweepModel
+) -> tuple[FloatArray, FloatArray]:
     """T of means and of zeros, ``(genes,)`` each."""
     cells = problem.cells
-    q, _ = problem.posterior(problem.sweep_model(parameters)[0], slice(0, cells.n_cells))
+    q, _ = problem.posterior(model, slice(0, cells.n_cells))
     sums = sums_under(cells.unspliced, cells.spliced, q, cells.prior_row, cells.prior_rows.n_rows)
     genes = problem.gene_problem(parameters, sums)
     theta = improve(genes, begin(genes, parameters.theta), STEPS).theta

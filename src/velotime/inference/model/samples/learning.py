@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
-from velotime.compute import LayerSums
+from velotime.compute import LayerSums, sum_of_growth, sum_of_rises
 from velotime.inference.model.layer import LayerData
 from velotime.inference.model.noise import NegativeBinomial, Noise, newton
 from velotime.inference.model.samples.effects import NOT_SEEN, SampleEffects
@@ -17,6 +17,7 @@ HALVINGS = 4
 SHORTEST = 1e-7  # step in log A that is taken: what shorter ones gain is lost in rounding
 ROUNDS = 3  # of capture and its spread, while the spread is learned
 LEAST_SPREAD, MOST_SPREAD = 0.02, 3.0
+POWERS = np.arange(4)[:, None]  # of a factor of the sizes, in sums of their powers
 LEAST_MEAN = 1e-300  # that is divided by
 DISPERSION_SD = 0.5  # prior sd of log psi: dispersions of samples differ by some tens of per cent
 
@@ -25,16 +26,19 @@ DISPERSION_SD = 0.5  # prior sd of log psi: dispersions of samples differ by som
 class Captured:
     """One layer of all samples at given means: what A is fitted to.
 
+    Sums of all samples stand side by side, sample by sample along the states. As ``phi_g psi_b l`` is all that is asked
+    of dispersion and size, psi is made a part of the sizes, so that the noise model sees one dispersion of each gene.
+
     Attributes
     ----------
     noise
         How counts scatter.
     sums
-        Of each sample.
+        Of all samples, of ``samples * states`` states.
     means
         Common means, ``(genes, states)``.
     scatter
-        Of each sample, ``(genes, samples)``.
+        Of each gene, ``(genes,)``.
     share
         Of the cells in each sample, ``(samples,)``.
     background
@@ -42,44 +46,76 @@ class Captured:
     """
 
     noise: Noise
-    sums: list[LayerSums]
+    sums: LayerSums
     means: FloatArray
     scatter: FloatArray
     share: FloatArray
     background: FloatArray
 
+    @classmethod
+    def of(
+        cls,
+        noise: Noise,
+        sums: list[LayerSums],
+        means: FloatArray,
+        scatter: tuple[FloatArray, FloatArray],
+        share: FloatArray,
+        background: FloatArray,
+    ) -> Captured:
+        """From sums of each sample; ``scatter`` are dispersions of genes and log factors of samples."""
+        value = np.concatenate([part.value for part in sums], axis=1)
+        powers = [part.size_powers * np.exp(log * POWERS) for part, log in zip(sums, scatter[1], strict=True)]
+        return cls(noise, LayerSums(value, np.concatenate(powers, axis=1)), means, scatter[0], share, background)
+
     def genes(self, index: IntArray) -> Captured:
         """Of these genes."""
-        sums, background = [part.genes(index) for part in self.sums], self.background[index]
-        return replace(self, sums=sums, means=self.means[index], scatter=self.scatter[index], background=background)
+        return replace(
+            self,
+            sums=self.sums.genes(index),
+            means=self.means[index],
+            scatter=self.scatter[index],
+            background=self.background[index],
+        )
 
-    def captured(self, log_capture: FloatArray, b: int) -> FloatArray:
-        """Means of a sample without its background, ``(genes, states)``."""
-        return np.asarray(np.exp(log_capture[:, [b]]) * self.means)
+    def of_samples(self, states: FloatArray) -> FloatArray:
+        """What stands side by side, sample by sample: ``(genes, samples, states)``, or ``(1, samples, states)``."""
+        return states.reshape(-1, len(self.share), self.means.shape[1])
+
+    def captured(self, log_capture: FloatArray) -> FloatArray:
+        """Means of each sample without its background, ``(genes, samples, states)``."""
+        return np.asarray(np.exp(log_capture)[:, :, None] * self.means[:, None, :])
+
+    def all_means(self, log_capture: FloatArray) -> FloatArray:
+        """Means of all samples side by side, background and all, ``(genes, samples * states)``."""
+        return (self.captured(log_capture) + self.background[:, :, None]).reshape(len(self.means), -1)
 
     def loss(self, log_capture: FloatArray, spread: float) -> FloatArray:
         """Minus log-likelihood and log prior, ``(genes,)``."""
         known = np.where(log_capture > NOT_SEEN, log_capture, 0.0)
-        total = 0.5 * (known**2).sum(axis=1) / spread**2
-        for b, sums in enumerate(self.sums):
-            mean = self.captured(log_capture, b) + self.background[:, [b]]
-            total -= self.noise.log_likelihood(sums, mean, self.scatter[:, b])
-        return np.asarray(total)
+        prior = 0.5 * (known**2).sum(axis=1) / spread**2
+        return np.asarray(prior - self.noise.log_likelihood(self.sums, self.all_means(log_capture), self.scatter))
+
+    def growth(self, means: FloatArray, scatter: FloatArray) -> FloatArray:
+        """``sum_j (Y + n/(phi l)) log(1 + phi l m)`` of dispersions ``(genes, samples)``; two sizes of each state."""
+        n_states = means.shape[2]
+        value, rows = self.sums.value.reshape(-1, n_states), means.reshape(-1, n_states)
+        size, total = self.of_samples(self.sums.size)[0], np.zeros(scatter.size)
+        for one in self.sums.two_sizes:
+            at_size, share = (self.of_samples(of_all)[0] for of_all in one)
+            total += sum_of_growth(value, size, share, at_size, rows, scatter.ravel())
+        return total.reshape(scatter.shape)
 
     def score(self, log_capture: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Derivative of the log-likelihood by log A and its information, each ``(genes, samples)``.
 
         ``sum_j w (Y - n m)`` and ``sum_j w n A mu`` with ``m = A mu + p`` and ``w = A mu / (m (1 + phi l m))``.
         """
-        pairs = []
-        for b, sums in enumerate(self.sums):
-            own = self.captured(log_capture, b)
-            mean = own + self.background[:, [b]]
-            weight = own / (np.maximum(mean, LEAST_MEAN) * (1.0 + self.scatter[:, [b]] * sums.mean_size * mean))
-            expected = np.einsum("gj,gj,j->g", mean, weight, sums.size)
-            information = np.einsum("gj,gj,j->g", own, weight, sums.size)
-            pairs.append((np.einsum("gj,gj->g", sums.value, weight) - expected, information))
-        return np.stack([g for g, _ in pairs], axis=1), np.stack([i for _, i in pairs], axis=1)
+        value, size, mean_size = map(self.of_samples, (self.sums.value, self.sums.size, self.sums.mean_size))
+        own = self.captured(log_capture)
+        mean = own + self.background[:, :, None]
+        weight = own / (np.maximum(mean, LEAST_MEAN) * (1.0 + self.scatter[:, None, None] * mean_size * mean))
+        slope = np.einsum("gbj,gbj->gb", value - size * mean, weight)
+        return slope, np.einsum("gbj,gbj,bj->gb", own, weight, size[0])
 
 
 def learn_capture(layer: Captured, log_capture: FloatArray, spread: float) -> FloatArray:
@@ -98,6 +134,8 @@ def learn_capture(layer: Captured, log_capture: FloatArray, spread: float) -> Fl
         step /= np.maximum(np.abs(step).max(axis=1, keepdims=True), 1.0)  # all samples alike: their mean stays
         moving = np.flatnonzero(np.abs(step).max(axis=1) > SHORTEST)
         for _ in range(HALVINGS):
+            if not len(moving):
+                break
             tried = log_capture[moving] + step[moving]
             found = layer.genes(moving).loss(tried, spread)
             better = found < loss[moving]
@@ -105,8 +143,6 @@ def learn_capture(layer: Captured, log_capture: FloatArray, spread: float) -> Fl
             log_capture[won], loss[won] = tried[better], found[better]
             moving = moving[~better]
             step[moving] *= 0.5
-            if not len(moving):
-                break
     return log_capture
 
 
@@ -138,28 +174,38 @@ def learn_effects(effects: SampleEffects, layers: tuple[Captured, Captured], *, 
 
 
 def learn_scatter(
-    layer: Captured, scatter: FloatArray, log_factor: FloatArray, data: list[LayerData], log_capture: FloatArray
+    layer: Captured, log_factor: FloatArray, data: list[LayerData], log_capture: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Dispersion of each gene and log factor of each sample: a Newton step each, geometric mean of factors 1."""
+    """Dispersion of each gene and log factor of each sample: a Newton step each, geometric mean of factors 1.
+
+    The factors are those that the layer was made with.
+    """
     noise = layer.noise
     if not isinstance(noise, NegativeBinomial):
-        return scatter, log_factor
-    means = [layer.captured(log_capture, b) + layer.background[:, [b]] for b in range(len(layer.sums))]
+        return layer.scatter, log_factor
+    counts, means = histograms(data), layer.of_samples(layer.all_means(log_capture))
 
-    def value(b: int, phi: FloatArray) -> FloatArray:
-        if data[b].n_cells == 0:
-            return np.zeros_like(phi)
-        return noise.scatter_log_likelihood(phi, layer.sums[b], means[b], data[b])
+    def value(scatter: FloatArray, logs: FloatArray) -> FloatArray:
+        """Log-likelihood of the dispersions, ``(genes, samples)``."""
+        phi = (scatter[:, None] * np.exp(logs)).ravel()
+        rises = sum_of_rises(counts, 1.0 / phi, np.log(phi)).reshape(-1, len(logs))
+        return rises - layer.growth(means, scatter[:, None] * np.exp(logs - log_factor))
 
     def of_genes(log_phi: FloatArray) -> FloatArray:
-        return np.asarray(np.sum([value(b, np.exp(log_phi + log_factor[b])) for b in range(len(data))], axis=0))
+        return np.asarray(value(np.exp(log_phi), log_factor).sum(axis=1))
 
-    scatter = np.exp(newton(of_genes, np.log(scatter), np.log(noise.least), np.log(noise.most)))
+    scatter = np.exp(newton(of_genes, np.log(layer.scatter), np.log(noise.least), np.log(noise.most)))
 
     def of_samples(logs: FloatArray) -> FloatArray:
-        total = [value(b, scatter * np.exp(logs[b])).sum() for b in range(len(data))]
-        return np.asarray(np.array(total) - 0.5 * (logs / DISPERSION_SD) ** 2)
+        return np.asarray(value(scatter, logs).sum(axis=0) - 0.5 * (logs / DISPERSION_SD) ** 2)
 
     found = newton(of_samples, log_factor, -2.0, 2.0)
     middle = float(found @ layer.share)
     return scatter * np.exp(middle), found - middle
+
+
+def histograms(data: list[LayerData]) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Distinct counts of all samples: (gene times samples plus sample, count, times)."""
+    found = [(b, *own.histogram) for b, own in enumerate(data) if own.n_cells]
+    rows = np.concatenate([gene * len(data) + b for b, gene, _, _ in found])
+    return rows, np.concatenate([count for _, _, count, _ in found]), np.concatenate([times for *_, times in found])

@@ -146,7 +146,7 @@ class SampledProblem(SoftProblem):
         scatters, factors = [parameters.unspliced_scatter, parameters.spliced_scatter], effects.log_dispersion.copy()
         for k, layer in enumerate(layers):
             data = [_layer(cells, k) for cells in self._parts]
-            scatters[k], factors[k] = learn_scatter(layer, scatters[k], factors[k], data, effects.log_capture[k])
+            scatters[k], factors[k] = learn_scatter(layer, factors[k], data, effects.log_capture[k])
         return Iterate(
             genes.theta,
             scatters[0],
@@ -162,12 +162,13 @@ class SampledProblem(SoftProblem):
         self, parameters: SoftParameters, statistics: Sums, means: tuple[FloatArray, FloatArray]
     ) -> tuple[Captured, Captured]:
         assert parameters.effects is not None
-        parts, share = _by_sample(statistics), parameters.effects.share
-        scatter = np.stack([scatters(parameters, b) for b in range(len(parts))], axis=2)
-        background = parameters.effects.besides
+        parts, effects = _by_sample(statistics), parameters.effects
+        scatter = zip((parameters.unspliced_scatter, parameters.spliced_scatter), effects.log_dispersion, strict=True)
         u, s = (
-            Captured(self.noise, [part.layers[k] for part in parts], means[k], scatter[k], share, background[k])
-            for k in (0, 1)
+            Captured.of(
+                self.noise, [part.layers[k] for part in parts], means[k], own, effects.share, effects.besides[k]
+            )
+            for k, own in enumerate(scatter)
         )
         return u, s
 
