@@ -30,6 +30,7 @@ def commands(data: Path) -> dict[str, list[str]]:
         "pancreas": [python, "-m", "velotime", "run", str(data / "pancreas.h5ad"), "-o", "fitted.h5ad", "--quiet"],
         "truth": [python, str(HERE / "truth.py"), "--data", str(data)],
         "scaling": [python, str(HERE / "scaling.py")],
+        "memory": [python, str(HERE / "memory.py"), "--whole"],
         "sweep": [python, str(HERE / "sweep.py")],
         "gene_clock": [python, str(HERE / "gene_clock.py"), "--data", str(data)],
         "lineages": [python, str(HERE / "lineages.py"), "--data", str(data)],

@@ -19,6 +19,7 @@ from velotime.compute.blocks import (
 from velotime.compute.layers import Layer, ScoreTables, SweepModel, pad_states
 from velotime.compute.matrix import Matrix, as_array
 from velotime.compute.numba import NUMBA
+from velotime.compute.numba.captures import add_sample, capture_scores
 from velotime.compute.numba.counts import LEAST_MEAN, sum_of_growth, sum_of_logs, sum_of_rises
 from velotime.compute.numba.damped_steps import damped_steps
 from velotime.compute.numba.gaussian import CentredSums, GaussianComponents, accumulate_gaussian, responsibilities
@@ -54,8 +55,10 @@ __all__ = [
     "SweepModel",
     "Task",
     "accumulate_gaussian",
+    "add_sample",
     "as_array",
     "bounds_of",
+    "capture_scores",
     "damped_steps",
     "dense_genes",
     "descend",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from velotime._types import BoolArray, FloatArray, IntArray
-from velotime.compute import LEAST_VARIANCE, CurveTargets, LayerSums, Sums
+from velotime.compute import CurveTargets, LayerSums, Sums, add_sample
 from velotime.inference.model.background.means import Pair, shares
 from velotime.inference.model.gene_problem import COARSE, GeneProblem
 from velotime.inference.model.samples.effects import NOT_SEEN, with_capture
@@ -164,19 +164,12 @@ class SampledGenes(GeneProblem):
 
     def _together(self, k: int, mean: FloatArray) -> CurveTargets:
         """One layer of all samples at the common means, ``(genes, states)``, as the normal equations see it."""
-        value, size = np.zeros_like(mean), np.zeros_like(mean)
+        value, size, nothing = np.zeros_like(mean), np.zeros_like(mean), np.zeros(len(mean))
         for sample in self.samples:
-            sums, capture = (sample.unspliced, sample.spliced)[k], np.exp(sample.log_capture[k])[:, None]
-            constant, linear, quadratic = self.noise.variance_terms(sample.scatter[k])[..., None]
-            own, residual = capture * mean, sums.value
-            if sample.background is not None:
-                besides = sample.background[k][:, None]
-                own, residual = own + besides, residual - besides * sums.size
-            per_variance = capture / np.maximum(
-                constant + own * (linear + quadratic * sums.mean_size * own), LEAST_VARIANCE
-            )
-            value += per_variance * residual
-            size += per_variance * (capture * sums.size)
+            layer = (sample.unspliced, sample.spliced)[k]
+            own = np.exp(sample.log_capture[k]), nothing if sample.background is None else sample.background[k]
+            variance = self.noise.variance_terms(sample.scatter[k])
+            add_sample((layer.value, layer.size, layer.mean_size), mean, own, variance, (value, size))
         one = np.array([[1.0], [0.0], [0.0]]) * np.ones(len(mean))
         return CurveTargets(value, size, np.ones(mean.shape[1]), one)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from velotime._types import FloatArray, IntArray
-from velotime.compute import LayerSums, sum_of_growth, sum_of_rises
+from velotime.compute import LayerSums, capture_scores, sum_of_growth, sum_of_rises
 from velotime.inference.model.layer import LayerData
 from velotime.inference.model.noise import NegativeBinomial, Noise, newton
 from velotime.inference.model.samples.effects import NOT_SEEN, SampleEffects
@@ -18,7 +18,6 @@ SHORTEST = 1e-7  # step in log A that is taken: what shorter ones gain is lost i
 ROUNDS = 3  # of capture and its spread, while the spread is learned
 LEAST_SPREAD, MOST_SPREAD = 0.02, 3.0
 POWERS = np.arange(4)[:, None]  # of a factor of the sizes, in sums of their powers
-LEAST_MEAN = 1e-300  # that is divided by
 DISPERSION_SD = 0.5  # prior sd of log psi: dispersions of samples differ by some tens of per cent
 
 
@@ -111,11 +110,8 @@ class Captured:
         ``sum_j w (Y - n m)`` and ``sum_j w n A mu`` with ``m = A mu + p`` and ``w = A mu / (m (1 + phi l m))``.
         """
         value, size, mean_size = map(self.of_samples, (self.sums.value, self.sums.size, self.sums.mean_size))
-        own = self.captured(log_capture)
-        mean = own + self.background[:, :, None]
-        weight = own / (np.maximum(mean, LEAST_MEAN) * (1.0 + self.scatter[:, None, None] * mean_size * mean))
-        slope = np.einsum("gbj,gbj->gb", value - size * mean, weight)
-        return slope, np.einsum("gbj,gbj,bj->gb", own, weight, size[0])
+        sums = value, size[0], mean_size[0]
+        return capture_scores(sums, self.means, np.exp(log_capture), self.background, self.scatter)
 
 
 def learn_capture(layer: Captured, log_capture: FloatArray, spread: float) -> FloatArray:
