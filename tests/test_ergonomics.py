@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
 import io
 import logging
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import anndata as ad
 import numpy as np
@@ -17,6 +19,7 @@ import scanpy as sc
 
 import velotime as vt
 from velotime import InputError
+from velotime._log import scanpy_aside
 from velotime.tl._progress import ProgressBar
 
 pytestmark = pytest.mark.filterwarnings("ignore::velotime.UnclearWarning")  # of two iterations on 150 cells
@@ -190,6 +193,26 @@ def test_scanpys_verbosity_decides(verbosity, speaks, counts, scanpy_says):
     ) == speaks
     assert ("computing means over neighbours" in said) == speaks
     assert ("finished (0:00:0" in said) == speaks
+
+
+def test_scanpy_says_nothing_of_objects_that_nobody_sees(counts, scanpy_says):
+    """Of principal components and neighbours of a fit, for example, which are on a copy."""
+    sc.settings.verbosity = 3
+    vt.tl.recover_dynamics(counts.copy(), method=METHOD, progress=False)
+    said = scanpy_says.getvalue()
+    assert "fitting 24 genes in 150 cells" in said
+    assert ".uns['neighbors']" not in said
+    assert "X_diffmap" not in said
+    assert int(sc.settings.verbosity) == 3
+
+
+def test_slots_have_the_names_of_scanpy_1_while_we_call_it(monkeypatch):
+    presets = enum.Enum("Preset", {"ScanpyV1": "scanpy-v1", "ScanpyV2Preview": "scanpy-v2-preview"})
+    settings = SimpleNamespace(verbosity=3, preset=presets.ScanpyV2Preview)
+    monkeypatch.setitem(sys.modules, "scanpy", SimpleNamespace(settings=settings))
+    with scanpy_aside():
+        assert (settings.verbosity, settings.preset) == (1, presets.ScanpyV1)
+    assert (settings.verbosity, settings.preset) == (3, presets.ScanpyV2Preview)
 
 
 def test_a_program_that_listens_gets_each_line_once(counts, scanpy_says, caplog):

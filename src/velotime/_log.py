@@ -38,6 +38,25 @@ def told(what: str) -> Iterator[Callable[[str], None]]:
     info(f"    finished ({seconds})" + (f": {', '.join(came)}" if came else ""))
 
 
+@contextmanager
+def scanpy_aside() -> Iterator[None]:
+    """Call scanpy on an object of ours: it says nothing but warnings of it, and its slots have the names of scanpy 1.
+
+    scanpy 2, and its preset from 1.13 on, name them otherwise.
+    """
+    settings = sys.modules["scanpy"].settings
+    verbosity, preset = settings.verbosity, getattr(settings, "preset", None)
+    settings.verbosity = min(int(verbosity), 1)
+    if preset is not None:
+        settings.preset = type(preset)("scanpy-v1")
+    try:
+        yield
+    finally:
+        settings.verbosity = verbosity
+        if preset is not None:
+            settings.preset = preset
+
+
 def quiet() -> bool:
     """Whether scanpy is to say nothing but errors, so that no bar is shown either."""
     scanpy = sys.modules.get("scanpy")

@@ -12,6 +12,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from velotime import _keys as keys
+from velotime._log import scanpy_aside
 from velotime._status import InputError
 from velotime._types import FloatArray
 from velotime.data.neighbors.table import find_neighbors
@@ -71,7 +72,7 @@ def embed(adata: AnnData, *, seed: int = 0) -> None:
         "distances_key": "distances",
         "params": {"n_neighbors": neighbors.n_neighbors, "method": "umap"},  # scanpy warns of any other
     }
-    with warnings.catch_warnings():
+    with scanpy_aside(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scanpy's and umap's own making, about their dependencies
         sc.tl.umap(copy, random_state=seed)
     (points,) = copy.obsm.values()  # under a name that scanpy's preset decides; 1.10 can be given none

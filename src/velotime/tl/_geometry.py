@@ -11,6 +11,7 @@ import scanpy as sc
 from numpy.random import Generator
 from scipy import sparse
 
+from velotime._log import scanpy_aside
 from velotime._status import InputError
 from velotime._types import BoolArray
 from velotime.inference import MOST_LANDMARKS, Geometry, Observations, without_offsets
@@ -55,7 +56,7 @@ def place_cells(
     copy = ad.AnnData(spliced)
     smaller = min(len(cells), observations.n_genes) - 1
     seed = int(rng.integers(2**31 - 1))
-    with warnings.catch_warnings():
+    with scanpy_aside(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scanpy's own making, about its dependencies
         sc.pp.pca(copy, n_comps=min(N_COMPONENTS, smaller), random_state=seed)
         if isinstance(observations, Observations) and observations.sample is not None:

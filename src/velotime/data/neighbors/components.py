@@ -11,6 +11,7 @@ import scanpy as sc
 from anndata import AnnData
 from scipy import sparse
 
+from velotime._log import scanpy_aside
 from velotime._types import FloatArray
 from velotime.data.blocks.rows import layer_blocks
 from velotime.data.layers.sizes import layer_sizes
@@ -34,7 +35,7 @@ def log_components(adata: AnnData, name: str, n_components: int, seed: int) -> F
     sample = ad.AnnData(
         sparse.csr_matrix(sparse.vstack([values[chosen[cells]] for cells, values in _blocks(adata, name, sizes)]))
     )
-    with warnings.catch_warnings():
+    with scanpy_aside(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of scanpy's own making
         sc.pp.pca(sample, n_comps=min(n_components, min(sample.shape) - 1), random_state=seed)
     if few:
