@@ -18,6 +18,7 @@ from velotime.inference.model.mstep import restart_by_shapes
 from velotime.inference.model.problem import Cells, SoftProblem
 from velotime.inference.model.rate_prior import RatePrior
 from velotime.inference.search import finals as finals_module
+from velotime.inference.search.circle.search import CycleSearch
 from velotime.inference.search.geometry.starts import SAME_ORDER
 from velotime.inference.search.geometry.tree import LineageVotes
 from velotime.inference.search.rivals import Candidate, Halves, halves_of
@@ -148,6 +149,7 @@ def test_branches_without_a_lineage_are_counted(cells):
     assert given_up.left_out(1) == 1
     assert replace(given_up, geometry=search.geometry.take(np.arange(200))).left_out(1) == 0
     assert search_of(cells, n_lineages=1)[0].left_out(1) == 0
+    assert CycleSearch.of(search).left_out(1) == 0  # what lies beside a circle is no branch of it
 
 
 def test_tips_that_order_the_cells_as_an_end_does_are_left_out(cells):

@@ -39,6 +39,11 @@ class CycleSearch(Search):
         orders = circular_orders(self.geometry)
         return [[Start(int(np.argmin(time)), "angle", time)] for order in orders for time in (order, 1.0 - order)]
 
+    def left_out(self, n_lineages: int) -> int:
+        """None: a circle has no branches, and cells that lie beside it are no lineage of it."""
+        del n_lineages
+        return 0
+
     def share_off(self) -> float:
         """Share of the cells that do not cycle, where that was not asked before."""
         of_samples = isinstance(self.cells, SampledCells | SampledBlocks)
