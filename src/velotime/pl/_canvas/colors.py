@@ -14,7 +14,7 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.colors import is_color_like, to_rgba_array
 from matplotlib.lines import Line2D
-from scanpy.plotting import palettes
+from scanpy import pl as scanpy_plots
 
 from velotime import _keys as keys
 from velotime._check import label_text
@@ -32,6 +32,7 @@ LEGEND_ROWS = 14  # labels per column of the legend
 
 def default_palette(n: int) -> list[str]:
     """Colours of ``n`` labels: pale ones for few, which the strong ones of lineages stand out from; else scanpy's."""
+    palettes = scanpy_plots.palettes  # the module that it is of moves with scanpy's next release
     for palette in (PALE_PALETTE, palettes.default_20, palettes.default_28, palettes.default_102):
         if n <= len(palette):
             return list(palette[:n])
