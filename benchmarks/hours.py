@@ -1,8 +1,9 @@
 """Hours of the clock by half-lives and by labelled counts, on simulated data whose hours are known.
 
-    python benchmarks/hours.py [seeds] [--first-seed 100] [--totals]
+    python benchmarks/hours.py [seeds] [--first-seed 100] [--cells 1000] [--totals]
 
-Every seed: 1,000 cells x 200 genes, mean counts 0.3 unspliced and 1 spliced, a clock of 48 hours, fitted. Then
+Every seed: 1,000 cells (or ``--cells``) x 200 genes, mean counts 0.3 unspliced and 1 spliced, a clock of 48 hours,
+fitted. Then
 
 - half-lives of 30 genes with a log-normal error of 0.3, and the same half-lives of other genes (shuffled): for these no
   hours may be given;
@@ -30,8 +31,8 @@ CONVERSIONS, LABELLED = (0.1, 0.3, 0.6), 4.0
 NEW = ("new_unspliced", "new_spliced")
 
 
-def fit(seed: int, *, totals: bool) -> AnnData:
-    adata = vt.simulation.simulate(1000, 200, rng=np.random.default_rng(seed))
+def fit(seed: int, n_cells: int, *, totals: bool) -> AnnData:
+    adata = vt.simulation.simulate(n_cells, 200, rng=np.random.default_rng(seed))
     if not totals:
         adata.obs["initial_size_unspliced"] = adata.obs["initial_size_spliced"] = adata.obs["true_depth"]
     vt.tl.recover_dynamics(adata, method=vt.SoftEM(n_lineages=1), progress=False)
@@ -87,12 +88,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("seeds", nargs="?", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=100)
+    parser.add_argument("--cells", type=int, default=1000)
     parser.add_argument("--totals", action="store_true")
     asked = parser.parse_args()
     warnings.simplefilter("ignore", vt.UnclearWarning)
     rows = []
     for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
-        rows += measure(fit(seed, totals=asked.totals), seed)
+        rows += measure(fit(seed, asked.cells, totals=asked.totals), seed)
         print(seed, *(f"{row.get('off', np.nan):+.2f}" for row in rows if row["seed"] == seed), flush=True)
     table = pd.DataFrame(rows).groupby("what", sort=False).apply(told, include_groups=False)
     print(table.to_string())
