@@ -241,6 +241,19 @@ def test_a_pair_of_cell_ranger_runs(tmp_path):
     np.testing.assert_array_equal(adata.layers["unspliced"].toarray(), UNSPLICED)
 
 
+def test_files_of_velocity_kit_are_read_as_they_are(tmp_path):
+    """Spliced counts in X as well, names of cells and genes once more as columns, and what it did in ``uns``."""
+    spliced, unspliced = sparse.csr_matrix(SPLICED.astype(np.float32)), sparse.csr_matrix(UNSPLICED.astype(np.float32))
+    names = {"Gene": UNIQUE, "Accession": UNIQUE}
+    made = ad.AnnData(spliced, pd.DataFrame({"CellID": CELLS}, index=CELLS), pd.DataFrame(names, index=UNIQUE))
+    made.layers["spliced"], made.layers["unspliced"] = spliced.copy(), unspliced
+    made.uns["velocity_params"] = {"method": "dual_run_subtraction", "overlap_pct": 100.0}
+    made.write_h5ad(tmp_path / "velocity.h5ad", compression="gzip")
+    adata = vt.read.auto(tmp_path / "velocity.h5ad")
+    assert same(adata, made)
+    assert (list(adata.obs_names), list(adata.var_names)) == (CELLS, UNIQUE)
+
+
 def test_a_difference_below_zero_is_counted(tmp_path):
     write_cellranger(tmp_path / "with", SPLICED + UNSPLICED)
     more = SPLICED.copy()
