@@ -12,8 +12,9 @@ import numpy as np
 from velotime._types import FloatArray
 from velotime.compute.backend import LEAST_VARIANCE
 from velotime.compute.jit import CONTRACT, REASSOC, jit
+from velotime.compute.numba.counts import plain
 
-LEAST_MEAN = 1e-300  # that is divided by
+LEAST_DIVISOR = 1e-300
 
 
 @jit(REASSOC)
@@ -27,7 +28,7 @@ def _fill_scores(sums: Any, mean: Any, own: Any, slope: Any, information: Any) -
             for j in range(mean.shape[1]):
                 caught = a * mean[g, j]
                 m = caught + p
-                weight = caught / (max(m, LEAST_MEAN) * (1.0 + phi * mean_size[b, j] * m))
+                weight = caught / (max(m, LEAST_DIVISOR) * (1.0 + phi * mean_size[b, j] * m))
                 first += weight * (value[g, b, j] - size[b, j] * m)
                 second += weight * size[b, j] * caught
             slope[g, b], information[g, b] = first, second
@@ -70,8 +71,8 @@ def capture_scores(
         Dispersion phi, ``(genes,)``.
     """
     slope, information = np.empty(capture.shape), np.empty(capture.shape)
-    own = _plain(capture, besides, scatter)
-    _fill_scores(_plain(*sums), _plain(mean)[0], own, slope, information)
+    own = plain(capture), plain(besides), plain(scatter)
+    _fill_scores(tuple(map(plain, sums)), plain(mean), own, slope, information)
     return slope, information
 
 
@@ -99,9 +100,4 @@ def add_sample(
     total
         What is added to.
     """
-    _add_sample(_plain(*sums), _plain(mean)[0], _plain(*own), _plain(variance)[0], *total)
-
-
-def _plain(*arrays: FloatArray) -> tuple[FloatArray, ...]:
-    """In the one form that the kernels are compiled for."""
-    return tuple(np.ascontiguousarray(one, dtype=np.float64) for one in arrays)
+    _add_sample(tuple(map(plain, sums)), plain(mean), tuple(map(plain, own)), plain(variance), *total)

@@ -117,14 +117,14 @@ def _add_rises(histogram: Any, start: Any, slope: Any, rooms: Any, total: Any) -
         total[g] += times[e] * (z[e] - base[g] + count[e] * slope[g])
 
 
-def _plain(values: FloatArray) -> FloatArray:
-    """In the one form that the kernels are compiled for."""
+def plain(values: FloatArray) -> FloatArray:
+    """In the one form that these kernels, and those of captures, are compiled for."""
     return np.ascontiguousarray(values, dtype=np.float64)
 
 
 def sum_of_logs(value: FloatArray, mean: FloatArray) -> FloatArray:
     """``sum_j Y_j log mu_j`` of each gene, of arrays ``(genes, states)``."""
-    value, mean, total = _plain(value), _plain(mean), np.zeros(len(mean))
+    value, mean, total = plain(value), plain(mean), np.zeros(len(mean))
     over_slices(len(mean), GENES, lambda at: _fill_logs(value[at], mean[at], total[at]))
     return total
 
@@ -146,8 +146,8 @@ def sum_of_growth(
     scatter
         Dispersion phi, ``(genes,)``.
     """
-    value, mean, scatter, total = _plain(value), _plain(mean), _plain(scatter), np.zeros(len(mean))
-    sizes = tuple(_plain(np.atleast_2d(one)) for one in (size / at_size, share, at_size))
+    value, mean, scatter, total = plain(value), plain(mean), plain(scatter), np.zeros(len(mean))
+    sizes = tuple(plain(np.atleast_2d(one)) for one in (size / at_size, share, at_size))
     over_slices(len(mean), GENES, lambda at: _fill_growth(value[at], sizes, at.start, mean[at], scatter[at], total[at]))
     return total
 
@@ -167,5 +167,5 @@ def sum_of_rises(
     gene, count, times = histogram
     total = np.zeros(len(start))
     rooms = tuple((np.empty(n), tuple(np.empty((4, n)))) for n in (len(start), len(gene)))
-    _add_rises((gene, _plain(count), _plain(times)), _plain(start), _plain(slope), rooms, total)
+    _add_rises((gene, plain(count), plain(times)), plain(start), plain(slope), rooms, total)
     return total

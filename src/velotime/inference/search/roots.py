@@ -176,7 +176,7 @@ class Search:
         return 0 if counted else max(self.tree.n_sure - n_lineages, 0)
 
     def share_off(self) -> float:
-        """Share of the cells that are on no clock: of one that begins and ends all are."""
+        """Share of the cells that are on no clock: none where it begins and ends."""
         return 0.0
 
     def _tree_of(self, n_lineages: int) -> Tree:
